@@ -1,0 +1,41 @@
+"""Frame arithmetic, in whole samples and whole frames.
+
+One frame lasts 80 ms in both channels: 1 280 samples of the user's 16 kHz channel, 1 764 of the agent's 22.05 kHz
+channel. The two rates meet exactly only on frame boundaries (and every 1/50 s), so a position is kept in samples of
+its own channel and converted with integers; seconds appear where Lhotse wants them and are never added up.
+"""
+
+SOURCE_RATE = 16_000
+TARGET_RATE = 22_050
+SOURCE_FRAME = 1_280
+TARGET_FRAME = 1_764
+FRAMES_PER_SECOND = 12.5
+FRAME_SECONDS = 0.08
+
+CODEBOOKS = 4
+CODEBOOK_SIZE = 4_032
+
+
+def frames_to_cover(samples: int, frame: int) -> int:
+    """The least number of frames of `frame` samples that hold `samples` samples."""
+    return -(-samples // frame)
+
+
+def nearest_frame(samples: int, frame: int) -> int:
+    """The frame boundary nearest to a sample, halves upward: the rule of Lhotse's `compute_num_frames`."""
+    return (samples + frame // 2) // frame
+
+
+def convert(samples: int, rate: int, to_rate: int) -> int:
+    """A position in samples of `rate`, as the last sample of `to_rate` that does not come after it."""
+    return samples * to_rate // rate
+
+
+def convert_up(samples: int, rate: int, to_rate: int) -> int:
+    """A position or length in samples of `rate`, as the first sample of `to_rate` that does not come before it."""
+    return -(-samples * to_rate // rate)
+
+
+def to_samples(seconds: float, rate: int) -> int:
+    """A duration given by a person, in samples; done once, where it enters."""
+    return round(seconds * rate)

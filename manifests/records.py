@@ -1,0 +1,135 @@
+"""The records that flow between stages, from a written dialogue to a rendered, tokenized one.
+
+    Dialogue ─speak, cast─▶ Dialogue ─synthesize─▶ SpokenDialogue ─schedule─▶ Timeline ─render, tokenize─▶ DuplexDialogue
+
+Each record holds the one before it, so nothing that an earlier stage knew is lost. Records are immutable; a stage
+returns new ones. A dialogue that a stage refuses becomes a `Rejected` and goes no further.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Speaker = Literal["user", "agent"]
+Event = Literal["turn", "barge_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One speaker's turn. `text` is as written, `spoken` as a voice reads it; the rest is filled in by stages."""
+
+    speaker: Speaker
+    text: str
+    spoken: str = ""
+    voice: str = ""
+    event: Event | None = None
+    """Fixed by the input where not None: `barge_in` makes this user turn interrupt the agent, `turn` forbids it."""
+    gap_s: float | None = None
+    """Fixed by the input where not None: seconds of silence before this turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """A text dialogue. `source` says where it was read: the file's name and the position in it, counted from 1."""
+
+    id: str
+    turns: tuple[Turn, ...]
+    system_prompt: str = ""
+    source: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word as it is heard, in samples from the start of its speech or segment."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A synthesized turn: mono int16 samples at `rate`, trimmed of silence, and its words in time."""
+
+    samples: np.ndarray
+    rate: int
+    words: tuple[Word, ...]
+    word_times: Literal["engine", "aligned", "estimated"] = "engine"
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenDialogue:
+    """A dialogue with one `Speech` for each of its turns."""
+
+    dialogue: Dialogue
+    speech: tuple[Speech, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Where a turn is heard, in samples of its speaker's channel: the timeline's form of a supervision.
+
+    `text` and `words` are what is really heard; a turn that was cut off keeps the rest in `text_full`. Word times count
+    from the segment's start.
+    """
+
+    turn: int
+    speaker: Speaker
+    start: int
+    length: int
+    text: str
+    text_full: str
+    words: tuple[Word, ...]
+    event: Event = "turn"
+    cut_off: bool = False
+
+    @property
+    def end(self) -> int:
+        return self.start + self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A dialogue laid out in time: segments ordered by start, in a whole number of 80 ms frames."""
+
+    spoken: SpokenDialogue
+    segments: tuple[Segment, ...]
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class DuplexDialogue:
+    """Two channels of equal length, and, once tokenized, the agent channel's codes.
+
+    `user` is int16 (frames × 1 280,) at 16 kHz, `agent` int16 (frames × 1 764,) at 22.05 kHz, `codes` int16 (frames, 4).
+    """
+
+    timeline: Timeline
+    user: np.ndarray
+    agent: np.ndarray
+    codes: np.ndarray | None = None
+
+    @property
+    def dialogue(self) -> Dialogue:
+        return self.timeline.spoken.dialogue
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A dialogue that a stage refused: a reason code to count by, and a sentence for a person."""
+
+    id: str
+    source: str
+    stage: str
+    reason: str
+    message: str
+
+
+class BadDialogue(ValueError):
+    """Raised by what reads or speaks a dialogue: it can't be used, for this reason."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -1,0 +1,138 @@
+"""Lhotse Shar shards: `DuplexDialogue` records to cuts and tar files, and back to cuts.
+
+A cut holds the user's channel as `recording`, the agent's as `target_audio`, its codes as `target_codes`, and one
+supervision per turn. NeMo's duplex datasets and `CutSet.from_shar` read it as it is.
+"""
+
+import gzip
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lhotse import AudioSource, CutSet, MonoCut, Recording, SupervisionSegment
+from lhotse.array import Array, TemporalArray
+from lhotse.audio.backend import LibsndfileBackend, audio_backend
+from lhotse.shar import ArrayTarWriter, AudioTarWriter
+from lhotse.supervision import AlignmentItem
+
+from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
+from manifests.records import DuplexDialogue, Segment
+
+FIELDS = {"cuts": "jsonl.gz", "recording": "tar", "target_audio": "tar", "target_codes": "tar"}
+"""The files of a shard, in Lhotse Shar's naming: `FIELD.NNNNNN.EXTENSION`."""
+
+
+def shard_file(field: str, number: int) -> str:
+    return f"{field}.{number:06d}.{FIELDS[field]}"
+
+
+def write_shard(directory: Path, number: int, dialogues: Iterable[DuplexDialogue], provenance: dict[str, Any]) -> None:
+    """Write one Shar shard into an existing folder; the same dialogues give the same bytes.
+
+    `provenance` (the seed, the recipe's id) goes into every cut's custom fields.
+    """
+    cuts = []
+    with (
+        # One backend, whatever else is installed: another one would give other FLAC bytes.
+        audio_backend(LibsndfileBackend()),
+        AudioTarWriter(str(directory / shard_file("recording", number)), shard_size=None, format="flac") as users,
+        AudioTarWriter(str(directory / shard_file("target_audio", number)), shard_size=None, format="flac") as agents,
+        ArrayTarWriter(str(directory / shard_file("target_codes", number)), shard_size=None) as codes,
+    ):
+        for dialogue in dialogues:
+            if dialogue.codes is None:
+                raise ValueError(
+                    f"The dialogue {dialogue.dialogue.id} has no codes; run the tokenize stage before pack."
+                )
+            cut = build_cut(dialogue, provenance)
+            cuts.append(cut)
+            users.write(cut.id, dialogue.user[None], SOURCE_RATE, cut.recording)
+            agents.write(cut.id, dialogue.agent[None], TARGET_RATE, cut.target_audio)
+            codes.write(cut.id, dialogue.codes, cut.target_codes)
+    lines = "".join(json.dumps(cut.to_dict(), ensure_ascii=False) + "\n" for cut in cuts)
+    (directory / shard_file("cuts", number)).write_bytes(gzip.compress(lines.encode(), mtime=0))
+
+
+def read_cuts(split: Path) -> CutSet:
+    """The cuts of one split, lazily, shard by shard in order."""
+    return CutSet.from_shar(in_dir=split)
+
+
+def build_cut(record: DuplexDialogue, provenance: dict[str, Any]) -> MonoCut:
+    """The Lhotse cut of a dialogue; audio and codes are placeholders that Shar fills from its tar files."""
+    dialogue, timeline = record.dialogue, record.timeline
+    duration = _seconds(timeline.frames * SOURCE_FRAME, SOURCE_RATE)
+    custom: dict[str, Any] = {
+        "target_audio": _recording(dialogue.id, record.agent, TARGET_RATE, duration),
+        "target_codes": _codes(record.codes),
+        "task": "s2s_duplex",
+        "total_turns": len(dialogue.turns),
+        "source": dialogue.source,
+        **provenance,
+    }
+    if dialogue.system_prompt:
+        custom["system_prompt"] = dialogue.system_prompt
+    return MonoCut(
+        id=dialogue.id,
+        start=0,
+        duration=duration,
+        channel=0,
+        recording=_recording(dialogue.id, record.user, SOURCE_RATE, duration),
+        supervisions=[_supervision(record, segment) for segment in timeline.segments],
+        custom=custom,
+    )
+
+
+def _recording(id: str, samples: np.ndarray, rate: int, duration: float) -> Recording:
+    source = AudioSource(type="shar", channels=[0], source="")
+    return Recording(id=id, sources=[source], sampling_rate=rate, num_samples=len(samples), duration=duration)
+
+
+def _codes(codes: np.ndarray | None) -> TemporalArray | None:
+    if codes is None:
+        return None
+    array = Array(storage_type="shar", storage_path="", storage_key="", shape=list(codes.shape))
+    return TemporalArray(array=array, temporal_dim=0, frame_shift=FRAME_SECONDS, start=0)
+
+
+def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment:
+    turn = record.dialogue.turns[segment.turn]
+    rate = SOURCE_RATE if segment.speaker == "user" else TARGET_RATE
+    start, duration = _seconds(segment.start, rate), _seconds(segment.length, rate)
+    end = round(start + duration, 8)
+    words = []
+    for word in segment.words:
+        word_start = _seconds(segment.start + word.start, rate)
+        # Rounding to Lhotse's eight digits must not carry a word past its turn.
+        word_end = min(_seconds(segment.start + word.end, rate), end)
+        words.append(AlignmentItem(word.text, word_start, round(word_end - word_start, 8)))
+    return SupervisionSegment(
+        id=f"{record.dialogue.id}-{segment.turn:03d}",
+        recording_id=record.dialogue.id,
+        start=start,
+        duration=duration,
+        text=segment.text,
+        language="en",
+        speaker=segment.speaker,
+        alignment={"word": words},
+        custom={
+            "event": segment.event,
+            "cut_off": segment.cut_off,
+            "text_full": segment.text_full,
+            "text_written": turn.text,
+            "voice": turn.voice,
+            "word_times": record.timeline.spoken.speech[segment.turn].word_times,
+        },
+    )
+
+
+def _seconds(samples: int, rate: int) -> float:
+    """Samples as seconds, to the eight digits that Lhotse keeps."""
+    return round(samples / rate, 8)
+
+
+def read_codes(cuts: Sequence[MonoCut]) -> list[np.ndarray]:
+    """The codes of each cut: int16 (frames, 4)."""
+    return [cut.load_custom("target_codes") for cut in cuts]

@@ -1,0 +1,119 @@
+"""The corpus's Parquet tables: one row per dialogue kept, one per dialogue rejected."""
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
+from manifests.records import DuplexDialogue, Rejected, Segment
+
+DIALOGUES = pa.schema(
+    [
+        ("id", pa.string()),
+        ("split", pa.string()),
+        ("source", pa.string()),
+        ("frames", pa.int64()),
+        ("duration_s", pa.float64()),
+        ("turns", pa.int64()),
+        ("user_voice", pa.string()),
+        ("agent_voice", pa.string()),
+        ("user_speech_s", pa.float64()),
+        ("agent_speech_s", pa.float64()),
+        ("user_words", pa.int64()),
+        ("agent_words", pa.int64()),
+        ("barge_ins", pa.int64()),
+        ("agent_gaps_s", pa.list_(pa.float64())),
+        ("user_gaps_s", pa.list_(pa.float64())),
+        ("cut_offs_s", pa.list_(pa.float64())),
+        ("words_lost", pa.list_(pa.int64())),
+        ("turn_seconds", pa.list_(pa.float64())),
+        ("agent_peak_dbfs", pa.float64()),
+        ("user_peak_dbfs", pa.float64()),
+        ("word_times", pa.string()),
+        ("seed", pa.int64()),
+        ("recipe", pa.string()),
+    ]
+)
+REJECTED = pa.schema([(name, pa.string()) for name in ("id", "source", "stage", "reason", "message")])
+
+
+def write_dialogues(path: Path, records: Iterable[DuplexDialogue], provenance: dict[str, Any]) -> None:
+    write_table(path, [dialogue_row(record) | provenance for record in records], DIALOGUES)
+
+
+def write_rejected(path: Path, rejected: Iterable[Rejected], rows: Iterable[dict[str, Any]] = ()) -> None:
+    write_table(path, [*map(asdict, rejected), *rows], REJECTED)
+
+
+def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, compression="zstd")
+
+
+def read_table(path: Path) -> list[dict[str, Any]]:
+    """All rows of a Parquet file, or of a folder's Parquet files in the order of their names."""
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+def dialogue_row(record: DuplexDialogue) -> dict[str, Any]:
+    """What the manifest says of a dialogue. Gaps are floor-transfer offsets between speakers, negative where they overlap;
+    `cut_offs_s` runs from the user's onset to the agent's silence."""
+    dialogue, segments = record.dialogue, record.timeline.segments
+    gaps: dict[str, list[float]] = {"user": [], "agent": []}
+    cut_offs, lost = [], []
+    for before, after in itertools.pairwise(segments):
+        if before.speaker != after.speaker:
+            gaps[after.speaker].append(_gap(before, after))
+        if after.event == "barge_in":
+            cut_offs.append(-_gap(before, after))
+            lost.append(len(before.text_full.split()) - len(before.words))
+    return {
+        "id": dialogue.id,
+        "split": dialogue.split,
+        "source": dialogue.source,
+        "frames": record.timeline.frames,
+        "duration_s": round(record.timeline.frames * SOURCE_FRAME / SOURCE_RATE, 6),
+        "turns": len(dialogue.turns),
+        "user_voice": _voices(record, "user"),
+        "agent_voice": _voices(record, "agent"),
+        "user_speech_s": _speech_s(segments, "user"),
+        "agent_speech_s": _speech_s(segments, "agent"),
+        "user_words": sum(len(s.words) for s in segments if s.speaker == "user"),
+        "agent_words": sum(len(s.words) for s in segments if s.speaker == "agent"),
+        "barge_ins": len(cut_offs),
+        "agent_gaps_s": gaps["agent"],
+        "user_gaps_s": gaps["user"],
+        "cut_offs_s": cut_offs,
+        "words_lost": lost,
+        "turn_seconds": [round(s.length / _rate(s), 4) for s in segments],
+        "agent_peak_dbfs": _peak_dbfs(record.agent),
+        "user_peak_dbfs": _peak_dbfs(record.user),
+        "word_times": ",".join(sorted({speech.word_times for speech in record.timeline.spoken.speech})),
+    }
+
+
+def _rate(segment: Segment) -> int:
+    return SOURCE_RATE if segment.speaker == "user" else TARGET_RATE
+
+
+def _gap(before: Segment, after: Segment) -> float:
+    return round(after.start / _rate(after) - before.end / _rate(before), 4)
+
+
+def _voices(record: DuplexDialogue, speaker: str) -> str:
+    return ",".join(sorted({t.voice for t in record.dialogue.turns if t.speaker == speaker}))
+
+
+def _speech_s(segments: tuple[Segment, ...], speaker: str) -> float:
+    return round(sum(s.length / _rate(s) for s in segments if s.speaker == speaker), 4)
+
+
+def _peak_dbfs(samples: np.ndarray) -> float:
+    peak = int(np.abs(samples.astype(np.int32)).max(initial=0))
+    return round(float(20 * np.log10(max(peak, 1) / 32768)), 2)

@@ -1,0 +1,1 @@
+"""What runs: command line, recipe, execution on Ray, reports."""

@@ -1,0 +1,91 @@
+"""Putting a corpus together from its finished shards.
+
+Every part is made beside its place and renamed into it, `corpus.json` last: so a corpus with a `corpus.json` is whole,
+and putting one together can be killed and repeated.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from manifests.shards import FIELDS, shard_file
+from manifests.table import DIALOGUES, read_table, write_rejected, write_table
+from pipeline.card import card
+from pipeline.corpus import Corpus
+from pipeline.plan import FORMAT_VERSION, Shard
+from pipeline.report import report
+from pipeline.statistics import corpus_statistics
+from stages.ingest import SPLITS, Ingested
+from stages.pack import MANIFEST, REJECTED
+
+
+def assemble(
+    out: Path, store: Path, shards: list[Shard], ingested: Ingested, identity: dict[str, Any], run: dict[str, Any]
+) -> dict[str, Any]:
+    """Put a corpus together from its finished shards under `store`; returns its `corpus.json`."""
+    parts = store.parent / "parts"
+    shutil.rmtree(parts, ignore_errors=True)
+    for split in SPLITS:
+        if not (out / split).is_dir():
+            _gather_split(parts / split, [store / s.name for s in shards if s.split == split])
+            if any((parts / split).iterdir()):
+                (parts / split).rename(out / split)
+    _gather_tables(parts, out, [store / shard.name for shard in shards], ingested)
+    dialogues, rejected = read_table(out / "manifest"), read_table(out / "rejected")
+    info = {
+        "format_version": FORMAT_VERSION,
+        "identity": identity,
+        "made_by": _made_by([store / shard.name for shard in shards]),
+        "statistics": corpus_statistics(dialogues, rejected, ingested.read),
+    }
+    corpus = Corpus(out, info, dialogues, rejected)
+    _write(out / "README.md", card(corpus))
+    _write(out / "report.html", report(corpus))
+    info["run_log"] = [run]
+    _write(out / "corpus.json", json.dumps(info, indent=1, ensure_ascii=False) + "\n")
+    shutil.rmtree(store.parent, ignore_errors=True)
+    return info
+
+
+def _gather_split(place: Path, folders: list[Path]) -> None:
+    """Link a split's shards into one folder, numbered without holes: a shard may have lost all its dialogues."""
+    place.mkdir(parents=True)
+    full = [folder for folder in folders if (folder / shard_file("cuts", 0)).is_file()]
+    for number, folder in enumerate(full):
+        for field in FIELDS:
+            source, target = folder / shard_file(field, 0), place / shard_file(field, number)
+            try:
+                os.link(source, target)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(source, target)
+
+
+def _gather_tables(parts: Path, out: Path, folders: list[Path], ingested: Ingested) -> None:
+    if not (out / "manifest").is_dir():
+        (parts / "manifest").mkdir(parents=True)
+        rows = [row for folder in folders for row in read_table(folder / MANIFEST)]
+        write_table(parts / "manifest" / "dialogues.parquet", rows, DIALOGUES)
+        (parts / "manifest").rename(out / "manifest")
+    if not (out / "rejected").is_dir():
+        (parts / "rejected").mkdir(parents=True)
+        late = [row for folder in folders for row in read_table(folder / REJECTED)]
+        write_rejected(parts / "rejected" / "rejected.parquet", ingested.rejected, late)
+        (parts / "rejected").rename(out / "rejected")
+
+
+def _made_by(folders: list[Path]) -> dict[str, list[dict[str, str]]]:
+    """What each stage ran with, over all shards: one entry where all were made alike."""
+    seen: dict[str, list[dict[str, str]]] = {}
+    for folder in folders:
+        for stage, facts in json.loads((folder / "made_by.json").read_text("utf-8")).items():
+            if facts and facts not in seen.setdefault(stage, []):
+                seen[stage].append(facts)
+    return {stage: sorted(facts, key=str) for stage, facts in sorted(seen.items()) if facts}
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, "utf-8")
+    part.replace(path)

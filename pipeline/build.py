@@ -1,0 +1,256 @@
+"""`salm-duplex build`: the stages streamed over shards by Ray Data, resumable, into a finished corpus.
+
+One row of the Ray dataset is one shard: its dialogues go in as text and come out as files. A shard is written beside
+its place and renamed into it when whole, so a folder under `.build/shards` is finished by its mere existence, and a
+rerun asks only for those that lack one. (`ray.data.checkpoint` remembers rows by id; it would not keep a shard's files
+and its memory of them in step.) When all shards are there, `pipeline.assemble` puts the corpus together.
+"""
+
+import json
+import logging
+import os
+import pickle
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from manifests.records import Rejected
+from manifests.sources import UnreadableInput
+from pipeline.assemble import assemble
+from pipeline.errors import RequestError, WorkError
+from pipeline.plan import Shard, differences, digest, identity, plan_shards
+from pipeline.recipe import Recipe, StageSpec
+from stages.ingest import Ingested, ingest
+from stages.pack import pack
+
+BUILD = ".build"
+"""The work folder inside an unfinished corpus; gone once the corpus is whole."""
+
+Row = dict[str, Any]
+Progress = Callable[[int, int, str], None]
+"""Told (shards done, shards in all, what is going on) as the build goes on."""
+
+
+def build(
+    inputs: Sequence[str],
+    out: Path,
+    recipe: Recipe,
+    workers: int | None = None,
+    limit: int | None = None,
+    progress: Progress = lambda done, total, message: None,
+) -> dict[str, Any]:
+    """Build (or resume, or confirm) the corpus at `out` and return its `corpus.json`.
+
+    Raises `RequestError` before any work, `WorkError` once it has begun.
+    """
+    progress(0, 0, "reading the dialogues")
+    try:
+        ingested = ingest(inputs, recipe.ingest, recipe.seed, limit)
+    except UnreadableInput as error:
+        raise RequestError(str(error)) from None
+    check_voices(recipe, ingested)
+    this = identity(recipe, ingested.fingerprints, limit)
+    if finished := _open_output(out, this):
+        return finished
+    shards = plan_shards(ingested, recipe.pack.shard_size)
+    store = out / BUILD / "shards"
+    todo = [shard for shard in shards if not (store / shard.name).is_dir()]
+    started = datetime.now(UTC)
+    if todo:
+        done = len(shards) - len(todo)
+        progress(done, len(shards), "starting Ray")
+        for name in _run(todo, recipe, store, workers):
+            done += 1
+            progress(done, len(shards), name)
+    progress(len(shards), len(shards), "putting the corpus together")
+    run = {
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "shards_built": len(todo),
+        "shards_found": len(shards) - len(todo),
+    }
+    try:
+        return assemble(out, store, shards, ingested, this, run)
+    except OSError as error:
+        raise WorkError(
+            f"The corpus at {out} could not be put together: {error}; mend that and run the same again."
+        ) from error
+
+
+def check_voices(recipe: Recipe, ingested: Ingested) -> None:
+    """Refuse voices that the synthesizer does not have, before any work; a synthesizer may offer `check_voice`."""
+    check = getattr(recipe.stage("synthesize").stage_class, "check_voice", None)
+    if check is None:
+        return
+    cast = recipe.stage("cast").settings
+    wanted = {getattr(cast, "agent_voice", ""), *getattr(cast, "user_voices", [])}
+    wanted |= {turn.voice for dialogue in ingested.dialogues for turn in dialogue.turns}
+    for voice in sorted(wanted - {""}):
+        try:
+            check(voice)
+        except ValueError as error:
+            raise RequestError(f"The voice '{voice}' can't be used: {error}") from None
+
+
+def _open_output(out: Path, this: dict[str, object]) -> dict[str, Any] | None:
+    """Make the output folder ours, or return the finished corpus that it already holds."""
+    finished = out / "corpus.json"
+    begun = out / BUILD / "identity.json"
+    for known in (finished, begun):
+        if known.is_file():
+            try:
+                theirs = json.loads(known.read_text("utf-8"))
+            except (OSError, ValueError) as error:
+                raise RequestError(f"{known} can't be read ({error}); name another --out.") from None
+            theirs_identity = theirs.get("identity", theirs)
+            if digest(theirs_identity) != digest(this):
+                names = ", ".join(sorted(differences(this, theirs_identity))[:5])
+                raise RequestError(
+                    f"{out} holds another build (it differs in {names}); name another --out or delete it."
+                )
+            if known == finished:
+                shutil.rmtree(out / BUILD, ignore_errors=True)
+                return dict(theirs)
+            return None
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(path.name != BUILD for path in out.iterdir()):
+            raise RequestError(f"{out} holds files that are not a corpus; name a new or empty folder with --out.")
+        (out / BUILD / "shards").mkdir(parents=True, exist_ok=True)
+        part = begun.with_suffix(".part")
+        part.write_text(json.dumps(this, indent=1, sort_keys=True), "utf-8")
+        part.replace(begun)
+    except OSError as error:
+        raise RequestError(
+            f"The output {out} can't be written: {error.strerror or error}; name another --out."
+        ) from None
+    return None
+
+
+def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) -> Iterator[str]:
+    """Stream the shards through the stages on Ray; yield each one's name as it is finished."""
+    import ray
+    from ray.data import ActorPoolStrategy
+
+    _start_ray(workers)
+    workers = max(1, workers or int(ray.cluster_resources().get("CPU", 1)))
+    rows = [{"shard": shard.name, "payload": pickle.dumps((shard.dialogues, (), {}))} for shard in shards]
+    dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+    for spec in recipe.stages:
+        size = min(spec.resources.concurrency or workers, len(rows))
+        options: dict[str, Any] = {"num_cpus": spec.resources.cpus, "num_gpus": spec.resources.gpus or None}
+        if spec.stage_class.loads:
+            pool = ActorPoolStrategy(size=size)
+            dataset = dataset.map(StageWorker, fn_constructor_args=(spec, recipe.seed), compute=pool, **options)
+        else:
+            dataset = dataset.map(_run_light, fn_args=(spec, recipe.seed), **options)
+    provenance = {"seed": recipe.seed, "recipe": recipe.id}
+    dataset = dataset.map(_write, fn_args=(str(store.resolve()), provenance), num_cpus=0.2)
+    try:
+        for row in dataset.iter_rows():
+            yield row["shard"]
+    except ray.exceptions.RayError as error:
+        raise _explain(error, store) from None
+
+
+def _start_ray(workers: int | None) -> None:
+    """Join the cluster that RAY_ADDRESS names, as in a submitted job, or start one of our own on this machine."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    import ray
+    from ray.data import DataContext
+
+    # Our own progress is shown instead of Ray's, and errors reach the user as one sentence.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.issue_detectors_config.detectors = []
+    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    if ray.is_initialized():
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(**quiet)
+    else:
+        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+
+
+class StageWorker:
+    """A stage in a Ray actor: set up once, then one shard after the other."""
+
+    def __init__(self, spec: StageSpec, seed: int) -> None:
+        self.name = spec.name
+        self.stage = spec.make(seed)
+
+    def __call__(self, row: Row) -> Row:
+        records, rejected, made_by = pickle.loads(row["payload"])
+        try:
+            results = self.stage.process(records)
+        except Exception as error:
+            raise StageFailed(self.name, row["shard"], f"{type(error).__name__}: {error}") from error
+        if len(results) != len(records):
+            raise StageFailed(self.name, row["shard"], f"it returned {len(results)} items for {len(records)} records")
+        kept = tuple(result for result in results if not isinstance(result, Rejected))
+        refused = (*rejected, *(result for result in results if isinstance(result, Rejected)))
+        return {
+            "shard": row["shard"],
+            "payload": pickle.dumps((kept, refused, made_by | {self.name: self.stage.made_by()})),
+        }
+
+
+class StageFailed(Exception):
+    """A stage raised on a shard. Its arguments are plain strings, for it travels between processes."""
+
+    def __init__(self, stage: str, shard: str, reason: str) -> None:
+        super().__init__(stage, shard, reason)
+
+
+def _run_light(row: Row, spec: StageSpec, seed: int) -> Row:
+    return _worker(spec.name, pickle.dumps(spec), seed)(row)
+
+
+@cache
+def _worker(name: str, spec: bytes, seed: int) -> StageWorker:
+    """A light stage in a Ray task: made once per process."""
+    return StageWorker(pickle.loads(spec), seed)
+
+
+def _write(row: Row, store: str, provenance: dict[str, Any]) -> Row:
+    """Write a shard beside its place, then rename it into it. The parent is not made: a straggler of a killed build must
+    not bring back a work folder that is gone."""
+    records, rejected, made_by = pickle.loads(row["payload"])
+    place = Path(store) / row["shard"]
+    part = place.with_name(f".{place.name}.{os.getpid()}.{time.time_ns()}")
+    try:
+        part.mkdir()
+        pack(part, 0, records, rejected, provenance)
+        (part / "made_by.json").write_text(json.dumps(made_by, sort_keys=True), "utf-8")
+        if not place.exists():
+            part.rename(place)
+    except OSError as error:
+        raise StageFailed("pack", row["shard"], str(error)) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return {"shard": row["shard"]}
+
+
+def _explain(error: Exception, store: Path) -> WorkError:
+    """One sentence for what went wrong on a worker; the traceback goes to a file."""
+    log = store.parent / "error.log"
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, StageFailed):
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    try:
+        log.write_text(str(error), "utf-8")
+        where = f"; the traceback is in {log}"
+    except OSError:
+        where = ""
+    if isinstance(cause, StageFailed):
+        stage, shard, reason = cause.args
+        what = f"The stage '{stage}' failed on the shard {shard}: {reason}"
+    else:
+        what = f"Ray stopped the build: {str(error).strip().splitlines()[-1]}"
+    return WorkError(f"{what}. Finished shards are kept, and the same command goes on from them{where}.")

@@ -1,0 +1,289 @@
+"""The `salm-duplex` command."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipeline.errors import RequestError, WorkError
+
+app = typer.Typer(
+    name="salm-duplex",
+    help="Text dialogues in, two-channel full-duplex speech corpora out.\n\n"
+    "Start with: salm-duplex build dialogues.jsonl --out CORPUS",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+codec_app = typer.Typer(help="Train and score the speech codec.", no_args_is_help=True)
+app.add_typer(codec_app, name="codec")
+
+RecipeOption = Annotated[
+    Path | None, typer.Option("--recipe", help="A YAML recipe; `salm-duplex recipe` prints the default one.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the recipe; may be repeated."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
+CorpusArgument = Annotated[Path, typer.Argument(metavar="CORPUS", help="A corpus folder that `build` made.")]
+
+out_console = Console(soft_wrap=True, highlight=False)
+err_console = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake becomes one sentence and exit code 2, failed work one and exit code 1."""
+    try:
+        app(prog_name="salm-duplex")
+    except RequestError as error:
+        err_console.print(f"[bold red]salm-duplex:[/] {escape(str(error))}")
+        sys.exit(2)
+    except WorkError as error:
+        err_console.print(f"[bold red]salm-duplex:[/] {escape(str(error))}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err_console.print("salm-duplex: stopped; what is finished is kept, and the same command goes on from there.")
+        sys.exit(1)
+
+
+@app.command()
+def build(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Dialogue files or URLs: JSONL, JSON or Parquet, plain, gzip or zstd."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The corpus folder; an unfinished one is resumed.")],
+    recipe: RecipeOption = None,
+    set_: SetOption = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Shards worked on at once [default: one per core].")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Read at most so many dialogues.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn text dialogues into a two-channel speech corpus.
+
+    Runs on this machine, or on the Ray cluster that submitted it. Run again after a stop, it goes on where it was.
+    """
+    from pipeline.build import build as run
+    from pipeline.recipe import load_recipe
+
+    loaded = load_recipe(recipe, set_ or [])
+    with _progress("shards", quiet=as_json) as progress:
+        info = run(inputs, out, loaded, workers, limit, progress)
+    statistics = info["statistics"]
+    if as_json:
+        _print_json({"corpus": str(out), **statistics})
+    else:
+        kept = statistics["dialogues"]
+        out_console.print(
+            f"[bold]{out}[/]: {sum(kept.values())} dialogues ({', '.join(f'{n} {split}' for split, n in kept.items())}), "
+            f"{statistics['hours']:.2f} hours, {statistics['barge_ins']} barge-ins; "
+            f"{statistics['rejected']} of {statistics['dialogues_read']} rejected"
+        )
+        for reason, number in statistics["rejected_by_reason"].items():
+            out_console.print(f"  rejected {number} × {reason}")
+        out_console.print(f"See {out / 'report.html'}")
+    if not any(statistics["dialogues"].values()):
+        raise WorkError(f"No dialogue could be used; {out / 'rejected'} says why for each.")
+
+
+@app.command()
+def stage(
+    name: Annotated[str, typer.Argument(help="ingest, speak, cast, synthesize, schedule, render, tokenize or pack.")],
+    source: Annotated[
+        Path, typer.Option("--in", help="What the stage before wrote; for ingest, a dialogue file or a folder of them.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="A new folder for what this stage writes.")],
+    recipe: RecipeOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a single stage, to see what it does or to try your own in its place."""
+    from pipeline.recipe import load_recipe
+    from pipeline.single import run_stage
+
+    loaded = load_recipe(recipe, set_ or [])
+    with _progress("dialogues", quiet=as_json) as progress:
+        counts = run_stage(name, source, out, loaded, lambda done: progress(done, 0, name))
+    if as_json:
+        _print_json(counts)
+    else:
+        out_console.print(f"[bold]{out}[/]: {counts['kept']} dialogues kept, {counts['rejected']} rejected")
+
+
+@app.command(name="report")
+def report_command(corpus: CorpusArgument) -> None:
+    """Write the corpus's report.html and dataset card again."""
+    from pipeline.card import card
+    from pipeline.corpus import open_corpus
+    from pipeline.report import report
+
+    opened = open_corpus(corpus)
+    with _writes(corpus):
+        (corpus / "README.md").write_text(card(opened), "utf-8")
+        (corpus / "report.html").write_text(report(opened), "utf-8")
+    out_console.print(f"Wrote {corpus / 'report.html'} and {corpus / 'README.md'}")
+
+
+@app.command(name="inspect")
+def inspect_command(
+    corpus: CorpusArgument,
+    id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="A dialogue's id; without one, the first with a barge-in.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the stereo WAV and the timeline picture.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one dialogue: as text, and with --out as a stereo WAV (left user, right agent) and a timeline picture."""
+    from pipeline.corpus import open_corpus
+    from pipeline.inspection import cut_as_json, inspect_text, write_stereo, write_timeline
+
+    opened = open_corpus(corpus)
+    if id is None:
+        if not opened.dialogues:
+            raise RequestError(f"The corpus {corpus} holds no dialogues.")
+        id = next((row["id"] for row in opened.dialogues if row["barge_ins"]), opened.dialogues[0]["id"])
+    cut = opened.cut(id)
+    if as_json:
+        _print_json(cut_as_json(cut))
+    else:
+        out_console.print(escape(inspect_text(cut)))
+    if out is not None:
+        with _writes(out):
+            out.mkdir(parents=True, exist_ok=True)
+            write_stereo(cut, out / f"{id}.wav")
+            write_timeline(cut, out / f"{id}.png")
+        if not as_json:
+            out_console.print(f"Wrote {out / f'{id}.wav'} and {out / f'{id}.png'}")
+
+
+@app.command(name="recipe")
+def recipe_command(recipe: RecipeOption = None, set_: SetOption = None) -> None:
+    """Print a complete recipe in YAML: the default one, or yours with the defaults filled in."""
+    import yaml
+
+    from pipeline.recipe import load_recipe
+
+    sys.stdout.write(
+        yaml.safe_dump(load_recipe(recipe, set_ or []).as_dict(), sort_keys=False, allow_unicode=True, width=120)
+    )
+
+
+@app.command(name="doctor")
+def doctor_command(as_json: JsonOption = False) -> None:
+    """Say which components are usable here, and how to get the others."""
+    from pipeline.doctor import examine
+
+    findings = examine()
+    if as_json:
+        _print_json([finding.as_dict() for finding in findings])
+    else:
+        table = Table("component", "usable", "for", "what was found, or how to get it", box=None, pad_edge=False)
+        for f in findings:
+            table.add_row(f.component, "[green]yes[/]" if f.usable else "[yellow]no[/]", f.purpose, escape(f.detail))
+        Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
+    if not all(finding.usable for finding in findings if finding.needed):
+        raise WorkError("An embedded default is not usable; install the project again with `pip install .`.")
+
+
+@codec_app.command(name="train")
+def codec_train(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUT...]",
+            help="Dialogue files whose sentences are spoken, beside random ones; default: the bundled dialogues.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The checkpoint to write (.safetensors).")] = Path(
+        "codec.safetensors"
+    ),
+    set_: SetOption = None,
+) -> None:
+    """Train the codec on speech that eSpeak NG makes, personalised to the agent's voice."""
+    from pipeline.codec import train
+
+    train(inputs or [], out, set_ or [], err_console.print)
+
+
+@codec_app.command(name="score")
+def codec_score(
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="[CHECKPOINT]", help="'bundled', or a checkpoint file.")
+    ] = "bundled",
+    as_json: JsonOption = False,
+) -> None:
+    """Score a codec on unseen sentences: STOI, PESQ and log-mel distance, for the agent's voice and users' voices."""
+    from pipeline.codec import score
+
+    scores = score(checkpoint)
+    if as_json:
+        _print_json(scores)
+        return
+    table = Table("voice", "sentences", "STOI", "PESQ", "log-mel distance", box=None, pad_edge=False)
+    for name, row in scores["voices"].items():
+        table.add_row(name, str(row["n"]), f"{row['stoi']:.3f}", f"{row['pesq']:.2f}", f"{row['mel_distance']:.3f}")
+    out_console.print(table)
+    out_console.print(f"{scores['bits_per_second']:.0f} bits a second")
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def _writes(where: Path) -> Iterator[None]:
+    """Turn a refusal of the file system into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkError(f"{where} can't be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def _progress(unit: str, quiet: bool) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on a terminal, plain lines elsewhere, nothing where JSON is wanted. A total of 0 is not known yet."""
+    if quiet or not err_console.is_terminal:
+        yield (lambda done, total, message: None) if quiet else _lines(unit)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err_console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total, message: bar.update(task, completed=done, total=total or None, description=message)
+
+
+def _lines(unit: str) -> Callable[[int, int, str], None]:
+    told: list[tuple[int, str]] = []
+
+    def tell(done: int, total: int, message: str) -> None:
+        # Without a total (single stages) a line for every dialogue would drown the rest.
+        if (total or done % 100 == 0) and (not told or told[-1] != (done, message)):
+            told.append((done, message))
+            err_console.print(f"{done}/{total} {unit}: {escape(message)}" if total else f"{message} ({done} {unit})")
+
+    return tell
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("COLUMNS", "120")
+    main()

@@ -1,0 +1,67 @@
+"""The plan of a build: which dialogues make which shard. Fixed before the work, so that any worker can do any shard."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from manifests.records import Dialogue
+from pipeline.recipe import Recipe
+from stages.ingest import SPLITS, Ingested
+
+FORMAT_VERSION = 1
+LIBRARIES = ("salm-duplex", "lhotse", "numpy", "torch", "soxr", "soundfile", "espeakng-loader", "pyarrow")
+"""What the bytes of a corpus depend on, beside the recipe and the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    name: str
+    split: str
+    dialogues: tuple[Dialogue, ...]
+
+
+def plan_shards(ingested: Ingested, shard_size: int) -> list[Shard]:
+    """Cut each split, in input order, into shards of `shard_size` dialogues."""
+    shards = []
+    for split in SPLITS:
+        own = [d for d in ingested.dialogues if d.split == split]
+        for number, at in enumerate(range(0, len(own), shard_size)):
+            shards.append(Shard(f"{split}-{number:06d}", split, tuple(own[at : at + shard_size])))
+    return shards
+
+
+def library_versions() -> dict[str, str]:
+    return {name: version(name) for name in LIBRARIES}
+
+
+def identity(recipe: Recipe, fingerprints: dict[str, str], limit: int | None) -> dict[str, object]:
+    """What makes two builds the same build."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "recipe": recipe.as_dict(),
+        "inputs": fingerprints,
+        "limit": limit,
+        "versions": library_versions(),
+    }
+
+
+def differences(mine: dict[str, object], theirs: dict[str, object]) -> Sequence[str]:
+    """The names of what differs between two identities, the recipe's by section and key."""
+    return [
+        name for name in _flat(mine).keys() | _flat(theirs).keys() if _flat(mine).get(name) != _flat(theirs).get(name)
+    ]
+
+
+def digest(identity: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _flat(value: object, name: str = "") -> dict[str, object]:
+    if not isinstance(value, dict):
+        return {name: value}
+    flat: dict[str, object] = {}
+    for key, item in value.items():
+        flat |= _flat(item, f"{name}.{key}" if name else str(key))
+    return flat

@@ -1,0 +1,114 @@
+"""`salm-duplex stage`: one stage by itself, in this process, on what the stage before it wrote."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from manifests.record_files import Record, RecordWriter, UnreadableRecords, read_record_files, read_rejected
+from manifests.records import DuplexDialogue, Rejected
+from manifests.shards import write_shard
+from manifests.sources import UnreadableInput
+from manifests.table import DIALOGUES, dialogue_row, write_rejected, write_table
+from pipeline.errors import RequestError, WorkError
+from pipeline.recipe import STAGES, Recipe
+from stages.ingest import SPLITS, ingest
+
+NAMES = ("ingest", *STAGES, "pack")
+
+Progress = Callable[[int], None]
+"""Told the number of dialogues done so far."""
+
+
+def run_stage(
+    name: str, source: Path, out: Path, recipe: Recipe, progress: Progress = lambda done: None
+) -> dict[str, int]:
+    """Run one stage from `source` to the new folder `out`; returns how many dialogues were kept and rejected.
+
+    `source` is the folder that the stage before wrote; for ingest, a file of dialogues or a folder of such files. Raises
+    `RequestError` or `WorkError`.
+    """
+    if name not in NAMES:
+        raise RequestError(f"There is no stage '{name}'; the stages are {', '.join(NAMES)}.")
+    if out.exists():
+        raise RequestError(f"{out} exists already; name a new folder with --out.")
+    part = out.with_name(f".{out.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        counts = _run(name, source, part, recipe, progress)
+        part.rename(out)
+    except (UnreadableInput, UnreadableRecords) as error:
+        raise RequestError(str(error)) from None
+    except OSError as error:
+        raise WorkError(f"The stage '{name}' could not write to {out}: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return counts
+
+
+def _run(name: str, source: Path, out: Path, recipe: Recipe, progress: Progress) -> dict[str, int]:
+    if name == "pack":
+        return _pack(source, out, recipe, progress)
+    kept = refused = 0
+    with RecordWriter(out) as writer:
+        for result in _ingested(source, recipe) if name == "ingest" else _processed(name, source, recipe):
+            writer.write(result)
+            kept, refused = (kept, refused + 1) if isinstance(result, Rejected) else (kept + 1, refused)
+            progress(kept + refused)
+    return {"kept": kept, "rejected": refused}
+
+
+def _ingested(source: Path, recipe: Recipe) -> Iterator[Record | Rejected]:
+    files = sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else [source]
+    result = ingest(map(str, files), recipe.ingest, recipe.seed)
+    yield from result.rejected
+    yield from result.dialogues
+
+
+def _processed(name: str, source: Path, recipe: Recipe) -> Iterator[Record | Rejected]:
+    """A stage over its input, as many records at a time as a shard holds."""
+    spec = recipe.stage(name)
+    yield from read_rejected(source)
+    records = read_record_files(source)
+    stage = None
+    while batch := list(islice(records, recipe.pack.shard_size)):
+        stage = stage or spec.make(recipe.seed)
+        try:
+            yield from stage.process(batch)
+        except (TypeError, AttributeError) as error:
+            kind = type(batch[0]).__name__
+            raise WorkError(f"The stage '{name}' can't take the {kind} records in {source}: {error}.") from error
+
+
+def _pack(source: Path, out: Path, recipe: Recipe, progress: Progress) -> dict[str, int]:
+    """Shards of each split in its own folder, and the tables; the corpus's card and report come with `build` alone."""
+    rejected = read_rejected(source)
+    provenance = {"seed": recipe.seed, "recipe": recipe.id}
+    waiting: dict[str, list[DuplexDialogue]] = {split: [] for split in SPLITS}
+    numbers = dict.fromkeys(SPLITS, 0)
+    rows = []
+
+    def flush(split: str) -> None:
+        (out / split).mkdir(exist_ok=True)
+        write_shard(out / split, numbers[split], waiting[split], provenance)
+        numbers[split] += 1
+        waiting[split].clear()
+
+    for record in read_record_files(source):
+        if not isinstance(record, DuplexDialogue) or record.codes is None:
+            raise UnreadableRecords(f"{source} holds no tokenized dialogues; give --in the folder that tokenize wrote.")
+        split = record.dialogue.split or "train"
+        waiting[split].append(record)
+        rows.append(dialogue_row(record) | provenance)
+        progress(len(rows))
+        if len(waiting[split]) == recipe.pack.shard_size:
+            flush(split)
+    for split in SPLITS:
+        if waiting[split]:
+            flush(split)
+    for folder in ("manifest", "rejected"):
+        (out / folder).mkdir()
+    write_table(out / "manifest" / "dialogues.parquet", rows, DIALOGUES)
+    write_rejected(out / "rejected" / "rejected.parquet", rejected)
+    return {"kept": len(rows), "rejected": len(rejected)}

@@ -1,0 +1,1 @@
+"""The speech codec, the SALM-Duplex model, its training, streaming sessions and evaluation."""

@@ -1,0 +1,137 @@
+"""ingest: files → dialogues, validated, de-duplicated and split.
+
+The only stage that must see all dialogues at once, since a duplicate may stand anywhere; so it runs in the driver, over
+text alone.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from pydantic import Field, model_validator
+
+from manifests.formats import parse_dialogue
+from manifests.records import BadDialogue, Dialogue, Rejected
+from manifests.sources import BrokenRecord, UnreadableInput, base_name, fingerprint, read_bytes, read_records
+from stages.base import Settings
+
+SPLITS = ("train", "validation", "test")
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+
+
+class IngestSettings(Settings):
+    validation: float = Field(default=0.05, ge=0, lt=1, description="share of the dialogues held out for validation")
+    test: float = Field(default=0.05, ge=0, lt=1, description="share of the dialogues held out for testing")
+    max_turns: int = Field(default=100, ge=2, description="a dialogue with more turns is rejected")
+    max_turn_characters: int = Field(
+        default=2_000, ge=1, description="a dialogue with a longer written turn is rejected"
+    )
+
+    @model_validator(mode="after")
+    def _shares_leave_a_training_split(self) -> "IngestSettings":
+        if self.validation + self.test >= 1:
+            raise ValueError("'validation' and 'test' together must stay under 1")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What came in: dialogues in input order, each with its split; what was refused; and each file's fingerprint.
+
+    `read` counts the records found: it equals the dialogues plus the rejected.
+    """
+
+    dialogues: list[Dialogue]
+    rejected: list[Rejected]
+    fingerprints: dict[str, str]
+    read: int
+
+
+def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: int | None = None) -> Ingested:
+    """Read dialogues from files or URLs, at most `limit` records; raises `UnreadableInput` where a file can't be opened.
+
+    A dialogue that repeats an earlier one's id, or its words once case and punctuation are set aside, is rejected: a
+    repeated text in two splits would leak the test into the training.
+    """
+    dialogues: list[Dialogue] = []
+    rejected: list[Rejected] = []
+    fingerprints: dict[str, str] = {}
+    ids: dict[str, str] = {}
+    texts: dict[bytes, str] = {}
+    read = 0
+    for url in inputs:
+        data = read_bytes(url)
+        name = url.rsplit("/", 1)[-1]
+        fingerprints[f"{len(fingerprints) + 1}:{name}"] = fingerprint(data)
+        for position, raw in read_records(data):
+            if limit is not None and read >= limit:
+                break
+            read += 1
+            source, fallback = f"{name}:{position}", f"{base_name(url)}-{position:06d}"
+            claimed = str(raw["id"]) if isinstance(raw, dict) and raw.get("id") else fallback
+            try:
+                dialogue = _checked(raw, source, fallback, settings)
+                if dialogue.id in ids:
+                    raise BadDialogue("duplicate_id", f"The id {dialogue.id} was already used at {ids[dialogue.id]}.")
+                key = text_key(dialogue)
+                if key in texts:
+                    raise BadDialogue("duplicate_text", f"The same words were already read at {texts[key]}.")
+            except BadDialogue as error:
+                rejected.append(Rejected(claimed, source, "ingest", error.reason, str(error)))
+                continue
+            ids[dialogue.id] = texts[key] = source
+            dialogues.append(dialogue)
+    if read == 0:
+        raise UnreadableInput("The input holds no dialogues at all; check that it is the right file.")
+    return Ingested(_split(dialogues, settings, seed), rejected, fingerprints, read)
+
+
+def _checked(raw: object, source: str, fallback: str, settings: IngestSettings) -> Dialogue:
+    if isinstance(raw, BrokenRecord):
+        raise BadDialogue(raw.reason, raw.message)
+    dialogue = parse_dialogue(raw, source, fallback)
+    if len(dialogue.turns) > settings.max_turns:
+        message = f"It has {len(dialogue.turns)} turns, over the {settings.max_turns} of ingest.max_turns."
+        raise BadDialogue("too_many_turns", message)
+    for number, turn in enumerate(dialogue.turns, 1):
+        if len(turn.text) > settings.max_turn_characters:
+            raise BadDialogue(
+                "turn_too_long",
+                f"Turn {number} has {len(turn.text)} characters, over the {settings.max_turn_characters} of "
+                "ingest.max_turn_characters.",
+            )
+    return replace(dialogue, id=safe_id(dialogue.id))
+
+
+def safe_id(raw: str) -> str:
+    """An id that can be a file name anywhere; one that can't as it stands gets its odd characters replaced and a hash."""
+    if _SAFE_ID.fullmatch(raw):
+        return raw
+    clean = re.sub(r"[^A-Za-z0-9._-]+", "-", raw).strip("-.")[:80] or "dialogue"
+    return f"{clean}-{hashlib.sha256(raw.encode('utf-8', 'replace')).hexdigest()[:10]}"
+
+
+def text_key(dialogue: Dialogue) -> bytes:
+    """A hash of who says which words, whatever the case, punctuation, spacing or Unicode form."""
+    lines = (f"{turn.speaker}:{_words(turn.text)}" for turn in dialogue.turns)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "replace")).digest()
+
+
+def _words(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    # A text with no letters or digits at all keeps its symbols: an emoji is not the same as another.
+    return " ".join(re.findall(r"\w+", folded)) or folded
+
+
+def _split(dialogues: list[Dialogue], settings: IngestSettings, seed: int) -> list[Dialogue]:
+    """Give each dialogue a split, by the rank of a hash of the seed and its words: exact shares, whatever the order."""
+    ranked = sorted(dialogues, key=lambda d: hashlib.sha256(f"{seed}\x1f".encode() + text_key(d)).digest())
+    held_out = Counter(
+        {"test": round(settings.test * len(ranked)), "validation": round(settings.validation * len(ranked))}
+    )
+    names = list(held_out.elements())
+    split_of = {d.id: name for d, name in zip(ranked, names, strict=False)}
+    return [replace(d, split=split_of.get(d.id, "train")) for d in dialogues]

@@ -1,0 +1,32 @@
+"""pack: tokenized dialogues → one Shar shard with its rows of the Parquet tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from manifests.records import DuplexDialogue, Rejected
+from manifests.shards import write_shard
+from manifests.table import write_dialogues, write_rejected
+from stages.base import Settings
+
+MANIFEST, REJECTED = "manifest.parquet", "rejected.parquet"
+
+
+class PackSettings(Settings):
+    shard_size: int = Field(default=50, ge=1, le=10_000, description="dialogues in a shard, before any is rejected")
+
+
+def pack(
+    directory: Path,
+    number: int,
+    records: Sequence[DuplexDialogue],
+    rejected: Sequence[Rejected],
+    provenance: dict[str, Any],
+) -> None:
+    """Write a shard and its tables into an existing folder; a shard that lost all its dialogues has only tables."""
+    if records:
+        write_shard(directory, number, records, provenance)
+    write_dialogues(directory / MANIFEST, records, provenance)
+    write_rejected(directory / REJECTED, rejected)

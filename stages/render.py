@@ -1,0 +1,97 @@
+"""render: timeline → two channels of int16 samples, the user's at 16 kHz and the agent's at 22.05 kHz.
+
+Outside its segments a channel holds exact zeros. Each segment is faded in and out over a few milliseconds, so that
+neither its edges nor a cut-off click.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import soxr
+from pydantic import Field, model_validator
+
+from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
+from manifests.records import DuplexDialogue, Segment, Speaker, Speech, Timeline
+from stages.base import Settings, Stage, draw
+
+EDGE_FADE_S = 0.003
+CUT_FADE_S = 0.02
+PEAK = 0.89
+"""Largest sample, of full scale (−1 dBFS): what a level would push beyond it is turned down as a whole, never clipped."""
+
+
+class RenderSettings(Settings):
+    agent_level_dbfs: float = Field(default=-21.5, ge=-60, le=-6, description="RMS level of the agent's speech")
+    user_level_dbfs_low: float = Field(default=-32, ge=-60, le=-6, description="RMS level of the quietest user")
+    user_level_dbfs_high: float = Field(default=-20, ge=-60, le=-6, description="RMS level of the loudest user")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "RenderSettings":
+        if self.user_level_dbfs_low > self.user_level_dbfs_high:
+            raise ValueError("'user_level_dbfs_low' must not be above 'user_level_dbfs_high'")
+        return self
+
+
+class Render(Stage):
+    """Render each timeline; one level per speaker and dialogue."""
+
+    Settings = RenderSettings
+    settings: RenderSettings
+
+    def process(self, records: Sequence[Timeline]) -> list[DuplexDialogue]:
+        return [self._render(timeline) for timeline in records]
+
+    def _render(self, timeline: Timeline) -> DuplexDialogue:
+        settings = self.settings
+        level = draw(self.seed, timeline.spoken.dialogue.id, "level")
+        user_dbfs = level.uniform(settings.user_level_dbfs_low, settings.user_level_dbfs_high)
+        return DuplexDialogue(
+            timeline,
+            user=render_channel(timeline, "user", SOURCE_RATE, SOURCE_FRAME, user_dbfs),
+            agent=render_channel(timeline, "agent", TARGET_RATE, TARGET_FRAME, settings.agent_level_dbfs),
+        )
+
+
+def render_channel(timeline: Timeline, speaker: Speaker, rate: int, frame: int, level_dbfs: float) -> np.ndarray:
+    """One speaker's channel: int16, shape (frames × `frame`,), at `rate`."""
+    own = [segment for segment in timeline.segments if segment.speaker == speaker]
+    voiced = [_resample(timeline.spoken.speech[segment.turn], rate) for segment in own]
+    gain = _gain(np.concatenate(voiced), level_dbfs)
+    channel = np.zeros(timeline.frames * frame, dtype=np.int16)
+    for segment, samples in zip(own, voiced, strict=True):
+        faded = _fit(samples, segment.length) * (gain * _fades(segment, rate))
+        channel[segment.start : segment.end] = np.rint(faded * 32767).astype(np.int16)
+    return channel
+
+
+def _resample(speech: Speech, rate: int) -> np.ndarray:
+    samples = speech.samples.astype(np.float32) / 32768
+    resampled: np.ndarray = samples if speech.rate == rate else soxr.resample(samples, speech.rate, rate, quality="HQ")
+    return resampled
+
+
+def _gain(samples: np.ndarray, level_dbfs: float) -> float:
+    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+    peak = float(np.max(np.abs(samples)))
+    if rms == 0:
+        return 0.0
+    return float(min(10 ** (level_dbfs / 20) / rms, PEAK / peak))
+
+
+def _fit(samples: np.ndarray, length: int) -> np.ndarray:
+    """Exactly `length` samples: a cut-off ends early, and resampling may round a length by one."""
+    return np.pad(samples[:length], (0, max(0, length - len(samples))))
+
+
+def _fades(segment: Segment, rate: int) -> np.ndarray:
+    """A raised-cosine fade at both ends, the last one longer where speech is cut in its midst; ends on zero."""
+    envelope = np.ones(segment.length, dtype=np.float32)
+    fade_in = _ramp(min(round(EDGE_FADE_S * rate), segment.length // 2))
+    fade_out = _ramp(min(round((CUT_FADE_S if segment.cut_off else EDGE_FADE_S) * rate), segment.length // 2))
+    envelope[: len(fade_in)] = fade_in
+    envelope[segment.length - len(fade_out) :] = fade_out[::-1]
+    return envelope
+
+
+def _ramp(length: int) -> np.ndarray:
+    return (0.5 - 0.5 * np.cos(np.pi * np.arange(length) / max(length, 1))).astype(np.float32)

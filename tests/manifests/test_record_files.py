@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from manifests.record_files import RecordWriter, UnreadableRecords, read_record_files, read_rejected
+from manifests.records import Rejected
+
+
+def same(a, b) -> bool:
+    """Equality of records that hold arrays."""
+    return repr(a) == repr(b)
+
+
+def test_every_kind_of_record_comes_back_as_it_was(tmp_path, timelines, rendered):
+    from dataclasses import replace
+
+    tokenized = replace(rendered[0], codes=np.arange(rendered[0].timeline.frames * 4, dtype=np.int16).reshape(-1, 4))
+    written = [timelines[1].spoken.dialogue, timelines[1].spoken, timelines[2], rendered[3], tokenized]
+    with RecordWriter(tmp_path) as writer:
+        for record in written:
+            writer.write(record)
+        writer.write(Rejected("x", "f:1", "speak", "empty", "It is empty."))
+    read = list(read_record_files(tmp_path))
+    assert [type(r) for r in read] == [type(r) for r in written]
+    assert read[0] == written[0]
+    assert read[2].segments == timelines[2].segments
+    assert all(np.array_equal(a.samples, b.samples) for a, b in zip(read[1].speech, written[1].speech, strict=True))
+    assert np.array_equal(read[3].user, rendered[3].user)
+    assert np.array_equal(read[3].agent, rendered[3].agent)
+    assert read[4].codes.dtype == np.int16
+    assert np.array_equal(read[4].codes, tokenized.codes)
+    assert [r.reason for r in read_rejected(tmp_path)] == ["empty"]
+
+
+def test_a_folder_without_records_and_a_damaged_line_are_told(tmp_path, timelines):
+    with pytest.raises(UnreadableRecords, match=r"holds no records\.jsonl"):
+        next(read_record_files(tmp_path))
+    with RecordWriter(tmp_path) as writer:
+        writer.write(timelines[0].spoken.dialogue)
+    with (tmp_path / "records.jsonl").open("a") as file:
+        file.write('{"type": "Dialogue", "id"')
+    with pytest.raises(UnreadableRecords, match="line 2"):
+        list(read_record_files(tmp_path))
+
+
+def test_a_record_cannot_name_a_file_outside_its_folder(tmp_path, rendered):
+    with RecordWriter(tmp_path) as writer:
+        writer.write(rendered[0])
+    path = tmp_path / "records.jsonl"
+    path.write_text(path.read_text().replace("d0-", "../d0-"))
+    with pytest.raises(UnreadableRecords, match="not a plain file name"):
+        list(read_record_files(tmp_path))

@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from lhotse import CutSet
+
+from manifests.frames import SOURCE_FRAME, TARGET_FRAME
+from manifests.shards import write_shard
+
+PROVENANCE = {"seed": 0, "recipe": "abc"}
+
+
+@pytest.fixture(scope="module")
+def tokenized(rendered):
+    """Codes that can be told apart; the codec has tests of its own."""
+    made = []
+    for i, record in enumerate(rendered):
+        codes = np.random.default_rng(i).integers(0, 4032, (record.timeline.frames, 4), dtype=np.int16)
+        made.append(replace(record, codes=codes))
+    return made
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory, tokenized):
+    folder = tmp_path_factory.mktemp("shard")
+    write_shard(folder, 0, tokenized, PROVENANCE)
+    return folder
+
+
+def test_plain_lhotse_gives_back_audio_codes_and_timeline(shard, tokenized):
+    cuts = list(CutSet.from_shar(in_dir=shard))
+    assert [cut.id for cut in cuts] == [t.dialogue.id for t in tokenized]
+    for cut, record in zip(cuts, tokenized, strict=True):
+        frames = record.timeline.frames
+        user, agent = cut.load_audio()[0], cut.load_target_audio()[0]
+        assert user.shape == (frames * SOURCE_FRAME,)
+        assert agent.shape == (frames * TARGET_FRAME,)
+        assert np.array_equal(np.rint(user * 32768), record.user)
+        assert np.array_equal(np.rint(agent * 32768), record.agent)
+        assert np.array_equal(cut.load_target_codes(), record.codes)
+        assert cut.load_target_codes().dtype == np.int16
+        assert cut.custom["seed"] == 0
+        assert cut.custom["task"] == "s2s_duplex"
+
+
+def test_supervisions_say_what_is_heard(shard, tokenized):
+    for cut, record in zip(CutSet.from_shar(in_dir=shard), tokenized, strict=True):
+        assert [s.start for s in cut.supervisions] == sorted(s.start for s in cut.supervisions)
+        for s, segment in zip(cut.supervisions, record.timeline.segments, strict=True):
+            assert (s.speaker, s.text) == (segment.speaker, segment.text)
+            assert s.custom["event"] == segment.event
+            assert s.custom["cut_off"] == segment.cut_off
+            assert s.custom["voice"]
+            words = s.alignment["word"]
+            assert " ".join(w.symbol for w in words) == s.text
+            assert all(s.start <= w.start and w.end <= s.end for w in words)
+            assert s.end <= cut.duration
+
+
+def test_the_same_dialogues_give_the_same_bytes(tmp_path, shard, tokenized):
+    write_shard(tmp_path, 0, tokenized, PROVENANCE)
+    names = sorted(path.name for path in shard.iterdir())
+    assert names == [
+        "cuts.000000.jsonl.gz",
+        "recording.000000.tar",
+        "target_audio.000000.tar",
+        "target_codes.000000.tar",
+    ]
+    assert all((tmp_path / name).read_bytes() == (shard / name).read_bytes() for name in names)
+
+
+def test_untokenized_dialogues_are_refused(tmp_path, rendered):
+    with pytest.raises(ValueError, match="run the tokenize stage"):
+        write_shard(tmp_path, 0, rendered, PROVENANCE)

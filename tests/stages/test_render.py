@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from conftest import spoken_noise
+
+from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
+from stages.render import Render, RenderSettings
+from stages.schedule import Schedule, ScheduleSettings
+
+
+def test_both_channels_last_the_same_whole_frames(rendered):
+    for record in rendered:
+        assert len(record.user) == record.timeline.frames * SOURCE_FRAME
+        assert len(record.agent) == record.timeline.frames * TARGET_FRAME
+        assert record.user.dtype == record.agent.dtype == np.int16
+
+
+def test_exact_silence_outside_segments_and_sound_inside(rendered):
+    for record in rendered:
+        for speaker, channel in (("user", record.user), ("agent", record.agent)):
+            silent = np.ones(len(channel), dtype=bool)
+            for segment in record.timeline.segments:
+                if segment.speaker == speaker:
+                    silent[segment.start : segment.end] = False
+                    assert np.abs(channel[segment.start : segment.end]).max() > 1000
+            assert not channel[silent].any()
+
+
+def test_the_agent_is_heard_to_fall_silent_one_cut_off_after_the_user_starts(rendered):
+    measured = []
+    for record in rendered:
+        for agent, user in zip(record.timeline.segments, record.timeline.segments[1:], strict=False):
+            if user.event == "barge_in":
+                loud_user = np.flatnonzero(np.abs(record.user[user.start : user.end].astype(int)) > 300)[0] + user.start
+                loud_agent = np.flatnonzero(np.abs(record.agent[: agent.end].astype(int)) > 300)[-1]
+                following = record.agent[agent.end : agent.end + TARGET_RATE // 2]
+                assert not following.any()
+                measured.append(loud_agent / TARGET_RATE - loud_user / SOURCE_RATE)
+    assert measured
+    assert measured == pytest.approx([0.64] * len(measured), abs=0.08)
+
+
+def test_no_click_at_the_edges_of_a_cut(rendered):
+    for record in rendered:
+        for segment in record.timeline.segments:
+            if segment.cut_off:
+                heard = record.agent[segment.start : segment.end].astype(int)
+                assert abs(heard[-1]) < 100
+                assert np.abs(np.diff(np.append(heard[-20:], 0))).max() < 1500
+
+
+def test_levels_are_as_asked_and_nothing_clips(rendered):
+    for record in rendered:
+        speech = np.concatenate(
+            [record.agent[s.start : s.end] for s in record.timeline.segments if s.speaker == "agent" and not s.cut_off]
+        )
+        level = 20 * np.log10(np.sqrt(np.mean((speech / 32768.0) ** 2)))
+        assert level == pytest.approx(-21.5, abs=1.5)
+        assert np.abs(record.agent.astype(int)).max() < 0.9 * 32768
+        assert np.abs(record.user.astype(int)).max() < 0.9 * 32768
+
+
+def test_a_level_that_would_clip_is_turned_down_as_a_whole():
+    spoken = spoken_noise(("user", 1.0, 3), ("agent", 1.0, 3))
+    spoken.speech[1].samples[100] = 32767  # one spike far above the rest
+    timeline = Schedule(ScheduleSettings(), 0).process([spoken])[0]
+    (record,) = Render(RenderSettings(agent_level_dbfs=-6), 0).process([timeline])
+    assert np.abs(record.agent.astype(int)).max() == pytest.approx(0.89 * 32767, abs=40)
+    sound = record.agent[record.agent != 0]
+    assert (np.abs(sound) > 0.85 * 32767).sum() < 10
+
+
+def test_users_differ_in_level_and_the_same_seed_gives_the_same_samples(timelines, rendered):
+    peaks = {int(np.abs(record.user.astype(int)).max()) // 500 for record in rendered}
+    assert len(peaks) > 3
+    (again,) = Render(RenderSettings(), 0).process([timelines[4]])
+    assert np.array_equal(again.user, rendered[4].user)

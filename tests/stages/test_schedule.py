@@ -1,0 +1,158 @@
+import itertools
+import random
+
+import numpy as np
+import pytest
+from conftest import make_dialogue, spoken_noise
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
+from manifests.records import Rejected, Timeline
+from stages.schedule import Range, Schedule, ScheduleSettings
+
+
+def schedule(spoken, seed=0, **changes) -> Timeline | Rejected:
+    return Schedule(ScheduleSettings.model_validate(changes), seed).process([spoken])[0]
+
+
+def always(**changes):
+    return {"barge_in": {"share": 1.0, "turn_share": 1.0, **changes}}
+
+
+def seconds(segment):
+    rate = SOURCE_RATE if segment.speaker == "user" else TARGET_RATE
+    return segment.start / rate, segment.end / rate
+
+
+THREE = (("user", 1.5, 5), ("agent", 6.0, 20), ("user", 1.0, 3), ("agent", 2.0, 6))
+
+
+def test_a_barge_in_cuts_the_agent_after_exactly_the_cut_off():
+    timeline = schedule(spoken_noise(*THREE), **always())
+    _, agent, user, _ = timeline.segments
+    assert (user.event, agent.cut_off) == ("barge_in", True)
+    silent_after = seconds(agent)[1] - seconds(user)[0]
+    assert silent_after == pytest.approx(0.64, abs=1 / TARGET_RATE)
+    assert seconds(agent)[0] + 0.8 <= seconds(user)[0]
+
+
+def test_a_cut_turn_keeps_only_the_words_said_whole():
+    _, agent, _, _ = schedule(spoken_noise(*THREE), **always()).segments
+    assert 0 < len(agent.words) < 20
+    assert agent.text == " ".join(f"w{i}" for i in range(len(agent.words)))
+    assert agent.text_full == " ".join(f"w{i}" for i in range(20))
+    assert agent.words[-1].end <= agent.length
+    next_word_end = 6.0 * TARGET_RATE / 20 * (len(agent.words) + 1)
+    assert next_word_end > agent.length
+
+
+def test_the_agent_waits_its_gap_and_starts_on_a_frame():
+    timeline = schedule(spoken_noise(*THREE), **always(share=0.0))
+    user, agent, *_ = timeline.segments
+    assert agent.start % TARGET_FRAME == 0
+    assert 0.64 <= seconds(agent)[0] - seconds(user)[1] < 0.64 + 0.08
+
+
+def test_shares_of_zero_and_one_are_never_and_always():
+    spoken = [spoken_noise(*THREE, id=f"d{i}") for i in range(40)]
+    assert not any(s.cut_off for d in spoken for s in schedule(d, **always(share=0.0)).segments)
+    assert all(any(s.cut_off for s in schedule(d, **always()).segments) for d in spoken)
+    half = sum(any(s.cut_off for s in schedule(d).segments) for d in spoken)
+    assert 10 <= half <= 30
+
+
+def test_an_agent_turn_too_short_to_cut_is_left_alone():
+    short = (("user", 1.0, 3), ("agent", 1.2, 4), ("user", 1.0, 3), ("agent", 1.0, 3))
+    assert not any(s.cut_off for s in schedule(spoken_noise(*short), **always()).segments)
+
+
+def test_the_input_may_fix_a_barge_in_or_forbid_it():
+    from dataclasses import replace
+
+    spoken = spoken_noise(*THREE)
+
+    def with_event(event):
+        turns = tuple(replace(t, event=event) if i == 2 else t for i, t in enumerate(spoken.dialogue.turns))
+        return replace(spoken, dialogue=replace(spoken.dialogue, turns=turns))
+
+    assert schedule(with_event("barge_in"), **always(share=0.0)).segments[2].event == "barge_in"
+    assert schedule(with_event("turn"), **always()).segments[2].event == "turn"
+
+
+def test_a_fixed_barge_in_that_cannot_be_rejects_the_dialogue():
+    from dataclasses import replace
+
+    spoken = spoken_noise(("user", 1.0, 3), ("agent", 0.5, 2), ("user", 1.0, 3))
+    turns = (*spoken.dialogue.turns[:2], replace(spoken.dialogue.turns[2], event="barge_in"))
+    result = schedule(replace(spoken, dialogue=replace(spoken.dialogue, turns=turns)))
+    assert isinstance(result, Rejected)
+    assert result.reason == "barge_in_impossible"
+
+
+def test_a_fixed_gap_is_kept():
+    from dataclasses import replace
+
+    spoken = spoken_noise(*THREE)
+    turns = (*spoken.dialogue.turns[:2], replace(spoken.dialogue.turns[2], gap_s=2.5), spoken.dialogue.turns[3])
+    timeline = schedule(replace(spoken, dialogue=replace(spoken.dialogue, turns=turns)), **always())
+    _, agent, user, _ = timeline.segments
+    assert seconds(user)[0] - seconds(agent)[1] == pytest.approx(2.5, abs=2 / SOURCE_RATE)
+
+
+def test_too_long_a_dialogue_is_rejected():
+    result = schedule(spoken_noise(*THREE), max_dialogue_s=5)
+    assert isinstance(result, Rejected)
+    assert result.reason == "dialogue_too_long"
+
+
+def test_the_timeline_depends_on_seed_and_id_alone():
+    spoken = spoken_noise(*THREE)
+    random.seed(1)
+    np.random.seed(1)
+    first = schedule(spoken)
+    random.seed(2)
+    Schedule(ScheduleSettings(), 0).process([spoken_noise(*THREE, id="other"), spoken])
+    assert schedule(spoken).segments == first.segments
+    assert schedule(spoken, seed=1).segments != first.segments
+
+
+turns = st.lists(
+    st.tuples(st.sampled_from(["user", "agent"]), st.floats(0.05, 8), st.integers(1, 12)), min_size=1, max_size=10
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(turns=turns, seed=st.integers(0, 9), cut_off=st.sampled_from([0.08, 0.32, 0.64, 1.0]), gap=st.floats(0, 1))
+def test_invariants_of_every_timeline(turns, seed, cut_off, gap):
+    timeline = schedule(
+        spoken_noise(*turns),
+        seed=seed,
+        agent_gap_s=gap,
+        user_gap_s={"low": 0, "high": gap},
+        tail_s=0,
+        **always(cut_off_s=cut_off),
+    )
+    for speaker, rate_frame in (("user", SOURCE_FRAME), ("agent", TARGET_FRAME)):
+        own = [s for s in timeline.segments if s.speaker == speaker]
+        assert all(a.end <= b.start for a, b in itertools.pairwise(own)), "one speaker's turns overlap"
+        assert all(s.length > 0 and s.end <= timeline.frames * rate_frame for s in own)
+        for segment in own:
+            assert all(0 <= w.start <= w.end <= segment.length for w in segment.words)
+            assert all(a.end <= b.start for a, b in zip(segment.words, segment.words[1:], strict=False))
+            assert segment.cut_off or segment.text == segment.text_full
+    assert all(s.start % TARGET_FRAME == 0 for s in timeline.segments if s.speaker == "agent")
+    starts = [seconds(s)[0] for s in timeline.segments]
+    assert starts == sorted(starts)
+    cuts = [i for i, s in enumerate(timeline.segments) if s.cut_off]
+    assert cuts == [i - 1 for i, s in enumerate(timeline.segments) if s.event == "barge_in"]
+
+
+def test_range_is_checked():
+    with pytest.raises(ValueError, match="'low' must not be above 'high'"):
+        Range(low=2, high=1)
+
+
+def test_real_dialogues_hold_barge_ins(timelines):
+    assert make_dialogue().id == "one"
+    assert any(s.cut_off for t in timelines for s in t.segments)

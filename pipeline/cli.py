@@ -88,7 +88,7 @@ def build(
     else:
         kept = statistics["dialogues"]
         out_console.print(
-            f"[bold]{out}[/]: {sum(kept.values())} dialogues ({', '.join(f'{n} {split}' for split, n in kept.items())}), "
+            f"[bold]{escape(str(out))}[/]: {sum(kept.values())} dialogues ({', '.join(f'{n} {split}' for split, n in kept.items())}), "
             f"{statistics['hours']:.2f} hours, {statistics['barge_ins']} barge-ins; "
             f"{statistics['rejected']} of {statistics['dialogues_read']} rejected"
         )
@@ -120,7 +120,7 @@ def stage(
     if as_json:
         _print_json(counts)
     else:
-        out_console.print(f"[bold]{out}[/]: {counts['kept']} dialogues kept, {counts['rejected']} rejected")
+        out_console.print(f"[bold]{escape(str(out))}[/]: {counts['kept']} dialogues kept, {counts['rejected']} rejected")
 
 
 @app.command(name="report")

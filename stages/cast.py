@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from manifests.records import Dialogue
 from stages.base import Settings, Stage, draw
@@ -19,8 +19,14 @@ from stages.ingest import SPLITS
 class CastSettings(Settings):
     agent_voice: str = Field(default=str(DEFAULT_AGENT_VOICE), description="the agent's voice in every dialogue")
     user_voices: list[str] = Field(
-        default_factory=voices, min_length=3, description="the voices to draw users from; each is kept to one split"
+        default_factory=voices, description="the voices to draw users from; each is kept to one split"
     )
+
+    @model_validator(mode="after")
+    def _a_voice_for_every_split(self) -> "CastSettings":
+        if len(set(self.user_voices) - {self.agent_voice}) < len(SPLITS):
+            raise ValueError("'user_voices' needs three different voices or more beside the agent's, one for each split")
+        return self
 
 
 class Cast(Stage):

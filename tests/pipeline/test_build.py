@@ -18,7 +18,6 @@ from pipeline.build import build
 from pipeline.corpus import open_corpus
 from pipeline.errors import RequestError, WorkError
 from pipeline.recipe import load_recipe
-from stages.base import Stage
 
 BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"
 LIMIT = 14
@@ -151,17 +150,10 @@ def test_single_stages_one_after_the_other_give_the_builds_shards(corpus, tmp_pa
             assert (before / name).read_bytes() == (corpus / name).read_bytes(), name
 
 
-class FailingRender(Stage):
-    """A user's stage that fails."""
-
-    def process(self, records):
-        raise RuntimeError("the room is on fire")
-
-
 def test_a_failing_stage_is_named_and_finished_shards_are_kept(tmp_path, write_jsonl, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
     path = write_jsonl(*(openai(f"d{i}", f"Question {i}?", f"Answer {i}.") for i in range(4)))
-    failing = command("build", path, "--out", tmp_path / "c", "--set", "render.use=test_build:FailingRender")
+    failing = command("build", path, "--out", tmp_path / "c", "--set", "render.use=failing_stage:FailingRender")
     result = subprocess.run(failing, capture_output=True, text=True)
     assert result.returncode == 1
     assert "The stage 'render' failed on the shard" in result.stderr

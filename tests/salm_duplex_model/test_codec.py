@@ -1,6 +1,7 @@
 """The bundled codec: geometry, causality, streaming, silence, intelligibility, and checkpoints that are refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,12 @@ def test_every_codebook_is_used(codec: Codec, speech: Tensor) -> None:
 def test_audio_must_be_whole_frames(codec: Codec) -> None:
     with pytest.raises(ValueError, match="multiple of 1764"):
         codec.encode(torch.zeros(1, FRAME + 1))
+
+
+@pytest.mark.parametrize("codes", [torch.zeros(1, 2, 3), torch.zeros(2, 4), torch.full((1, 2, 4), 4_032)])
+def test_codes_must_be_codes(codec: Codec, codes: Tensor) -> None:
+    with pytest.raises(ValueError, match="codes must be"):
+        codec.decode(codes)
 
 
 def test_code_is_the_mixed_radix_number_of_its_levels() -> None:
@@ -159,6 +166,24 @@ def test_bad_checkpoint_is_refused_by_name(codec: Codec, tmp_path: Path, damage:
 def test_missing_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
         Codec.load(tmp_path / "nowhere.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("steps", 0), ("user_share", 1.5), ("agent_hours", 0.0), ("agent_voice", "en?volume=1")]
+)
+def test_settings_that_train_nothing(setting: str, value: float | str) -> None:
+    with pytest.raises(ValueError, match=r"is not like|above 0|between 0 and 1|longer than"):
+        CodecTrainSettings(**{setting: value})
+
+
+def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    settings = CodecTrainSettings(agent_hours=0.001, user_hours=0.001, steps=1, batch=1, crop_frames=2)
+    train_codec([], tmp_path / "codec.safetensors", settings, report=lambda line: None)
+    with pytest.raises(ValueError, match=r"codec\.state' is of a run with other settings"):
+        train_codec([], tmp_path / "codec.safetensors", replace(settings, seed=1), report=lambda line: None)
+    (tmp_path / "codec.state").write_bytes(b"PK damaged")
+    with pytest.raises(ValueError, match=r"codec\.state' is damaged; remove it"):
+        train_codec([], tmp_path / "codec.safetensors", settings, report=lambda line: None)
 
 
 def test_training_resumes_where_it_was_ended(tmp_path: Path) -> None:

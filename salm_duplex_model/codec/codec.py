@@ -1,0 +1,131 @@
+"""The codec as others use it: audio ↔ codes, whole or streamed, and its checkpoint."""
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from salm_duplex_model.codec.network import CodecConfig, CodecNetwork
+
+BUNDLED = Path(__file__).with_name("bundled.safetensors")
+FORMAT = 1
+_HEADER = "salm_duplex_codec"
+
+
+class Codec:
+    """Speech ↔ codes: 12.5 frames a second, 4 codes of 4 032 values each a frame (600 bit/s).
+
+    Floating point makes codes depend on the batch's shape and on torch's number of threads: fix both where codes must
+    be the same every time.
+    """
+
+    def __init__(self, network: CodecNetwork, training: dict[str, Any]) -> None:
+        """`training` says how the network came about (agent voice, steps, seed); it is kept in the checkpoint."""
+        self.network = network.eval()
+        self.training = training
+        self.sample_rate = network.config.sample_rate
+        self.frame_samples = network.config.frame_samples
+        self.codebooks = network.config.codebooks
+
+    @classmethod
+    def bundled(cls) -> "Codec":
+        """The codec that comes with this package, trained for eSpeak NG's default agent voice."""
+        return cls.load(BUNDLED)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Codec":
+        """Raises ValueError, naming the file and what to do, where it is not a whole checkpoint of this codec."""
+        data = Path(path).read_bytes()
+        try:
+            header = json.loads(_metadata(data)[_HEADER])
+            if header["format"] != FORMAT:
+                raise ValueError(f"format {header['format']}")
+            config = CodecConfig(**header["config"] | {"levels": tuple(header["config"]["levels"])})
+            network = CodecNetwork(config)
+            network.load_state_dict({name: tensor.float() for name, tensor in load_tensors(data).items()})
+        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"'{path}' is not a codec checkpoint of this version, or it is damaged: copy it again, or make one "
+                "with `salm-duplex codec train`"
+            ) from error
+        return cls(network, header["training"])
+
+    @property
+    def bits_per_second(self) -> float:
+        """Of the codes, each in a whole number of bits."""
+        bits = math.ceil(math.log2(math.prod(self.network.config.levels)))
+        return self.codebooks * bits * self.sample_rate / self.frame_samples
+
+    def save(self, path: str | Path) -> None:
+        """Write the checkpoint; a reader never sees half of it."""
+        path = Path(path)
+        unfinished = path.with_name(path.name + ".unfinished")
+        unfinished.write_bytes(self._bytes())
+        os.replace(unfinished, path)
+
+    @property
+    def sha256(self) -> str:
+        """Of the checkpoint file."""
+        return hashlib.sha256(self._bytes()).hexdigest()
+
+    def _bytes(self) -> bytes:
+        """Weights as float16 (half the size, no audible loss), with one header entry that says what they are."""
+        header = {"format": FORMAT, "config": asdict(self.network.config), "training": self.training}
+        tensors = {name: tensor.half().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+        data: bytes = save_tensors(tensors, metadata={_HEADER: json.dumps(header, sort_keys=True)})
+        return data
+
+    @torch.inference_mode()
+    def encode(self, audio: Tensor) -> Tensor:
+        """Audio (B, frames · 1 764) float32 in [-1, 1] at 22 050 Hz → codes (B, frames, 4) int16."""
+        if audio.ndim != 2 or audio.shape[1] % self.frame_samples:
+            shape = tuple(audio.shape)
+            raise ValueError(f"audio must be (batch, a multiple of {self.frame_samples} samples), not {shape}")
+        codes: Tensor = self.network.quantizer.encode(self.network.encoder(audio))
+        return codes
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (B, frames, 4) → audio (B, frames · 1 764) float32 in [-1, 1]."""
+        return self.stream(len(codes)).decode(codes)
+
+    def stream(self, batch: int = 1) -> "CodecStream":
+        """A decoder that is given codes as they come, and gives their audio at once."""
+        return CodecStream(self, batch)
+
+
+class CodecStream:
+    """Decodes codes as they come. What it remembers has a constant size."""
+
+    def __init__(self, codec: Codec, batch: int = 1) -> None:
+        self._codec = codec
+        self._state = codec.network.decoder.initial_state(batch)
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """The next codes (B, frames, 4) → their audio (B, frames · 1 764); frames may be 1."""
+        quantizer = self._codec.network.quantizer
+        if codes.ndim != 3 or codes.shape[2] != quantizer.codebooks:
+            raise ValueError(f"codes must be (batch, frames, {quantizer.codebooks}), not {tuple(codes.shape)}")
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < quantizer.size:
+            raise ValueError(f"codes must be 0 to {quantizer.size - 1}; speech BOS, EOS and delay ids are not codes")
+        latent = quantizer.decode(codes)
+        audio, self._state = self._codec.network.decoder(latent, self._state)
+        clamped: Tensor = audio.clamp(-1, 1)
+        return clamped
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """The header's metadata of a safetensors file: 8 bytes that give the length of a JSON object, then the object."""
+    length = int.from_bytes(data[:8], "little")
+    metadata: dict[str, str] = json.loads(data[8 : 8 + length])["__metadata__"]
+    return metadata

@@ -1,0 +1,197 @@
+"""Train the codec on eSpeak NG's speech, mostly in the agent's voice, as the paper fine-tunes its codec on the agent.
+
+Everything is remade from the settings: sentences are the dialogues' own and random words of `wordfreq`, and eSpeak NG
+speaks them. No recording is needed.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from salm_duplex_model.codec.codec import Codec
+from salm_duplex_model.codec.losses import SpectralLoss
+from salm_duplex_model.codec.network import CodecConfig, CodecNetwork
+from stages.espeak import DEFAULT_AGENT_VOICE, Espeak, EspeakVoice, voices
+
+
+@dataclass(frozen=True, slots=True)
+class CodecTrainSettings:
+    """How to train. The defaults made the bundled checkpoint."""
+
+    agent_voice: str = str(DEFAULT_AGENT_VOICE)
+    agent_hours: float = 3.0
+    """Speech made in the agent's voice."""
+    user_hours: float = 0.5
+    """Speech made in the users' voices, so that the codec does not fail on a voice it was not made for."""
+    user_share: float = 0.12
+    """Share of the training crops that are in a user's voice."""
+    steps: int = 8_000
+    batch: int = 16
+    crop_frames: int = 24
+    learning_rate: float = 2.5e-3
+    warmup_steps: int = 200
+    seed: int = 0
+    checkpoint_every: int = 300
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where the settings can't train anything."""
+        EspeakVoice.parse(self.agent_voice)
+        positive = ("steps", "batch", "crop_frames", "learning_rate", "warmup_steps", "checkpoint_every")
+        for name in positive:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 0 <= self.user_share <= 1:
+            raise ValueError(f"user_share must be between 0 and 1, not {self.user_share}")
+        if 3600 * min(self.agent_hours, self.user_hours) < 0.08 * self.crop_frames + 1:
+            raise ValueError("agent_hours and user_hours must each be longer than a crop of crop_frames × 80 ms")
+
+
+def train_codec(
+    texts: Sequence[str],
+    out: Path,
+    settings: CodecTrainSettings,
+    report: Callable[[str], None] = print,
+) -> Codec:
+    """Train and write the codec to `out`; the state beside it (`.state`) lets the same call go on where it was ended.
+
+    Deterministic by `settings.seed` for one machine and thread count. A checkpoint written midway is usable.
+    """
+    report(f"speaking {settings.agent_hours + settings.user_hours:g} h of sentences")
+    agent = _speech(_sentences(texts, settings.seed), [settings.agent_voice], settings.agent_hours, settings.seed)
+    users = _speech(_sentences(texts, settings.seed + 1), voices(), settings.user_hours, settings.seed + 1)
+
+    torch.manual_seed(settings.seed)
+    network = CodecNetwork(CodecConfig())
+    criterion = SpectralLoss(network.config.sample_rate)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    state_path = out.with_suffix(".state")
+    first = _resume(state_path, settings, network, optimizer)
+    if first:
+        report(f"going on after step {first}")
+
+    begin, running = time.monotonic(), 0.0
+    network.train()
+    for step in range(first, settings.steps):
+        crops = _crops(agent, users, step, settings, network.config.frame_samples)
+        with torch.autocast("cpu", torch.bfloat16):
+            decoded = network(crops)
+        loss = criterion(decoded, crops)
+        if not loss.isfinite():
+            raise ValueError(f"the loss is {loss.item()} at step {step + 1}; lower learning_rate")
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * _rate(step, settings)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        running += loss.item()
+        done = step + 1
+        if done % settings.checkpoint_every == 0 or done == settings.steps:
+            mean = running / ((done - 1) % settings.checkpoint_every + 1)
+            pace = (time.monotonic() - begin) / (done - first)
+            report(f"step {done}/{settings.steps}  loss {mean:.4f}  {pace:.2f} s/step")
+            running = 0.0
+            _save_state(state_path, done, settings, network, optimizer)
+            Codec(network, _training(settings, done)).save(out)
+            network.train()
+    return Codec.load(out)
+
+
+def _training(settings: CodecTrainSettings, steps: int) -> dict[str, str | int | float]:
+    return {"agent_voice": settings.agent_voice, "steps": steps, "of_steps": settings.steps, "seed": settings.seed}
+
+
+def _rate(step: int, settings: CodecTrainSettings) -> float:
+    """Linear warm-up, a plateau, then down to zero in a straight line over the last 40 % of the steps.
+
+    On the plateau a run does not know yet how long it will be: `steps` may be changed when it is resumed.
+    """
+    decay = (settings.steps - step) / (0.4 * settings.steps)
+    return min((step + 1) / settings.warmup_steps, 1.0, decay)
+
+
+def _sentences(texts: Sequence[str], seed: int) -> Iterator[str]:
+    """The given texts in random order, then random words without end."""
+    from wordfreq import top_n_list  # of the extra [codec]
+
+    random = np.random.default_rng([seed, 1])
+    for i in random.permutation(len(texts)):
+        yield texts[i]
+    words = top_n_list("en", 20_000)
+    while True:
+        # The cube makes common words common, and still lets every word come.
+        ranks = (random.random(random.integers(1, 15)) ** 3 * len(words)).astype(int)
+        commas = random.choice(["", ","], size=len(ranks), p=[0.9, 0.1])
+        sentence = " ".join(words[rank] + comma for rank, comma in zip(ranks, commas, strict=True))
+        yield sentence.rstrip(",") + random.choice([".", "?", "!"], p=[0.7, 0.25, 0.05])
+
+
+def _speech(sentences: Iterator[str], speakers: Sequence[str], hours: float, seed: int) -> np.ndarray:
+    """Int16 samples of sentences with silence between them; some are cut off, as an agent is that is barged in on."""
+    engine = Espeak()
+    random = np.random.default_rng([seed, 2])
+    pieces: list[np.ndarray] = []
+    wanted = int(hours * 3600 * 22_050)
+    while wanted > 0:
+        try:
+            samples, _ = engine.speak(next(sentences), EspeakVoice.parse(speakers[int(random.integers(len(speakers)))]))
+        except ValueError:  # a "word" that has no sound
+            continue
+        if random.random() < 0.15:
+            samples = samples[: int(len(samples) * random.uniform(0.2, 0.9))]
+        pause = np.zeros(int(22_050 * random.exponential(0.5)), np.int16)
+        pieces += [samples, pause]
+        wanted -= len(samples) + len(pause)
+    return np.concatenate(pieces)
+
+
+def _crops(agent: np.ndarray, users: np.ndarray, step: int, settings: CodecTrainSettings, frame_samples: int) -> Tensor:
+    """The batch of one step (B, samples), drawn from (seed, step) alone, so that a resumed run sees the same."""
+    random = np.random.default_rng([settings.seed, 3, step])
+    length = settings.crop_frames * frame_samples
+    crops = np.empty((settings.batch, length), np.float32)
+    for crop in crops:
+        source = users if random.random() < settings.user_share else agent
+        start = random.integers(len(source) - length)
+        crop[:] = source[start : start + length] * (10 ** (random.uniform(-8, 2) / 20) / 32768)
+    return torch.from_numpy(crops.clip(-1, 1))
+
+
+def _save_state(
+    path: Path,
+    step: int,
+    settings: CodecTrainSettings,
+    network: CodecNetwork,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    parts = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+    unfinished = path.with_name(path.name + ".unfinished")
+    torch.save({"step": step, "settings": asdict(settings), **parts}, unfinished)
+    os.replace(unfinished, path)
+
+
+def _resume(
+    path: Path,
+    settings: CodecTrainSettings,
+    network: CodecNetwork,
+    optimizer: torch.optim.Optimizer,
+) -> int:
+    """Steps already done, 0 where there is no state. Raises ValueError where the state is of other settings."""
+    if not path.exists():
+        return 0
+    try:
+        state = torch.load(path, weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError):
+        raise ValueError(f"'{path}' is damaged; remove it to start anew") from None
+    if state["settings"] | {"steps": settings.steps} != asdict(settings):
+        raise ValueError(f"'{path}' is of a run with other settings; remove it to start anew")
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"])

@@ -120,7 +120,9 @@ def stage(
     if as_json:
         _print_json(counts)
     else:
-        out_console.print(f"[bold]{escape(str(out))}[/]: {counts['kept']} dialogues kept, {counts['rejected']} rejected")
+        out_console.print(
+            f"[bold]{escape(str(out))}[/]: {counts['kept']} dialogues kept, {counts['rejected']} rejected"
+        )
 
 
 @app.command(name="report")

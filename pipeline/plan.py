@@ -11,7 +11,19 @@ from pipeline.recipe import Recipe
 from stages.ingest import SPLITS, Ingested
 
 FORMAT_VERSION = 1
-LIBRARIES = ("salm-duplex", "lhotse", "numpy", "torch", "soxr", "soundfile", "espeakng-loader", "pyarrow")
+LIBRARIES = (
+    "salm-duplex",
+    "espeakng-loader",
+    "lhotse",
+    "matplotlib",
+    "nemo_text_processing",
+    "numpy",
+    "pyarrow",
+    "pynini",
+    "soundfile",
+    "soxr",
+    "torch",
+)
 """What the bytes of a corpus depend on, beside the recipe and the input."""
 
 

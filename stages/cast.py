@@ -25,7 +25,9 @@ class CastSettings(Settings):
     @model_validator(mode="after")
     def _a_voice_for_every_split(self) -> "CastSettings":
         if len(set(self.user_voices) - {self.agent_voice}) < len(SPLITS):
-            raise ValueError("'user_voices' needs three different voices or more beside the agent's, one for each split")
+            raise ValueError(
+                "'user_voices' needs three different voices or more beside the agent's, one for each split"
+            )
         return self
 
 

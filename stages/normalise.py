@@ -1,8 +1,9 @@
 """Written chat text → the words a voice reads.
 
 The reading of numbers, dates, times, money, phones and units is NeMo's text-processing grammar (Zhang et al. 2021,
-"NeMo Inverse Text Normalization", arXiv:2104.05055), markdown is read by markdown-it-py and emoji by `emoji`. What is here is the order of these, the few readings where chat wants another than
-the grammar's, and the refusals: text that a voice cannot say is refused with a reason, never repaired.
+"NeMo Inverse Text Normalization", arXiv:2104.05055), markdown is read by markdown-it-py and emoji by `emoji`. What is
+here is the order of these, the few readings where chat wants another than the grammar's, and the refusals: text that a
+voice cannot say is refused with a reason, never repaired.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import emoji
+from filelock import FileLock
 from ftfy.badness import is_bad
 from markdown_it import MarkdownIt
 
@@ -355,10 +357,10 @@ def _load_grammar(language: str) -> tuple[Callable[[str], str], dict[str, str]]:
 
     key = hashlib.sha256(f"{version('nemo_text_processing')} {version('pynini')} {rows}".encode()).hexdigest()[:16]
     cache = _cache_folder() / f"grammar-{language}-{key}"
-    if not cache.exists():  # compiled beside it and renamed: another worker sees all of it or none
-        with tempfile.TemporaryDirectory(dir=cache.parent) as building:
-            load(Path(building, "new"))
-            with suppress(OSError):  # another worker was first; its grammar is the same
+    with FileLock(f"{cache}.lock"):  # of several workers one compiles and the others wait
+        if not cache.exists():  # compiled beside it and renamed: whoever is killed leaves no half of it
+            with tempfile.TemporaryDirectory(dir=cache.parent) as building:
+                load(Path(building, "new"))
                 os.rename(Path(building, "new"), cache)
     normalizer = load(cache)
     rows_of_states = load_labels(get_abs_path("data/address/state.tsv"))

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from manifests.frames import TARGET_FRAME
 from manifests.records import DuplexDialogue
@@ -18,6 +19,13 @@ BATCH_FRAMES = 4_000
 
 class TokenizeSettings(Settings):
     codec: str = Field(default="bundled", description="'bundled', or a checkpoint written by `salm-duplex codec train`")
+
+    @field_validator("codec")
+    @classmethod
+    def _is_there(cls, codec: str) -> str:
+        if codec != "bundled" and not Path(codec).is_file():
+            raise ValueError("it must be 'bundled' or the path of a codec checkpoint, and there is no such file")
+        return codec
 
 
 class BundledTokenizer(Stage):
@@ -46,7 +54,7 @@ class BundledTokenizer(Stage):
             audio = np.zeros((len(batch), longest * TARGET_FRAME), dtype=np.float32)
             for row, i in enumerate(batch):
                 audio[row, : len(records[i].agent)] = records[i].agent / np.float32(32768)
-            codes = self.codec.encode(torch.from_numpy(audio)).numpy().astype(np.int16)
+            codes = self.codec.encode(torch.from_numpy(audio)).numpy()
             for row, i in enumerate(batch):
                 tokenized[i] = replace(records[i], codes=codes[row, : records[i].timeline.frames].copy())
         return tokenized

@@ -55,7 +55,11 @@ def check_cut(cut: MonoCut, tally: Tally) -> list[tuple[float, float]]:
         words = s.alignment["word"]
         tally("words lie inside their turn, in order", all(s.start <= w.start <= w.end <= s.end for w in words), s.id)
         tally("text is the words", " ".join(w.symbol for w in words) == s.text, s.id)
-        tally("a cut-off turn has lost words, another none", s.custom["cut_off"] == (s.text != s.custom["text_full"]), s.id)
+        tally(
+            "a cut-off turn has lost words, another none",
+            s.custom["cut_off"] == (s.text != s.custom["text_full"]),
+            s.id,
+        )
     for speaker, audio in channel.items():
         loudest = np.abs(audio[~spoken[speaker]]).max(initial=0)
         tally("silence where no supervision speaks", bool(loudest < SILENCE), cut.id)

@@ -29,7 +29,9 @@ def test_splits_share_no_voice_and_use_all():
     pools = voice_pools(voices(), 0)
     assert sorted(v for pool in pools.values() for v in pool) == sorted(voices())
     assert len(pools["test"]) == len(pools["validation"]) == len(voices()) // 10
-    drawn = {s: {cast([make_dialogue(f"d{i}", split=s)])[0].turns[0].voice for i in range(99)} for s in ("train", "test")}
+    drawn = {
+        s: {cast([make_dialogue(f"d{i}", split=s)])[0].turns[0].voice for i in range(99)} for s in ("train", "test")
+    }
     assert not drawn["train"] & drawn["test"]
 
 

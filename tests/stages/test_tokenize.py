@@ -19,7 +19,7 @@ def test_one_code_of_four_a_frame_and_the_same_again(tokenizer, rendered):
         assert one.dialogue.id == before.dialogue.id
         assert one.codes.shape == (before.timeline.frames, 4)
         assert one.codes.dtype == np.int16
-        assert 0 <= one.codes.min() and one.codes.max() < 4_032
+        assert one.codes.min() >= 0 and one.codes.max() < 4_032
         assert np.array_equal(one.codes, two.codes)
 
 

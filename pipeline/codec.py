@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from stages.normalise import Normaliser, Unspeakable
 
 from manifests.sources import UnreadableInput
 from pipeline.errors import RequestError, WorkError
@@ -15,6 +14,7 @@ from salm_duplex_model.codec.score import heldout_sentences, score_codec
 from salm_duplex_model.codec.train import CodecTrainSettings, train_codec
 from stages.espeak import voices
 from stages.ingest import IngestSettings, ingest
+from stages.normalise import Normaliser, Unspeakable
 
 BUNDLED_DIALOGUES = Path(__file__).parent / "data" / "dialogues.jsonl"
 USER_VOICES_SCORED = 10

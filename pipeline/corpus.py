@@ -36,8 +36,10 @@ class Corpus:
         row = next((row for row in self.dialogues if row["id"] == id), None)
         if row is None:
             dropped = next((r for r in self.rejected if r["id"] == id), None)
-            why = f"; it was rejected: {dropped['message']}" if dropped else f"; ids are like {self.dialogues[0]['id']}"
-            raise RequestError(f"The corpus {self.path} holds no dialogue '{id}'{why}.")
+            why = f"; it was rejected: {dropped['message']}" if dropped else "."
+            if not dropped and self.dialogues:
+                why = f"; ids are like {self.dialogues[0]['id']}."
+            raise RequestError(f"The corpus {self.path} holds no dialogue '{id}'{why}")
         return next(cut for cut in self.cuts(row["split"]) if cut.id == id)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import openai
+from material import openai
 
 from pipeline.build import build
 from pipeline.corpus import open_corpus

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import openai
+from material import openai
 
 
 def run(*arguments: object, **options) -> subprocess.CompletedProcess[str]:

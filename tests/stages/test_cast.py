@@ -1,5 +1,5 @@
 import pytest
-from conftest import make_dialogue
+from material import make_dialogue
 
 from stages.cast import Cast, CastSettings, voice_pools
 from stages.espeak import DEFAULT_AGENT_VOICE, voices

@@ -2,7 +2,7 @@ import gzip
 import json
 
 import pytest
-from conftest import openai
+from material import openai
 
 from manifests.sources import UnreadableInput
 from stages.ingest import IngestSettings, ingest, safe_id, text_key

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import spoken_noise
+from material import spoken_noise
 
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
 from stages.render import Render, RenderSettings

@@ -3,9 +3,9 @@ import random
 
 import numpy as np
 import pytest
-from conftest import make_dialogue, spoken_noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from material import make_dialogue, spoken_noise
 
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
 from manifests.records import Rejected, Timeline

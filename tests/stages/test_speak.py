@@ -1,4 +1,4 @@
-from conftest import make_dialogue
+from material import make_dialogue
 
 from manifests.records import Dialogue, Rejected
 from stages.speak import Speak, SpeakSettings

@@ -1,0 +1,43 @@
+"""Hand-made dialogues for tests, written and spoken."""
+
+import itertools
+
+import numpy as np
+
+from manifests.records import Dialogue, Speech, SpokenDialogue, Turn, Word
+
+LINES = (
+    "Hello, could you tell me how to get to the station?",
+    "Of course. Leave the square on the north side, follow the river for about ten minutes, and then cross the old bridge.",
+    "Wait, which bridge do you mean?",
+    "The stone one, right after the market hall. From there you can already see the clock tower of the station.",
+)
+
+
+def make_dialogue(id: str = "one", lines: tuple[str, ...] = LINES, split: str = "train") -> Dialogue:
+    turns = tuple(Turn("user" if i % 2 == 0 else "agent", line) for i, line in enumerate(lines))
+    return Dialogue(id, turns, source=f"{id}.jsonl:1", split=split)
+
+
+def noise_speech(seconds: float, words: int, rate: int = 22_050) -> Speech:
+    """Noise in place of a voice, for tests of timing alone: words of equal length."""
+    samples = (np.random.default_rng(words).uniform(-0.3, 0.3, round(seconds * rate)) * 32767).astype(np.int16)
+    edges = np.linspace(0, len(samples), words + 1).astype(int)
+    spans = itertools.pairwise(edges)
+    return Speech(samples, rate, tuple(Word(f"w{i}", int(a), int(b)) for i, (a, b) in enumerate(spans)))
+
+
+def spoken_noise(*turns: tuple[str, float, int], id: str = "noise") -> SpokenDialogue:
+    """A spoken dialogue of noise: (speaker, seconds, words) for each turn."""
+    speech = tuple(noise_speech(seconds, words) for _, seconds, words in turns)
+    texts = [" ".join(word.text for word in s.words) for s in speech]
+    made = tuple(
+        Turn(speaker, text, spoken=text, voice=f"{speaker}-voice")  # type: ignore[arg-type]
+        for (speaker, _, _), text in zip(turns, texts, strict=True)
+    )
+    return SpokenDialogue(Dialogue(id, made, source="noise:1", split="train"), speech)
+
+
+def openai(id: str, *lines: str) -> dict:
+    roles = ("user", "assistant")
+    return {"id": id, "messages": [{"role": roles[i % 2], "content": line} for i, line in enumerate(lines or LINES)]}

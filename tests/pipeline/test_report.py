@@ -1,0 +1,90 @@
+import base64
+import io
+import re
+from dataclasses import replace
+from itertools import pairwise
+
+import soundfile
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from material import make_dialogue
+
+from pipeline.card import card
+from pipeline.report import report
+from pipeline.timeline_plot import CHARACTER, lay_out, place_labels, timeline_svg
+
+
+def stat(page: str, name: str) -> str:
+    (found,) = re.findall(rf'data-stat="{re.escape(name)}">([^<]*)<', page)
+    return found
+
+
+def test_numbers_are_those_of_the_tables(small_corpus):
+    page, rows = report(small_corpus), small_corpus.dialogues
+    assert int(stat(page, "dialogues")) == int(stat(page, "train.dialogues")) == len(rows)
+    assert int(stat(page, "dialogues_read")) == len(rows) + 1
+    assert int(stat(page, "turns")) == sum(row["turns"] for row in rows)
+    assert int(stat(page, "barge_ins")) == sum(row["barge_ins"] for row in rows) > 0
+    assert int(stat(page, "rejected")) == len(small_corpus.rejected)
+    assert stat(page, "hours") == f"{sum(row['duration_s'] for row in rows) / 3600:.2f}"
+
+
+def test_five_dialogues_can_be_heard_for_as_long_as_they_last(small_corpus):
+    page = report(small_corpus)
+    sounds = [base64.b64decode(text) for text in re.findall(r"data:audio/mpeg;base64,([^\"]+)", page)]
+    assert len(sounds) == page.count('<svg class="timeline"') == 5
+    durations = {round(row["duration_s"], 1) for row in small_corpus.dialogues}
+    for sound in sounds:
+        samples, rate = soundfile.read(io.BytesIO(sound))
+        assert samples.shape[1] == 2
+        assert any(abs(len(samples) / rate - duration) < 0.2 for duration in durations)
+
+
+def test_the_same_corpus_gives_the_same_page_and_card(small_corpus):
+    assert report(small_corpus) == report(small_corpus)
+    assert card(small_corpus) == card(small_corpus)
+
+
+def test_nothing_is_loaded_from_elsewhere_and_no_place_or_host_is_named(small_corpus):
+    page = report(small_corpus)
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
+    assert "http" not in page
+    assert str(small_corpus.path) not in page + card(small_corpus)
+
+
+def test_text_is_escaped(small_corpus):
+    cut = next(iter(small_corpus.cuts("train")))
+    word = cut.supervisions[0].alignment["word"][0]
+    cut.supervisions[0].alignment["word"][0] = word._replace(symbol="<script>alert(1)</script>")
+    drawing = timeline_svg(lay_out(cut))
+    assert "<script>" not in drawing
+    assert "&lt;script&gt;" in drawing
+
+
+@given(st.lists(st.tuples(st.floats(0, 500), st.text("abcdef", min_size=1, max_size=12))))
+def test_labels_never_overlap(labels):
+    placed = place_labels(sorted(labels))
+    for row in {row for row, _, _ in placed}:
+        own = [(x, text) for number, x, text in placed if number == row]
+        assert all(x + CHARACTER * len(text) <= following for (x, text), (following, _) in pairwise(own))
+
+
+def test_an_empty_corpus_has_a_page_and_a_card(empty_corpus):
+    page = report(empty_corpus)
+    assert stat(page, "dialogues") == "0"
+    assert "speak" in page and "empty" in page
+    assert "dialogues | 0" in card(empty_corpus)
+
+
+def test_the_card_has_a_header_that_hugging_face_reads(small_corpus):
+    _, header, body = card(small_corpus).split("---\n", 2)
+    facts = yaml.safe_load(header)
+    assert facts["language"] == ["en"]
+    assert facts["size_categories"] == ["n<1K"]
+    assert f"| dialogues | {len(small_corpus.dialogues)} |" in body
+
+
+def test_the_fixture_is_of_real_dialogues(small_corpus):
+    assert len(small_corpus.dialogues) == 10
+    assert replace(make_dialogue("d0")).id == small_corpus.dialogues[0]["id"]

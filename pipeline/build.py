@@ -12,6 +12,7 @@ import os
 import pickle
 import shutil
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -138,7 +139,9 @@ def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) 
 
     _start_ray(workers)
     workers = max(1, workers or int(ray.cluster_resources().get("CPU", 1)))
-    rows = [{"shard": shard.name, "payload": pickle.dumps((shard.dialogues, (), {}))} for shard in shards]
+    rows = [
+        {"shard": shard.name, "payload": pickle.dumps((shard.dialogues, (), {})), "failure": ""} for shard in shards
+    ]
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
     for spec in recipe.stages:
         size = min(spec.resources.concurrency or workers, len(rows))
@@ -152,9 +155,12 @@ def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) 
     dataset = dataset.map(_write, fn_args=(str(store.resolve()), provenance), num_cpus=0.2)
     try:
         for row in dataset.iter_rows():
+            if row["failure"]:
+                raise _failure(row, store)
             yield row["shard"]
     except ray.exceptions.RayError as error:
-        raise _explain(error, store) from None
+        what = f"Ray stopped the build: {str(error).strip().splitlines()[-1]}"
+        raise _stopped(what, str(error), store) from None
 
 
 def _start_ray(workers: int | None) -> None:
@@ -179,33 +185,37 @@ def _start_ray(workers: int | None) -> None:
 
 
 class StageWorker:
-    """A stage in a Ray actor: set up once, then one shard after the other."""
+    """A stage in a Ray actor: set up once, then one shard after the other.
+
+    A stage that raises does not raise into Ray, which would wrap the reason beyond recognition: the shard's row goes on
+    with its `failure`, untouched by the stages after it, and the driver tells of it.
+    """
 
     def __init__(self, spec: StageSpec, seed: int) -> None:
         self.name = spec.name
         self.stage = spec.make(seed)
 
     def __call__(self, row: Row) -> Row:
-        records, rejected, made_by = pickle.loads(row["payload"])
+        if row["failure"]:
+            return row
         try:
-            results = self.stage.process(records)
+            return row | {"payload": self._process(row["payload"])}
         except Exception as error:
-            raise StageFailed(self.name, row["shard"], f"{type(error).__name__}: {error}") from error
+            return _failed(row, self.name, error)
+
+    def _process(self, payload: bytes) -> bytes:
+        records, rejected, made_by = pickle.loads(payload)
+        results = self.stage.process(records)
         if len(results) != len(records):
-            raise StageFailed(self.name, row["shard"], f"it returned {len(results)} items for {len(records)} records")
+            raise RuntimeError(f"it returned {len(results)} items for {len(records)} records")
         kept = tuple(result for result in results if not isinstance(result, Rejected))
         refused = (*rejected, *(result for result in results if isinstance(result, Rejected)))
-        return {
-            "shard": row["shard"],
-            "payload": pickle.dumps((kept, refused, made_by | {self.name: self.stage.made_by()})),
-        }
+        return pickle.dumps((kept, refused, made_by | {self.name: self.stage.made_by()}))
 
 
-class StageFailed(Exception):
-    """A stage raised on a shard. Its arguments are plain strings, for it travels between processes."""
-
-    def __init__(self, stage: str, shard: str, reason: str) -> None:
-        super().__init__(stage, shard, reason)
+def _failed(row: Row, stage: str, error: Exception) -> Row:
+    failure = {"stage": stage, "reason": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+    return {"shard": row["shard"], "payload": b"", "failure": json.dumps(failure)}
 
 
 def _run_light(row: Row, spec: StageSpec, seed: int) -> Row:
@@ -221,6 +231,8 @@ def _worker(name: str, spec: bytes, seed: int) -> StageWorker:
 def _write(row: Row, store: str, provenance: dict[str, Any]) -> Row:
     """Write a shard beside its place, then rename it into it. The parent is not made: a straggler of a killed build must
     not bring back a work folder that is gone."""
+    if row["failure"]:
+        return row
     records, rejected, made_by = pickle.loads(row["payload"])
     place = Path(store) / row["shard"]
     part = place.with_name(f".{place.name}.{os.getpid()}.{time.time_ns()}")
@@ -231,26 +243,24 @@ def _write(row: Row, store: str, provenance: dict[str, Any]) -> Row:
         if not place.exists():
             part.rename(place)
     except OSError as error:
-        raise StageFailed("pack", row["shard"], str(error)) from error
+        return _failed(row, "pack", error)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return {"shard": row["shard"]}
+    return row | {"payload": b""}
 
 
-def _explain(error: Exception, store: Path) -> WorkError:
-    """One sentence for what went wrong on a worker; the traceback goes to a file."""
+def _failure(row: Row, store: Path) -> WorkError:
+    failure = json.loads(row["failure"])
+    what = f"The stage '{failure['stage']}' failed on the shard {row['shard']}: {failure['reason']}"
+    return _stopped(what, failure["traceback"], store)
+
+
+def _stopped(what: str, details: str, store: Path) -> WorkError:
+    """One sentence for what stopped the build; the traceback goes to a file."""
     log = store.parent / "error.log"
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, StageFailed):
-        cause = getattr(cause, "cause", None) or cause.__cause__
     try:
-        log.write_text(str(error), "utf-8")
+        log.write_text(details, "utf-8")
         where = f"; the traceback is in {log}"
     except OSError:
         where = ""
-    if isinstance(cause, StageFailed):
-        stage, shard, reason = cause.args
-        what = f"The stage '{stage}' failed on the shard {shard}: {reason}"
-    else:
-        what = f"Ray stopped the build: {str(error).strip().splitlines()[-1]}"
-    return WorkError(f"{what}. Finished shards are kept, and the same command goes on from them{where}.")
+    return WorkError(f"{what.rstrip('.')}. Finished shards are kept, and the same command goes on from them{where}.")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -23,6 +23,7 @@ from pipeline.corpus import Corpus
 from pipeline.inspection import lost_text, stereo, voices
 from pipeline.timeline_plot import PIXELS_PER_SECOND, barge_ins, lane_names_svg, lay_out, timeline_svg
 
+TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
 EXAMPLES = 5
 LONGEST_EXAMPLE_S = 60.0
 ALL_EXAMPLES_S = EXAMPLES * LONGEST_EXAMPLE_S
@@ -47,7 +48,7 @@ Row = dict[str, Any]
 def report(corpus: Corpus) -> str:
     """The page. No path and no clock time: equal corpora have equal reports."""
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        files("pipeline").joinpath("templates/report.html.j2").read_text("utf-8")
+        TEMPLATE.read_text("utf-8")
     )
     return template.render(
         recipe_id=corpus.dialogues[0]["recipe"] if corpus.dialogues else "",

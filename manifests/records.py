@@ -13,6 +13,7 @@ import numpy as np
 
 Speaker = Literal["user", "agent"]
 Event = Literal["turn", "barge_in"]
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)

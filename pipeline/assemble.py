@@ -10,14 +10,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from manifests.corpus import FORMAT_VERSION, Corpus
+from manifests.records import SPLITS
 from manifests.shards import FIELDS, shard_file
 from manifests.table import DIALOGUES, read_table, write_rejected, write_table
 from pipeline.card import card
-from pipeline.corpus import Corpus
-from pipeline.plan import FORMAT_VERSION, Shard
+from pipeline.plan import Shard
 from pipeline.report import report
 from pipeline.statistics import corpus_statistics
-from stages.ingest import SPLITS, Ingested
+from stages.ingest import Ingested
 from stages.pack import MANIFEST, REJECTED
 
 

@@ -19,10 +19,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from manifests.errors import RequestError, WorkError
 from manifests.records import Rejected
 from manifests.sources import UnreadableInput
 from pipeline.assemble import assemble
-from pipeline.errors import RequestError, WorkError
 from pipeline.plan import Shard, differences, digest, identity, plan_shards
 from pipeline.recipe import Recipe, StageSpec
 from stages.ingest import Ingested, ingest
@@ -166,6 +166,7 @@ def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) 
 def _start_ray(workers: int | None) -> None:
     """Join the cluster that RAY_ADDRESS names, as in a submitted job, or start one of our own on this machine."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
     from ray.data import DataContext

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline.errors import RequestError, WorkError
+from manifests.errors import RequestError, WorkError
 
 app = typer.Typer(
     name="salm-duplex",
@@ -128,8 +128,8 @@ def stage(
 @app.command(name="report")
 def report_command(corpus: CorpusArgument) -> None:
     """Write the corpus's report.html and dataset card again."""
+    from manifests.corpus import open_corpus
     from pipeline.card import card
-    from pipeline.corpus import open_corpus
     from pipeline.report import report
 
     opened = open_corpus(corpus)
@@ -151,7 +151,7 @@ def inspect_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show one dialogue: as text, and with --out as a stereo WAV (left user, right agent) and a timeline picture."""
-    from pipeline.corpus import open_corpus
+    from manifests.corpus import open_corpus
     from pipeline.inspection import cut_as_json, inspect_text, write_stereo, write_timeline
 
     opened = open_corpus(corpus)
@@ -279,7 +279,7 @@ def _lines(unit: str) -> Callable[[int, int, str], None]:
 
     def tell(done: int, total: int, message: str) -> None:
         # Without a total (single stages) a line for every dialogue would drown the rest.
-        if (total or done % 100 == 0) and (not told or told[-1] != (done, message)):
+        if (total or (done and done % 100 == 0)) and (not told or told[-1] != (done, message)):
             told.append((done, message))
             err_console.print(f"{done}/{total} {unit}: {escape(message)}" if total else f"{message} ({done} {unit})")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from manifests.errors import RequestError, WorkError
 from manifests.sources import UnreadableInput
-from pipeline.errors import RequestError, WorkError
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.score import heldout_sentences, score_codec
 from salm_duplex_model.codec.train import CodecTrainSettings, train_codec

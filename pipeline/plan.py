@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from manifests.records import Dialogue
+from manifests.corpus import FORMAT_VERSION
+from manifests.records import SPLITS, Dialogue
 from pipeline.recipe import Recipe
-from stages.ingest import SPLITS, Ingested
+from stages.ingest import Ingested
 
-FORMAT_VERSION = 1
 LIBRARIES = (
     "salm-duplex",
     "espeakng-loader",

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import RequestError
+from manifests.errors import RequestError
 from stages.base import Resources, Stage
 from stages.ingest import IngestSettings
 from stages.pack import PackSettings

@@ -18,8 +18,8 @@ from lhotse import MonoCut
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from manifests.corpus import Corpus
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
-from pipeline.corpus import Corpus
 from pipeline.inspection import lost_text, stereo, voices
 from pipeline.timeline_plot import PIXELS_PER_SECOND, barge_ins, lane_names_svg, lay_out, timeline_svg
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from manifests.errors import RequestError, WorkError
 from manifests.record_files import Record, RecordWriter, UnreadableRecords, read_record_files, read_rejected
-from manifests.records import DuplexDialogue, Rejected
+from manifests.records import SPLITS, DuplexDialogue, Rejected
 from manifests.shards import write_shard
 from manifests.sources import UnreadableInput
 from manifests.table import DIALOGUES, dialogue_row, write_rejected, write_table
-from pipeline.errors import RequestError, WorkError
 from pipeline.recipe import STAGES, Recipe
-from stages.ingest import SPLITS, ingest
+from stages.ingest import ingest
 
 NAMES = ("ingest", *STAGES, "pack")
 

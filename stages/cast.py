@@ -10,10 +10,9 @@ from dataclasses import replace
 
 from pydantic import Field, model_validator
 
-from manifests.records import Dialogue
+from manifests.records import SPLITS, Dialogue
 from stages.base import Settings, Stage, draw
 from stages.espeak import DEFAULT_AGENT_VOICE, voices
-from stages.ingest import SPLITS
 
 
 class CastSettings(Settings):

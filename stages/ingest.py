@@ -18,7 +18,6 @@ from manifests.records import BadDialogue, Dialogue, Rejected
 from manifests.sources import BrokenRecord, UnreadableInput, base_name, fingerprint, read_bytes, read_records
 from stages.base import Settings
 
-SPLITS = ("train", "validation", "test")
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 
 

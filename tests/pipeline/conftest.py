@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from manifests.corpus import Corpus
 from manifests.records import DuplexDialogue, Rejected
 from manifests.shards import write_shard
 from manifests.table import DIALOGUES, REJECTED, dialogue_row, read_table, write_rejected, write_table
-from pipeline.corpus import Corpus
 from pipeline.recipe import load_recipe
 from pipeline.statistics import corpus_statistics
 

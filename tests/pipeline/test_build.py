@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from material import openai
 
+from manifests.corpus import open_corpus
+from manifests.errors import RequestError, WorkError
 from pipeline.build import build
-from pipeline.corpus import open_corpus
-from pipeline.errors import RequestError, WorkError
 from pipeline.recipe import load_recipe
 
 BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"

@@ -47,7 +47,7 @@ def test_each_kind_of_bad_dialogue_is_rejected_with_its_reason_and_the_build_goe
     assert sum(statistics["dialogues"].values()) == 1
     assert statistics["rejected"] == len(BAD_DIALOGUES) == sum(statistics["rejected_by_reason"].values())
     assert {reason.split("/")[1] for reason in statistics["rejected_by_reason"]} == set(BAD_DIALOGUES)
-    from pipeline.corpus import open_corpus
+    from manifests.corpus import open_corpus
 
     rows = open_corpus(tmp_path / "c").rejected
     assert all(row["message"].endswith(".") and row["source"] for row in rows)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline.errors import RequestError
+from manifests.errors import RequestError
 from pipeline.inspection import cut_as_json, inspect_text, lost_text, write_stereo, write_timeline
 
 

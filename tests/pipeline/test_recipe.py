@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from pipeline.errors import RequestError
+from manifests.errors import RequestError
 from pipeline.recipe import load_recipe
 from stages.base import Stage
 from stages.render import Render

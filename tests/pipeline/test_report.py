@@ -49,7 +49,7 @@ def test_the_same_corpus_gives_the_same_page_and_card(small_corpus):
 def test_nothing_is_loaded_from_elsewhere_and_no_place_or_host_is_named(small_corpus):
     page = report(small_corpus)
     assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
-    assert "http" not in page
+    assert "://" not in page
     assert str(small_corpus.path) not in page + card(small_corpus)
 
 

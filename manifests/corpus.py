@@ -7,11 +7,13 @@ from typing import Any
 
 from lhotse import CutSet, MonoCut
 
+from manifests.errors import RequestError
+from manifests.records import SPLITS
 from manifests.shards import read_cuts
 from manifests.table import read_table
-from pipeline.errors import RequestError
-from pipeline.plan import FORMAT_VERSION
-from stages.ingest import SPLITS
+
+FORMAT_VERSION = 1
+"""Of the folder's layout and of the cuts' fields; a reader refuses another."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,15 @@ supervision per turn. NeMo's duplex datasets and `CutSet.from_shar` read it as i
 """
 
 import gzip
+import io
 import json
+import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 from lhotse import AudioSource, CutSet, MonoCut, Recording, SupervisionSegment
 from lhotse.array import Array, TemporalArray
 from lhotse.audio.backend import LibsndfileBackend, audio_backend
@@ -131,6 +134,34 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
 def _seconds(samples: int, rate: int) -> float:
     """Samples as seconds, to the eight digits that Lhotse keeps."""
     return round(samples / rate, 8)
+
+
+def damaged_file(split: Path) -> tuple[Path, str] | None:
+    """The first file of a split's shards that can't be read to its end, with the reason; None where all are whole."""
+    for path in sorted(split.iterdir()):
+        try:
+            if path.name.endswith(".jsonl.gz"):
+                number = sum(1 for line in gzip.decompress(path.read_bytes()).splitlines() if json.loads(line))
+            else:
+                with tarfile.open(path) as archive:
+                    number = sum(1 for member in archive if _read_member(archive, member)) // 2
+            cuts = path.with_name(shard_file("cuts", int(path.name.split(".")[1])))
+            expected = len(gzip.decompress(cuts.read_bytes()).splitlines())
+        except Exception as error:  # a damaged file raises whatever its reader raises
+            return path, " ".join(str(error).split()) or type(error).__name__
+        if number != expected:
+            return path, f"it holds {number} of {expected} dialogues"
+    return None
+
+
+def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
+    file = archive.extractfile(member)
+    content = file.read() if file else b""
+    if member.name.endswith(".flac"):
+        soundfile.read(io.BytesIO(content), dtype="int16")
+    elif member.name.endswith(".npy"):
+        np.load(io.BytesIO(content), allow_pickle=False)
+    return True
 
 
 def read_codes(cuts: Sequence[MonoCut]) -> list[np.ndarray]:

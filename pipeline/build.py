@@ -137,7 +137,7 @@ def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) 
     import ray
     from ray.data import ActorPoolStrategy
 
-    _start_ray(workers)
+    start_ray(workers)
     workers = max(1, workers or int(ray.cluster_resources().get("CPU", 1)))
     rows = [
         {"shard": shard.name, "payload": pickle.dumps((shard.dialogues, (), {})), "failure": ""} for shard in shards
@@ -163,7 +163,7 @@ def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) 
         raise _stopped(what, str(error), store) from None
 
 
-def _start_ray(workers: int | None) -> None:
+def start_ray(workers: int | None) -> None:
     """Join the cluster that RAY_ADDRESS names, as in a submitted job, or start one of our own on this machine."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

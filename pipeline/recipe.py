@@ -78,9 +78,9 @@ def load_recipe(path: Path | None = None, overrides: Sequence[str] = ()) -> Reci
 
     Raises `RequestError` that names the key and what it may be.
     """
-    data = _read_yaml(path) if path else {}
+    data = read_yaml(path) if path else {}
     for override in overrides:
-        _override(data, override)
+        apply_override(data, override)
     for key in data:
         if key not in SECTIONS:
             raise RequestError(f"The recipe has no section '{key}'; the sections are {', '.join(SECTIONS)}.")
@@ -89,9 +89,9 @@ def load_recipe(path: Path | None = None, overrides: Sequence[str] = ()) -> Reci
         raise RequestError(f"The recipe's seed must be a whole number from 0 to 2^63 - 1, not {seed!r}.")
     return Recipe(
         seed=seed,
-        ingest=_validate("ingest", IngestSettings, _section(data, "ingest")),
+        ingest=validated("ingest", IngestSettings, _section(data, "ingest")),
         stages=tuple(_stage_spec(name, _section(data, name)) for name in STAGES),
-        pack=_validate("pack", PackSettings, _section(data, "pack")),
+        pack=validated("pack", PackSettings, _section(data, "pack")),
     )
 
 
@@ -112,7 +112,7 @@ def import_stage(name: str, use: str) -> type[Stage]:
     return stage  # type: ignore[no-any-return]
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -126,7 +126,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return data or {}
 
 
-def _override(data: dict[str, Any], override: str) -> None:
+def apply_override(data: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise RequestError(f"--set takes key=value, as in --set schedule.barge_in.share=0.3, not '{override}'.")
@@ -156,16 +156,16 @@ def _stage_spec(name: str, section: dict[str, Any]) -> StageSpec:
     own = section.pop("resources", None) or {}
     if not isinstance(own, dict):
         raise RequestError(f"The recipe's {name}.resources must hold keys and values, not {own!r}.")
-    resources = _validate(f"{name}.resources", Resources, stage.resources.model_dump() | own)
-    return StageSpec(name, str(use), _validate(name, stage.Settings, section), resources)
+    resources = validated(f"{name}.resources", Resources, stage.resources.model_dump() | own)
+    return StageSpec(name, str(use), validated(name, stage.Settings, section), resources)
 
 
-def _validate(name: str, model: type[M], section: dict[str, Any]) -> M:
+def validated(name: str, model: type[M], section: dict[str, Any]) -> M:
     try:
         return model.model_validate(section)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join([name, *(str(part) for part in first["loc"])])
+        key = ".".join(filter(None, [name, *(str(part) for part in first["loc"])]))
         if first["type"] == "extra_forbidden":
             allowed = ", ".join(_fields_at(model, first["loc"][:-1])) or "none"
             raise RequestError(f"The recipe has no key '{key}'; the keys there are: {allowed}.") from None

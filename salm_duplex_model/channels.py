@@ -1,0 +1,46 @@
+"""The agent's channels as the model sees them: what goes in at each frame, and what is to come out.
+
+The arrangement is that of NeMo 3's `DuplexS2SModel.prepare_inputs`: where text is BOS or EOS, the four codes are speech BOS
+or EOS; the speech channel is one frame behind the text, its first frame is the speech-delay id; and position t, which
+hears the user's frame t and the agent's own frame t, is to give the agent's frame t + 1. So at its position t the model
+gives the text of frame t + 1 and the audio codes of frame t.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from manifests.frames import CODEBOOK_SIZE, CODEBOOKS
+from manifests.text_channel import SpecialTokens
+
+SPEECH_BOS, SPEECH_EOS, SPEECH_DELAY = CODEBOOK_SIZE, CODEBOOK_SIZE + 1, CODEBOOK_SIZE + 2
+SPEECH_VOCABULARY = CODEBOOK_SIZE + 3
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Inputs and labels of T − 1 positions: text (B, T − 1), codes (B, T − 1, 4); `valid` (B, T − 1) is false on padding."""
+
+    text_inputs: Tensor
+    code_inputs: Tensor
+    text_labels: Tensor
+    code_labels: Tensor
+    valid: Tensor
+
+
+def arrange(text: Tensor, codes: Tensor, frames: Tensor, special: SpecialTokens) -> Channels:
+    """Arrange text (B, T) and codes (B, T, 4), padded beyond each row's `frames` (B,)."""
+    mark = text[..., None]
+    codes = torch.where(mark == special.bos, SPEECH_BOS, codes)
+    codes = torch.where(mark == special.eos, SPEECH_EOS, codes)
+    delay = codes.new_full((len(codes), 1, CODEBOOKS), SPEECH_DELAY)
+    codes = torch.cat([delay, codes[:, :-1]], dim=1)
+    positions = torch.arange(text.shape[1] - 1, device=text.device)
+    return Channels(
+        text_inputs=text[:, :-1],
+        code_inputs=codes[:, :-1],
+        text_labels=text[:, 1:],
+        code_labels=codes[:, 1:],
+        valid=positions < (frames - 1)[:, None],
+    )

@@ -1,0 +1,138 @@
+"""A run on disk, and going on from it.
+
+    RUN/
+      config.yaml                      everything the run was started with
+      llm/                             its tokenizer and shape, in Hugging Face's format
+      checkpoints/NNNNNNNN/            model.safetensors, trainer.pt (optimizer and position); the last few steps
+      log.jsonl, tensorboard/, loss.png
+
+A checkpoint is written beside its place and renamed into it: what is there is whole.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from manifests.errors import RequestError
+from salm_duplex_model.config import LlamaConfig, RunConfig
+from salm_duplex_model.model import DuplexModel, build_model
+from salm_duplex_model.tokenizer import TextTokenizer
+
+CHECKPOINTS, LLM = "checkpoints", "llm"
+
+
+def write_config(run: Path, config: RunConfig) -> None:
+    _write(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
+
+
+def read_config(run: Path) -> RunConfig:
+    """Raises `RequestError` where the folder is not a run."""
+    try:
+        return RunConfig.model_validate(yaml.safe_load((run / "config.yaml").read_text("utf-8")))
+    except FileNotFoundError:
+        raise RequestError(
+            f"{run} is not a training run: it has no config.yaml; name what `train --out` made."
+        ) from None
+    except (yaml.YAMLError, ValidationError, OSError) as error:
+        raise RequestError(f"{run / 'config.yaml'} can't be read: {' '.join(str(error).split())[:200]}.") from None
+
+
+def latest(run: Path) -> Path | None:
+    """The newest checkpoint's folder."""
+    folders = [p for p in (run / CHECKPOINTS).glob("*") if p.name.isdigit()]
+    return max(folders, key=lambda p: int(p.name), default=None)
+
+
+def save(run: Path, step: int, weights: dict[str, Tensor], trainer: dict[str, Any], keep: int) -> None:
+    """Write a checkpoint and drop all but the newest `keep`."""
+    place = run / CHECKPOINTS / f"{step:08d}"
+    part = place.with_name(f".{place.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part / "model.safetensors")
+    torch.save(trainer, part / "trainer.pt")
+    shutil.rmtree(place, ignore_errors=True)
+    part.rename(place)
+    old = sorted(p for p in (run / CHECKPOINTS).glob("*") if p.name.isdigit())[:-keep]
+    for folder in old:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def load_weights(model: DuplexModel, checkpoint: Path) -> None:
+    """Load a checkpoint's weights; raises `RequestError` where they are not this model's."""
+    path = checkpoint / "model.safetensors"
+    try:
+        weights = load_file(path)
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+    except (OSError, SafetensorError) as error:
+        raise RequestError(
+            f"The checkpoint {path} is damaged ({error}); delete its folder to use the one before."
+        ) from None
+    except RuntimeError as error:
+        raise RequestError(
+            f"The checkpoint {path} is of a model of other sizes ({str(error).splitlines()[-1].strip()[:160]}); use its preset."
+        ) from None
+    tied = {name for name in missing if name.startswith("llm.") and model.llm.config.tie_word_embeddings}
+    if wrong := sorted(({*missing} - tied) | {*unexpected}):
+        raise RequestError(f"The checkpoint {path} is of another model (it differs in {wrong[0]}); use its preset.")
+
+
+def load_trainer(checkpoint: Path) -> dict[str, Any]:
+    path = checkpoint / "trainer.pt"
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise RequestError(f"{path} is damaged ({reason}); delete its folder to go on from the one before.") from None
+    return state
+
+
+def load_run(run: Path) -> tuple[DuplexModel, TextTokenizer]:
+    """A trained model, ready to use, from a run's newest checkpoint. Nothing is fetched: all weights are the run's own."""
+    config = read_config(run)
+    checkpoint = latest(run)
+    if checkpoint is None:
+        raise RequestError(f"The run {run} has no checkpoint yet; let `train` reach its first one.")
+    # The LLM's name may be gone from where it was: its shape and tokenizer are the run's own.
+    own = {} if isinstance(config.model.llm, LlamaConfig) else {"llm": str(run / LLM), "llm_pretrained": False}
+    model, tokenizer = build_model(config.model.model_copy(update=own), config.seed)
+    load_weights(model, checkpoint)
+    return model.eval(), tokenizer
+
+
+def append_log(run: Path, row: dict[str, Any]) -> None:
+    with (run / "log.jsonl").open("a") as log:
+        log.write(json.dumps(row) + "\n")
+
+
+def read_log(run: Path) -> list[dict[str, Any]]:
+    """Rows of the log; a last line that a kill cut short is left out."""
+    path = run / "log.jsonl"
+    rows = []
+    for line in path.read_text("utf-8").splitlines() if path.is_file() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def rewind_log(run: Path, step: int) -> None:
+    """Forget what was logged after `step`: the run goes on from there."""
+    rows = [row for row in read_log(run) if row["step"] <= step]
+    _write(run / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(content)
+    os.replace(part, path)

@@ -1,0 +1,130 @@
+"""What a training run is: model, data, optimisation, every value checked before any work begins.
+
+A preset is a YAML file of these settings beside this module's `presets/`; a run keeps the whole configuration it was
+started with in `RUN/config.yaml`.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PRESETS = Path(__file__).with_name("presets")
+
+
+class Section(BaseModel):
+    """A part of the configuration; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class CausalEncoderConfig(Section):
+    """The small streaming encoder of our own, see `encoder.py`."""
+
+    kind: Literal["causal"] = "causal"
+    mels: int = Field(default=64, ge=1, le=128)
+    channels: int = Field(default=96, ge=8, description="width at 100 Hz")
+    hop_blocks: int = Field(default=2, ge=0)
+    width: int = Field(default=256, ge=8, description="width at 12.5 Hz")
+    frame_blocks: int = Field(default=3, ge=0)
+
+
+class NemoEncoderConfig(Section):
+    """NeMo's streaming FastConformer with a modality adapter, see `nemo_encoder.py`."""
+
+    kind: Literal["nemo"] = "nemo"
+    name: str = Field(description="a `.nemo` file, or the name of a model on the hub")
+    pretrained: bool = Field(default=True, description="false: the checkpoint's shapes with random weights")
+    context: tuple[int, int] | None = Field(
+        default=(70, 0), description="attention context in frames, past and future; null: the checkpoint's own"
+    )
+    adapter_layers: int = Field(default=2, ge=0, description="causal Conformer layers of the modality adapter")
+    adapter_width: int = Field(default=512, ge=8)
+    adapter_heads: int = Field(default=8, ge=1)
+
+
+class LlamaConfig(Section):
+    """A small Llama made from nothing, with the bundled tokenizer."""
+
+    hidden_size: int = Field(default=192, ge=8)
+    layers: int = Field(default=4, ge=1)
+    heads: int = Field(default=4, ge=1)
+    intermediate_size: int = Field(default=512, ge=8)
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> "LlamaConfig":
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError("'hidden_size' must be a multiple of twice 'heads'")
+        return self
+
+
+class LoraConfig(Section):
+    """Low-rank adapters on the LLM, by `peft`; the rest of the LLM is then frozen."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: float = Field(default=32, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: list[str] = Field(default=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
+
+
+class ModelConfig(Section):
+    encoder: CausalEncoderConfig | NemoEncoderConfig = Field(default=CausalEncoderConfig(), discriminator="kind")
+    llm: str | LlamaConfig = Field(
+        default=LlamaConfig(), description="a Hugging Face causal LM by name or folder, or a small Llama's shape"
+    )
+    llm_pretrained: bool = Field(default=True, description="false: the named LLM's shape with random weights")
+    lora: LoraConfig | None = None
+    freeze: list[str] = Field(default=[], description="regular expressions; parameters whose name matches are fixed")
+    activation_checkpointing: bool = False
+
+
+class LossConfig(Section):
+    """The paper's 3 : 1 a codebook. The loss of codes is averaged over the 4 codebooks, so that is 3 and 4, as in NeMo."""
+
+    text_weight: float = Field(default=3.0, ge=0)
+    codes_weight: float = Field(default=4.0, ge=0)
+    mask_padding: bool = Field(
+        default=True, description="false: frames added to fill a batch count too, as in NeMo 3's DuplexS2SModel"
+    )
+
+
+class DataConfig(Section):
+    batch_seconds: float = Field(
+        default=160, gt=0, description="audio in the batch of one step, over all processes, padding included"
+    )
+    accumulate: int = Field(default=1, ge=1, description="parts in which each process works off its share of a batch")
+    buckets: int = Field(default=4, ge=1, description="classes of length; a batch is of one class")
+    shuffle_buffer: int = Field(default=2_000, ge=1, description="cuts held to draw from")
+    loaders: int = Field(default=2, ge=1, description="threads that decode audio")
+    weights: list[float] | None = Field(default=None, description="one for each corpus; default: by their hours")
+
+
+class OptimizerConfig(Section):
+    steps: int = Field(default=400, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup_steps: int = Field(default=40, ge=0)
+    schedule: Literal["cosine", "inverse_sqrt", "constant"] = "cosine"
+    final_share: float = Field(default=0.05, ge=0, le=1, description="of the learning rate, at a cosine's end")
+    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
+
+
+class RunConfig(Section):
+    """Everything about a training run but its corpora."""
+
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    data: DataConfig = DataConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = Field(default=False, description="torch.compile the LLM")
+    validate_every: int = Field(default=100, ge=1, description="steps")
+    validation_seconds: float = Field(default=600, gt=0, description="validation audio used, at most")
+    checkpoint_every: int = Field(default=100, ge=1, description="steps")
+    keep_checkpoints: int = Field(default=2, ge=1)
+
+
+def preset_names() -> list[str]:
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))

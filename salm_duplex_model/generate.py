@@ -1,0 +1,36 @@
+"""Greedy decoding of a whole recording, frame by frame with the LLM's cache: what the trained model says and plays."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from manifests.frames import CODEBOOKS
+from salm_duplex_model.channels import SPEECH_DELAY
+from salm_duplex_model.model import DuplexModel
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """`text` (B, T) is aligned to frames, its frame 0 being PAD; `codes` (B, T, 4) may hold speech BOS and EOS."""
+
+    text: Tensor
+    codes: Tensor
+
+
+@torch.inference_mode()
+def greedy(model: DuplexModel, audio: Tensor) -> Decoded:
+    """Answer the user's audio (B, frames · 1 280), taking the likeliest token and codes of every frame."""
+    user, _ = model.encoder(audio, model.encoder.initial_state(len(audio)))
+    batch, frames = user.shape[:2]
+    text = torch.full((batch, frames + 1), model.special.pad, device=audio.device)
+    codes = torch.full((batch, frames + 1, CODEBOOKS), SPEECH_DELAY, device=audio.device)
+    cache = DynamicCache()
+    for t in range(frames):
+        vectors = model.embed(text[:, t : t + 1], codes[:, t : t + 1]) + user[:, t : t + 1]
+        text_logits, code_logits = model.heads(model.hidden(vectors, cache))
+        text[:, t + 1] = text_logits[:, 0].argmax(-1)
+        codes[:, t + 1] = code_logits[:, 0].argmax(-1)
+    # The speech channel is one frame behind: what comes at t + 1 is the audio of frame t.
+    return Decoded(text[:, :frames], codes[:, 1:])

@@ -1,0 +1,31 @@
+"""A run's loss curve as a picture, from its log."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+
+def write_loss_plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Text and code losses in nats a token over steps: training, validation, and the unigram entropy to beat."""
+    validated = [row for row in rows if "validation_text" in row]
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        figure = Figure(figsize=(10, 4), layout="constrained")
+        for axes, name in zip(figure.subplots(1, 2), ("text", "codes"), strict=True):
+            axes.plot(
+                [r["step"] for r in rows], [r[name] for r in rows], color="#9aa5b1", linewidth=0.8, label="training"
+            )
+            if validated:
+                steps = [r["step"] for r in validated]
+                axes.plot(
+                    steps, [r[f"validation_{name}"] for r in validated], "o-", color="#2a78b5", label="validation"
+                )
+                axes.axhline(validated[-1][f"unigram_{name}"], color="#b00020", linestyle="--", label="unigram entropy")
+            axes.set(title=f"{name} channel", xlabel="step", ylabel="nats a token")
+            axes.set_ylim(bottom=0)
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.legend(frameon=False)
+        figure.savefig(path, dpi=110, metadata={"Software": None})

@@ -1,0 +1,203 @@
+"""The SALM-Duplex model (arXiv 2505.15670): a text LLM that hears the user and its own speech in every frame.
+
+    user audio ─▶ streaming encoder and adapter ─┐ one vector a frame
+    agent's text ─▶ LLM's token embedding ───────┼─ sum ─▶ LLM ─┬─▶ text head  (V)
+    agent's codes ─▶ 4 embeddings, summed ───────┘              └─▶ code heads (4, 4 035)
+
+With the same weights it gives the logits and the losses of NeMo 3's `DuplexS2SModel`, which `tests/salm_duplex_model/
+test_nemo_model.py` shows.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import LlamaConfig as HfLlamaConfig
+
+from manifests.errors import RequestError
+from manifests.frames import CODEBOOKS
+from manifests.text_channel import SpecialTokens
+from salm_duplex_model.channels import SPEECH_VOCABULARY, Channels, arrange
+from salm_duplex_model.config import LlamaConfig, LossConfig, ModelConfig, NemoEncoderConfig
+from salm_duplex_model.data import Batch
+from salm_duplex_model.encoder import CausalEncoder, StreamingEncoder
+from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class LossSums:
+    """Cross entropies summed over frames (that of the codes over frames and codebooks): divide by the frames of the whole
+    batch, of which this may be a part. `total` is the weighted sum that training lowers, in the same measure."""
+
+    total: Tensor
+    text: Tensor
+    codes: Tensor
+
+
+class DuplexModel(nn.Module):
+    """Encoder, LLM, code embeddings and heads."""
+
+    def __init__(self, encoder: StreamingEncoder, llm: PreTrainedModel, special: SpecialTokens) -> None:
+        super().__init__()
+        width = llm.get_input_embeddings().embedding_dim
+        self.special = special
+        self.encoder = encoder
+        self.llm = llm
+        # Codebook k's vectors are rows k · 4 035 on: one look-up gives the sum of all four.
+        self.code_embedding = nn.EmbeddingBag(CODEBOOKS * SPEECH_VOCABULARY, width, mode="sum")
+        nn.init.normal_(self.code_embedding.weight, std=0.02)
+        self.code_head = nn.Linear(width, CODEBOOKS * SPEECH_VOCABULARY)
+        nn.init.normal_(self.code_head.weight, std=0.02)
+        nn.init.zeros_(self.code_head.bias)
+
+    def forward(self, batch: Batch, loss: LossConfig) -> LossSums:
+        """The losses of a batch: what training calls."""
+        channels = self.channels(batch)
+        hidden = self.hidden(self.fuse(batch, channels))
+        # Heads are wide: on padding they are not even computed.
+        counted = channels.valid if loss.mask_padding else torch.ones_like(channels.valid)
+        hidden = hidden[counted]
+        text = F.cross_entropy(self.text_head(hidden).float(), channels.text_labels[counted], reduction="sum")
+        code_logits = self.code_head(hidden).float().view(-1, SPEECH_VOCABULARY)
+        codes = F.cross_entropy(code_logits, channels.code_labels[counted].flatten(), reduction="sum")
+        total = loss.text_weight * text + loss.codes_weight * codes / CODEBOOKS
+        return LossSums(total, text.detach(), codes.detach())
+
+    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Text logits (B, T − 1, V) and code logits (B, T − 1, 4, 4 035) of a batch, its own channels fed in."""
+        return self.heads(self.hidden(self.fuse(batch, self.channels(batch))))
+
+    def channels(self, batch: Batch) -> Channels:
+        return arrange(batch.text, batch.codes, batch.frames, self.special)
+
+    def fuse(self, batch: Batch, channels: Channels) -> Tensor:
+        """Channel fusion: one vector a position, (B, T − 1, width)."""
+        user, _ = self.encoder(batch.audio, self.encoder.initial_state(len(batch.audio)))
+        fused: Tensor = self.embed(channels.text_inputs, channels.code_inputs) + user[:, :-1]
+        return fused
+
+    def embed(self, text: Tensor, codes: Tensor) -> Tensor:
+        """The agent's own text (B, T) and codes (B, T, 4) as vectors (B, T, width)."""
+        rows = codes + torch.arange(CODEBOOKS, device=codes.device) * SPEECH_VOCABULARY
+        vectors: Tensor = self.llm.get_input_embeddings()(text)
+        own_speech: Tensor = self.code_embedding(rows.flatten(0, 1))
+        return vectors + own_speech.view_as(vectors)
+
+    def hidden(self, vectors: Tensor, cache: Any = None) -> Tensor:
+        """The LLM's last states (B, T, width); a Hugging Face `cache` goes on from where it stands."""
+        going_on = {} if cache is None else {"cache": cache}
+        out = self.llm.base_model(inputs_embeds=vectors, use_cache=cache is not None, return_dict=True, **going_on)
+        states: Tensor = out.last_hidden_state
+        return states
+
+    def text_head(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.llm.get_output_embeddings()(hidden)
+        return logits
+
+    def heads(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        return self.text_head(hidden), self.code_head(hidden).unflatten(-1, (CODEBOOKS, SPEECH_VOCABULARY))
+
+
+def build_model(config: ModelConfig, seed: int = 0) -> tuple[DuplexModel, TextTokenizer]:
+    """A model with its pre-trained parts loaded and the rest drawn from `seed`, and its tokenizer.
+
+    Raises `RequestError` where a part can't be had.
+    """
+    tokenizer = TextTokenizer.load(BUNDLED if isinstance(config.llm, LlamaConfig) else config.llm)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        llm = _llm(config, tokenizer)
+        width = llm.get_input_embeddings().embedding_dim
+        model = DuplexModel(_encoder(config, width), llm, tokenizer.special)
+    if config.lora is not None:
+        _add_lora(llm, config)
+    _freeze(model, config.freeze)
+    if config.activation_checkpointing:
+        llm.gradient_checkpointing_enable({"use_reentrant": False})
+    return model, tokenizer
+
+
+def _encoder(config: ModelConfig, width: int) -> StreamingEncoder:
+    if isinstance(config.encoder, NemoEncoderConfig):
+        from salm_duplex_model.nemo_encoder import NemoEncoder
+
+        return NemoEncoder(config.encoder, width)
+    return CausalEncoder(config.encoder, width)
+
+
+def _llm(config: ModelConfig, tokenizer: TextTokenizer) -> PreTrainedModel:
+    if isinstance(config.llm, LlamaConfig):
+        shape = HfLlamaConfig(
+            vocab_size=tokenizer.size,
+            hidden_size=config.llm.hidden_size,
+            num_hidden_layers=config.llm.layers,
+            num_attention_heads=config.llm.heads,
+            num_key_value_heads=config.llm.heads,
+            intermediate_size=config.llm.intermediate_size,
+            max_position_embeddings=8_192,
+            pad_token_id=tokenizer.special.pad,
+            bos_token_id=tokenizer.special.bos,
+            eos_token_id=tokenizer.special.eos,
+        )
+        made: PreTrainedModel = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
+        return made
+    try:
+        if config.llm_pretrained:
+            # A pickle from elsewhere could run anything: safetensors only.
+            loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+                config.llm, dtype=torch.float32, use_safetensors=True
+            )
+        else:
+            loaded = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(config.llm), dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise RequestError(
+            f"The LLM {config.llm} can't be loaded ({reason}); name a folder in Hugging Face's format, or be online."
+        ) from None
+    loaded.config.use_cache = False
+    return loaded
+
+
+def _add_lora(llm: PreTrainedModel, config: ModelConfig) -> None:
+    from peft import LoraConfig as PeftConfig
+    from peft import inject_adapter_in_model
+
+    assert config.lora is not None
+    for parameter in llm.parameters():
+        parameter.requires_grad_(False)
+    lora = PeftConfig(
+        r=config.lora.rank,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules=config.lora.targets,
+    )
+    try:
+        inject_adapter_in_model(lora, llm.base_model)
+    except ValueError as error:
+        raise RequestError(f"LoRA can't be put on this LLM: {str(error).splitlines()[0]}.") from None
+
+
+def _freeze(model: nn.Module, patterns: list[str]) -> None:
+    for pattern in patterns:
+        try:
+            matching = [p for name, p in model.named_parameters() if re.search(pattern, name)]
+        except re.error as error:
+            raise RequestError(f"model.freeze: '{pattern}' is not a regular expression ({error}).") from None
+        if not matching:
+            raise RequestError(f"model.freeze: no parameter's name matches '{pattern}'.")
+        for parameter in matching:
+            parameter.requires_grad_(False)
+
+
+def parameters_by_part(model: DuplexModel) -> dict[str, tuple[int, int]]:
+    """(all, trained) parameters of each part."""
+    counts: dict[str, tuple[int, int]] = {}
+    for name, parameter in model.named_parameters():
+        part = name.split(".")[0]
+        every, trained = counts.get(part, (0, 0))
+        counts[part] = (every + parameter.numel(), trained + parameter.numel() * parameter.requires_grad)
+    return counts

@@ -1,0 +1,309 @@
+"""The training loop: `train` is the program, to be read from top to bottom.
+
+It is what one process runs. Alone it is the whole training; under Ray Train (`pipeline/train.py`) each worker runs it, the
+model is sharded over them with FSDP2, and every step's batch is shared out, so that the losses stay the same.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+from torch.distributed.fsdp import fully_shard
+from torch.nn.utils import clip_grad_norm_
+
+from manifests.errors import RequestError, WorkError
+from manifests.frames import CODEBOOKS, SOURCE_FRAME
+from salm_duplex_model import checkpoint
+from salm_duplex_model.channels import SPEECH_VOCABULARY
+from salm_duplex_model.config import OptimizerConfig, RunConfig
+from salm_duplex_model.data import Batch, Steps, open_for_training, validation_batches
+from salm_duplex_model.loss_plot import write_loss_plot
+from salm_duplex_model.model import DuplexModel, build_model
+
+Tell = Callable[[int, int, str], None]
+"""Told (steps done, steps in all, what is going on)."""
+
+
+def train(
+    corpora: Sequence[Path], run: Path, config: RunConfig, tell: Tell = lambda done, total, message: None
+) -> dict[str, Any]:
+    """Train to `config.optimizer.steps`, going on from the newest checkpoint in `run`; returns the last validation.
+
+    Raises `RequestError` before any work, `WorkError` once it has begun.
+    """
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    opened = [open_for_training(path) for path in corpora]
+    torch.manual_seed(config.seed)
+    model, tokenizer = build_model(config.model, config.seed)
+    resumed = _prepare_run(run, config, model, tokenizer.save, rank)
+    if resumed is not None:
+        checkpoint.load_weights(model, resumed)
+    model.to(device).train()
+    if world > 1:
+        _shard(model)
+    if config.compile:
+        model.llm.base_model.compile()
+    optimizer = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad],
+        lr=config.optimizer.learning_rate,
+        betas=config.optimizer.betas,
+        weight_decay=config.optimizer.weight_decay,
+        fused=device.type == "cuda",
+    )
+    steps = Steps(opened, config.data, tokenizer, config.seed, rank, world)
+    first = _resume(resumed, model, optimizer, steps)
+    validation = validation_batches(opened, config.data, tokenizer, config.validation_seconds) if rank == 0 else []
+    validation = _share(validation, world)
+    entropy = unigram_entropy(validation, model)
+    log = _Log(run, rank, first)
+    total = config.optimizer.steps
+    validated: dict[str, Any] = {}
+    if first >= total:
+        validated = validate(model, validation, config, device) | entropy
+    begun, frames_done = time.monotonic(), 0
+
+    with _explained(device):
+        for number, step in enumerate(steps.iterate(first, total), first):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(number, config.optimizer)
+            losses = _accumulate(model, step.parts, step.frames, config, device, world)
+            norm = _norm(clip_grad_norm_(model.parameters(), config.optimizer.clip))
+            if not math.isfinite(norm):
+                raise WorkError(
+                    f"The gradient is not finite at step {number + 1}; lower optimizer.learning_rate, the last checkpoint is kept."
+                )
+            optimizer.step()
+            optimizer.zero_grad()
+            done = number + 1
+            frames_done += step.frames
+            row: dict[str, Any] = {"step": done, **losses, "gradient_norm": norm, "frames": step.frames}
+            row["learning_rate"] = optimizer.param_groups[0]["lr"]
+            if done % config.validate_every == 0 or done == total:
+                validated = validate(model, validation, config, device) | entropy
+                row |= validated
+            log.write(row, frames_done / (time.monotonic() - begun))
+            tell(done, total, f"loss {losses['loss']:.3f}, text {losses['text']:.3f}, codes {losses['codes']:.3f}")
+            if done % config.checkpoint_every == 0 or done == total:
+                _save(run, done, model, optimizer, step.position, config.keep_checkpoints, rank)
+                if rank == 0:
+                    write_loss_plot(checkpoint.read_log(run), run / "loss.png")
+    log.close()
+    return {"step": max(first, total), **validated}
+
+
+def _prepare_run(
+    run: Path, config: RunConfig, model: DuplexModel, save_tokenizer: Callable[[Path], None], rank: int
+) -> Path | None:
+    """Make the run's folder, or find the checkpoint to go on from; refuses a run of another configuration."""
+    if (run / "config.yaml").is_file():
+        theirs = checkpoint.read_config(run).model_dump(mode="json")
+        mine = config.model_dump(mode="json")
+        # A run may be made longer or be watched more closely; what it learns and from what must stay.
+        free = {"validate_every", "validation_seconds", "checkpoint_every", "keep_checkpoints", "compile"}
+        if differs := [key for key in _flat(mine) if _flat(mine)[key] != _flat(theirs).get(key) and key not in free]:
+            raise RequestError(
+                f"{run} is a run with another {', '.join(sorted(differs)[:4])}; name another --out, or the same settings."
+            )
+        return checkpoint.latest(run)
+    if run.is_dir() and any(p for p in run.iterdir() if not p.name.startswith(".")):
+        raise RequestError(f"{run} holds files that are not a training run; name a new or empty folder with --out.")
+    if rank == 0:
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+            save_tokenizer(run / checkpoint.LLM)
+            model.llm.config.save_pretrained(run / checkpoint.LLM)
+            checkpoint.write_config(run, config)
+        except OSError as error:
+            raise RequestError(
+                f"The run {run} can't be written: {error.strerror or error}; name another --out."
+            ) from None
+    if dist.is_initialized():
+        dist.barrier()
+    return None
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {name: value}
+    return {k: v for key, item in value.items() for k, v in _flat(item, f"{name}.{key}" if name else key).items()}
+
+
+def _shard(model: DuplexModel) -> None:
+    """FSDP2: every LLM layer is a unit that is gathered when it is its turn, what remains is another."""
+    for layer in getattr(model.llm.base_model, "layers", []):
+        fully_shard(layer)
+    fully_shard(model)
+
+
+def _resume(folder: Path | None, model: DuplexModel, optimizer: torch.optim.Optimizer, steps: Steps) -> int:
+    if folder is None:
+        return 0
+    state = checkpoint.load_trainer(folder)
+    weights, _ = get_state_dict(model, optimizer, options=_WHOLE)
+    set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=state["optimizer"], options=_WHOLE)
+    steps.seek(state["position"])
+    torch.set_rng_state(state["rng"])
+    return int(state["step"])
+
+
+_WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+
+
+def _save(
+    run: Path, step: int, model: DuplexModel, optimizer: torch.optim.Optimizer, position: Any, keep: int, rank: int
+) -> None:
+    weights, moments = get_state_dict(model, optimizer, options=_WHOLE)
+    if rank == 0:
+        tensors = {name: tensor for name, tensor in weights.items() if isinstance(tensor, Tensor)}
+        if model.llm.config.tie_word_embeddings:  # one tensor under two names is kept once
+            tensors.pop("llm.lm_head.weight", None)
+        trainer = {"step": step, "position": position, "optimizer": moments, "rng": torch.get_rng_state()}
+        try:
+            checkpoint.save(run, step, tensors, trainer, keep)
+        except OSError as error:
+            raise WorkError(f"The checkpoint of step {step} could not be written to {run}: {error}.") from error
+
+
+def _accumulate(
+    model: DuplexModel, parts: Sequence[Batch | None], frames: int, config: RunConfig, device: torch.device, world: int
+) -> dict[str, float]:
+    """Forward and backward over this process's parts; returns the whole batch's mean losses.
+
+    A part's summed loss is divided by the frames of the whole batch, so gradients add up to those of one big batch.
+    """
+    sums = torch.zeros(3, device=device)
+    empty = next((part for part in parts if part is not None), None)
+    for part in parts:
+        # A process without a share still has to walk through the sharded model with the others: with weight zero.
+        used = part or empty or _one_frame(model)
+        batch, weight = used.to(device), float(part is not None)
+        with _autocast(config, device):
+            losses = model(batch, config.loss)
+        # FSDP averages gradients over processes; sums are wanted.
+        (losses.total * (weight * world / frames)).backward()
+        sums += weight * torch.stack([losses.total.detach(), losses.text, losses.codes / CODEBOOKS])
+    if world > 1:
+        dist.all_reduce(sums)
+    loss, text, codes = (sums / frames).tolist()
+    return {"loss": loss, "text": text, "codes": codes}
+
+
+def _one_frame(model: DuplexModel) -> Batch:
+    tokens = torch.full((1, 2), model.special.pad)
+    return Batch(
+        ("",),
+        torch.zeros(1, 2 * SOURCE_FRAME),
+        tokens,
+        torch.zeros(1, 2, CODEBOOKS, dtype=torch.int64),
+        torch.tensor([2]),
+    )
+
+
+def _norm(norm: Tensor) -> float:
+    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+
+
+def _autocast(config: RunConfig, device: torch.device) -> AbstractContextManager[Any]:
+    return torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
+
+
+def _share(batches: list[Batch], world: int) -> list[Batch]:
+    if world == 1:
+        return batches
+    shared: list[Any] = [batches]
+    dist.broadcast_object_list(shared)
+    return list(shared[0])
+
+
+@torch.no_grad()
+def validate(model: DuplexModel, batches: Sequence[Batch], config: RunConfig, device: torch.device) -> dict[str, float]:
+    """Mean losses in nats a token, over the frames of the batches: the same in every process."""
+    model.eval()
+    sums, frames = torch.zeros(2, device=device), 0
+    for batch in batches:
+        with _autocast(config, device):
+            losses = model(batch.to(device), config.loss.model_copy(update={"mask_padding": True}))
+        sums += torch.stack([losses.text, losses.codes / CODEBOOKS])
+        frames += int((batch.frames - 1).sum())
+    model.train()
+    text, codes = (sums / max(frames, 1)).tolist()
+    return {"validation_text": text, "validation_codes": codes}
+
+
+def unigram_entropy(batches: Sequence[Batch], model: DuplexModel) -> dict[str, float]:
+    """What a model that knows only how often each label comes would reach on these batches, in nats: the mark to beat."""
+    text: list[np.ndarray] = []
+    codes: list[np.ndarray] = []
+    for batch in batches:
+        channels = model.channels(batch)
+        text.append(channels.text_labels[channels.valid].numpy())
+        codes.append(channels.code_labels[channels.valid].numpy())
+    every = np.concatenate(codes)
+    books = [_entropy(every[:, book]) for book in range(CODEBOOKS)]
+    return {"unigram_text": _entropy(np.concatenate(text)), "unigram_codes": float(np.mean(books))}
+
+
+def _entropy(labels: np.ndarray) -> float:
+    shares = np.bincount(labels, minlength=SPEECH_VOCABULARY) / len(labels)
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())
+
+
+def learning_rate(step: int, config: OptimizerConfig) -> float:
+    """The rate of a step, counted from 0: a linear warm-up, then the schedule."""
+    warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    if config.schedule == "inverse_sqrt":
+        after = math.sqrt(max(config.warmup_steps, 1) / max(step + 1, config.warmup_steps, 1))
+    elif config.schedule == "cosine":
+        done = max(0, step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+        after = config.final_share + (1 - config.final_share) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+    else:
+        after = 1.0
+    return config.learning_rate * warm * after
+
+
+class _Log:
+    """The curve of a run: `log.jsonl`, exactly repeatable, and TensorBoard, which also has the speed."""
+
+    def __init__(self, run: Path, rank: int, first: int) -> None:
+        self.run, self.writer = run, None
+        if rank == 0:
+            from torch.utils.tensorboard import SummaryWriter
+
+            checkpoint.rewind_log(run, first)
+            self.writer = SummaryWriter(str(run / "tensorboard"), purge_step=first + 1)
+
+    def write(self, row: dict[str, Any], frames_per_second: float) -> None:
+        if self.writer is None:
+            return
+        checkpoint.append_log(self.run, row)
+        for name, value in (row | {"frames_per_second": frames_per_second}).items():
+            if name != "step":
+                self.writer.add_scalar(name, value, row["step"])
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+
+@contextmanager
+def _explained(device: torch.device) -> Iterator[None]:
+    """Turn what the hardware refuses into a sentence."""
+    mend = "lower data.batch_seconds or raise data.accumulate; the last checkpoint is kept"
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise WorkError(f"The {device.type} ran out of memory; {mend}.") from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "alloc" in str(error).lower():
+            raise WorkError(f"This machine ran out of memory; {mend}.") from error
+        raise

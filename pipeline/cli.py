@@ -214,7 +214,7 @@ def train(
     config = load_config(preset, set_ or [])
     for path in corpus:
         open_for_training(path)
-    needs = plan(config, workers)
+    needs = plan(config, workers, timed=dry_run)
     if dry_run:
         _print_estimate(needs, config.optimizer.steps, as_json)
         return
@@ -246,7 +246,7 @@ def _print_estimate(needs: Any, steps: int, as_json: bool) -> None:
     )
     out_console.print(
         f"a step of {needs.frames_a_step} frames ({needs.frames_a_step * 0.08:.0f} s of dialogue): about "
-        f"{needs.step_seconds:.2f} s here at best; {steps} steps: {steps * needs.step_seconds / 60:.1f} min"
+        f"{needs.step_seconds:.2f} s here; {steps} steps: {steps * needs.step_seconds / 60:.1f} min"
     )
     rates = ", ".join(f"{rate:.2e} at step {step}" for step, rate in needs.learning_rates.items())
     out_console.print(f"learning rate: {rates}")

@@ -266,7 +266,7 @@ def _histogram_svg(plot: Histogram, bins: int = 40) -> str:
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.grid(axis="y", color="#010205", linewidth=0.6)
         axes.set_axisbelow(True)
-        axes.tick_params(length=0, labelcolor="#010204")
+        axes.tick_params(length=0, pad=7, labelcolor="#010204")
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.spines["bottom"].set_color("#010205")
         drawn = io.StringIO()

@@ -27,9 +27,11 @@ def load_config(preset: str, overrides: Sequence[str]) -> RunConfig:
     return validated("", RunConfig, data)
 
 
-def plan(config: RunConfig, workers: int) -> Estimate:
+def plan(config: RunConfig, workers: int, timed: bool = False) -> Estimate:
     """What the run will take; raises `RequestError` where the memory that is free here will not do."""
     needs = estimate(config, workers)
+    if timed and needs.bytes_needed <= needs.free_bytes:
+        needs = estimate(config, workers, timed=True)
     if needs.bytes_needed > needs.free_bytes:
         raise RequestError(
             f"The run needs about {needs.bytes_needed / 2**30:.1f} GiB for each process, and {needs.free_bytes / 2**30:.1f} "

@@ -48,8 +48,11 @@ class StreamingEncoder(nn.Module):
         """What came before the first frame."""
         raise NotImplementedError
 
-    def forward(self, audio: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Audio (B, frames · 1 280) and the state before it → vectors (B, frames, width) and the state after it."""
+    def forward(self, audio: Tensor, state: list[Tensor], frames: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """Audio (B, T · 1 280) and the state before it → vectors (B, T, width) and the state after it.
+
+        Of a padded batch `frames` (B,) tells where each row's audio ends; an encoder that never looks ahead needs no telling.
+        """
         raise NotImplementedError
 
 
@@ -79,7 +82,7 @@ class CausalEncoder(StreamingEncoder):
             *(like.new_zeros(batch, block.context, block.channels) for block in blocks),
         ]
 
-    def forward(self, audio: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, audio: Tensor, state: list[Tensor], frames: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         if audio.shape[1] % SOURCE_FRAME:
             raise ValueError(f"audio must be whole frames of {SOURCE_FRAME} samples, not {audio.shape[1]} samples")
         new_state: list[Tensor] = []

@@ -7,22 +7,23 @@ from typing import Any
 import psutil
 import torch
 
-from manifests.frames import CODEBOOKS, FRAMES_PER_SECOND
+from manifests.frames import CODEBOOKS, FRAMES_PER_SECOND, SOURCE_FRAME
 from salm_duplex_model.channels import SPEECH_VOCABULARY
 from salm_duplex_model.config import RunConfig
+from salm_duplex_model.data import Batch
 from salm_duplex_model.model import DuplexModel, build_model, parameters_by_part
-from salm_duplex_model.trainer import learning_rate
+from salm_duplex_model.trainer import autocast, learning_rate
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes and seconds of one process; the seconds are from this machine's own speed in matrix products."""
+    """Bytes of one process, and the seconds of a step where it was timed."""
 
     parameters: dict[str, tuple[int, int]]
     weights_bytes: int
     activations_bytes: int
     free_bytes: int
-    step_seconds: float
+    step_seconds: float | None
     frames_a_step: int
     learning_rates: dict[int, float]
 
@@ -34,8 +35,9 @@ class Estimate:
         return asdict(self) | {"bytes_needed": self.bytes_needed}
 
 
-def estimate(config: RunConfig, processes: int = 1) -> Estimate:
-    """Estimate a run of `processes`; builds the model, with random weights in place of an LLM's own."""
+def estimate(config: RunConfig, processes: int = 1, timed: bool = False) -> Estimate:
+    """Estimate a run of `processes`; builds the model, with random weights in place of an LLM's own, and times it on a
+    short batch of noise where `timed`."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, _ = build_model(config.model.model_copy(update={"llm_pretrained": False}), config.seed)
     parameters = parameters_by_part(model)
@@ -45,15 +47,13 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
     part = -(-frames // (processes * config.data.accumulate))
     # Weights in float32; a gradient and AdamW's two moments for each that is trained.
     weights = (4 * every + 12 * trained) // processes
-    # Forward and backward, 6 operations a parameter and frame; look-ups cost none.
-    operations = 6 * (every - parameters["code_embedding"][0]) * frames / processes
     checkpoints = sorted({1, config.optimizer.warmup_steps, config.optimizer.steps // 2, config.optimizer.steps} - {0})
     return Estimate(
         parameters=parameters,
         weights_bytes=weights,
         activations_bytes=_activations(model, config, part),
         free_bytes=torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available // processes,
-        step_seconds=operations / _operations_per_second(device, config.precision),
+        step_seconds=_seconds_a_frame(model, config, device) * frames / processes if timed else None,
         frames_a_step=frames,
         learning_rates={step: learning_rate(step - 1, config.optimizer) for step in checkpoints},
     )
@@ -71,15 +71,20 @@ def _activations(model: DuplexModel, config: RunConfig, frames: int) -> int:
     return every
 
 
-def _operations_per_second(device: str, precision: str) -> float:
-    """This machine's speed in a square matrix product of the precision that training uses, the best of three."""
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    size = 4_096 if device == "cuda" else 768
-    matrix = torch.randn(size, size, device=device, dtype=kind)
+def _seconds_a_frame(model: DuplexModel, config: RunConfig, device: str) -> float:
+    """Forward and backward on 20 s of noise, the best of three; a longer batch is a little quicker by the frame."""
+    frames = 250
+    text = torch.full((1, frames), model.special.pad)
+    codes = torch.zeros(1, frames, CODEBOOKS, dtype=torch.int64)
+    audio = 0.1 * torch.randn(1, frames * SOURCE_FRAME)
+    batch = Batch(("noise",), audio, text, codes, torch.tensor([frames])).to(torch.device(device))
+    model.to(device).train()
     best = float("inf")
-    for _ in range(4):
+    for _ in range(3):
         begun = time.perf_counter()
-        product = matrix @ matrix
-        float(product[0, 0])  # waits for the device
+        with autocast(config, torch.device(device)):
+            loss = model(batch, config.loss).total
+        loss.backward()
+        float(loss)  # waits for the device
         best = min(best, time.perf_counter() - begun)
-    return float(2 * size**3 / best)
+    return best / frames

@@ -28,15 +28,15 @@ class NemoEncoder(StreamingEncoder):
     def initial_state(self, batch: int) -> list[Tensor]:
         return []
 
-    def forward(self, audio: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, audio: Tensor, state: list[Tensor], frames: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         """The whole of the audio at once; see `encoder.py` for the shapes."""
-        frames = audio.shape[1] // SOURCE_FRAME
-        lengths = torch.full((len(audio),), audio.shape[1], device=audio.device)
+        longest = audio.shape[1] // SOURCE_FRAME
+        lengths = SOURCE_FRAME * (frames if frames is not None else torch.full((len(audio),), longest)).to(audio.device)
         with torch.autocast(audio.device.type, enabled=False):  # the spectrum wants float32
             features, lengths = self.perception.preprocessor(input_signal=audio, length=lengths)
         vectors, _ = self.perception(processed_signal=features, processed_signal_length=lengths)
         # Subsampling rounds up: it gives one vector more than there are frames, never fewer than one less.
-        return F.pad(vectors, (0, 0, 0, max(0, frames - vectors.shape[1])))[:, :frames], state
+        return F.pad(vectors, (0, 0, 0, max(0, longest - vectors.shape[1])))[:, :longest], state
 
 
 def _perception(config: NemoEncoderConfig, output_width: int) -> Any:
@@ -57,7 +57,7 @@ def _perception(config: NemoEncoderConfig, output_width: int) -> Any:
             {
                 "preprocessor": asr.cfg.preprocessor,
                 "encoder": encoder,
-                "modality_adapter": _adapter(config, int(encoder["d_model"])),
+                "modality_adapter": adapter_config(config, int(encoder["d_model"])),
                 "output_dim": output_width,
             }
         )
@@ -72,7 +72,7 @@ def _perception(config: NemoEncoderConfig, output_width: int) -> Any:
     return perception
 
 
-def _adapter(config: NemoEncoderConfig, width: int) -> dict[str, Any]:
+def adapter_config(config: NemoEncoderConfig, width: int) -> dict[str, Any]:
     """The causal Conformer of NeMo's example configuration for duplex models."""
     if config.adapter_layers == 0:
         return {"_target_": "nemo.collections.speechlm2.modules.perception.IdentityConnector", "d_model": width}

@@ -186,7 +186,7 @@ def _accumulate(
         # A process without a share still has to walk through the sharded model with the others: with weight zero.
         used = part or empty or _one_frame(model)
         batch, weight = used.to(device), float(part is not None)
-        with _autocast(config, device):
+        with autocast(config, device):
             losses = model(batch, config.loss)
         # FSDP averages gradients over processes; sums are wanted.
         (losses.total * (weight * world / frames)).backward()
@@ -212,7 +212,7 @@ def _norm(norm: Tensor) -> float:
     return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
 
 
-def _autocast(config: RunConfig, device: torch.device) -> AbstractContextManager[Any]:
+def autocast(config: RunConfig, device: torch.device) -> AbstractContextManager[Any]:
     return torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
 
 
@@ -230,7 +230,7 @@ def validate(model: DuplexModel, batches: Sequence[Batch], config: RunConfig, de
     model.eval()
     sums, frames = torch.zeros(2, device=device), 0
     for batch in batches:
-        with _autocast(config, device):
+        with autocast(config, device):
             losses = model(batch.to(device), config.loss.model_copy(update={"mask_padding": True}))
         sums += torch.stack([losses.text, losses.codes / CODEBOOKS])
         frames += int((batch.frames - 1).sum())

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from corpus_material import make_corpus
 from material import make_dialogue
 
+from manifests.corpus import Corpus
 from manifests.records import DuplexDialogue, Timeline
 from stages.cast import Cast, CastSettings
 from stages.render import Render, RenderSettings
@@ -46,3 +48,13 @@ def write_jsonl(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory, rendered) -> Corpus:
+    return make_corpus(tmp_path_factory.mktemp("corpus"), rendered)
+
+
+@pytest.fixture(scope="session")
+def empty_corpus(tmp_path_factory) -> Corpus:
+    return make_corpus(tmp_path_factory.mktemp("empty"), [])

@@ -41,3 +41,17 @@ def spoken_noise(*turns: tuple[str, float, int], id: str = "noise") -> SpokenDia
 def openai(id: str, *lines: str) -> dict:
     roles = ("user", "assistant")
     return {"id": id, "messages": [{"role": roles[i % 2], "content": line} for i, line in enumerate(lines or LINES)]}
+
+
+SMALL_RUN = {
+    "model": {
+        "encoder": {"kind": "causal", "mels": 32, "channels": 32, "hop_blocks": 1, "width": 64, "frame_blocks": 1},
+        "llm": {"hidden_size": 64, "layers": 2, "heads": 2, "intermediate_size": 128},
+    },
+    "data": {"batch_seconds": 30, "buckets": 2, "loaders": 1},
+    "optimizer": {"steps": 12, "learning_rate": 0.003, "warmup_steps": 2},
+    "validate_every": 6,
+    "checkpoint_every": 4,
+}
+
+"""A training configuration for tests of the trainer itself."""

@@ -1,12 +1,12 @@
-"""A small finished corpus without Ray: real speech and timing, codes of noise."""
+"""A small finished corpus without Ray: real speech and timing; codes only where the records have some."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from manifests.corpus import Corpus
+from manifests.corpus import FORMAT_VERSION, Corpus
 from manifests.records import DuplexDialogue, Rejected
 from manifests.shards import write_shard
 from manifests.table import DIALOGUES, REJECTED, dialogue_row, read_table, write_rejected, write_table
@@ -19,7 +19,10 @@ HOSTILE = "<script>alert('x')</script>"
 def make_corpus(out: Path, records: list[DuplexDialogue]) -> Corpus:
     recipe = load_recipe()
     provenance = {"seed": 0, "recipe": recipe.id}
-    coded = [replace(r, codes=np.zeros((r.timeline.frames, 4), dtype=np.int16)) for r in records]
+    silence = [np.zeros((r.timeline.frames, 4), dtype=np.int16) for r in records]
+    coded = [
+        replace(r, codes=r.codes if r.codes is not None else zeros) for r, zeros in zip(records, silence, strict=True)
+    ]
     rejected = [Rejected("bad", "f:1", "speak", "empty", f"Turn 1 is {HOSTILE}.")]
     for folder in ("train", "manifest", "rejected"):
         (out / folder).mkdir()
@@ -33,14 +36,5 @@ def make_corpus(out: Path, records: list[DuplexDialogue]) -> Corpus:
         "identity": {"recipe": recipe.as_dict(), "inputs": {"1:f.jsonl": "0" * 64}, "versions": {"torch": "2.11"}},
         "statistics": corpus_statistics(rows, refused, len(rows) + len(refused)),
     }
+    (out / "corpus.json").write_text(json.dumps(info | {"format_version": FORMAT_VERSION}), "utf-8")
     return Corpus(out, info, rows, refused)
-
-
-@pytest.fixture(scope="session")
-def small_corpus(tmp_path_factory, rendered) -> Corpus:
-    return make_corpus(tmp_path_factory.mktemp("corpus"), rendered)
-
-
-@pytest.fixture(scope="session")
-def empty_corpus(tmp_path_factory) -> Corpus:
-    return make_corpus(tmp_path_factory.mktemp("empty"), [])

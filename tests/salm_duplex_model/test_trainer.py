@@ -1,0 +1,237 @@
+"""Training as a user runs it: losses, resume after a kill, two workers, overfitting, and what is refused."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from material import SMALL_RUN
+
+from salm_duplex_model.checkpoint import load_run, read_log
+from salm_duplex_model.config import OptimizerConfig, RunConfig
+from salm_duplex_model.data import Steps, collate, frames_of
+from salm_duplex_model.generate import greedy
+from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
+from salm_duplex_model.trainer import learning_rate
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "pipeline.cli", "train", *map(str, arguments)]
+
+
+def run(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, **options)
+
+
+@pytest.fixture(scope="module")
+def trained(talk, tmp_path_factory):
+    """A short run, not interrupted, and its preset."""
+    folder = tmp_path_factory.mktemp("trained")
+    preset = folder / "small.yaml"
+    preset.write_text(yaml.safe_dump(SMALL_RUN))
+    result = run("--corpus", talk.path, "--out", folder / "run", "--preset", preset, "--json")
+    assert result.returncode == 0, result.stderr
+    return folder / "run", preset, json.loads(result.stdout)
+
+
+def test_losses_fall_and_are_logged(trained):
+    folder, _, result = trained
+    rows = read_log(folder)
+    assert [row["step"] for row in rows] == list(range(1, 13))
+    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+    assert rows[-1]["loss"] == pytest.approx(3 * rows[-1]["text"] + 4 * rows[-1]["codes"], rel=1e-5)
+    assert rows[-1]["validation_text"] == result["validation_text"]
+    assert result["unigram_codes"] > 0
+    assert (folder / "loss.png").stat().st_size > 5_000
+    assert list((folder / "tensorboard").iterdir())
+    assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == ["00000008", "00000012"]
+
+
+def test_killed_and_resumed_the_curve_is_the_same(trained, talk, tmp_path):
+    folder, preset, _ = trained
+    arguments = ("--corpus", talk.path, "--out", tmp_path / "run", "--preset", preset)
+    process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(read_log(tmp_path / "run")) < 6:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = len(read_log(tmp_path / "run"))
+    assert 6 <= before < 12, "the run was over before it could be killed"
+    assert run(*arguments).returncode == 0
+    assert read_log(tmp_path / "run") == read_log(folder)
+    done, there = (path / "checkpoints/00000012/model.safetensors" for path in (tmp_path / "run", folder))
+    assert done.read_bytes() == there.read_bytes()
+
+
+def test_two_workers_reach_the_losses_of_one_process(trained, talk, tmp_path):
+    folder, preset, _ = trained
+    result = run("--corpus", talk.path, "--out", tmp_path / "run", "--preset", preset, "--workers", "2", "--json")
+    assert result.returncode == 0, result.stderr
+    alone, shared = read_log(folder), read_log(tmp_path / "run")
+    assert len(shared) == len(alone)
+    for name in ("loss", "text", "codes", "gradient_norm"):
+        np.testing.assert_allclose([r[name] for r in shared], [r[name] for r in alone], rtol=2e-4)
+    model, _ = load_run(tmp_path / "run")
+    other, _ = load_run(folder)
+    mine, theirs = model.state_dict(), other.state_dict()
+    assert all(torch.allclose(mine[name], theirs[name], atol=2e-3) for name in theirs)
+
+
+def test_parts_of_all_processes_make_up_the_batch(talk):
+    config = RunConfig.model_validate(SMALL_RUN).data
+    tokenizer = TextTokenizer.load(BUNDLED)
+
+    def ids(rank: int, world: int, accumulate: int) -> list[list[str]]:
+        settings = config.model_copy(update={"accumulate": accumulate})
+        steps = Steps([talk], settings, tokenizer, 0, rank, world)
+        return [[i for part in step.parts if part for i in part.ids] for step in steps.iterate(0, 5)]
+
+    whole = ids(0, 1, 1)
+    assert [sorted(step) for step in ids(0, 1, 3)] == [sorted(step) for step in whole]
+    halves = zip(ids(0, 2, 1), ids(1, 2, 1), strict=True)
+    assert [sorted(a + b) for a, b in halves] == [sorted(step) for step in whole]
+    frames = {cut.id: frames_of(cut) for cut in talk.cuts("train")}
+    for step in Steps([talk], config, tokenizer, 0, 0, 1).iterate(0, 5):
+        assert step.frames == sum(frames[i] - 1 for part in step.parts if part for i in part.ids)
+
+
+def test_an_epoch_has_every_dialogue_once(talk):
+    steps = Steps([talk], RunConfig.model_validate(SMALL_RUN).data, TextTokenizer.load(BUNDLED), 3, 0, 1)
+    seen: dict[int, list[str]] = {}
+    for step in steps.iterate(0, 8):
+        seen.setdefault(step.position[0][0], []).extend(i for part in step.parts if part for i in part.ids)
+    assert sorted(seen[0]) == sorted(seen[1]) == sorted(cut.id for cut in talk.cuts("train"))
+
+
+def test_overfits_until_greedy_decoding_gives_the_corpus_back(talk, tmp_path):
+    """Text and codes of four dialogues, decoded from the user's audio alone."""
+    settings = {
+        "model": {
+            "encoder": {"kind": "causal", "mels": 40, "channels": 64, "hop_blocks": 1, "width": 128, "frame_blocks": 2},
+            "llm": {"hidden_size": 128, "layers": 3, "heads": 4, "intermediate_size": 256},
+        },
+        "data": {"batch_seconds": 80, "buckets": 1},
+        "optimizer": {"steps": 260, "learning_rate": 0.004, "warmup_steps": 20, "weight_decay": 0},
+        "validate_every": 260,
+        "checkpoint_every": 260,
+    }
+    preset = tmp_path / "overfit.yaml"
+    preset.write_text(yaml.safe_dump(settings))
+    result = run("--corpus", talk.path, "--out", tmp_path / "run", "--preset", preset)
+    assert result.returncode == 0, result.stderr
+    model, tokenizer = load_run(tmp_path / "run")
+    hits = {"text": [], "codes": []}
+    for cut in talk.cuts("train"):
+        batch = collate([cut], tokenizer)
+        decoded, channels = greedy(model, batch.audio), model.channels(batch)
+        speaking = torch.zeros(len(batch.text[0]) - 1, dtype=torch.bool)
+        for s in cut.supervisions:
+            if s.speaker == "agent":
+                speaking[round(s.start / 0.08) : round(s.end / 0.08)] = True
+        hits["text"].append((decoded.text[0, 1:] == channels.text_labels[0])[speaking].float())
+        hits["codes"].append((decoded.codes[0, :-1] == channels.code_labels[0])[speaking].float().mean(-1))
+    for channel, values in hits.items():
+        assert torch.cat(values).mean() >= 0.95, channel
+
+
+def test_schedules():
+    cosine = OptimizerConfig(steps=100, learning_rate=1.0, warmup_steps=10, final_share=0.1)
+    assert learning_rate(0, cosine) == pytest.approx(0.1)
+    assert learning_rate(9, cosine) == learning_rate(10, cosine) == 1.0
+    assert learning_rate(100, cosine) == pytest.approx(0.1)
+    root = cosine.model_copy(update={"schedule": "inverse_sqrt"})
+    assert learning_rate(9, root) == 1.0
+    assert learning_rate(39, root) == pytest.approx(0.5)
+
+
+def test_dry_run_says_what_it_will_take(talk, preset):
+    result = run("--corpus", talk.path, "--out", "unused", "--preset", preset, "--dry-run", "--json")
+    assert result.returncode == 0, result.stderr
+    needs = json.loads(result.stdout)
+    assert set(needs["parameters"]) == {"encoder", "llm", "code_embedding", "code_head"}
+    assert needs["bytes_needed"] > 0 and needs["step_seconds"] > 0
+    assert not Path("unused").exists()
+
+
+# What is refused: one sentence, exit code 1 or 2, no traceback.
+
+
+def refused(result: subprocess.CompletedProcess[str], code: int) -> str:
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "bytes"])
+def test_a_damaged_shard_is_named(talk, preset, tmp_path, damage):
+    shutil.copytree(talk.path, tmp_path / "corpus")
+    shard = tmp_path / "corpus" / "train" / "target_codes.000000.tar"
+    content = shard.read_bytes()
+    shard.write_bytes(content[: len(content) // 2] if damage == "truncated" else os.urandom(len(content)))
+    said = refused(run("--corpus", tmp_path / "corpus", "--out", tmp_path / "run", "--preset", preset), 1)
+    assert str(shard) in said and "damaged" in said and "copy it again" in said
+
+
+def test_a_corpus_of_another_format_version_is_refused(talk, preset, tmp_path):
+    shutil.copytree(talk.path, tmp_path / "corpus")
+    info = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
+    (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(info | {"format_version": 99}))
+    said = refused(run("--corpus", tmp_path / "corpus", "--out", tmp_path / "run", "--preset", preset), 2)
+    assert "format version 99" in said
+
+
+def test_a_run_of_another_preset_is_refused_and_named(trained, talk):
+    folder, _, _ = trained
+    said = refused(run("--corpus", talk.path, "--out", folder, "--preset", "tiny"), 2)
+    assert "model.llm" in said or "model.encoder" in said
+
+
+def test_a_checkpoint_of_other_sizes_is_refused(trained, talk, tmp_path):
+    folder, preset, _ = trained
+    shutil.copytree(folder, tmp_path / "run")
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    config["model"]["llm"]["hidden_size"] = 32
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
+    result = run(
+        "--corpus", talk.path, "--out", tmp_path / "run", "--preset", preset, "--set", "model.llm.hidden_size=32"
+    )
+    assert "of a model of other sizes" in refused(result, 2)
+
+
+def test_a_damaged_checkpoint_is_named(trained, talk, tmp_path):
+    folder, preset, _ = trained
+    shutil.copytree(folder, tmp_path / "run")
+    path = tmp_path / "run" / "checkpoints" / "00000012" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1_000])
+    said = refused(run("--corpus", talk.path, "--out", tmp_path / "run", "--preset", preset), 2)
+    assert str(path) in said and "damaged" in said
+
+
+def test_too_little_memory_is_told_before_any_work(talk, preset, tmp_path):
+    said = refused(
+        run("--corpus", talk.path, "--out", tmp_path / "run", "--preset", preset, "--set", "data.batch_seconds=1e9"), 2
+    )
+    assert "GiB" in said and "data.batch_seconds" in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--preset", "huge"], "no preset 'huge'; the presets are small, tiny, tinyllama"),
+        (["--set", "optimizer.step=3"], "no key 'optimizer.step'"),
+        (["--set", "model.llm=nowhere/model"], "nowhere/model can't be loaded"),
+        (["--set", "optimizer.learning_rate=-1"], "optimizer.learning_rate is wrong"),
+    ],
+)
+def test_wrong_requests_are_refused(talk, tmp_path, arguments, said):
+    assert said in refused(run("--corpus", talk.path, "--out", tmp_path / "run", *arguments), 2)
+    assert not (tmp_path / "run").exists()

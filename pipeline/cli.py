@@ -223,7 +223,7 @@ def train(
     if as_json:
         _print_json({"run": str(out), **result})
         return
-    table = Table("channel", "validation loss", "unigram entropy", box=None, pad_edge=False)
+    table = Table("channel", "validation loss", "of a unigram model", box=None, pad_edge=False)
     for name in ("text", "codes"):
         table.add_row(name, f"{result[f'validation_{name}']:.3f}", f"{result[f'unigram_{name}']:.3f}")
     out_console.print(f"[bold]{escape(str(out))}[/]: {result['step']} steps; in nats a token:")

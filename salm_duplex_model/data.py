@@ -96,12 +96,25 @@ def open_for_training(path: Path) -> Corpus:
     corpus = open_corpus(path)
     if "train" not in corpus.splits:
         raise RequestError(f"The corpus {path} has no dialogue in its training split; build it from more dialogues.")
-    first = next(iter(corpus.cuts("train")))
+    try:
+        first = next(iter(corpus.cuts("train")))
+    except Exception as error:
+        raise explained(corpus, "train", error) from error
     if first.recording.sampling_rate != SOURCE_RATE:
         raise RequestError(
             f"The corpus {path} has user audio of {first.recording.sampling_rate} Hz, not {SOURCE_RATE}."
         )
     return corpus
+
+
+def explained(corpus: Corpus, split: str, error: Exception) -> WorkError:
+    """What stopped the reading of a split, by the name of the file that is damaged."""
+    damaged = damaged_file(corpus.path / split)
+    if damaged is None:
+        return WorkError(f"The corpus {corpus.path} can't be read: {type(error).__name__}: {error}.")
+    return WorkError(
+        f"The shard file {damaged[0]} is damaged ({damaged[1]}); copy it again, or delete the corpus and build it anew."
+    )
 
 
 @dataclass
@@ -129,7 +142,7 @@ class CorpusStream:
         except (RequestError, WorkError):
             raise
         except Exception as error:  # a broken archive raises whatever its reader raises
-            raise self.explain(error) from error
+            raise explained(self.corpus, self.split, error) from error
         self.drawn += 1
         return list(batch)
 
@@ -138,14 +151,6 @@ class CorpusStream:
         self.epoch, self.drawn, self._batches = epoch, 0, None
         for _ in range(drawn):
             self.next()
-
-    def explain(self, error: Exception) -> WorkError:
-        damaged = damaged_file(self.corpus.path / self.split)
-        if damaged is None:
-            return WorkError(f"The corpus {self.corpus.path} can't be read: {type(error).__name__}: {error}.")
-        return WorkError(
-            f"The shard file {damaged[0]} is damaged ({damaged[1]}); copy it again, or delete the corpus and build it anew."
-        )
 
     def _begin(self) -> Iterator[CutSet]:
         cuts = CutSet.from_shar(
@@ -271,20 +276,20 @@ class Steps:
         try:
             parts = tuple(pool.map(lambda share: collate(share, self.tokenizer) if share else None, own))
         except Exception as error:
-            raise stream.explain(error) from error
+            raise explained(stream.corpus, stream.split, error) from error
         position = [[stream.epoch, stream.drawn] for stream in self.streams]
         return Step(parts, sum(frames_of(cut) - 1 for cut in cuts), position)
 
 
-def validation_batches(
-    corpora: Sequence[Corpus], config: DataConfig, tokenizer: TextTokenizer, seconds: float
+def first_batches(
+    corpora: Sequence[Corpus], split: str, config: DataConfig, tokenizer: TextTokenizer, seconds: float
 ) -> list[Batch]:
-    """Batches of at most `seconds` of the corpora's validation splits, in order; their training split's where there is
-    none, for a corpus too small to hold anything back."""
+    """Batches of the first `seconds` of a split, shared between the corpora; of the training split where a corpus is too
+    small to hold the other back."""
     batches: list[Batch] = []
     for corpus in corpora:
         left = seconds / len(corpora)
-        stream = CorpusStream(corpus, config, 0, "validation" if "validation" in corpus.splits else "train")
+        stream = CorpusStream(corpus, config, 0, split if split in corpus.splits else "train")
         chosen: list[MonoCut] = []
         try:
             for cut in corpus.cuts(stream.split):
@@ -301,5 +306,5 @@ def validation_batches(
                 batch.append(cut)
             batches.append(collate(batch, tokenizer))
         except Exception as error:
-            raise stream.explain(error) from error
+            raise explained(stream.corpus, stream.split, error) from error
     return batches

@@ -23,7 +23,7 @@ def write_loss_plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
                 axes.plot(
                     steps, [r[f"validation_{name}"] for r in validated], "o-", color="#2a78b5", label="validation"
                 )
-                axes.axhline(validated[-1][f"unigram_{name}"], color="#b00020", linestyle="--", label="unigram entropy")
+                axes.axhline(validated[-1][f"unigram_{name}"], color="#b00020", linestyle="--", label="unigram")
             axes.set(title=f"{name} channel", xlabel="step", ylabel="nats a token")
             axes.set_ylim(bottom=0)
             axes.spines[["top", "right"]].set_visible(False)

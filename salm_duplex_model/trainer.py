@@ -24,9 +24,12 @@ from manifests.frames import CODEBOOKS, SOURCE_FRAME
 from salm_duplex_model import checkpoint
 from salm_duplex_model.channels import SPEECH_VOCABULARY
 from salm_duplex_model.config import OptimizerConfig, RunConfig
-from salm_duplex_model.data import Batch, Steps, open_for_training, validation_batches
+from salm_duplex_model.data import Batch, Steps, first_batches, open_for_training
 from salm_duplex_model.loss_plot import write_loss_plot
 from salm_duplex_model.model import DuplexModel, build_model
+
+UNIGRAM_SECONDS = 3_600
+"""Training audio, at most, whose labels are counted for the unigram mark."""
 
 Tell = Callable[[int, int, str], None]
 """Told (steps done, steps in all, what is going on)."""
@@ -57,18 +60,19 @@ def train(
         lr=config.optimizer.learning_rate,
         betas=config.optimizer.betas,
         weight_decay=config.optimizer.weight_decay,
-        fused=device.type == "cuda",
+        fused=True,
     )
     steps = Steps(opened, config.data, tokenizer, config.seed, rank, world)
     first = _resume(resumed, model, optimizer, steps)
-    validation = validation_batches(opened, config.data, tokenizer, config.validation_seconds) if rank == 0 else []
-    validation = _share(validation, world)
-    entropy = unigram_entropy(validation, model)
+    validation = first_batches(opened, "validation", config.data, tokenizer, config.validation_seconds)
+    known = first_batches(opened, "train", config.data, tokenizer, UNIGRAM_SECONDS)
+    unigram = unigram_losses(model, known, validation, tokenizer.size)
+    del known  # an hour of audio
     log = _Log(run, rank, first)
     total = config.optimizer.steps
     validated: dict[str, Any] = {}
     if first >= total:
-        validated = validate(model, validation, config, device) | entropy
+        validated = validate(model, validation, config, device) | unigram
     begun, frames_done = time.monotonic(), 0
 
     with _explained(device):
@@ -88,7 +92,7 @@ def train(
             row: dict[str, Any] = {"step": done, **losses, "gradient_norm": norm, "frames": step.frames}
             row["learning_rate"] = optimizer.param_groups[0]["lr"]
             if done % config.validate_every == 0 or done == total:
-                validated = validate(model, validation, config, device) | entropy
+                validated = validate(model, validation, config, device) | unigram
                 row |= validated
             log.write(row, frames_done / (time.monotonic() - begun))
             tell(done, total, f"loss {losses['loss']:.3f}, text {losses['text']:.3f}, codes {losses['codes']:.3f}")
@@ -216,14 +220,6 @@ def autocast(config: RunConfig, device: torch.device) -> AbstractContextManager[
     return torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
 
 
-def _share(batches: list[Batch], world: int) -> list[Batch]:
-    if world == 1:
-        return batches
-    shared: list[Any] = [batches]
-    dist.broadcast_object_list(shared)
-    return list(shared[0])
-
-
 @torch.no_grad()
 def validate(model: DuplexModel, batches: Sequence[Batch], config: RunConfig, device: torch.device) -> dict[str, float]:
     """Mean losses in nats a token, over the frames of the batches: the same in every process."""
@@ -239,23 +235,33 @@ def validate(model: DuplexModel, batches: Sequence[Batch], config: RunConfig, de
     return {"validation_text": text, "validation_codes": codes}
 
 
-def unigram_entropy(batches: Sequence[Batch], model: DuplexModel) -> dict[str, float]:
-    """What a model that knows only how often each label comes would reach on these batches, in nats: the mark to beat."""
-    text: list[np.ndarray] = []
-    codes: list[np.ndarray] = []
-    for batch in batches:
-        channels = model.channels(batch)
-        text.append(channels.text_labels[channels.valid].numpy())
-        codes.append(channels.code_labels[channels.valid].numpy())
-    every = np.concatenate(codes)
-    books = [_entropy(every[:, book]) for book in range(CODEBOOKS)]
-    return {"unigram_text": _entropy(np.concatenate(text)), "unigram_codes": float(np.mean(books))}
+def unigram_losses(
+    model: DuplexModel, training: Sequence[Batch], validation: Sequence[Batch], vocabulary: int
+) -> dict[str, float]:
+    """The validation losses of a model that knows only how often each label comes in training: the mark to beat, in nats.
+
+    With add-one smoothing, since a label may be new. (The entropy of a short validation set's own labels would be far too
+    low a mark: it knows which few of the 4 032 codes come.)
+    """
+
+    def labels(batches: Sequence[Batch]) -> list[np.ndarray]:
+        """The text labels, and those of each codebook, of all frames."""
+        arranged = [model.channels(batch) for batch in batches]
+        text = np.concatenate([c.text_labels[c.valid].numpy() for c in arranged])
+        codes = np.concatenate([c.code_labels[c.valid].numpy() for c in arranged])
+        return [text, *codes.T]
+
+    sizes = [vocabulary, *[SPEECH_VOCABULARY] * CODEBOOKS]
+    text, *books = [
+        _cross_entropy(known, new, size)
+        for known, new, size in zip(labels(training), labels(validation), sizes, strict=True)
+    ]
+    return {"unigram_text": text, "unigram_codes": float(np.mean(books))}
 
 
-def _entropy(labels: np.ndarray) -> float:
-    shares = np.bincount(labels, minlength=SPEECH_VOCABULARY) / len(labels)
-    shares = shares[shares > 0]
-    return float(-(shares * np.log(shares)).sum())
+def _cross_entropy(known: np.ndarray, new: np.ndarray, size: int) -> float:
+    counts = np.bincount(known, minlength=size) + 1.0
+    return float(-np.log(counts / counts.sum())[new].mean())
 
 
 def learning_rate(step: int, config: OptimizerConfig) -> float:

@@ -1,6 +1,7 @@
 """Shared fixtures: small dialogues, spoken by the real engine."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from stages.render import Render, RenderSettings
 from stages.schedule import Schedule, ScheduleSettings
 from stages.speak import Speak, SpeakSettings
 from stages.synthesize import EspeakSynthesizer, SynthesizeSettings
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # a model that is not there is told at once
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def train(
     opened = [open_for_training(path) for path in corpora]
     torch.manual_seed(config.seed)
     model, tokenizer = build_model(config.model, config.seed)
-    resumed = _prepare_run(run, config, model, tokenizer.save, rank)
+    resumed = _agreed(lambda: _prepare_run(run, config, model, tokenizer.save))
     if resumed is not None:
         checkpoint.load_weights(model, resumed)
     model.to(device).train()
@@ -105,7 +105,7 @@ def train(
 
 
 def _prepare_run(
-    run: Path, config: RunConfig, model: DuplexModel, save_tokenizer: Callable[[Path], None], rank: int
+    run: Path, config: RunConfig, model: DuplexModel, save_tokenizer: Callable[[Path], None]
 ) -> Path | None:
     """Make the run's folder, or find the checkpoint to go on from; refuses a run of another configuration."""
     if (run / "config.yaml").is_file():
@@ -120,19 +120,30 @@ def _prepare_run(
         return checkpoint.latest(run)
     if run.is_dir() and any(p for p in run.iterdir() if not p.name.startswith(".")):
         raise RequestError(f"{run} holds files that are not a training run; name a new or empty folder with --out.")
-    if rank == 0:
-        try:
-            run.mkdir(parents=True, exist_ok=True)
-            save_tokenizer(run / checkpoint.LLM)
-            model.llm.config.save_pretrained(run / checkpoint.LLM)
-            checkpoint.write_config(run, config)
-        except OSError as error:
-            raise RequestError(
-                f"The run {run} can't be written: {error.strerror or error}; name another --out."
-            ) from None
-    if dist.is_initialized():
-        dist.barrier()
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        save_tokenizer(run / checkpoint.LLM)
+        model.llm.config.save_pretrained(run / checkpoint.LLM)
+        checkpoint.write_config(run, config)
+    except OSError as error:
+        raise RequestError(f"The run {run} can't be written: {error.strerror or error}; name another --out.") from None
     return None
+
+
+def _agreed(decide: Callable[[], Path | None]) -> Path | None:
+    """What the first process decides, or its refusal, in every process: the others must not look at a half-made folder."""
+    if not dist.is_initialized():
+        return decide()
+    said: list[Any] = [None]
+    if dist.get_rank() == 0:
+        try:
+            said = [decide()]
+        except RequestError as error:
+            said = [error]
+    dist.broadcast_object_list(said)
+    if isinstance(said[0], RequestError):
+        raise said[0]
+    return said[0]  # type: ignore[no-any-return]
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

@@ -40,7 +40,7 @@ def make_asr(path: Path) -> Path:
     return path
 
 
-def make_codec(path: Path, channels: int = 4) -> Path:
+def make_codec(path: Path, encoder_channels: int = 4, decoder_channels: int = 256) -> Path:
     """A codec of NanoCodec's geometry as a `.nemo` file: 1 764 samples a frame, 4 × FSQ [9, 8, 8, 7].
 
     It was never trained: without biases and with its latent scaled to one, its codes still differ from frame to frame.
@@ -53,14 +53,14 @@ def make_codec(path: Path, channels: int = 4) -> Path:
         "loss_resolutions": [[512, 128, 512]], "mel_loss_dims": [40], "commit_loss_scale": 0.0,
         "audio_encoder": {
             "_target_": f"{modules}.HiFiGANEncoder", "encoded_dim": 16, "down_sample_rates": [2, 2, 3, 3, 7, 7],
-            "base_channels": channels, "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [1],
+            "base_channels": encoder_channels, "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [1],
         },
         "vector_quantizer": {
             "_target_": f"{modules}.GroupFiniteScalarQuantizer", "num_groups": 4, "num_levels_per_group": [9, 8, 8, 7],
         },
         "audio_decoder": {
             "_target_": f"{modules}.HiFiGANDecoder", "input_dim": 16, "up_sample_rates": [7, 7, 3, 3, 2, 2],
-            "base_channels": 64 * channels, "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [1],
+            "base_channels": decoder_channels, "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [1],
         },
         "discriminator": {
             "_target_": f"{modules}.Discriminator",

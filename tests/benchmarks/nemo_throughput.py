@@ -23,24 +23,24 @@ from salm_duplex_model.config import LossConfig, ModelConfig, NemoEncoderConfig
 from salm_duplex_model.data import collate
 from salm_duplex_model.model import build_model
 
-ROUNDS = 5
-CUTS = 8
+ROUNDS = 3
+CUTS = 6
 
 
 def main(corpus: Path) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cuts = sorted(islice(open_corpus(corpus).cuts("train"), 4 * CUTS), key=lambda cut: cut.duration)[:CUTS]
     print(f"{len(cuts)} dialogues, {sum(cut.duration for cut in cuts):.0f} s, on {device}")
-    for name, channels in (("a very small codec", 2), ("a codec of NanoCodec's size", 48)):
+    for name, channels in (("a very small codec", (2, 128)), ("a codec of NanoCodec's size", (24, 864))):
         with tempfile.TemporaryDirectory() as folder:
             compare(name, channels, cuts, Path(folder), device)
 
 
-def compare(name: str, channels: int, cuts: list, folder: Path, device: torch.device) -> None:
+def compare(name: str, channels: tuple[int, int], cuts: list, folder: Path, device: torch.device) -> None:
     from nemo.collections.speechlm2.data import DuplexS2SDataset
 
     asr, llm = make_asr(folder / "asr.nemo"), make_llm(folder / "llm", hidden=256, layers=4)
-    nemo = nemo_duplex_model(asr, make_codec(folder / "codec.nemo", channels), llm).to(device).train()
+    nemo = nemo_duplex_model(asr, make_codec(folder / "codec.nemo", *channels), llm).to(device).train()
     encoder = NemoEncoderConfig(name=str(asr), context=None, adapter_layers=1, adapter_width=64, adapter_heads=4)
     ours, tokenizer = build_model(ModelConfig(encoder=encoder, llm=str(llm)))
     copy_weights(nemo, ours)

@@ -30,11 +30,18 @@ def examine() -> list[Finding]:
         _try("text normaliser", "speak", _normaliser),
         _try("Ray Data", "build", _ray),
         _try("Lhotse", "pack", lambda: f"lhotse {version('lhotse')}"),
+        _try("model and trainer", "train", _model),
+        _try("LoRA", "train with model.lora", lambda: f"peft {version('peft')}", extra="lora"),
         _try("codec training texts", "codec train", lambda: f"wordfreq {version('wordfreq')}", extra="codec"),
         _try(
             "STOI and PESQ", "codec score", lambda: f"pystoi {version('pystoi')}, pesq {version('pesq')}", extra="codec"
         ),
-        _try("NeMo", "reading the shards in NeMo's trainer", lambda: _package("nemo_toolkit", "nemo"), extra="nemo"),
+        _try(
+            "NeMo",
+            "NeMo encoders in train, and NeMo's own trainer",
+            lambda: _package("nemo_toolkit", "nemo"),
+            extra="nemo",
+        ),
         _try("GPU", "larger models; nothing here needs one", _gpu, extra=""),
     ]
 
@@ -71,6 +78,15 @@ def _normaliser() -> str:
     from stages.normalise import Normaliser
 
     return f"reads '$5' as '{Normaliser()('$5')}'"
+
+
+def _model() -> str:
+    from salm_duplex_model.config import ModelConfig, preset_names
+    from salm_duplex_model.model import build_model, parameters_by_part
+
+    model, tokenizer = build_model(ModelConfig())
+    size = sum(every for every, _ in parameters_by_part(model).values()) / 1e6
+    return f"made a model of {size:.1f} M parameters, {tokenizer.size} tokens; presets {', '.join(preset_names())}"
 
 
 def _ray() -> str:

@@ -4,7 +4,7 @@
 
 Each model's step is what its own trainer does with a batch: NeMo encodes the target audio with its codec and trains on it,
 ours takes the codes from the shards. They run in turn, and the ratio is of the medians of the same run. Two codecs are
-tried: a very small one, so that what is compared is all but the codec, and one of NanoCodec's size (about 62 M parameters).
+tried: a very small one, so that what is compared is all but the codec, and one with an encoder of about NanoCodec's size (26 M parameters).
 """
 
 import statistics
@@ -31,7 +31,10 @@ def main(corpus: Path) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cuts = sorted(islice(open_corpus(corpus).cuts("train"), 4 * CUTS), key=lambda cut: cut.duration)[:CUTS]
     print(f"{len(cuts)} dialogues, {sum(cut.duration for cut in cuts):.0f} s, on {device}")
-    for name, channels in (("a very small codec", (2, 128)), ("a codec of NanoCodec's size", (24, 864))):
+    for name, channels in (
+        ("a very small codec", (2, 128)),
+        ("a codec with an encoder of NanoCodec's size", (24, 864)),
+    ):
         with tempfile.TemporaryDirectory() as folder:
             compare(name, channels, cuts, Path(folder), device)
 

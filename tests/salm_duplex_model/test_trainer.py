@@ -14,11 +14,13 @@ import pytest
 import torch
 import yaml
 from material import SMALL_RUN
+from nemo_material import make_asr, make_llm
 
 from salm_duplex_model.checkpoint import load_run, read_log
-from salm_duplex_model.config import OptimizerConfig, RunConfig
+from salm_duplex_model.config import LlamaConfig, OptimizerConfig, RunConfig
 from salm_duplex_model.data import Steps, collate, frames_of
 from salm_duplex_model.generate import greedy
+from salm_duplex_model.model import build_model
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 from salm_duplex_model.trainer import learning_rate
 
@@ -109,6 +111,40 @@ def test_an_epoch_has_every_dialogue_once(talk):
     for step in steps.iterate(0, 8):
         seen.setdefault(step.position[0][0], []).extend(i for part in step.parts if part for i in part.ids)
     assert sorted(seen[0]) == sorted(seen[1]) == sorted(cut.id for cut in talk.cuts("train"))
+
+
+def test_pre_trained_parts_mixed_corpora_and_lora_train_together(talk, tmp_path):
+    """What the preset `tinyllama` is made of, small: a NeMo encoder from its file, a Hugging Face LLM from its folder."""
+    make_asr(tmp_path / "asr.nemo")
+    settings = SMALL_RUN | {
+        "model": {
+            "encoder": {"kind": "nemo", "name": str(tmp_path / "asr.nemo"), "adapter_layers": 1, "adapter_width": 64},
+            "llm": str(make_llm(tmp_path / "llm")),
+            "lora": {"rank": 4},
+            "freeze": ["perception.encoder.pre_encode"],
+            "activation_checkpointing": True,
+        },
+        "data": {"batch_seconds": 30, "buckets": 2, "accumulate": 2, "weights": [3, 1]},
+        "precision": "bf16",
+    }
+    preset = tmp_path / "large.yaml"
+    preset.write_text(yaml.safe_dump(settings))
+    shutil.copytree(talk.path, tmp_path / "other")
+    both = ("--corpus", talk.path, "--corpus", tmp_path / "other")
+    result = run(*both, "--out", tmp_path / "run", "--preset", preset)
+    assert result.returncode == 0, result.stderr
+    rows = read_log(tmp_path / "run")
+    assert rows[-1]["loss"] < 0.9 * rows[0]["loss"]
+    shutil.rmtree(tmp_path / "llm")  # the run has its own copy of the LLM's shape and tokenizer
+    model, tokenizer = load_run(tmp_path / "run")
+    batch = collate(list(talk.cuts("train"))[:1], tokenizer)
+    assert greedy(model, batch.audio).codes.shape == (1, int(batch.frames[0]), 4)
+    config = RunConfig.model_validate(settings).model.model_copy(update={"llm": LlamaConfig(hidden_size=64, heads=2)})
+    before = build_model(config)[0].encoder.state_dict()
+    name = "perception.encoder.pre_encode.out.weight"
+    assert torch.equal(model.encoder.state_dict()[name], before[name])
+    layers = "perception.encoder.layers.0.norm_out.weight"
+    assert not torch.equal(model.encoder.state_dict()[layers], before[layers])
 
 
 def test_overfits_until_greedy_decoding_gives_the_corpus_back(talk, tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from manifests.errors import RequestError, WorkError
@@ -12,12 +13,17 @@ from manifests.sources import UnreadableInput
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.score import heldout_sentences, score_codec
 from salm_duplex_model.codec.train import CodecTrainSettings, train_codec
-from stages.espeak import voices
+from stages.espeak import Espeak, EspeakVoice, check_voice, voices
 from stages.ingest import IngestSettings, ingest
 from stages.normalise import Normaliser, Unspeakable
 
 BUNDLED_DIALOGUES = Path(__file__).parent / "data" / "dialogues.jsonl"
 USER_VOICES_SCORED = 10
+
+
+def speak(text: str, voice: str) -> np.ndarray:
+    """Int16 samples at 22 050 Hz of eSpeak NG's voice; raises ValueError where it can't speak."""
+    return Espeak().speak(text, EspeakVoice.parse(voice))[0]
 
 
 def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], tell: Callable[[str], None]) -> None:
@@ -36,7 +42,8 @@ def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], tell: Call
                 continue  # a sentence less to train on
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        train_codec(texts, out, settings, tell)
+        check_voice(settings.agent_voice)
+        train_codec(texts, out, settings, speak, voices(), tell)
     except ModuleNotFoundError as error:
         raise RequestError(f"Training needs {error.name}: pip install '.[codec]'.") from None
     except ValueError as error:
@@ -57,8 +64,8 @@ def score(checkpoint: str) -> dict[str, Any]:
     users = every[:: len(every) // USER_VOICES_SCORED][:USER_VOICES_SCORED]
     sentences = heldout_sentences()
     try:
-        agent = score_codec(codec, [str(codec.training["agent_voice"])], sentences)
-        user = score_codec(codec, users, sentences[:5])
+        agent = score_codec(codec, [str(codec.training["agent_voice"])], sentences, speak)
+        user = score_codec(codec, users, sentences[:5], speak)
     except ModuleNotFoundError as error:
         raise RequestError(f"Scoring needs {error.name}: pip install '.[codec]'.") from None
     rows = list(user["voices"].values())

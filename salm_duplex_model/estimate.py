@@ -85,6 +85,6 @@ def _seconds_a_frame(model: DuplexModel, config: RunConfig, device: str) -> floa
         with autocast(config, torch.device(device)):
             loss = model(batch, config.loss).total
         loss.backward()
-        float(loss)  # waits for the device
+        loss.item()  # waits for the device
         best = min(best, time.perf_counter() - begun)
     return best / frames

@@ -11,7 +11,7 @@ import torch
 
 from salm_duplex_model.codec.codec import Codec
 from salm_duplex_model.codec.features import MelSpectrogram
-from stages.espeak import Espeak, EspeakVoice
+from salm_duplex_model.codec.train import Speak
 
 _PESQ_RATE = 16_000
 
@@ -21,17 +21,15 @@ def heldout_sentences() -> list[str]:
     return Path(__file__).with_name("heldout.txt").read_text(encoding="utf-8").splitlines()
 
 
-def score_codec(codec: Codec, voices: Sequence[str], sentences: Sequence[str]) -> dict[str, Any]:
+def score_codec(codec: Codec, voices: Sequence[str], sentences: Sequence[str], speak: Speak) -> dict[str, Any]:
     """Each voice speaks each sentence; per voice the means over sentences, with their number.
 
     STOI: 0 to 1 (Taal et al., 2011). PESQ: wideband MOS-LQO, 1 to 4.64 (ITU-T P.862.2). `mel_distance`: mean absolute
     difference of natural-log mel magnitudes, 80 bands. Higher is better for the first two, lower for the third.
     """
-    engine = Espeak()
     scores = {}
     for voice in voices:
-        spoken = EspeakVoice.parse(voice)
-        rows = [_score(codec, engine.speak(sentence, spoken)[0]) for sentence in sentences]
+        rows = [_score(codec, speak(sentence, voice)) for sentence in sentences]
         stoi, pesq, distance = np.mean(rows, axis=0).tolist()
         scores[voice] = {"n": len(rows), "stoi": stoi, "pesq": pesq, "mel_distance": distance}
     return {"voices": scores, "bits_per_second": codec.bits_per_second}

@@ -1,6 +1,6 @@
-"""Train the codec on eSpeak NG's speech, mostly in the agent's voice, as the paper fine-tunes its codec on the agent.
+"""Train the codec on synthetic speech, mostly in the agent's voice, as the paper fine-tunes its codec on the agent.
 
-Everything is remade from the settings: sentences are the dialogues' own and random words of `wordfreq`, and eSpeak NG
+Everything is remade from the settings: sentences are the dialogues' own and random words of `wordfreq`, and a synthesizer
 speaks them. No recording is needed.
 """
 
@@ -18,14 +18,16 @@ from torch import Tensor
 from salm_duplex_model.codec.codec import Codec
 from salm_duplex_model.codec.losses import SpectralLoss
 from salm_duplex_model.codec.network import CodecConfig, CodecNetwork
-from stages.espeak import DEFAULT_AGENT_VOICE, Espeak, EspeakVoice, voices
+
+Speak = Callable[[str, str], np.ndarray]
+"""A synthesizer: text and voice → int16 samples at 22 050 Hz; raises ValueError where the text has no sound."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodecTrainSettings:
     """How to train. The defaults made the bundled checkpoint."""
 
-    agent_voice: str = str(DEFAULT_AGENT_VOICE)
+    agent_voice: str = "en-us?pitch=45&range=45&rate=160"
     agent_hours: float = 3.0
     """Speech made in the agent's voice."""
     user_hours: float = 0.5
@@ -42,7 +44,6 @@ class CodecTrainSettings:
 
     def __post_init__(self) -> None:
         """Raises ValueError where the settings can't train anything."""
-        EspeakVoice.parse(self.agent_voice)
         positive = ("steps", "batch", "crop_frames", "learning_rate", "warmup_steps", "checkpoint_every")
         for name in positive:
             if getattr(self, name) <= 0:
@@ -57,6 +58,8 @@ def train_codec(
     texts: Sequence[str],
     out: Path,
     settings: CodecTrainSettings,
+    speak: Speak,
+    user_voices: Sequence[str],
     report: Callable[[str], None] = print,
 ) -> Codec:
     """Train and write the codec to `out`; the state beside it (`.state`) lets the same call go on where it was ended.
@@ -64,8 +67,10 @@ def train_codec(
     Deterministic by `settings.seed` for one machine and thread count. A checkpoint written midway is usable.
     """
     report(f"speaking {settings.agent_hours + settings.user_hours:g} h of sentences")
-    agent = _speech(_sentences(texts, settings.seed), [settings.agent_voice], settings.agent_hours, settings.seed)
-    users = _speech(_sentences(texts, settings.seed + 1), voices(), settings.user_hours, settings.seed + 1)
+    agent = _speech(
+        speak, _sentences(texts, settings.seed), [settings.agent_voice], settings.agent_hours, settings.seed
+    )
+    users = _speech(speak, _sentences(texts, settings.seed + 1), user_voices, settings.user_hours, settings.seed + 1)
 
     torch.manual_seed(settings.seed)
     network = CodecNetwork(CodecConfig())
@@ -133,15 +138,14 @@ def _sentences(texts: Sequence[str], seed: int) -> Iterator[str]:
         yield sentence.rstrip(",") + random.choice([".", "?", "!"], p=[0.7, 0.25, 0.05])
 
 
-def _speech(sentences: Iterator[str], speakers: Sequence[str], hours: float, seed: int) -> np.ndarray:
+def _speech(speak: Speak, sentences: Iterator[str], speakers: Sequence[str], hours: float, seed: int) -> np.ndarray:
     """Int16 samples of sentences with silence between them; some are cut off, as an agent is that is barged in on."""
-    engine = Espeak()
     random = np.random.default_rng([seed, 2])
     pieces: list[np.ndarray] = []
     wanted = int(hours * 3600 * 22_050)
     while wanted > 0:
         try:
-            samples, _ = engine.speak(next(sentences), EspeakVoice.parse(speakers[int(random.integers(len(speakers)))]))
+            samples = speak(next(sentences), speakers[int(random.integers(len(speakers)))])
         except ValueError:  # a "word" that has no sound
             continue
         if random.random() < 0.15:

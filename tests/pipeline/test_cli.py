@@ -85,6 +85,11 @@ def test_an_output_that_cannot_be_written_is_refused(tmp_path, write_jsonl):
     assert "can't be written" in said
 
 
+def test_a_codec_for_no_voice_is_refused(tmp_path):
+    said = refused(run("codec", "train", "--out", tmp_path / "c.safetensors", "--set", "agent_voice='en?volume=1'"))
+    assert "'en?volume=1' is not like" in said
+
+
 def test_a_folder_that_is_no_corpus_is_told(tmp_path):
     assert "is not a corpus" in refused(run("inspect", tmp_path))
     assert "is not a corpus" in refused(run("report", tmp_path))

@@ -10,12 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from pipeline.codec import speak
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.codec import BUNDLED
 from salm_duplex_model.codec.fsq import FiniteScalarQuantizer
 from salm_duplex_model.codec.score import heldout_sentences, score_codec
 from salm_duplex_model.codec.train import CodecTrainSettings, train_codec
-from stages.espeak import DEFAULT_AGENT_VOICE, Espeak
+from stages.espeak import DEFAULT_AGENT_VOICE, Espeak, voices
 
 FRAME = 1_764
 LEVELS = (9, 8, 8, 7)
@@ -108,7 +109,7 @@ def test_silence_stays_silent(codec: Codec, speech: Tensor) -> None:
 
 
 def test_speech_is_intelligible(codec: Codec) -> None:
-    scores = score_codec(codec, [str(DEFAULT_AGENT_VOICE)], heldout_sentences()[:5])
+    scores = score_codec(codec, [str(DEFAULT_AGENT_VOICE)], heldout_sentences()[:5], speak)
     row = scores["voices"][str(DEFAULT_AGENT_VOICE)]
     assert row["n"] == 5
     assert row["stoi"] >= 0.94
@@ -132,7 +133,8 @@ def test_checkpoint_round_trip(codec: Codec, speech: Tensor, tmp_path: Path) -> 
 
 def test_bundled_checkpoint_is_small_and_of_the_default_agent(codec: Codec) -> None:
     assert BUNDLED.stat().st_size < 10_000_000
-    assert codec.training["agent_voice"] == str(DEFAULT_AGENT_VOICE)
+    assert codec.training["agent_voice"] == CodecTrainSettings().agent_voice == str(DEFAULT_AGENT_VOICE)
+    assert codec.training["steps"] == codec.training["of_steps"] == CodecTrainSettings().steps
 
 
 @pytest.mark.parametrize(
@@ -168,29 +170,31 @@ def test_missing_checkpoint(tmp_path: Path) -> None:
         Codec.load(tmp_path / "nowhere.safetensors")
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"), [("steps", 0), ("user_share", 1.5), ("agent_hours", 0.0), ("agent_voice", "en?volume=1")]
-)
+@pytest.mark.parametrize(("setting", "value"), [("steps", 0), ("user_share", 1.5), ("agent_hours", 0.0)])
 def test_settings_that_train_nothing(setting: str, value: float | str) -> None:
-    with pytest.raises(ValueError, match=r"is not like|above 0|between 0 and 1|longer than"):
+    with pytest.raises(ValueError, match=r"above 0|between 0 and 1|longer than"):
         CodecTrainSettings(**{setting: value})
 
 
 def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
     settings = CodecTrainSettings(agent_hours=0.001, user_hours=0.001, steps=1, batch=1, crop_frames=2)
-    train_codec([], tmp_path / "codec.safetensors", settings, report=lambda line: None)
+    train_codec([], tmp_path / "codec.safetensors", settings, speak, voices()[:3], report=lambda line: None)
     with pytest.raises(ValueError, match=r"codec\.state' is of a run with other settings"):
-        train_codec([], tmp_path / "codec.safetensors", replace(settings, seed=1), report=lambda line: None)
+        train_codec(
+            [], tmp_path / "codec.safetensors", replace(settings, seed=1), speak, voices()[:3], report=lambda line: None
+        )
     (tmp_path / "codec.state").write_bytes(b"PK damaged")
     with pytest.raises(ValueError, match=r"codec\.state' is damaged; remove it"):
-        train_codec([], tmp_path / "codec.safetensors", settings, report=lambda line: None)
+        train_codec([], tmp_path / "codec.safetensors", settings, speak, voices()[:3], report=lambda line: None)
 
 
 def test_training_resumes_where_it_was_ended(tmp_path: Path) -> None:
     settings = CodecTrainSettings(
         agent_hours=0.01, user_hours=0.01, steps=4, batch=2, crop_frames=4, checkpoint_every=2
     )
-    whole = train_codec(["Hello there."], tmp_path / "whole.safetensors", settings, report=lambda line: None)
+    whole = train_codec(
+        ["Hello there."], tmp_path / "whole.safetensors", settings, speak, voices()[:3], report=lambda line: None
+    )
     lines: list[str] = []
 
     def end_midway(line: str) -> None:
@@ -199,8 +203,10 @@ def test_training_resumes_where_it_was_ended(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_codec(["Hello there."], tmp_path / "ended.safetensors", settings, report=end_midway)
+        train_codec(["Hello there."], tmp_path / "ended.safetensors", settings, speak, voices()[:3], report=end_midway)
     assert Codec.load(tmp_path / "ended.safetensors").training["steps"] == 2
-    resumed = train_codec(["Hello there."], tmp_path / "ended.safetensors", settings, report=lines.append)
+    resumed = train_codec(
+        ["Hello there."], tmp_path / "ended.safetensors", settings, speak, voices()[:3], report=lines.append
+    )
     assert "going on after step 2" in lines
     assert resumed.sha256 == whole.sha256

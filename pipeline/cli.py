@@ -252,6 +252,37 @@ def _print_estimate(needs: Any, steps: int, as_json: bool) -> None:
     out_console.print(f"learning rate: {rates}")
 
 
+@app.command(name="converse")
+def converse_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` made.")],
+    user: Annotated[Path, typer.Option("--user", help="A recording of the user: any rate, any format.")],
+    out: Annotated[Path, typer.Option("--out", help="The WAV to write.")],
+    stereo: Annotated[bool, typer.Option("--stereo", help="Write both: left the user, right the agent.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Print what the agent says, with its times.")] = False,
+    tail: Annotated[float, typer.Option("--tail", min=0, max=600, help="Seconds of silence after the recording.")] = 4,
+    temperature: Annotated[
+        float, typer.Option("--temperature", min=0, max=5, help="0: always the likeliest; above: drawn.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="For what is drawn.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Play a recording to a trained model, 80 ms at a time, and write what it answers."""
+    from pipeline.converse import converse, write_conversation
+
+    conversation = converse(run, user, tail, temperature, seed)
+    write_conversation(conversation, out, stereo)
+    told = conversation.as_dict()
+    if as_json:
+        _print_json({"out": str(out), **told})
+        return
+    for turn in conversation.turns if text else ():
+        out_console.print(f"{turn.start_s:7.2f} – {turn.end_s:6.2f} s  {escape(turn.text)}")
+    out_console.print(
+        f"Wrote {out}: {told['seconds']} s; a step of 80 ms took {told['step_ms_mean']} ms in the mean, "
+        f"{told['step_ms_p99']} at the 99th percentile"
+    )
+
+
 @app.command(name="doctor")
 def doctor_command(as_json: JsonOption = False) -> None:
     """Say which components are usable here, and how to get the others."""

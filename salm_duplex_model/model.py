@@ -87,9 +87,9 @@ class DuplexModel(nn.Module):
         own_speech: Tensor = self.code_embedding(rows.flatten(0, 1))
         return vectors + own_speech.view_as(vectors)
 
-    def hidden(self, vectors: Tensor, cache: Any = None) -> Tensor:
-        """The LLM's last states (B, T, width); a Hugging Face `cache` goes on from where it stands."""
-        going_on = {} if cache is None else {"cache": cache}
+    def hidden(self, vectors: Tensor, cache: Any = None, position: Tensor | None = None) -> Tensor:
+        """The LLM's last states (B, T, width); a Hugging Face `cache` goes on from where it stands, or at `position`."""
+        going_on = {} if cache is None else {"cache": cache, "position_ids": position}
         out = self.llm.base_model(inputs_embeds=vectors, use_cache=cache is not None, return_dict=True, **going_on)
         states: Tensor = out.last_hidden_state
         return states

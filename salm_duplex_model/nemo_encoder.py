@@ -26,6 +26,7 @@ class NemoEncoder(StreamingEncoder):
         self.perception: Any = _perception(config, output_width)
 
     def initial_state(self, batch: int) -> list[Tensor]:
+        """None is kept: audio is heard whole."""
         return []
 
     def forward(self, audio: Tensor, state: list[Tensor], frames: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:

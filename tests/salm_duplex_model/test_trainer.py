@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
 from material import SMALL_RUN
@@ -85,6 +86,25 @@ def test_two_workers_reach_the_losses_of_one_process(trained, talk, tmp_path):
     other, _ = load_run(folder)
     mine, theirs = model.state_dict(), other.state_dict()
     assert all(torch.allclose(mine[name], theirs[name], atol=2e-3) for name in theirs)
+
+
+def test_converse_answers_a_recording(trained, talk, tmp_path):
+    folder, _, _ = trained
+    cut = next(iter(talk.cuts("train")))
+    soundfile.write(tmp_path / "user.wav", cut.load_audio()[0], 16_000)
+    converse = [sys.executable, "-m", "pipeline.cli", "converse", str(folder), "--out", str(tmp_path / "both.wav")]
+    result = subprocess.run(
+        [*converse, "--user", tmp_path / "user.wav", "--stereo", "--tail", "1.6", "--json"],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    both, rate = soundfile.read(tmp_path / "both.wav")
+    frames = round(cut.duration / 0.08) + 20
+    assert rate == 22_050 and both.shape == (frames * 1_764, 2)
+    assert json.loads(result.stdout)["seconds"] == pytest.approx(frames * 0.08)
+    missing = subprocess.run([*converse, "--user", tmp_path / "no.wav"], capture_output=True, text=True)
+    assert "no.wav can't be read" in refused(missing, 2)
 
 
 def test_parts_of_all_processes_make_up_the_batch(talk):

@@ -1,0 +1,107 @@
+"""`salm-duplex converse`: a recording of a user through the streaming session, frame by frame, as if it were live."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+
+from manifests.errors import RequestError, WorkError
+from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
+from salm_duplex_model.checkpoint import load_run
+from salm_duplex_model.codec import Codec
+from salm_duplex_model.encoder import CausalEncoder
+from salm_duplex_model.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the agent said, by its text channel: from BOS to EOS."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    user: np.ndarray
+    agent: np.ndarray
+    turns: list[Turn]
+    step_ms: list[float]
+
+    def as_dict(self) -> dict[str, Any]:
+        steps = np.asarray(self.step_ms)
+        return {
+            "seconds": round(len(self.step_ms) * FRAME_SECONDS, 2),
+            "turns": [{"start_s": t.start_s, "end_s": t.end_s, "text": t.text} for t in self.turns],
+            "step_ms_mean": round(float(steps.mean()), 2),
+            "step_ms_p99": round(float(np.quantile(steps, 0.99)), 2),
+        }
+
+
+def converse(run: Path, user: Path, tail_s: float, temperature: float, seed: int) -> Conversation:
+    """Play a recording to a run's model, then `tail_s` of silence; raises `RequestError` where either can't be used."""
+    model, tokenizer = load_run(run)
+    if not isinstance(model.encoder, CausalEncoder):
+        raise RequestError(
+            f"The run {run} has a NeMo encoder, which does not stream yet; take one with the causal encoder."
+        )
+    samples = read_user(user)
+    frames = -(-len(samples) // SOURCE_FRAME) + round(tail_s / FRAME_SECONDS)
+    heard = np.zeros(frames * SOURCE_FRAME, dtype=np.float32)
+    heard[: len(samples)] = samples
+    session = Session(model, Codec.bundled(), temperature=temperature, seed=seed)
+    agent, tokens, step_ms = [], [], []
+    for frame in torch.from_numpy(heard).view(frames, 1, SOURCE_FRAME):
+        begun = time.perf_counter()
+        agent.append(session.step(frame)[0].numpy())
+        step_ms.append(1000 * (time.perf_counter() - begun))
+        tokens.append(int(session.text[0]))
+    return Conversation(heard, np.concatenate(agent), _turns(tokens, tokenizer), step_ms)
+
+
+def read_user(path: Path) -> np.ndarray:
+    """Any audio file as float32 at 16 kHz, its channels mixed."""
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise RequestError(
+            f"The recording {path} can't be read: {str(error).rstrip('.')}; name an audio file."
+        ) from None
+    if not len(samples):
+        raise RequestError(f"The recording {path} is empty.")
+    resampled: np.ndarray = soxr.resample(samples.mean(axis=1), rate, SOURCE_RATE)
+    return resampled
+
+
+def write_conversation(conversation: Conversation, out: Path, stereo: bool) -> None:
+    """The agent's audio as a WAV of 22 050 Hz; `stereo`: left the user, right the agent."""
+    agent = conversation.agent
+    if stereo:
+        user = soxr.resample(conversation.user, SOURCE_RATE, TARGET_RATE)
+        user = np.pad(user[: len(agent)], (0, max(0, len(agent) - len(user))))
+        agent = np.stack([user.clip(-1, 1), agent], axis=1)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(out, agent, TARGET_RATE, subtype="PCM_16", format="WAV")
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise WorkError(f"{out} can't be written: {error}.") from error
+
+
+def _turns(tokens: list[int], tokenizer: Any) -> list[Turn]:
+    """The turns of a text channel; the token that step t gives belongs to frame t + 1."""
+    turns: list[Turn] = []
+    begun: int | None = None
+    for frame, token in enumerate([*tokens, tokenizer.special.eos], 1):
+        if begun is not None and token in (tokenizer.special.bos, tokenizer.special.eos):
+            text = tokenizer.decode(tokens[begun - 1 : frame - 1])
+            turns.append(Turn(round(begun * FRAME_SECONDS, 2), round(frame * FRAME_SECONDS, 2), text))
+            begun = None
+        if token == tokenizer.special.bos:
+            begun = frame
+    return turns

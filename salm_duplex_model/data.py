@@ -4,6 +4,8 @@ The batch of a step belongs to the whole job. Every process draws the same one a
 the losses do not depend on how many processes there are, nor does where a run goes on after a stop.
 """
 
+import hashlib
+import json
 import queue
 import random
 import threading
@@ -11,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -204,6 +207,10 @@ class _Again:
         return self._make()  # type: ignore[operator, no-any-return]
 
 
+def _identity(corpus: Corpus) -> str:
+    return hashlib.sha256(json.dumps(corpus.info["identity"], sort_keys=True).encode()).hexdigest()
+
+
 def _mixed(seed: int, number: int) -> int:
     return random.Random(f"{seed}-{number}").randrange(2**31)
 
@@ -224,12 +231,17 @@ class Steps:
         self.weights = config.weights or [corpus.info["statistics"]["hours"] for corpus in corpora]
         self.config, self.tokenizer, self.seed, self.rank, self.world = config, tokenizer, seed, rank, world
 
-    def seek(self, position: Sequence[Sequence[int]]) -> None:
-        if len(position) != len(self.streams):
+    def state_after(self, step: Step) -> dict[str, Any]:
+        """What `seek` needs to go on after a step."""
+        return {"corpora": [_identity(stream.corpus) for stream in self.streams], "position": step.position}
+
+    def seek(self, state: dict[str, Any]) -> None:
+        """Go on where `state_after` stood; raises `RequestError` where the corpora are not the same, in the same order."""
+        if state["corpora"] != [_identity(stream.corpus) for stream in self.streams]:
             raise RequestError(
-                f"The run to resume was of {len(position)} corpora, not {len(self.streams)}; name the same ones again."
+                "The run to go on with was trained on other corpora; name the same ones, in the same order."
             )
-        for stream, (epoch, drawn) in zip(self.streams, position, strict=True):
+        for stream, (epoch, drawn) in zip(self.streams, state["position"], strict=True):
             stream.seek(epoch, drawn)
 
     def iterate(self, first: int, last: int) -> Iterator[Step]:

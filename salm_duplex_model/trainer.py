@@ -97,7 +97,7 @@ def train(
             log.write(row, frames_done / (time.monotonic() - begun))
             tell(done, total, f"loss {losses['loss']:.3f}, text {losses['text']:.3f}, codes {losses['codes']:.3f}")
             if done % config.checkpoint_every == 0 or done == total:
-                _save(run, done, model, optimizer, step.position, config.keep_checkpoints, rank)
+                _save(run, done, model, optimizer, steps.state_after(step), config.keep_checkpoints, rank)
                 if rank == 0:
                     write_loss_plot(checkpoint.read_log(run), run / "loss.png")
     log.close()
@@ -111,7 +111,7 @@ def _prepare_run(
     if (run / "config.yaml").is_file():
         theirs = checkpoint.read_config(run).model_dump(mode="json")
         mine = config.model_dump(mode="json")
-        # A run may be made longer or be watched more closely; what it learns and from what must stay.
+        # How closely a run is watched may change; what it learns, from what and for how long must stay.
         free = {"validate_every", "validation_seconds", "checkpoint_every", "keep_checkpoints", "compile"}
         if differs := [key for key in _flat(mine) if _flat(mine)[key] != _flat(theirs).get(key) and key not in free]:
             raise RequestError(
@@ -165,7 +165,7 @@ def _resume(folder: Path | None, model: DuplexModel, optimizer: torch.optim.Opti
     state = checkpoint.load_trainer(folder)
     weights, _ = get_state_dict(model, optimizer, options=_WHOLE)
     set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=state["optimizer"], options=_WHOLE)
-    steps.seek(state["position"])
+    steps.seek(state["data"])
     torch.set_rng_state(state["rng"])
     return int(state["step"])
 
@@ -174,14 +174,14 @@ _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
 def _save(
-    run: Path, step: int, model: DuplexModel, optimizer: torch.optim.Optimizer, position: Any, keep: int, rank: int
+    run: Path, step: int, model: DuplexModel, optimizer: torch.optim.Optimizer, data: Any, keep: int, rank: int
 ) -> None:
     weights, moments = get_state_dict(model, optimizer, options=_WHOLE)
     if rank == 0:
         tensors = {name: tensor for name, tensor in weights.items() if isinstance(tensor, Tensor)}
         if model.llm.config.tie_word_embeddings:  # one tensor under two names is kept once
             tensors.pop("llm.lm_head.weight", None)
-        trainer = {"step": step, "position": position, "optimizer": moments, "rng": torch.get_rng_state()}
+        trainer = {"step": step, "data": data, "optimizer": moments, "rng": torch.get_rng_state()}
         try:
             checkpoint.save(run, step, tensors, trainer, keep)
         except OSError as error:

@@ -250,6 +250,17 @@ def test_a_run_of_another_preset_is_refused_and_named(trained, talk):
     assert "model.llm" in said or "model.encoder" in said
 
 
+def test_going_on_with_another_corpus_is_refused(trained, talk, tmp_path):
+    folder, preset, _ = trained
+    shutil.copytree(folder, tmp_path / "run")
+    shutil.copytree(talk.path, tmp_path / "corpus")
+    info = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
+    info["identity"]["inputs"] = {"1:other.jsonl": "1" * 64}
+    (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(info))
+    said = refused(run("--corpus", tmp_path / "corpus", "--out", tmp_path / "run", "--preset", preset), 2)
+    assert "trained on other corpora" in said
+
+
 def test_a_checkpoint_of_other_sizes_is_refused(trained, talk, tmp_path):
     folder, preset, _ = trained
     shutil.copytree(folder, tmp_path / "run")

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from manifests.errors import RequestError, WorkError
+from manifests.identity import differences, digest
 from manifests.records import Rejected
 from manifests.sources import UnreadableInput
 from pipeline.assemble import assemble
-from pipeline.plan import Shard, differences, digest, identity, plan_shards
+from pipeline.plan import Shard, identity, plan_shards
 from pipeline.recipe import Recipe, StageSpec
 from stages.ingest import Ingested, ingest
 from stages.pack import pack
@@ -109,7 +110,7 @@ def _open_output(out: Path, this: dict[str, object]) -> dict[str, Any] | None:
                 raise RequestError(f"{known} can't be read ({error}); name another --out.") from None
             theirs_identity = theirs.get("identity", theirs)
             if digest(theirs_identity) != digest(this):
-                names = ", ".join(sorted(differences(this, theirs_identity))[:5])
+                names = ", ".join(differences(this, theirs_identity)[:5])
                 raise RequestError(
                     f"{out} holds another build (it differs in {names}); name another --out or delete it."
                 )

@@ -12,6 +12,7 @@ import torch
 
 from manifests.errors import RequestError, WorkError
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
+from pipeline.inspection import side_by_side
 from salm_duplex_model.checkpoint import load_run
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.encoder import CausalEncoder
@@ -81,14 +82,10 @@ def read_user(path: Path) -> np.ndarray:
 
 def write_conversation(conversation: Conversation, out: Path, stereo: bool) -> None:
     """The agent's audio as a WAV of 22 050 Hz; `stereo`: left the user, right the agent."""
-    agent = conversation.agent
-    if stereo:
-        user = soxr.resample(conversation.user, SOURCE_RATE, TARGET_RATE)
-        user = np.pad(user[: len(agent)], (0, max(0, len(agent) - len(user))))
-        agent = np.stack([user.clip(-1, 1), agent], axis=1)
+    sound = side_by_side(conversation.user, conversation.agent) if stereo else conversation.agent
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(out, agent, TARGET_RATE, subtype="PCM_16", format="WAV")
+        soundfile.write(out, sound, TARGET_RATE, subtype="PCM_16", format="WAV")
     except (OSError, soundfile.LibsndfileError) as error:
         raise WorkError(f"{out} can't be written: {error}.") from error
 

@@ -14,8 +14,12 @@ from pipeline.timeline_plot import barge_ins, timeline_figure
 
 def stereo(cut: MonoCut) -> np.ndarray:
     """Both channels as int16 (samples, 2) at 22 050 Hz: left the user, right the agent."""
-    agent = cut.load_target_audio()[0]
-    user = soxr.resample(cut.load_audio()[0], SOURCE_RATE, TARGET_RATE)
+    return side_by_side(cut.load_audio()[0], cut.load_target_audio()[0])
+
+
+def side_by_side(user: np.ndarray, agent: np.ndarray) -> np.ndarray:
+    """A user's float samples at 16 kHz and an agent's at 22.05 kHz as int16 (samples, 2) at 22 050 Hz."""
+    user = soxr.resample(user, SOURCE_RATE, TARGET_RATE)
     user = np.pad(user[: len(agent)], (0, max(0, len(agent) - len(user))))
     both = np.stack([user, agent], axis=1)
     samples: np.ndarray = np.rint(both.clip(-1, 1) * 32767).astype(np.int16)

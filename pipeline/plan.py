@@ -1,8 +1,5 @@
 """The plan of a build: which dialogues make which shard. Fixed before the work, so that any worker can do any shard."""
 
-import hashlib
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -57,23 +54,3 @@ def identity(recipe: Recipe, fingerprints: dict[str, str], limit: int | None) ->
         "limit": limit,
         "versions": library_versions(),
     }
-
-
-def differences(mine: dict[str, object], theirs: dict[str, object]) -> Sequence[str]:
-    """The names of what differs between two identities, the recipe's by section and key."""
-    return [
-        name for name in _flat(mine).keys() | _flat(theirs).keys() if _flat(mine).get(name) != _flat(theirs).get(name)
-    ]
-
-
-def digest(identity: dict[str, object]) -> str:
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _flat(value: object, name: str = "") -> dict[str, object]:
-    if not isinstance(value, dict):
-        return {name: value}
-    flat: dict[str, object] = {}
-    for key, item in value.items():
-        flat |= _flat(item, f"{name}.{key}" if name else str(key))
-    return flat

@@ -4,12 +4,10 @@ The batch of a step belongs to the whole job. Every process draws the same one a
 the losses do not depend on how many processes there are, nor does where a run goes on after a stop.
 """
 
-import hashlib
-import json
 import queue
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from torch import Tensor
 from manifests.corpus import Corpus, open_corpus
 from manifests.errors import RequestError, WorkError
 from manifests.frames import CODEBOOKS, SOURCE_FRAME, SOURCE_RATE
+from manifests.identity import digest
 from manifests.shards import damaged_file
 from manifests.text_channel import text_channel
 from salm_duplex_model.config import DataConfig
@@ -200,15 +199,11 @@ class CorpusStream:
 class _Again:
     """An iterable from a generator function."""
 
-    def __init__(self, make: object) -> None:
+    def __init__(self, make: Callable[[], Iterator[MonoCut]]) -> None:
         self._make = make
 
     def __iter__(self) -> Iterator[MonoCut]:
-        return self._make()  # type: ignore[operator, no-any-return]
-
-
-def _identity(corpus: Corpus) -> str:
-    return hashlib.sha256(json.dumps(corpus.info["identity"], sort_keys=True).encode()).hexdigest()
+        return self._make()
 
 
 def _mixed(seed: int, number: int) -> int:
@@ -233,11 +228,14 @@ class Steps:
 
     def state_after(self, step: Step) -> dict[str, Any]:
         """What `seek` needs to go on after a step."""
-        return {"corpora": [_identity(stream.corpus) for stream in self.streams], "position": step.position}
+        return {
+            "corpora": [digest(stream.corpus.info["identity"]) for stream in self.streams],
+            "position": step.position,
+        }
 
     def seek(self, state: dict[str, Any]) -> None:
         """Go on where `state_after` stood; raises `RequestError` where the corpora are not the same, in the same order."""
-        if state["corpora"] != [_identity(stream.corpus) for stream in self.streams]:
+        if state["corpora"] != [digest(stream.corpus.info["identity"]) for stream in self.streams]:
             raise RequestError(
                 "The run to go on with was trained on other corpora; name the same ones, in the same order."
             )

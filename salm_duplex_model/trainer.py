@@ -21,6 +21,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from manifests.errors import RequestError, WorkError
 from manifests.frames import CODEBOOKS, SOURCE_FRAME
+from manifests.identity import differences
 from salm_duplex_model import checkpoint
 from salm_duplex_model.channels import SPEECH_VOCABULARY
 from salm_duplex_model.config import OptimizerConfig, RunConfig
@@ -113,9 +114,9 @@ def _prepare_run(
         mine = config.model_dump(mode="json")
         # How closely a run is watched may change; what it learns, from what and for how long must stay.
         free = {"validate_every", "validation_seconds", "checkpoint_every", "keep_checkpoints", "compile"}
-        if differs := [key for key in _flat(mine) if _flat(mine)[key] != _flat(theirs).get(key) and key not in free]:
+        if differs := [key for key in differences(mine, theirs) if key not in free]:
             raise RequestError(
-                f"{run} is a run with another {', '.join(sorted(differs)[:4])}; name another --out, or the same settings."
+                f"{run} is a run with another {', '.join(differs[:4])}; name another --out, or the same settings."
             )
         return checkpoint.latest(run)
     if run.is_dir() and any(p for p in run.iterdir() if not p.name.startswith(".")):
@@ -144,12 +145,6 @@ def _agreed(decide: Callable[[], Path | None]) -> Path | None:
     if isinstance(said[0], RequestError):
         raise said[0]
     return said[0]  # type: ignore[no-any-return]
-
-
-def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {name: value}
-    return {k: v for key, item in value.items() for k, v in _flat(item, f"{name}.{key}" if name else key).items()}
 
 
 def _shard(model: DuplexModel) -> None:
@@ -196,10 +191,10 @@ def _accumulate(
     A part's summed loss is divided by the frames of the whole batch, so gradients add up to those of one big batch.
     """
     sums = torch.zeros(3, device=device)
-    empty = next((part for part in parts if part is not None), None)
+    stand_in = next((part for part in parts if part is not None), None)
     for part in parts:
         # A process without a share still has to walk through the sharded model with the others: with weight zero.
-        used = part or empty or _one_frame(model)
+        used = part or stand_in or _one_frame(model)
         batch, weight = used.to(device), float(part is not None)
         with autocast(config, device):
             losses = model(batch, config.loss)

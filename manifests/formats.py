@@ -5,7 +5,7 @@ The format is told by the object's own keys: OpenAI `messages`, ShareGPT `conver
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -31,12 +31,13 @@ class OwnTurn(BaseModel):
 
 
 class OwnDialogue(BaseModel):
-    """Our own form: `{"id", "system_prompt", "turns": [{"speaker", "text", "voice", "event", "gap_s"}]}`."""
+    """Our own form: `{"id", "system_prompt", "split", "turns": [{"speaker", "text", "voice", "event", "gap_s"}]}`."""
 
     model_config = ConfigDict(extra="forbid")
 
     id: str | int | None = None
     system_prompt: str = ""
+    split: Literal["", "train", "validation", "test"] = ""
     turns: list[OwnTurn]
 
 
@@ -59,6 +60,7 @@ def parse_dialogue(raw: Any, source: str, fallback_id: str) -> Dialogue:
         turns=tuple(turns),
         system_prompt=system_prompt,
         source=source,
+        split=raw.get("split", "") if parse is _own else "",
     )
 
 

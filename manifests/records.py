@@ -12,20 +12,25 @@ from typing import Literal
 import numpy as np
 
 Speaker = Literal["user", "agent"]
-Event = Literal["turn", "barge_in"]
+Event = Literal["turn", "barge_in", "backchannel"]
 SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One speaker's turn. `text` is as written, `spoken` as a voice reads it; the rest is filled in by stages."""
+    """One speaker's turn. `text` is as written, `spoken` as a voice reads it; the rest is filled in by stages.
+
+    A backchannel ("mm-hm") takes no floor: it is heard while the agent's turn before it goes on. One that a stage has put
+    in has no `text`.
+    """
 
     speaker: Speaker
     text: str
     spoken: str = ""
     voice: str = ""
     event: Event | None = None
-    """Fixed by the input where not None: `barge_in` makes this user turn interrupt the agent, `turn` forbids it."""
+    """Fixed by the input where not None: `barge_in` makes this user turn interrupt the agent, `turn` forbids it, and
+    `backchannel` makes it one."""
     gap_s: float | None = None
     """Fixed by the input where not None: seconds of silence before this turn."""
 
@@ -39,6 +44,19 @@ class Dialogue:
     system_prompt: str = ""
     source: str = ""
     split: str = ""
+    """Fixed by the input where not empty; else given by `ingest`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a channel, in samples: a pause, counted from its segment's start, or a noise."""
+
+    start: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +91,7 @@ class Segment:
     """Where a turn is heard, in samples of its speaker's channel: the timeline's form of a supervision.
 
     `text` and `words` are what is really heard; a turn that was cut off keeps the rest in `text_full`. Word times count
-    from the segment's start.
+    from the segment's start, and so do `pauses`: silences put into the speech, which are part of `length`.
     """
 
     turn: int
@@ -85,6 +103,7 @@ class Segment:
     words: tuple[Word, ...]
     event: Event = "turn"
     cut_off: bool = False
+    pauses: tuple[Span, ...] = ()
 
     @property
     def end(self) -> int:
@@ -105,12 +124,15 @@ class DuplexDialogue:
     """Two channels of equal length, and, once tokenized, the agent channel's codes.
 
     `user` is int16 (frames × 1 280,) at 16 kHz, `agent` int16 (frames × 1 764,) at 22.05 kHz, `codes` int16 (frames, 4).
+    `noise` names what lies under the user's channel, empty where it is clean; `bursts` are the short noises in it.
     """
 
     timeline: Timeline
     user: np.ndarray
     agent: np.ndarray
     codes: np.ndarray | None = None
+    noise: str = ""
+    bursts: tuple[Span, ...] = ()
 
     @property
     def dialogue(self) -> Dialogue:

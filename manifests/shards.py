@@ -71,10 +71,15 @@ def build_cut(record: DuplexDialogue, provenance: dict[str, Any]) -> MonoCut:
         "target_audio": _recording(dialogue.id, record.agent, TARGET_RATE, duration),
         "target_codes": _codes(record.codes),
         "task": "s2s_duplex",
-        "total_turns": len(dialogue.turns),
+        "total_turns": sum(turn.event != "backchannel" for turn in dialogue.turns),
         "source": dialogue.source,
         **provenance,
     }
+    if record.noise:
+        custom["noise"] = record.noise
+        custom["noise_bursts"] = [
+            [_seconds(b.start, SOURCE_RATE), _seconds(b.length, SOURCE_RATE)] for b in record.bursts
+        ]
     if dialogue.system_prompt:
         custom["system_prompt"] = dialogue.system_prompt
     return MonoCut(
@@ -111,6 +116,7 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
         # Rounding to Lhotse's eight digits must not carry a word past its turn.
         word_end = min(_seconds(segment.start + word.end, rate), end)
         words.append(AlignmentItem(word.text, word_start, round(word_end - word_start, 8)))
+    pauses = [[_seconds(segment.start + p.start, rate), _seconds(p.length, rate)] for p in segment.pauses]
     return SupervisionSegment(
         id=f"{record.dialogue.id}-{segment.turn:03d}",
         recording_id=record.dialogue.id,
@@ -127,6 +133,7 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
             "text_written": turn.text,
             "voice": turn.voice,
             "word_times": record.timeline.spoken.speech[segment.turn].word_times,
+            **({"pauses": pauses} if pauses else {}),
         },
     )
 

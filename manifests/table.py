@@ -28,6 +28,9 @@ DIALOGUES = pa.schema(
         ("user_words", pa.int64()),
         ("agent_words", pa.int64()),
         ("barge_ins", pa.int64()),
+        ("backchannels", pa.int64()),
+        ("pauses", pa.int64()),
+        ("noise", pa.string()),
         ("agent_gaps_s", pa.list_(pa.float64())),
         ("user_gaps_s", pa.list_(pa.float64())),
         ("cut_offs_s", pa.list_(pa.float64())),
@@ -67,7 +70,8 @@ def dialogue_row(record: DuplexDialogue) -> dict[str, Any]:
     dialogue, segments = record.dialogue, record.timeline.segments
     gaps: dict[str, list[float]] = {"user": [], "agent": []}
     cut_offs, lost = [], []
-    for before, after in itertools.pairwise(segments):
+    turns = [segment for segment in segments if segment.event != "backchannel"]
+    for before, after in itertools.pairwise(turns):
         if before.speaker != after.speaker:
             gaps[after.speaker].append(_gap(before, after))
         if after.event == "barge_in":
@@ -79,7 +83,7 @@ def dialogue_row(record: DuplexDialogue) -> dict[str, Any]:
         "source": dialogue.source,
         "frames": record.timeline.frames,
         "duration_s": round(record.timeline.frames * SOURCE_FRAME / SOURCE_RATE, 6),
-        "turns": len(dialogue.turns),
+        "turns": len(turns),
         "user_voice": _voices(record, "user"),
         "agent_voice": _voices(record, "agent"),
         "user_speech_s": _speech_s(segments, "user"),
@@ -87,11 +91,14 @@ def dialogue_row(record: DuplexDialogue) -> dict[str, Any]:
         "user_words": sum(len(s.words) for s in segments if s.speaker == "user"),
         "agent_words": sum(len(s.words) for s in segments if s.speaker == "agent"),
         "barge_ins": len(cut_offs),
+        "backchannels": len(segments) - len(turns),
+        "pauses": sum(len(segment.pauses) for segment in segments),
+        "noise": record.noise,
         "agent_gaps_s": gaps["agent"],
         "user_gaps_s": gaps["user"],
         "cut_offs_s": cut_offs,
         "words_lost": lost,
-        "turn_seconds": [round(s.length / _rate(s), 4) for s in segments],
+        "turn_seconds": [round(s.length / _rate(s), 4) for s in turns],
         "agent_peak_dbfs": _peak_dbfs(record.agent),
         "user_peak_dbfs": _peak_dbfs(record.user),
         "word_times": ",".join(sorted({speech.word_times for speech in record.timeline.spoken.speech})),

@@ -60,6 +60,9 @@ def _figures(statistics: dict[str, Any]) -> list[tuple[str, Any]]:
         ("words heard", statistics["words"]),
         *((f"user voices in {split}", number) for split, number in statistics["user_voices"].items()),
         ("barge-ins", statistics["barge_ins"]),
+        ("backchannels", statistics["backchannels"]),
+        ("pauses put into users' turns", statistics["pauses"]),
+        ("dialogues with noise", statistics["dialogues_with_noise"]),
         ("dialogues of three turns or more", statistics["dialogues_of_three_turns_or_more"]),
         ("share of those with a barge-in", "–" if share is None else share),
         ("agent's gap: user's end → agent's start", _quantiles(statistics["agent_gap_s"], "s")),
@@ -143,9 +146,11 @@ A cut has
   frames of 80 ms;
 * `target_codes`: the codec's codes of the agent's channel, int16 (frames, 4), 4 032 codes in each codebook;
 * `supervisions`, one for each turn, ordered by start: `speaker` (user or agent), `text` as it is heard,
-  `alignment["word"]`, and custom `event` (turn or barge_in), `cut_off`, `text_full` (with what a cut-off took),
-  `text_written` (as in the input), `voice`, `word_times` (how the words' times were found);
-* custom `task`, `total_turns`, `source`, `seed`, `recipe`, and `system_prompt` where the dialogue has one.
+  `alignment["word"]`, and custom `event` (turn, barge_in or backchannel), `cut_off`, `text_full` (with what a cut-off took),
+  `text_written` (as in the input), `voice`, `word_times` (how the words' times were found), and, where silences were put into the turn, `pauses`
+  ([start, length] in seconds);
+* custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` where the dialogue has one, and, where there is noise on the user's channel,
+  `noise` and `noise_bursts` ([start, length] in seconds).
 
 `manifest/*.parquet` has a row for each dialogue, `rejected/*.parquet` one for each that was dropped, with the reason.
 No two splits share a dialogue or a user's voice."""

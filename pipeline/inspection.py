@@ -47,11 +47,16 @@ def voices(cut: MonoCut, speaker: str) -> list[str]:
     return sorted({s.custom["voice"] for s in cut.supervisions if s.speaker == speaker})
 
 
+MARKS = {"turn": "", "barge_in": "barge-in", "backchannel": "backchannel"}
+
+
 def inspect_text(cut: MonoCut) -> str:
     """The dialogue as lines: when in seconds and in frames, who, what is heard, [what a cut took]."""
-    frames, turns = round(cut.duration / FRAME_SECONDS), len(cut.supervisions)
+    frames, turns = round(cut.duration / FRAME_SECONDS), int(cut.custom["total_turns"])
     lines = [f"{cut.id}: {cut.duration:.2f} s, {frames} frames of 80 ms, {turns} turns"]
     lines += [f"{speaker} voice: {', '.join(voices(cut, speaker))}" for speaker in ("user", "agent")]
+    if noise := cut.custom.get("noise"):
+        lines.append(f"noise on the user's channel: {noise}, {len(cut.custom['noise_bursts'])} bursts")
     if prompt := cut.custom.get("system_prompt"):
         lines.append(f"system prompt: {prompt}")
     cut_off_after = {agent.id: agent.end - user.start for agent, user in barge_ins(cut.supervisions)}
@@ -61,10 +66,12 @@ def inspect_text(cut: MonoCut) -> str:
 
 def _turn_line(s: SupervisionSegment, cut_off_after: float | None) -> str:
     frames = f"{_frame(s.start)}–{_frame(s.end)}"
-    mark = "barge-in" if s.custom["event"] == "barge_in" else "cut off" if s.custom["cut_off"] else ""
+    mark = MARKS[s.custom["event"]] or ("cut off" if s.custom["cut_off"] else "")
+    pauses = ", ".join(f"{length:.2f} s at {start:.2f}" for start, length in s.custom.get("pauses", ()))
+    paused = f" [pauses: {pauses}]" if pauses else ""
     lost = f" [lost: {lost_text(s)}]" if s.custom["cut_off"] else ""
     after = f" [silent {cut_off_after:.2f} s after the user's onset]" if cut_off_after is not None else ""
-    return f"{s.start:7.2f} – {s.end:6.2f} s  {frames:>11}  {s.speaker:<5}  {mark:<8}  {s.text}{lost}{after}"
+    return f"{s.start:7.2f} – {s.end:6.2f} s  {frames:>11}  {s.speaker:<5}  {mark:<11}  {s.text}{paused}{lost}{after}"
 
 
 def _frame(seconds: float) -> int:

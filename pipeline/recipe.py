@@ -81,6 +81,11 @@ def load_recipe(path: Path | None = None, overrides: Sequence[str] = ()) -> Reci
     data = read_yaml(path) if path else {}
     for override in overrides:
         apply_override(data, override)
+    return recipe_from(data)
+
+
+def recipe_from(data: dict[str, Any]) -> Recipe:
+    """A recipe from its plain form (what `Recipe.as_dict` gives, or parts of it); raises `RequestError`."""
     for key in data:
         if key not in SECTIONS:
             raise RequestError(f"The recipe has no section '{key}'; the sections are {', '.join(SECTIONS)}.")

@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from manifests.corpus import Corpus
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
-from pipeline.inspection import lost_text, stereo, voices
+from pipeline.inspection import MARKS, lost_text, stereo, voices
 from pipeline.timeline_plot import PIXELS_PER_SECOND, barge_ins, lane_names_svg, lay_out, timeline_svg
 
 TEMPLATE = Path(__file__).parent / "templates" / "report.html.j2"
@@ -163,7 +163,8 @@ def _turns(cut: MonoCut) -> list[Row]:
             "end": s.end,
             "text": s.text,
             "lost": lost_text(s),
-            "barge_in": s.custom["event"] == "barge_in",
+            "mark": MARKS[s.custom["event"]],
+            "pauses": [length for _, length in s.custom.get("pauses", ())],
             "cut_off_after": cut_off_after.get(s.id),
         }
         for s in cut.supervisions

@@ -86,7 +86,8 @@ class Layout:
 
 def barge_ins(supervisions: Sequence[SupervisionSegment]) -> Iterator[tuple[SupervisionSegment, SupervisionSegment]]:
     """Each agent turn that is barged into, with the user's turn that does it."""
-    for before, after in itertools.pairwise(supervisions):
+    turns = [s for s in supervisions if s.custom["event"] != "backchannel"]
+    for before, after in itertools.pairwise(turns):
         if after.custom["event"] == "barge_in":
             yield before, after
 

@@ -81,8 +81,7 @@ def load_weights(model: DuplexModel, checkpoint: Path) -> None:
         raise RequestError(
             f"The checkpoint {path} is of a model of other sizes ({str(error).splitlines()[-1].strip()[:160]}); use its preset."
         ) from None
-    tied = {name for name in missing if name.startswith("llm.") and model.llm.config.tie_word_embeddings}
-    if wrong := sorted(({*missing} - tied) | {*unexpected}):
+    if wrong := sorted(({*missing} - model.tied) | {*unexpected}):
         raise RequestError(f"The checkpoint {path} is of another model (it differs in {wrong[0]}); use its preset.")
 
 

@@ -73,6 +73,9 @@ class ModelConfig(Section):
         default=LlamaConfig(), description="a Hugging Face causal LM by name or folder, or a small Llama's shape"
     )
     llm_pretrained: bool = Field(default=True, description="false: the named LLM's shape with random weights")
+    tie_codes: bool = Field(
+        default=False, description="one table of codes for embedding and head, as small LLMs do for text"
+    )
     lora: LoraConfig | None = None
     freeze: list[str] = Field(default=[], description="regular expressions; parameters whose name matches are fixed")
     activation_checkpointing: bool = False

@@ -173,9 +173,7 @@ def _save(
 ) -> None:
     weights, moments = get_state_dict(model, optimizer, options=_WHOLE)
     if rank == 0:
-        tensors = {name: tensor for name, tensor in weights.items() if isinstance(tensor, Tensor)}
-        if model.llm.config.tie_word_embeddings:  # one tensor under two names is kept once
-            tensors.pop("llm.lm_head.weight", None)
+        tensors = {n: tensor for n, tensor in weights.items() if isinstance(tensor, Tensor) and n not in model.tied}
         trainer = {"step": step, "data": data, "optimizer": moments, "rng": torch.get_rng_state()}
         try:
             checkpoint.save(run, step, tensors, trainer, keep)

@@ -24,6 +24,12 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 class IngestSettings(Settings):
     validation: float = Field(default=0.05, ge=0, lt=1, description="share of the dialogues held out for validation")
     test: float = Field(default=0.05, ge=0, lt=1, description="share of the dialogues held out for testing")
+    takes: int = Field(
+        default=1,
+        ge=1,
+        le=1_000,
+        description="how often each dialogue is performed, each time with another voice and timing",
+    )
     max_turns: int = Field(default=100, ge=2, description="a dialogue with more turns is rejected")
     max_turn_characters: int = Field(
         default=2_000, ge=1, description="a dialogue with a longer written turn is rejected"
@@ -40,7 +46,7 @@ class IngestSettings(Settings):
 class Ingested:
     """What came in: dialogues in input order, each with its split; what was refused; and each file's fingerprint.
 
-    `read` counts the records found: it equals the dialogues plus the rejected.
+    `read` counts the records found, each as often as it is to be performed: it equals the dialogues plus the rejected.
     """
 
     dialogues: list[Dialogue]
@@ -53,9 +59,9 @@ def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: in
     """Read dialogues from files or URLs, at most `limit` records; raises `UnreadableInput` where a file can't be opened.
 
     A dialogue that repeats an earlier one's id, or its words once case and punctuation are set aside, is rejected: a
-    repeated text in two splits would leak the test into the training.
+    repeated text in two splits would leak the test into the training. Takes of a dialogue are kept to one split.
     """
-    dialogues: list[Dialogue] = []
+    read_dialogues: list[Dialogue] = []
     rejected: list[Rejected] = []
     fingerprints: dict[str, str] = {}
     ids: dict[str, str] = {}
@@ -73,19 +79,26 @@ def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: in
             claimed = str(raw["id"]) if isinstance(raw, dict) and raw.get("id") else fallback
             try:
                 dialogue = _checked(raw, source, fallback, settings)
-                if dialogue.id in ids:
-                    raise BadDialogue("duplicate_id", f"The id {dialogue.id} was already used at {ids[dialogue.id]}.")
+                takes = [dialogue.id, *(f"{dialogue.id}-take{n}" for n in range(2, settings.takes + 1))]
+                if taken := [id for id in takes if id in ids]:
+                    raise BadDialogue("duplicate_id", f"The id {taken[0]} was already used at {ids[taken[0]]}.")
                 key = text_key(dialogue)
                 if key in texts:
                     raise BadDialogue("duplicate_text", f"The same words were already read at {texts[key]}.")
             except BadDialogue as error:
                 rejected.append(Rejected(claimed, source, "ingest", error.reason, str(error)))
                 continue
-            ids[dialogue.id] = texts[key] = source
-            dialogues.append(dialogue)
+            texts[key] = source
+            ids |= dict.fromkeys(takes, source)
+            read_dialogues.append(dialogue)
     if read == 0:
         raise UnreadableInput("The input holds no dialogues at all; check that it is the right file.")
-    return Ingested(_split(dialogues, settings, seed), rejected, fingerprints, read)
+    dialogues = [
+        replace(dialogue, id=f"{dialogue.id}-take{take}" if take > 1 else dialogue.id)
+        for take in range(1, settings.takes + 1)
+        for dialogue in _split(read_dialogues, settings, seed)
+    ]
+    return Ingested(dialogues, rejected, fingerprints, len(dialogues) + len(rejected))
 
 
 def _checked(raw: object, source: str, fallback: str, settings: IngestSettings) -> Dialogue:
@@ -126,11 +139,15 @@ def _words(text: str) -> str:
 
 
 def _split(dialogues: list[Dialogue], settings: IngestSettings, seed: int) -> list[Dialogue]:
-    """Give each dialogue a split, by the rank of a hash of the seed and its words: exact shares, whatever the order."""
-    ranked = sorted(dialogues, key=lambda d: hashlib.sha256(f"{seed}\x1f".encode() + text_key(d)).digest())
+    """Give each dialogue a split, by the rank of a hash of the seed and its words: exact shares, whatever the order.
+
+    A split that the input fixes stays; the shares are of the others.
+    """
+    free = [dialogue for dialogue in dialogues if not dialogue.split]
+    ranked = sorted(free, key=lambda d: hashlib.sha256(f"{seed}\x1f".encode() + text_key(d)).digest())
     held_out = Counter(
         {"test": round(settings.test * len(ranked)), "validation": round(settings.validation * len(ranked))}
     )
     names = list(held_out.elements())
     split_of = {d.id: name for d, name in zip(ranked, names, strict=False)}
-    return [replace(d, split=split_of.get(d.id, "train")) for d in dialogues]
+    return [replace(d, split=d.split or split_of.get(d.id, "train")) for d in dialogues]

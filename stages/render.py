@@ -1,7 +1,7 @@
 """render: timeline → two channels of int16 samples, the user's at 16 kHz and the agent's at 22.05 kHz.
 
-Outside its segments a channel holds exact zeros. Each segment is faded in and out over a few milliseconds, so that
-neither its edges nor a cut-off click.
+Outside its segments, and in their pauses, a channel holds exact zeros, unless noise is asked for under the user's. Each
+stretch of speech is faded in and out over a few milliseconds, so that neither its edges nor a cut-off click.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,9 @@ import soxr
 from pydantic import Field, model_validator
 
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
-from manifests.records import DuplexDialogue, Segment, Speaker, Speech, Timeline
+from manifests.records import DuplexDialogue, Speaker, Speech, Timeline
 from stages.base import Settings, Stage, draw
+from stages.noise import NoiseSettings, add_noise
 
 EDGE_FADE_S = 0.003
 CUT_FADE_S = 0.02
@@ -24,6 +25,7 @@ class RenderSettings(Settings):
     agent_level_dbfs: float = Field(default=-21.5, ge=-60, le=-6, description="RMS level of the agent's speech")
     user_level_dbfs_low: float = Field(default=-32, ge=-60, le=-6, description="RMS level of the quietest user")
     user_level_dbfs_high: float = Field(default=-20, ge=-60, le=-6, description="RMS level of the loudest user")
+    noise: NoiseSettings = NoiseSettings()
 
     @model_validator(mode="after")
     def _in_order(self) -> "RenderSettings":
@@ -45,11 +47,11 @@ class Render(Stage):
         settings = self.settings
         level = draw(self.seed, timeline.spoken.dialogue.id, "level")
         user_dbfs = level.uniform(settings.user_level_dbfs_low, settings.user_level_dbfs_high)
-        return DuplexDialogue(
-            timeline,
-            user=render_channel(timeline, "user", SOURCE_RATE, SOURCE_FRAME, user_dbfs),
-            agent=render_channel(timeline, "agent", TARGET_RATE, TARGET_FRAME, settings.agent_level_dbfs),
-        )
+        clean = render_channel(timeline, "user", SOURCE_RATE, SOURCE_FRAME, user_dbfs)
+        noise = draw(self.seed, timeline.spoken.dialogue.id, "noise")
+        user, name, bursts = add_noise(clean, user_dbfs, settings.noise, noise)
+        agent = render_channel(timeline, "agent", TARGET_RATE, TARGET_FRAME, settings.agent_level_dbfs)
+        return DuplexDialogue(timeline, user, agent, noise=name, bursts=bursts)
 
 
 def render_channel(timeline: Timeline, speaker: Speaker, rate: int, frame: int, level_dbfs: float) -> np.ndarray:
@@ -59,8 +61,15 @@ def render_channel(timeline: Timeline, speaker: Speaker, rate: int, frame: int, 
     gain = _gain(np.concatenate(voiced), level_dbfs)
     channel = np.zeros(timeline.frames * frame, dtype=np.int16)
     for segment, samples in zip(own, voiced, strict=True):
-        faded = _fit(samples, segment.length) * (gain * _fades(segment, rate))
-        channel[segment.start : segment.end] = np.rint(faded * 32767).astype(np.int16)
+        # The speech in order, each stretch of it ending where a pause begins.
+        at, stretch = 0, segment.start
+        for end in [*(segment.start + pause.start for pause in segment.pauses), segment.end]:
+            faded = _fit(samples[at:], end - stretch) * gain
+            last = end == segment.end
+            faded *= _fades(len(faded), rate, CUT_FADE_S if segment.cut_off and last else EDGE_FADE_S)
+            channel[stretch:end] = np.rint(faded * 32767).astype(np.int16)
+            at += end - stretch
+            stretch = end + next((p.length for p in segment.pauses if segment.start + p.start == end), 0)
     return channel
 
 
@@ -83,13 +92,13 @@ def _fit(samples: np.ndarray, length: int) -> np.ndarray:
     return np.pad(samples[:length], (0, max(0, length - len(samples))))
 
 
-def _fades(segment: Segment, rate: int) -> np.ndarray:
+def _fades(length: int, rate: int, fade_out_s: float) -> np.ndarray:
     """A raised-cosine fade at both ends, the last one longer where speech is cut in its midst; ends on zero."""
-    envelope = np.ones(segment.length, dtype=np.float32)
-    fade_in = _ramp(min(round(EDGE_FADE_S * rate), segment.length // 2))
-    fade_out = _ramp(min(round((CUT_FADE_S if segment.cut_off else EDGE_FADE_S) * rate), segment.length // 2))
+    envelope = np.ones(length, dtype=np.float32)
+    fade_in = _ramp(min(round(EDGE_FADE_S * rate), length // 2))
+    fade_out = _ramp(min(round(fade_out_s * rate), length // 2))
     envelope[: len(fade_in)] = fade_in
-    envelope[segment.length - len(fade_out) :] = fade_out[::-1]
+    envelope[length - len(fade_out) :] = fade_out[::-1]
     return envelope
 
 

@@ -82,3 +82,27 @@ def test_an_empty_input_is_an_error(tmp_path):
 
 def test_limit_counts_records(write_jsonl):
     assert read(write_jsonl(*many(10)), limit=4).read == 4
+
+
+def test_takes_of_a_dialogue_are_kept_to_one_split(write_jsonl):
+    result = read(write_jsonl(*many(40), openai("d3-take2", "x", "y")), takes=3)
+    assert [(r.id, r.reason) for r in result.rejected] == [("d3-take2", "duplicate_id")]
+    assert result.read == 121 == len(result.dialogues) + len(result.rejected)
+    assert len({d.id for d in result.dialogues}) == 120
+    split = {d.id: d.split for d in result.dialogues}
+    assert all(split[f"d{i}"] == split[f"d{i}-take2"] == split[f"d{i}-take3"] for i in range(40))
+    assert split == {d.id: d.split for d in read(write_jsonl(*many(40), name="b.jsonl"), takes=3).dialogues}
+
+
+def test_the_input_may_fix_splits(write_jsonl):
+    own = [
+        {
+            "id": f"o{i}",
+            "split": "test",
+            "turns": [{"speaker": "user", "text": f"{i}?"}, {"speaker": "agent", "text": "Yes."}],
+        }
+        for i in range(5)
+    ]
+    result = read(write_jsonl(*many(20), *own), test=0.1, validation=0.1)
+    assert sum(d.split == "test" for d in result.dialogues) == 5 + 2
+    assert all(d.split == "test" for d in result.dialogues if d.id.startswith("o"))

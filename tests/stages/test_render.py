@@ -74,3 +74,53 @@ def test_users_differ_in_level_and_the_same_seed_gives_the_same_samples(timeline
     assert len(peaks) > 3
     (again,) = Render(RenderSettings(), 0).process([timelines[4]])
     assert np.array_equal(again.user, rendered[4].user)
+
+
+def test_a_pause_is_silent_and_the_speech_goes_on_where_it_stopped():
+    spoken = spoken_noise(("user", 1.5, 5), ("agent", 2.0, 6))
+    paused = {"share": 1, "turn_share": 1, "words": 3}
+    records = [
+        Render(RenderSettings(), 0).process(Schedule(ScheduleSettings(pause=p), 0).process([spoken]))[0]
+        for p in ({"share": 0}, paused)
+    ]
+    plain, with_pauses = (r.timeline.segments[0] for r in records)
+    keep = np.ones(with_pauses.length, dtype=bool)
+    assert len(with_pauses.pauses) == 2
+    for pause in with_pauses.pauses:
+        keep[pause.start : pause.end] = False
+    heard = records[1].user[with_pauses.start : with_pauses.end]
+    assert not heard[~keep].any()
+    same = heard[keep] == records[0].user[plain.start : plain.end]
+    assert same.mean() > 0.98  # all but the fades at the pauses' edges
+
+
+def test_noise_lies_under_the_users_channel_alone():
+    spoken = spoken_noise(("user", 2.0, 5), ("agent", 2.0, 6))
+    timeline = Schedule(ScheduleSettings(tail_s=20), 0).process([spoken])[0]
+    settings = {"share": 1, "snr_db_low": 20, "snr_db_high": 20, "bursts_a_minute": 0}
+    clean = Render(RenderSettings(), 3).process([timeline])[0]
+    noisy = Render(RenderSettings(noise=settings), 3).process([timeline])[0]
+    assert np.array_equal(noisy.agent, clean.agent)
+    user = timeline.segments[0]
+
+    def level(samples):
+        return 20 * np.log10(np.sqrt(np.mean(np.square(samples.astype(float)))))
+
+    assert level(clean.user[user.start : user.end]) - level(noisy.user[-SOURCE_RATE * 8 :]) == pytest.approx(20, abs=1)
+    assert noisy.noise.endswith("at 20 dB")
+    assert not noisy.bursts
+
+
+def test_bursts_are_where_they_are_said_to_be():
+    spoken = spoken_noise(("user", 2.0, 5), ("agent", 2.0, 6))
+    timeline = Schedule(ScheduleSettings(tail_s=50), 0).process([spoken])[0]
+    settings = {"share": 1, "snr_db_low": 80, "snr_db_high": 80, "bursts_a_minute": 30}
+    noisy = Render(RenderSettings(noise=settings), 0).process([timeline])[0]
+    assert 8 < len(noisy.bursts) < 60
+    silent = np.ones(len(noisy.user), dtype=bool)
+    for segment in [*noisy.bursts, timeline.segments[0]]:
+        assert np.abs(noisy.user[segment.start : segment.end].astype(int)).max() > 300
+        silent[segment.start : segment.end] = False
+    assert np.abs(noisy.user[silent].astype(int)).max() < 20
+    assert Render(RenderSettings(noise=settings), 0).process([timeline])[0].bursts == noisy.bursts
+    assert Render(RenderSettings(noise=settings), 1).process([timeline])[0].bursts != noisy.bursts

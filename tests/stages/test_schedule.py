@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from material import make_dialogue, spoken_noise
+from material import make_dialogue, noise_speech, spoken_noise
 
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
-from manifests.records import Rejected, Timeline
+from manifests.records import Rejected, Timeline, Turn
 from stages.schedule import Range, Schedule, ScheduleSettings
 
 
@@ -156,3 +156,70 @@ def test_range_is_checked():
 def test_real_dialogues_hold_barge_ins(timelines):
     assert make_dialogue().id == "one"
     assert any(s.cut_off for t in timelines for s in t.segments)
+
+
+def with_backchannel(spoken, after: int, text: str = "", seconds: float = 0.4):
+    """A backchannel after the turn `after`; one without text is a stage's, one with text the input's."""
+    from dataclasses import replace
+
+    turn = Turn("user", text=text, spoken="mm-hm", voice="user-voice", event="backchannel")
+    turns, speech = list(spoken.dialogue.turns), list(spoken.speech)
+    turns.insert(after + 1, turn)
+    speech.insert(after + 1, noise_speech(seconds, 1))
+    return replace(spoken, dialogue=replace(spoken.dialogue, turns=tuple(turns)), speech=tuple(speech))
+
+
+def test_the_agent_talks_on_through_a_backchannel():
+    quiet = schedule(spoken_noise(*THREE), **always(share=0.0))
+    timeline = schedule(with_backchannel(spoken_noise(*THREE), 1), **always(share=0.0))
+    _, agent, aside, user, _ = timeline.segments
+    assert (aside.event, aside.speaker, user.event) == ("backchannel", "user", "turn")
+    assert seconds(agent)[0] + 0.8 <= seconds(aside)[0]
+    assert seconds(aside)[1] + 1.5 <= seconds(agent)[1]
+    assert not agent.cut_off
+    assert [s.start for s in timeline.segments if s.event == "turn"] == [s.start for s in quiet.segments]
+
+
+def test_a_barge_in_comes_after_a_backchannel_in_the_same_turn():
+    for seed in range(30):
+        timeline = schedule(with_backchannel(spoken_noise(*THREE), 1), seed=seed, **always())
+        events = [s.event for s in timeline.segments]
+        if "barge_in" in events:
+            aside, user = (timeline.segments[events.index(event)] for event in ("backchannel", "barge_in"))
+            assert seconds(user)[0] >= seconds(aside)[1] + 0.8
+            assert timeline.segments[events.index("barge_in") - 2].cut_off
+
+
+def test_a_backchannel_without_room_is_left_out_or_refused():
+    short = spoken_noise(("user", 1.0, 3), ("agent", 1.2, 4), ("user", 1.0, 3), ("agent", 1.0, 3))
+    assert "backchannel" not in {s.event for s in schedule(with_backchannel(short, 1)).segments}
+    refused = schedule(with_backchannel(short, 1, text="mm-hm"))
+    assert isinstance(refused, Rejected)
+    assert refused.reason == "backchannel_impossible"
+
+
+def test_a_pause_pushes_back_what_follows_it():
+    paused = {"share": 1, "turn_share": 1, "words": 3, "length_s": {"low": 0.7, "high": 0.7}}
+    spoken = spoken_noise(*THREE)
+    plain, timeline = (schedule(spoken, **always(share=0.0), pause=p) for p in ({"share": 0}, paused))
+    before, after = plain.segments[0], timeline.segments[0]
+    assert len(after.pauses) == 2  # five words: one for every three begun
+    assert after.length == before.length + 2 * round(0.7 * SOURCE_RATE)
+    for pause in after.pauses:
+        assert pause.length == round(0.7 * SOURCE_RATE)
+        assert all(word.end <= pause.start or word.start >= pause.end for word in after.words)
+    assert [w.end - w.start for w in after.words] == [w.end - w.start for w in before.words]
+    assert not any(s.pauses for s in timeline.segments if s.speaker == "agent")
+    assert seconds(timeline.segments[1])[0] - seconds(after)[1] == pytest.approx(0.64, abs=0.08)
+
+
+def test_nobody_pauses_where_a_sentence_has_ended():
+    from dataclasses import replace
+
+    spoken = spoken_noise(*THREE)
+    ended = replace(spoken.speech[0], words=tuple(replace(w, text=w.text + ".") for w in spoken.speech[0].words))
+    spoken = replace(spoken, speech=(ended, *spoken.speech[1:]))
+    for seed in range(10):
+        first, *others = schedule(spoken, seed=seed, pause={"share": 1, "turn_share": 1}).segments
+        assert not first.pauses
+        assert any(s.pauses for s in others)

@@ -28,3 +28,18 @@ def test_a_turn_is_measured_as_spoken():
     made = speak("Call 555 0142 now.", "Yes.", max_turn_words=5)
     assert isinstance(made, Rejected)
     assert made.reason == "turn_too_long"
+
+
+def test_backchannels_go_into_long_agent_turns_without_written_text():
+    lines = (
+        "Hello, could you tell me the way?",
+        "Turn left at the church " + "and walk on " * 6 + ".",
+        "Thanks.",
+        "Bye.",
+    )
+    settings = {"backchannel": {"share": 1, "turn_share": 1, "texts": ["mm-hm"]}}
+    turns = speak(*lines, **settings).turns
+    assert [(t.speaker, t.event) for t in turns[1:3]] == [("agent", None), ("user", "backchannel")]
+    assert (turns[2].text, turns[2].spoken) == ("", "mm-hm")
+    assert len(turns) == 5
+    assert len(speak(*lines).turns) == 4

@@ -1,0 +1,146 @@
+"""`salm-duplex scenes`: test sets that each ask one thing of an agent, from the test split of a corpus.
+
+A scene is that split performed anew: the same dialogues, in the voices that are kept to the test, with the corpus's own
+recipe but for what the scene is about. So a model trained on the corpus has heard neither. Each scene is a corpus with a
+test split only, for `salm-duplex evaluate`.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lhotse import MonoCut
+
+from manifests.corpus import Corpus
+from manifests.errors import RequestError, WorkError
+from pipeline.build import build
+from pipeline.recipe import recipe_from
+
+Row = dict[str, Any]
+
+
+def _as_written(turns: list[Row]) -> list[Row]:
+    return turns
+
+
+def _monologue(turns: list[Row]) -> list[Row]:
+    """All that the user says, in one turn, and the agent's last answer."""
+    user = [turn["text"] for turn in turns if turn["speaker"] == "user"]
+    agent = [turn["text"] for turn in turns if turn["speaker"] == "agent"]
+    return [{"speaker": "user", "text": " ".join(user)}, {"speaker": "agent", "text": agent[-1]}]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a scene asks, the parts of the recipe that it sets, and what it makes of a dialogue's turns and of the time that
+    users wait before theirs."""
+
+    asks: str
+    recipe: dict[str, Any] = field(default_factory=dict)
+    script: Callable[[list[Row]], list[Row]] = _as_written
+    user_gap: float = 1.0
+
+
+QUIET = {
+    "speak": {"backchannel": {"share": 0}},
+    "schedule": {"barge_in": {"share": 0}, "pause": {"share": 0}},
+    "render": {"noise": {"share": 0}},
+}
+"""Nothing but turns: what every scene starts from."""
+WAIT = {"schedule": {"lead_s": {"low": 10, "high": 15}, "tail_s": 10}}
+"""Long stretches in which nobody speaks to the agent."""
+
+SCENES = {
+    "plain": Scene("turns and barge-ins as in the paper", {"schedule": {"barge_in": {"share": 0.5}}}),
+    "impatient": Scene(
+        "the same, and the user waits half as long before a turn (the paper's Impatient set)",
+        {"schedule": {"barge_in": {"share": 0.5}}},
+        user_gap=0.5,
+    ),
+    "interruption": Scene("a barge-in in every dialogue", {"schedule": {"barge_in": {"share": 1}}}),
+    "repeated_interruption": Scene(
+        "a barge-in into every agent turn long enough, soon after each other",
+        {"schedule": {"barge_in": {"share": 1, "turn_share": 1}, "user_gap_s": {"low": 0.1, "high": 0.4}}},
+    ),
+    "pauses": Scene("the user pauses inside turns", {"schedule": {"pause": {"share": 1, "turn_share": 1}}}),
+    "backchannels": Scene(
+        "the user says mm-hm while the agent talks", {"speak": {"backchannel": {"share": 1, "turn_share": 1}}}
+    ),
+    "noise": Scene("noise all along, and long waits", {"render": {"noise": {"share": 1}}} | WAIT),
+    "silence": Scene("long waits in silence", WAIT),
+    "monologue": Scene(
+        "one long turn of the user", {"schedule": {"pause": {"share": 0.5, "turn_share": 1}}}, _monologue
+    ),
+}
+
+
+def make_scenes(
+    corpus: Corpus,
+    out: Path,
+    names: Sequence[str],
+    takes: int,
+    limit: int | None,
+    workers: int | None,
+    tell: Callable[[str, Row], None],
+) -> None:
+    """Build the named scenes under `out`; `tell` hears of each scene's `corpus.json`. Finished ones are kept.
+
+    Raises `RequestError` where there is no such scene or nothing to test on.
+    """
+    if unknown := [name for name in names if name not in SCENES]:
+        raise RequestError(f"There is no scene '{unknown[0]}'; the scenes are {', '.join(SCENES)}.")
+    if "test" not in corpus.splits:
+        raise RequestError(f"The corpus {corpus.path} has no dialogue in its test split; build it from more dialogues.")
+    dialogues = _dialogues(corpus, limit)
+    for name in names:
+        scene = SCENES[name]
+        script = out / f"{name}.jsonl"
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            lines = [dialogue | {"turns": scene.script(dialogue["turns"])} for dialogue in dialogues]
+            script.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
+        except OSError as error:
+            raise WorkError(f"{out} can't be written: {error.strerror or error}.") from error
+        tell(name, build([str(script)], out / name, recipe_from(scene_recipe(corpus, name, takes)), workers))
+
+
+def scene_recipe(corpus: Corpus, name: str, takes: int) -> Row:
+    """The corpus's recipe with the scene's changes."""
+    scene, recipe = SCENES[name], deepcopy(corpus.info["identity"]["recipe"])
+    gap = {edge: seconds * scene.user_gap for edge, seconds in recipe["schedule"]["user_gap_s"].items()}
+    for change in (QUIET, {"schedule": {"user_gap_s": gap}}, scene.recipe, {"ingest": {"takes": takes}}):
+        _merge(recipe, change)
+    return dict(recipe)
+
+
+def _merge(base: Row, change: Row) -> None:
+    for key, value in change.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = deepcopy(value)
+
+
+def _dialogues(corpus: Corpus, limit: int | None) -> list[Row]:
+    """The test split's dialogues as they were written, once each however many takes there are, in our own input form."""
+    found: dict[str, Row] = {}
+    for cut in corpus.cuts("test"):
+        turns = [_turn(s) for s in cut.supervisions if s.custom["text_written"]]
+        key = json.dumps(turns)
+        if key not in found and {turn["speaker"] for turn in turns} == {"user", "agent"}:
+            found[key] = _dialogue(cut, turns)
+        if limit is not None and len(found) == limit:
+            break
+    return list(found.values())
+
+
+def _dialogue(cut: MonoCut, turns: list[Row]) -> Row:
+    prompt = cut.custom.get("system_prompt", "")
+    return {"id": cut.id, "split": "test", "turns": turns} | ({"system_prompt": prompt} if prompt else {})
+
+
+def _turn(s: Any) -> Row:
+    return {"speaker": s.speaker, "text": s.custom["text_written"]}

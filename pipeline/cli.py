@@ -99,6 +99,37 @@ def build(
         raise WorkError(f"No dialogue could be used; {out / 'rejected'} says why for each.")
 
 
+@app.command(name="scenes")
+def scenes_command(
+    corpus: CorpusArgument,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the scenes, a corpus each.")],
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="SCENE", help="Make this scene; may be repeated [default: all]."),
+    ] = None,
+    takes: Annotated[
+        int, typer.Option("--takes", min=1, help="Perform each dialogue so often, with other voices and timing.")
+    ] = 1,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use at most so many dialogues.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="As of `build`.")] = None,
+) -> None:
+    """Make test sets from a corpus's test split that each ask one thing: interruptions, pauses, noise …
+
+    Dialogues and voices are those that training never hears. `evaluate` takes them with --corpus.
+    """
+    from manifests.corpus import open_corpus
+    from pipeline.scenes import SCENES, make_scenes
+
+    def tell(name: str, info: dict[str, Any]) -> None:
+        s = info["statistics"]
+        out_console.print(
+            f"[bold]{escape(str(out / name))}[/]: {SCENES[name].asks}; {s['dialogues']['test']} dialogues, "
+            f"{s['hours']:.2f} hours, {s['barge_ins']} barge-ins, {s['pauses']} pauses, {s['backchannels']} backchannels"
+        )
+
+    make_scenes(open_corpus(corpus), out, only or list(SCENES), takes, limit, workers, tell)
+
+
 @app.command()
 def stage(
     name: Annotated[str, typer.Argument(help="ingest, speak, cast, synthesize, schedule, render, tokenize or pack.")],
@@ -252,9 +283,66 @@ def _print_estimate(needs: Any, steps: int, as_json: bool) -> None:
     out_console.print(f"learning rate: {rates}")
 
 
+@app.command(name="evaluate")
+def evaluate_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` made.")],
+    corpus: Annotated[list[Path], typer.Option("--corpus", help="A corpus with a test split; repeat it for several.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.json", help="The figures; a plot goes beside, as .png.")],
+    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Play at most so many dialogues a corpus.")
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Dialogues played side by side.")] = 16,
+    temperature: Annotated[
+        float, typer.Option("--temperature", min=0, max=5, help="0: always the likeliest; above: drawn.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="For what is drawn.")] = 0,
+    asr: Annotated[
+        str | None, typer.Option("--asr", help="Recognizer for the agent's words: pocketsphinx, or a .nemo file.")
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option("--judge", metavar="URL", help="An OpenAI-compatible endpoint that marks what the agent says."),
+    ] = None,
+    judge_model: Annotated[
+        str | None, typer.Option("--judge-model", help="The judge's model; its key is in OPENAI_API_KEY.")
+    ] = None,
+    fdb: Annotated[
+        Path | None,
+        typer.Option("--fdb", help="Also write the examples in Full-Duplex-Bench's layout, to a new folder."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Play test sets to a trained model and measure how it converses: barge-ins, turns, pauses, words."""
+    from pipeline.evaluate import Request, evaluate, tables
+
+    request = Request(run, corpus, out, split, limit, batch, temperature, seed, asr, judge, judge_model, fdb)
+    with _progress("dialogues", quiet=as_json) as progress:
+        result = evaluate(request, progress)
+    if as_json:
+        _print_json(result)
+        return
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    for table in tables(result):
+        console.print(table)
+    out_console.print(f"Wrote {out} and {out.with_suffix('.png')}")
+
+
+@app.command(name="slim")
+def slim_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` made.")],
+    out: Annotated[Path, typer.Option("--out", help="A new folder.")],
+) -> None:
+    """Copy a run for use alone: the newest weights in half precision, without what only training needs."""
+    from salm_duplex_model.checkpoint import slim
+
+    weights = slim(run, out)
+    out_console.print(f"Wrote {out}: {weights.stat().st_size / 1e6:.1f} MB of weights")
+
+
 @app.command(name="converse")
 def converse_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` made.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` made, or 'bundled'.")],
     user: Annotated[Path, typer.Option("--user", help="A recording of the user: any rate, any format.")],
     out: Annotated[Path, typer.Option("--out", help="The WAV to write.")],
     stereo: Annotated[bool, typer.Option("--stereo", help="Write both: left the user, right the agent.")] = False,
@@ -281,6 +369,25 @@ def converse_command(
         f"Wrote {out}: {told['seconds']} s; a step of 80 ms took {told['step_ms_mean']} ms in the mean, "
         f"{told['step_ms_p99']} at the 99th percentile"
     )
+
+
+@app.command(name="serve")
+def serve_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` made.")],
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="0: any that is free.")] = 8_765,
+    max_sessions: Annotated[
+        int, typer.Option("--max-sessions", min=1, max=256, help="Conversations at once; others are told to wait.")
+    ] = 20,
+    temperature: Annotated[
+        float, typer.Option("--temperature", min=0, max=5, help="0: always the likeliest; above: drawn.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="For what is drawn.")] = 0,
+) -> None:
+    """Talk to a trained model live: a page with your microphone, or a WebSocket for programs."""
+    from pipeline.serve import serve
+
+    serve(run, host, port, max_sessions, temperature, seed, lambda line: out_console.print(escape(line)))
 
 
 @app.command(name="doctor")

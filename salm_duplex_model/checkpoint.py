@@ -22,12 +22,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from manifests.errors import RequestError
+from manifests.errors import RequestError, WorkError
 from salm_duplex_model.config import LlamaConfig, RunConfig
 from salm_duplex_model.model import DuplexModel, build_model
 from salm_duplex_model.tokenizer import TextTokenizer
 
 CHECKPOINTS, LLM = "checkpoints", "llm"
+BUNDLED_RUN = Path(__file__).with_name("bundled_run")
+"""Made by `make train-demo`."""
 
 
 def write_config(run: Path, config: RunConfig) -> None:
@@ -95,8 +97,35 @@ def load_trainer(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
+def slim(run: Path, out: Path) -> Path:
+    """Write what conversing needs of a run into a new folder: the newest weights, in half precision, and no trainer's state.
+
+    Raises `RequestError` where the run has no checkpoint, or the folder is not new.
+    """
+    config, newest = read_config(run), latest(run)
+    if newest is None:
+        raise RequestError(f"The run {run} has no checkpoint yet; let `train` reach its first one.")
+    if out.exists():
+        raise RequestError(f"{out} exists; name a new folder with --out.")
+    try:
+        place = out / CHECKPOINTS / newest.name
+        place.mkdir(parents=True)
+        write_config(out, config)
+        shutil.copytree(run / LLM, out / LLM)
+        weights = load_file(newest / "model.safetensors")
+        save_file({name: tensor.half() for name, tensor in weights.items()}, place / "model.safetensors")
+    except OSError as error:
+        raise WorkError(f"{out} can't be written: {error.strerror or error}.") from error
+    return place / "model.safetensors"
+
+
 def load_run(run: Path) -> tuple[DuplexModel, TextTokenizer]:
-    """A trained model, ready to use, from a run's newest checkpoint. Nothing is fetched: all weights are the run's own."""
+    """A trained model, ready to use, from a run's newest checkpoint. Nothing is fetched: all weights are the run's own.
+
+    The path `bundled` is the small model that comes with this package, where there is no folder of that name.
+    """
+    if str(run) == "bundled" and not run.exists():
+        run = BUNDLED_RUN
     config = read_config(run)
     checkpoint = latest(run)
     if checkpoint is None:

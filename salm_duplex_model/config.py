@@ -121,7 +121,9 @@ class RunConfig(Section):
     loss: LossConfig = LossConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        default="fp32", description="auto: bf16 where the hardware is made for it, else fp32"
+    )
     compile: bool = Field(default=False, description="torch.compile the LLM")
     validate_every: int = Field(default=100, ge=1, description="steps")
     validation_seconds: float = Field(default=600, gt=0, description="validation audio used, at most")

@@ -64,27 +64,28 @@ class Step:
     """Where the stream stands after this step: (epoch, batches drawn in it) for each corpus."""
 
 
-def collate(cuts: Sequence[MonoCut], tokenizer: TextTokenizer) -> Batch:
-    """Load and pad cuts."""
-    loaded = [_load(cut, tokenizer) for cut in cuts]
+def collate(cuts: Sequence[MonoCut], tokenizer: TextTokenizer, audio: bool = True) -> Batch:
+    """Load and pad cuts; without `audio`, which takes the most time, the user is silent."""
+    loaded = [_load(cut, tokenizer, audio) for cut in cuts]
     longest = max(len(text) for _, text, _, _ in loaded)
-    audio = torch.zeros(len(cuts), longest * SOURCE_FRAME)
+    users = torch.zeros(len(cuts), longest * SOURCE_FRAME)
     text = torch.full((len(cuts), longest), tokenizer.special.pad, dtype=torch.int64)
     codes = torch.zeros(len(cuts), longest, CODEBOOKS, dtype=torch.int64)
     for row, (samples, tokens, own, _) in enumerate(loaded):
-        audio[row, : len(samples)] = torch.from_numpy(samples)
+        users[row, : len(samples)] = torch.from_numpy(samples)
         text[row, : len(tokens)] = torch.from_numpy(tokens)
         codes[row, : len(own)] = torch.from_numpy(own.astype(np.int64))
     frames = torch.tensor([len(tokens) for _, tokens, _, _ in loaded])
-    return Batch(tuple(cut.id for cut in cuts), audio, text, codes, frames, sum(cut for *_, cut in loaded))
+    return Batch(tuple(cut.id for cut in cuts), users, text, codes, frames, sum(cut for *_, cut in loaded))
 
 
-def _load(cut: MonoCut, tokenizer: TextTokenizer) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def _load(cut: MonoCut, tokenizer: TextTokenizer, audio: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     codes = cut.load_custom("target_codes")
     frames = len(codes)
     samples = np.zeros(frames * SOURCE_FRAME, dtype=np.float32)
-    heard = cut.load_audio()[0]
-    samples[: len(heard)] = heard[: len(samples)]
+    if audio:
+        heard = cut.load_audio()[0]
+        samples[: len(heard)] = heard[: len(samples)]
     channel = text_channel(cut.supervisions, frames, "agent", tokenizer.encode, tokenizer.special)
     return samples, channel.tokens, codes, channel.cut_tokens
 
@@ -292,10 +293,15 @@ class Steps:
 
 
 def first_batches(
-    corpora: Sequence[Corpus], split: str, config: DataConfig, tokenizer: TextTokenizer, seconds: float
+    corpora: Sequence[Corpus],
+    split: str,
+    config: DataConfig,
+    tokenizer: TextTokenizer,
+    seconds: float,
+    audio: bool = True,
 ) -> list[Batch]:
     """Batches of the first `seconds` of a split, shared between the corpora; of the training split where a corpus is too
-    small to hold the other back."""
+    small to hold the other back. `audio` as of `collate`."""
     batches: list[Batch] = []
     for corpus in corpora:
         left = seconds / len(corpora)
@@ -311,10 +317,10 @@ def first_batches(
             batch: list[MonoCut] = []
             for cut in chosen:
                 if batch and cut.duration * (len(batch) + 1) > config.batch_seconds / config.accumulate:
-                    batches.append(collate(batch, tokenizer))
+                    batches.append(collate(batch, tokenizer, audio))
                     batch = []
                 batch.append(cut)
-            batches.append(collate(batch, tokenizer))
+            batches.append(collate(batch, tokenizer, audio))
         except Exception as error:
             raise explained(stream.corpus, stream.split, error) from error
     return batches

@@ -41,7 +41,9 @@ class LossSums:
 class DuplexModel(nn.Module):
     """Encoder, LLM, code embeddings and heads."""
 
-    def __init__(self, encoder: StreamingEncoder, llm: PreTrainedModel, special: SpecialTokens) -> None:
+    def __init__(
+        self, encoder: StreamingEncoder, llm: PreTrainedModel, special: SpecialTokens, tie_codes: bool = False
+    ) -> None:
         super().__init__()
         width = llm.get_input_embeddings().embedding_dim
         self.special = special
@@ -53,6 +55,13 @@ class DuplexModel(nn.Module):
         self.code_head = nn.Linear(width, CODEBOOKS * SPEECH_VOCABULARY)
         nn.init.normal_(self.code_head.weight, std=0.02)
         nn.init.zeros_(self.code_head.bias)
+        self.tied: set[str] = set()
+        """Parameters that are another one under a second name: a checkpoint keeps them once."""
+        if llm.config.tie_word_embeddings:
+            self.tied.add("llm.lm_head.weight")
+        if tie_codes:
+            self.code_head.weight = self.code_embedding.weight
+            self.tied.add("code_head.weight")
 
     def forward(self, batch: Batch, loss: LossConfig) -> LossSums:
         """The losses of a batch: what training calls."""
@@ -87,9 +96,18 @@ class DuplexModel(nn.Module):
         own_speech: Tensor = self.code_embedding(rows.flatten(0, 1))
         return vectors + own_speech.view_as(vectors)
 
-    def hidden(self, vectors: Tensor, cache: Any = None, position: Tensor | None = None) -> Tensor:
-        """The LLM's last states (B, T, width); a Hugging Face `cache` goes on from where it stands, or at `position`."""
-        going_on = {} if cache is None else {"cache": cache, "position_ids": position}
+    def hidden(
+        self,
+        vectors: Tensor,
+        cache: Any = None,
+        position: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        """The LLM's last states (B, T, width); a Hugging Face `cache` goes on from where it stands, or at `position`.
+
+        `attention_mask` (B, 1, T, frames of the cache) is added to the attention's scores, in place of the causal mask.
+        """
+        going_on = {} if cache is None else {"cache": cache, "position_ids": position, "attention_mask": attention_mask}
         out = self.llm.base_model(inputs_embeds=vectors, use_cache=cache is not None, return_dict=True, **going_on)
         states: Tensor = out.last_hidden_state
         return states
@@ -112,7 +130,7 @@ def build_model(config: ModelConfig, seed: int = 0) -> tuple[DuplexModel, TextTo
         torch.manual_seed(seed)
         llm = _llm(config, tokenizer)
         width = llm.get_input_embeddings().embedding_dim
-        model = DuplexModel(_encoder(config, width), llm, tokenizer.special)
+        model = DuplexModel(_encoder(config, width), llm, tokenizer.special, config.tie_codes)
     if config.lora is not None:
         _add_lora(llm, config)
     _freeze(model, config.freeze)

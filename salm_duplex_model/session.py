@@ -1,17 +1,18 @@
 """The streaming session: 80 ms of the user's audio in, 80 ms of the agent's out, many conversations side by side.
 
 It is the offline pass of `generate.py`, one frame at a time: encoder, LLM and codec decoder each keep what they need of the
-past. The LLM remembers a window of frames, so a session of any length takes the same memory.
+past. The LLM remembers a window of frames, so a session of any length takes the same memory. Conversations are rows of one
+batch, which come and go while the others go on.
 """
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from manifests.frames import CODEBOOK_SIZE, CODEBOOKS, SOURCE_FRAME, TARGET_FRAME
 from salm_duplex_model.channels import SPEECH_DELAY
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.model import DuplexModel
+from salm_duplex_model.window_cache import WindowCache
 
 CONTEXT_FRAMES = 2_048
 """About 164 s, longer than nearly every dialogue of a corpus: what the LLM has learned to look back on."""
@@ -30,19 +31,53 @@ class Session:
         temperature: float = 0.0,
         seed: int = 0,
     ) -> None:
-        """`temperature` 0 takes the likeliest token and codes, above it they are drawn from `seed`."""
+        """`temperature` 0 takes the likeliest token and codes, above it they are drawn from `seed`.
+
+        `batch` may be 0: rows join later.
+        """
         self.model, self.context_frames, self.temperature = model.eval(), context_frames, temperature
         self.device = next(model.parameters()).device
-        self.frame = 0
-        self.text = torch.full((batch,), model.special.pad, device=self.device)
-        self.codes = torch.full((batch, CODEBOOKS), SPEECH_DELAY, device=self.device)
-        self._encoder_state = model.encoder.initial_state(batch)
-        self._cache = DynamicCache()
-        self._decoder = codec.stream(batch)
         # A frame that is no speech is played as silence: the middle one of many, where the codec has settled.
-        self._silence = codec.encode(torch.zeros(1, 31 * TARGET_FRAME))[0, 15].long().to(self.device)
-        self._decoder.decode(self._silence.cpu().expand(batch, 8, CODEBOOKS))  # a decoder starts with a click
+        silence = codec.encode(torch.zeros(1, 31 * TARGET_FRAME))[0, 15].long()
+        self._silence = silence.to(self.device)
+        self._decoder = codec.stream(0, lead=silence.expand(8, CODEBOOKS))
+        self._cache = WindowCache(context_frames)
+        self.text = torch.empty(0, dtype=torch.long, device=self.device)
+        self.codes = torch.empty(0, CODEBOOKS, dtype=torch.long, device=self.device)
+        self._encoder_state = model.encoder.initial_state(0)
         self._random = torch.Generator(self.device).manual_seed(seed)
+        for _ in range(batch):
+            self.join()
+
+    @torch.inference_mode()
+    def join(self) -> int:
+        """A new conversation, as the last row: its number."""
+        self.text = torch.cat([self.text, self.text.new_full((1,), self.model.special.pad)])
+        self.codes = torch.cat([self.codes, self.codes.new_full((1, CODEBOOKS), SPEECH_DELAY)])
+        fresh = self.model.encoder.initial_state(1)
+        self._encoder_state = [torch.cat(pair) for pair in zip(self._encoder_state, fresh, strict=True)]
+        self._decoder.join()
+        self._cache.join()
+        return len(self.text) - 1
+
+    @torch.inference_mode()
+    def leave(self, row: int) -> None:
+        """A conversation ends: its row goes, and those after it move up by one."""
+        self.text, self.codes, *self._encoder_state = (
+            torch.cat([part[:row], part[row + 1 :]]) for part in (self.text, self.codes, *self._encoder_state)
+        )
+        self._decoder.leave(row)
+        self._cache.leave(row)
+
+    @torch.inference_mode()
+    def reset(self, row: int) -> None:
+        """The row begins a new conversation, which knows nothing of the one before; the other rows go on."""
+        self.text[row] = self.model.special.pad
+        self.codes[row] = SPEECH_DELAY
+        for part, fresh in zip(self._encoder_state, self.model.encoder.initial_state(1), strict=True):
+            part[row] = fresh[0]
+        self._decoder.reset(row)
+        self._cache.forget(row)
 
     @torch.inference_mode()
     def step(self, user: Tensor) -> Tensor:
@@ -51,13 +86,13 @@ class Session:
             raise ValueError(f"user must be ({len(self.text)}, {SOURCE_FRAME}), not {tuple(user.shape)}")
         heard, self._encoder_state = self.model.encoder(user.to(self.device), self._encoder_state)
         vectors = self.model.embed(self.text[:, None], self.codes[:, None]) + heard
-        # The position counts on though old frames are forgotten: rotary attention looks at distances alone.
-        position = torch.full((len(self.text), 1), self.frame, device=self.device)
-        hidden = self.model.hidden(vectors, self._cache, position)
+        # Positions count on though old frames are forgotten: rotary attention looks at distances alone.
+        positions = self._cache.positions().to(self.device)
+        mask = self._cache.mask(positions, vectors.dtype)
+        hidden = self.model.hidden(vectors, self._cache, positions, mask)
+        self._cache.advance()
         text_logits, code_logits = self.model.heads(hidden[:, 0])
         self.text, self.codes = self._choose(text_logits), self._choose(code_logits)
-        self._forget()
-        self.frame += 1
         played = torch.where((self.codes < CODEBOOK_SIZE).all(-1, keepdim=True), self.codes, self._silence)
         return self._decoder.decode(played[:, None].cpu())
 
@@ -67,11 +102,3 @@ class Session:
         shares = (logits.float() / self.temperature).softmax(-1)
         drawn = torch.multinomial(shares.flatten(0, -2), 1, generator=self._random)
         return drawn.view(logits.shape[:-1])
-
-    def _forget(self) -> None:
-        """Drop what lies before the window, some frames at a time: each drop copies the rest."""
-        if self._cache.get_seq_length() < self.context_frames + self.context_frames // 8:
-            return
-        for layer in self._cache.layers:
-            layer.keys = layer.keys[:, :, -self.context_frames :].contiguous()
-            layer.values = layer.values[:, :, -self.context_frames :].contiguous()

@@ -66,9 +66,8 @@ def train(
     steps = Steps(opened, config.data, tokenizer, config.seed, rank, world)
     first = _resume(resumed, model, optimizer, steps)
     validation = first_batches(opened, "validation", config.data, tokenizer, config.validation_seconds)
-    known = first_batches(opened, "train", config.data, tokenizer, UNIGRAM_SECONDS)
+    known = first_batches(opened, "train", config.data, tokenizer, UNIGRAM_SECONDS, audio=False)
     unigram = unigram_losses(model, known, validation, tokenizer.size)
-    del known  # an hour of audio
     log = _Log(run, rank, first)
     total = config.optimizer.steps
     validated: dict[str, Any] = {}
@@ -221,7 +220,15 @@ def _norm(norm: Tensor) -> float:
 
 
 def autocast(config: RunConfig, device: torch.device) -> AbstractContextManager[Any]:
-    return torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and _quick_in_bf16(device))
+    return torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
+
+
+def _quick_in_bf16(device: torch.device) -> bool:
+    """A CPU that has no instructions for bf16 takes ten times as long in it as in fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 @torch.no_grad()

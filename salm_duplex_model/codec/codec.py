@@ -98,17 +98,39 @@ class Codec:
         """Codes (B, frames, 4) → audio (B, frames · 1 764) float32 in [-1, 1]."""
         return self.stream(len(codes)).decode(codes)
 
-    def stream(self, batch: int = 1) -> "CodecStream":
+    def stream(self, batch: int = 1, lead: Tensor | None = None) -> "CodecStream":
         """A decoder that is given codes as they come, and gives their audio at once."""
-        return CodecStream(self, batch)
+        return CodecStream(self, batch, lead)
 
 
 class CodecStream:
-    """Decodes codes as they come. What it remembers has a constant size."""
+    """Decodes codes as they come. What it remembers has a constant size. Rows may join, leave and begin anew."""
 
-    def __init__(self, codec: Codec, batch: int = 1) -> None:
+    def __init__(self, codec: Codec, batch: int = 1, lead: Tensor | None = None) -> None:
+        """A row begins as if it had decoded the codes `lead` (frames, 4) before: without any, a decoder starts with a click."""
         self._codec = codec
-        self._state = codec.network.decoder.initial_state(batch)
+        self._beginning = codec.network.decoder.initial_state(1)
+        if lead is not None:
+            self._state = self._beginning
+            self.decode(lead[None])
+            self._beginning = self._state
+        self._state = [torch.cat([part] * batch) if batch else part[:0] for part in self._beginning]
+
+    @torch.inference_mode()
+    def join(self) -> None:
+        """One row more, at its beginning."""
+        self._state = [torch.cat(pair) for pair in zip(self._state, self._beginning, strict=True)]
+
+    @torch.inference_mode()
+    def leave(self, row: int) -> None:
+        """The row goes, and those after it move up."""
+        self._state = [torch.cat([part[:row], part[row + 1 :]]) for part in self._state]
+
+    @torch.inference_mode()
+    def reset(self, row: int) -> None:
+        """The row goes back to its beginning."""
+        for part, beginning in zip(self._state, self._beginning, strict=True):
+            part[row] = beginning[0]
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:

@@ -5,11 +5,12 @@
 Prints one line per promise with the number of things checked, and exits 1 where one does not hold.
 """
 
+import json
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ class Tally:
             self.first_wrong.setdefault(promise, where)
 
 
-def check_cut(cut: MonoCut, tally: Tally) -> list[tuple[float, float]]:
+def check_cut(cut: MonoCut, cut_off: float, tally: Tally) -> list[tuple[float, float]]:
     """Check one cut; returns (measured user onset → agent silence, silence that follows) of each barge-in, in seconds."""
     channel = {"user": cut.load_audio()[0], "agent": cut.load_target_audio()[0]}
     codes = cut.load_target_codes()
@@ -60,14 +61,22 @@ def check_cut(cut: MonoCut, tally: Tally) -> list[tuple[float, float]]:
             s.custom["cut_off"] == (s.text != s.custom["text_full"]),
             s.id,
         )
+        for start, length in s.custom.get("pauses", ()):
+            spoken[s.speaker][round(start * RATE[s.speaker]) : round((start + length) * RATE[s.speaker])] = False
+            tally("pauses lie inside their turn", s.start < start < start + length < s.end, s.id)
+    noisy = "noise" in cut.custom
     for speaker, audio in channel.items():
-        loudest = np.abs(audio[~spoken[speaker]]).max(initial=0)
-        tally("silence where no supervision speaks", bool(loudest < SILENCE), cut.id)
-    return list(check_barge_ins(cut, channel, tally))
+        if not (noisy and speaker == "user"):
+            loudest = np.abs(audio[~spoken[speaker]]).max(initial=0)
+            tally("silence where no supervision speaks", bool(loudest < SILENCE), cut.id)
+    return [] if noisy else list(check_barge_ins(cut, cut_off, channel, tally))
 
 
-def check_barge_ins(cut: MonoCut, channel: dict[str, np.ndarray], tally: Tally) -> Iterator[tuple[float, float]]:
-    for agent, user in zip(cut.supervisions, cut.supervisions[1:], strict=False):
+def check_barge_ins(
+    cut: MonoCut, cut_off: float, channel: dict[str, np.ndarray], tally: Tally
+) -> Iterator[tuple[float, float]]:
+    turns = [s for s in cut.supervisions if s.custom["event"] != "backchannel"]
+    for agent, user in pairwise(turns):
         if user.custom["event"] != "barge_in":
             continue
         tally("a barge-in cuts the agent off", agent.custom["cut_off"], user.id)
@@ -76,7 +85,7 @@ def check_barge_ins(cut: MonoCut, channel: dict[str, np.ndarray], tally: Tally) 
         following = [s.start for s in cut.supervisions if s.speaker == "agent" and s.start > agent.start]
         rest = channel["agent"][round(agent.end * 22_050) : round(min(following, default=cut.duration) * 22_050)]
         tally("silence after a cut-off", bool(np.abs(rest).max(initial=0) < SILENCE), agent.id)
-        tally("agent silent one cut-off ± a frame after the user's onset", abs(last - onset - 0.64) <= 0.08, user.id)
+        tally("agent silent one cut-off ± a frame after the user's onset", abs(last - onset - cut_off) <= 0.08, user.id)
         yield last - onset, len(rest) / 22_050
 
 
@@ -120,12 +129,14 @@ def check_nemo(corpus: Path, tally: Tally, sample: int = 100) -> None:
 def main(corpus: Path) -> int:
     tally, barge_ins, seen = Tally(), [], Counter()
     long, with_barge_in = 0, 0
+    recipe = json.loads((corpus / "corpus.json").read_text("utf-8"))["identity"]["recipe"]
+    cut_off = recipe["schedule"]["barge_in"]["cut_off_s"]
     for split in ("train", "validation", "test"):
         if not (corpus / split).is_dir():
             continue
         for cut in CutSet.from_shar(in_dir=corpus / split):
             seen[split] += 1
-            found = check_cut(cut, tally)
+            found = check_cut(cut, cut_off, tally)
             barge_ins += found
             if cut.custom["total_turns"] >= 3:
                 long, with_barge_in = long + 1, with_barge_in + bool(found)

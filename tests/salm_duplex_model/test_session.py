@@ -12,6 +12,7 @@ from salm_duplex_model.data import collate
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model
 from salm_duplex_model.session import Session
+from salm_duplex_model.window_cache import WindowCache
 
 FRAME = 1_280
 
@@ -63,15 +64,79 @@ def test_one_conversation_does_not_hear_the_other(model, talk):
     assert torch.equal(together[1][:1], alone[1])
 
 
+def test_a_row_that_begins_anew_is_as_a_fresh_one_and_the_others_go_on(model, talk):
+    net, tokenizer = model
+    audio = collate(list(talk.cuts("train")), tokenizer).audio[:, : 60 * FRAME]
+    session = Session(net, Codec.bundled(), batch=3)
+    before = play(session, audio[:3, : 25 * FRAME])
+    session.reset(1)
+    after = play(session, torch.stack([audio[0, 25 * FRAME :], audio[3, : 35 * FRAME], audio[2, 25 * FRAME :]]))
+    fresh = play(Session(net, Codec.bundled()), audio[3:, : 35 * FRAME])
+    undisturbed = play(Session(net, Codec.bundled(), batch=3), audio[:3])
+    for channel in range(2):
+        assert torch.equal(after[channel][1:2], fresh[channel])
+        for row in (0, 2):
+            whole = torch.cat([before[channel][row], after[channel][row]])
+            assert torch.equal(whole, undisturbed[channel][row])
+    assert torch.allclose(after[2][1:2], fresh[2], atol=1e-4)
+    assert not torch.equal(fresh[1][0, :25], undisturbed[1][1, :25])
+
+
+def test_rows_join_and_leave_while_others_go_on(model, talk, monkeypatch):
+    monkeypatch.setattr("salm_duplex_model.window_cache.FIRST_SIZE", 8)  # buffers grow with rows of several ages
+    net, tokenizer = model
+    audio = collate(list(talk.cuts("train")), tokenizer).audio[:, : 60 * FRAME]
+    session = Session(net, Codec.bundled(), batch=0, context_frames=50)
+    assert session.join() == 0
+    first = play(session, audio[:1, : 20 * FRAME])
+    assert session.join() == 1
+    both = play(session, torch.stack([audio[0, 20 * FRAME : 30 * FRAME], audio[1, : 10 * FRAME]]))
+    session.leave(0)
+    last = play(session, audio[1:2, 10 * FRAME :])
+    for row, parts in ((0, (first[1][0], both[1][0])), (1, (both[1][1], last[1][0]))):
+        alone = play(Session(net, Codec.bundled(), context_frames=50), audio[row : row + 1])
+        assert torch.equal(torch.cat(parts), alone[1][0][: sum(map(len, parts))])
+    session.leave(0)
+    assert len(session.text) == 0
+
+
 def test_memory_stays_the_same_however_long_it_lasts(model):
     net, _ = model
     session = Session(net, Codec.bundled(), context_frames=40)
-    sizes = []
+    places = set()
     for _ in range(200):
         audio = session.step(0.05 * torch.randn(1, FRAME))
-        sizes.append(session._cache.get_seq_length())
-    assert max(sizes) <= 45
+        places.add(
+            tuple((x.data_ptr(), x.shape) for layer in session._cache.layers for x in (layer.keys, layer.values))
+        )
+    assert len(places) == 1
+    assert all(shape[2] == 40 for _, shape in places.pop())
     assert torch.isfinite(audio).all()
+
+
+def test_exactly_the_window_is_seen(monkeypatch):
+    """Of one layer, the state of a frame is that of the last frames given alone; rows of any age, buffers that grow."""
+    monkeypatch.setattr("salm_duplex_model.window_cache.FIRST_SIZE", 4)
+    shape = LlamaConfig(hidden_size=32, layers=1, heads=2, intermediate_size=64)
+    net, _ = build_model(ModelConfig(llm=shape), seed=6)
+    cache, window = WindowCache(10), 10
+    vectors = torch.randn(2, 40, 32)
+    with torch.inference_mode():
+        cache.join()
+        for t in range(40):
+            if t == 7:
+                cache.join()
+            rows = len(cache.began)
+            positions = cache.positions()
+            states = net.hidden(vectors[:rows, t : t + 1], cache, positions, cache.mask(positions, torch.float32))
+            cache.advance()
+            for row in range(rows):
+                first = max(cache.began[row], t + 1 - window)
+                alone = net.hidden(vectors[row : row + 1, first : t + 1])[:, -1]
+                torch.testing.assert_close(states[row], alone, atol=1e-5, rtol=1e-4)
+                if t > first:
+                    fewer = net.hidden(vectors[row : row + 1, first + 1 : t + 1])[:, -1]
+                    assert not torch.allclose(states[row], fewer, atol=1e-5)
 
 
 def test_within_the_window_nothing_is_lost(model, talk):

@@ -1,0 +1,287 @@
+"""`salm-duplex evaluate`: a run's agent on test sets, against their labels, beside the paper's figures.
+
+Every dialogue is played through the streaming session, scored (`salm_duplex_model/evaluation`), and forgotten but for its
+scores, so that a test set may be of any size.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lhotse import MonoCut
+from rich.table import Table
+
+from manifests.corpus import Corpus, open_corpus
+from manifests.errors import RequestError, WorkError
+from manifests.frames import FRAME_SECONDS
+from salm_duplex_model.checkpoint import latest, load_run
+from salm_duplex_model.codec import Codec
+from salm_duplex_model.data import explained
+from salm_duplex_model.encoder import CausalEncoder
+from salm_duplex_model.evaluation import activity, bootstrap, full_duplex_bench
+from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure
+from salm_duplex_model.evaluation.judge import Judge
+from salm_duplex_model.evaluation.metrics import BEHAVIOUR, TOLERANCE_FRAMES
+from salm_duplex_model.evaluation.play import TAIL_S, Played, batches, play
+from salm_duplex_model.evaluation.plot import write_plot
+from salm_duplex_model.evaluation.recognition import Recognizer, load_recognizer, transcribe
+from salm_duplex_model.evaluation.scores import BY_TEXT, Scores, score, score_reference, summarise
+from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate
+
+Progress = Callable[[int, int, str], None]
+
+PAPER: dict[str, tuple[float, float]] = {
+    "barge_in_success_rate": (0.830, 0.945),
+    "barge_in_latency_s": (0.52, 0.69),
+    "false_alarm_rate": (0.0, 0.0),
+    "first_response_latency_s": (0.72, 0.92),
+}
+"""SALM-Duplex on its own test sets, UltraChat and Impatient (arXiv 2505.15670v4): not these dialogues, and not this size."""
+SPEECH_FIGURES = ("agent_wer", "reference_wer", "asr_bleu", "reference_asr_bleu")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to evaluate, and how."""
+
+    run: Path
+    corpora: Sequence[Path]
+    out: Path
+    split: str = "test"
+    limit: int | None = None
+    batch: int = 16
+    temperature: float = 0.0
+    seed: int = 0
+    asr: str | None = None
+    judge: str | None = None
+    judge_model: str | None = None
+    fdb: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TestSet:
+    """A corpus's split, by the name of the corpus's folder."""
+
+    name: str
+    corpus: Corpus
+    split: str
+    cuts: list[MonoCut]
+
+
+def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
+    """Evaluate a run and write FILE.json and FILE.png; returns what the JSON holds.
+
+    Raises `RequestError` before any work where something named can't be used, `WorkError` where the judge fails: then
+    everything else is written.
+    """
+    _check_places(request)
+    if (request.judge is None) != (request.judge_model is None):
+        raise RequestError("--judge and --judge-model belong together; name both.")
+    sets = [_open(path, request) for path in request.corpora]
+    if len({one.name for one in sets}) < len(sets):
+        raise RequestError("Two of the corpora have the same folder name, which names their figures; rename one.")
+    model, tokenizer = load_run(request.run)
+    if not isinstance(model.encoder, CausalEncoder):
+        raise RequestError(
+            f"The run {request.run} has a NeMo encoder, which does not stream yet; take one with the causal encoder."
+        )
+    recognizer = load_recognizer(request.asr) if request.asr else None
+    judge = Judge(request.judge, request.judge_model) if request.judge and request.judge_model else None
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    codec = Codec.bundled()
+
+    scores: dict[str, list[Scores]] = {}
+    figures: dict[str, dict[str, Figure]] = {}
+    reference: dict[str, dict[str, Figure]] = {}
+    total, done = sum(len(one.cuts) for one in sets), 0
+    for one in sets:
+        hearing = Hearing(recognizer, codec)
+        writer = Examples(request.fdb / one.name) if request.fdb else None
+        scores[one.name], own_reference = [], []
+        progress(done, total, one.name)
+        for cuts in batches(one.cuts, request.batch):
+            with _reading(one):
+                for played in play(model, codec, cuts, request.temperature, request.seed):
+                    scored = score(played.cut, played.audio, played.tokens, tokenizer)
+                    scores[one.name].append(scored)
+                    own_reference.append(score_reference(played.cut, tokenizer))
+                    hearing.hear(played, scored)
+                    if writer:
+                        writer.write(played, scored)
+            done += len(cuts)
+            progress(done, total, one.name)
+        if writer:
+            writer.close()
+        figures[one.name] = summarise(scores[one.name]) | hearing.figures()
+        figures[one.name]["text_perplexity"] = perplexity(model, tokenizer, one.cuts, request.batch)
+        figures[one.name]["judge_score"] = NOTHING
+        reference[one.name] = summarise(own_reference)
+
+    # The judge is far away and comes last: where it fails, the rest is kept.
+    about, failure = _about(request, sets), None
+    if judge is not None:
+        try:
+            for name, own in scores.items():
+                marks = [judge.mark(one.scene, list(one.turns)) for one in own]
+                figures[name]["judge_score"] = bootstrap.mean([[m] if m is not None else [] for m in marks])
+        except WorkError as error:
+            failure = error
+    result = {"about": about, "sets": _as_dicts(figures), "reference": _as_dicts(reference)}
+    try:
+        request.out.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        write_plot(scores, figures, request.out.with_suffix(".png"))
+    except OSError as error:
+        raise WorkError(f"{request.out} can't be written: {error.strerror or error}.") from error
+    if failure is not None:
+        raise WorkError(f"{failure} All other figures are in {request.out}.")
+    return result
+
+
+class Hearing:
+    """What a recognizer makes of the agent's audio, and of the reference's through the codec: the mark for the first."""
+
+    def __init__(self, recognizer: Recognizer | None, codec: Codec) -> None:
+        self._recognizer, self._codec = recognizer, codec
+        self._own: list[tuple[str, str]] = []
+        self._reference: list[tuple[str, str]] = []
+
+    def hear(self, played: Played, scored: Scores) -> None:
+        if self._recognizer is None:
+            return
+        self._own.append((transcribe(self._recognizer, played.audio, scored.speech), scored.text))
+        codes = torch.from_numpy(played.cut.load_custom("target_codes").astype(np.int64))
+        audio = self._codec.decode(codes[None])[0].numpy()
+        heard = transcribe(self._recognizer, audio, activity.speech(audio))
+        self._reference.append((heard, scored.reference_text))
+
+    def figures(self) -> dict[str, Figure]:
+        if self._recognizer is None:
+            return dict.fromkeys(SPEECH_FIGURES, NOTHING)
+        (heard, said), (reference_heard, reference_said) = (
+            ([a for a, _ in pairs], [b for _, b in pairs]) for pairs in (self._own, self._reference)
+        )
+        return {
+            "agent_wer": word_error_rate(heard, said),
+            "reference_wer": word_error_rate(reference_heard, reference_said),
+            "asr_bleu": bleu(heard, said),
+            "reference_asr_bleu": bleu(reference_heard, reference_said),
+        }
+
+
+class Examples:
+    """The folder of a test set in Full-Duplex-Bench's layout."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers: dict[str, int] = {}
+        self._index: list[dict[str, object]] = []
+
+    def write(self, played: Played, scored: Scores) -> None:
+        user = played.cut.load_audio()[0]
+        self._index += full_duplex_bench.write_examples(
+            self._folder, scored.scene, user, played.audio, scored.words, self._numbers
+        )
+
+    def close(self) -> None:
+        """Say which dialogue each example is from; the benchmark's scripts want nothing but examples in a task's folder."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "index.json").write_text(json.dumps(self._index, indent=1) + "\n", "utf-8")
+
+
+def _check_places(request: Request) -> None:
+    if request.out.suffix != ".json":
+        raise RequestError(f"--out {request.out} must end in .json; a picture is written beside it as .png.")
+    try:
+        request.out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=request.out.parent):
+            pass
+        if request.out.is_dir() or (request.out.exists() and not os.access(request.out, os.W_OK)):
+            raise PermissionError("it is there and can't be replaced")
+    except OSError as error:
+        raise RequestError(f"{request.out} can't be written: {error.strerror or error}.") from None
+    if request.fdb is not None and request.fdb.exists() and (not request.fdb.is_dir() or any(request.fdb.iterdir())):
+        raise RequestError(f"--fdb {request.fdb} is there already; name a new folder.")
+
+
+def _open(path: Path, request: Request) -> TestSet:
+    corpus = open_corpus(path)
+    if request.split not in corpus.splits:
+        has = ", ".join(corpus.splits) or "none"
+        raise RequestError(f"The corpus {path} has no dialogue in a split '{request.split}'; it has: {has}.")
+    one = TestSet(path.resolve().name, corpus, request.split, [])
+    with _reading(one):
+        one.cuts.extend(islice(corpus.cuts(request.split), request.limit))
+    return one
+
+
+@contextmanager
+def _reading(one: TestSet) -> Iterator[None]:
+    """Where a shard turns out damaged, say which."""
+    try:
+        yield
+    except (RequestError, WorkError):
+        raise
+    except Exception as error:  # a broken archive raises whatever its reader raises
+        raise explained(one.corpus, one.split, error) from error
+
+
+def _as_dicts(figures: dict[str, dict[str, Figure]]) -> dict[str, Any]:
+    return {name: {key: found.as_dict() for key, found in own.items()} for name, own in figures.items()}
+
+
+def _about(request: Request, sets: list[TestSet]) -> dict[str, Any]:
+    checkpoint = latest(request.run)
+    return {
+        "run": str(request.run),
+        "step": int(checkpoint.name) if checkpoint else None,
+        "split": request.split,
+        "corpora": {one.name: str(one.corpus.path) for one in sets},
+        "dialogues": {one.name: len(one.cuts) for one in sets},
+        "limit": request.limit,
+        "decoding": {"temperature": request.temperature, "seed": request.seed, "batch": request.batch},
+        "loop": f"open: the user goes on as recorded, then {TAIL_S:g} s of silence; agent frame t beside user frame t",
+        "voice_activity": activity.DESCRIPTION,
+        "hold_s": activity.HOLD_S,
+        "blip_s": activity.BLIP_S,
+        "turn_taking_tolerance_frames": TOLERANCE_FRAMES,
+        "frame_s": FRAME_SECONDS,
+        "interval": f"95 % of {bootstrap.DRAWS} bootstrap draws of dialogues, seed {bootstrap.SEED}",
+        "asr": request.asr,
+        "judge": request.judge_model,
+    }
+
+
+def tables(result: dict[str, Any]) -> Iterator[Table]:
+    """A readable table for each test set."""
+    for name, own in result["sets"].items():
+        number = result["about"]["dialogues"][name]
+        table = Table(title=f"{name}: {number} dialogues, step {result['about']['step']}", box=None, pad_edge=False)
+        table.title_justify = "left"
+        for column in ("metric", "by audio", "95 %", "n", "by text", "reference", "paper: UltraChat", "Impatient"):
+            table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)
+        for metric, found in own.items():
+            if metric.startswith(BY_TEXT) and metric.removeprefix(BY_TEXT) in BEHAVIOUR:
+                continue
+            by_text = own.get(BY_TEXT + metric, {}).get("value") if metric in BEHAVIOUR else None
+            other = result["reference"][name].get(metric, {}).get("value")
+            interval = "–".join(_shown(metric, end) for end in found["ci95"]) if found["ci95"] else ""
+            paper = [_shown(metric, value) for value in PAPER.get(metric, (None, None))]
+            values = [_shown(metric, found["value"]), interval, str(found["n"]), _shown(metric, by_text)]
+            table.add_row(metric, *values, _shown(metric, other), *paper)
+        yield table
+
+
+def _shown(metric: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    if metric.endswith(("_rate", "_share", "_tor", "_wer", "_precision", "_recall")):
+        return f"{100 * value:.1f} %"
+    return f"{value:.2f} s" if metric.endswith("_s") else f"{value:.2f}"

@@ -1,0 +1,232 @@
+"""The behaviour metrics: small functions of a scene's labels and of when the agent spoke.
+
+Each gives one sample per event, so that a figure is their mean and its interval comes from resampling dialogues. Rates have
+samples 0 and 1; latencies and times are in seconds. Those of the paper (SALM-Duplex, arXiv 2505.15670) are barge-in success,
+barge-in latency, false alarms and first response; the others say what these four do not see. `agent` is in order of time.
+
+A *start* is the start of an agent's turn, *silent* is its end; turns are already joined over short gaps (`activity.py`).
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from manifests.frames import FRAME_SECONDS
+from salm_duplex_model.evaluation.timeline import Interval, Scene, UserTurn
+
+STOP_WITHIN_S = 1.5
+"""The paper's: an agent that is silent so soon after the user's onset has given way."""
+USER_STOPS_S = 0.1
+"""The paper's: a start while the user talks does not count if the user stops within it."""
+REPEATED_WITHIN_S = 15.0
+TALKS_ON_S = 2 * STOP_WITHIN_S
+"""Whether a stop is a false one can be told only where the reference agent goes on, by as much again as the window."""
+CLEAR_S = 3.0
+"""A control moment lies so far from everything the user does."""
+CONTROL_EVERY_S = 1.0
+TOLERANCE_FRAMES = 13
+"""NeMo's, for turn taking by token."""
+
+Agent = Sequence[Interval]
+Metric = Callable[[Scene, Agent], list[float]]
+
+
+def barge_in_met_rate(scene: Scene, agent: Agent) -> list[float]:
+    """Per barge-in: whether there was a speaking agent to barge in on."""
+    return [float(_speaking(agent, turn.start) is not None) for turn in _barge_ins(scene)]
+
+
+def barge_in_success_rate(scene: Scene, agent: Agent) -> list[float]:
+    """Per barge-in on a speaking agent: whether it falls silent within 1.5 s of the user's onset."""
+    return [float(delay <= STOP_WITHIN_S) for delay in _delays(agent, _barge_ins(scene))]
+
+
+def barge_in_latency_s(scene: Scene, agent: Agent) -> list[float]:
+    """Per barge-in that succeeds: from the user's onset until the agent is silent."""
+    return [delay for delay in _delays(agent, _barge_ins(scene)) if delay <= STOP_WITHIN_S]
+
+
+def repeated_barge_in_success_rate(scene: Scene, agent: Agent) -> list[float]:
+    """Barge-in success of those that come within 15 s of the barge-in before."""
+    turns = _barge_ins(scene)
+    again = [turn for before, turn in itertools.pairwise(turns) if turn.start - before.start <= REPEATED_WITHIN_S]
+    return [float(delay <= STOP_WITHIN_S) for delay in _delays(agent, again)]
+
+
+def false_alarm_rate(scene: Scene, agent: Agent) -> list[float]:
+    """Per turn of the user, backchannels left out: whether the agent starts while the user talks.
+
+    A start in one of the turn's labelled pauses is a pause take-over and not counted here.
+    """
+    return [
+        float(any(_talking(turn, start) and turn.end - start > USER_STOPS_S for start in _starts(agent)))
+        for turn in scene.floor_turns
+    ]
+
+
+def pause_take_over_rate(scene: Scene, agent: Agent) -> list[float]:
+    """Per labelled pause inside a user's turn: whether the agent starts in it."""
+    pauses = [pause for turn in scene.floor_turns for pause in turn.pauses]
+    return [float(any(pause.holds(start) for start in _starts(agent))) for pause in pauses]
+
+
+def talk_over_share(scene: Scene, agent: Agent) -> list[float]:
+    """Per turn of the user that is no barge-in: the share of it in which the agent speaks too, whenever it started."""
+    turns = [turn for turn in scene.floor_turns if turn.event == "turn" and turn.length > 0]
+    return [_overlap(agent, turn) / turn.length for turn in turns]
+
+
+def false_stop_rate(scene: Scene, agent: Agent) -> list[float]:
+    """Per backchannel of the user or burst of noise on a speaking agent: whether it falls silent within 1.5 s.
+
+    Counted only where the reference agent talks on, for 1.5 s more than that.
+    """
+    events = [*(turn for turn in scene.user if turn.event == "backchannel"), *scene.noises]
+    counted = [event for event in events if _reference_talks_on(scene, event.start)]
+    return [float(delay <= STOP_WITHIN_S) for delay in _delays(agent, counted)]
+
+
+def chance_stop_rate(scene: Scene, agent: Agent) -> list[float]:
+    """What false stops are to be compared with: the same at moments without anything from the user within 3 s.
+
+    The moments are whole seconds at which the agent speaks and the reference agent talks on as long. A freely generated
+    answer ends somewhere too, and this is how often.
+    """
+    heard = [*scene.user, *scene.noises]
+    moments = [
+        Interval(float(moment), float(moment))
+        for moment in np.arange(0, scene.duration, CONTROL_EVERY_S)
+        if _reference_talks_on(scene, moment)
+        and not any(event.start - CLEAR_S < moment < event.end + CLEAR_S for event in heard)
+    ]
+    return [float(delay <= STOP_WITHIN_S) for delay in _delays(agent, moments)]
+
+
+def first_response_latency_s(scene: Scene, agent: Agent) -> list[float]:
+    """Per turn of the user that the reference agent answers, and the agent too: from its end to the agent's start.
+
+    The answer is the first start from 0.1 s before the turn's end until the user's next turn. Barge-ins are left out.
+    """
+    return [latency for latency in _latencies(scene, agent, "turn") if latency is not None]
+
+
+def turn_taken_rate(scene: Scene, agent: Agent) -> list[float]:
+    """Per turn of the user that the reference agent answers, barge-ins left out: whether the agent answers it."""
+    return [float(latency is not None) for latency in _latencies(scene, agent, "turn")]
+
+
+def interruption_response_latency_s(scene: Scene, agent: Agent) -> list[float]:
+    """First response latency after barge-ins."""
+    return [latency for latency in _latencies(scene, agent, "barge_in") if latency is not None]
+
+
+def interruption_taken_rate(scene: Scene, agent: Agent) -> list[float]:
+    """Turn taken rate of barge-ins."""
+    return [float(latency is not None) for latency in _latencies(scene, agent, "barge_in")]
+
+
+def unprompted_starts_per_min(scene: Scene, agent: Agent) -> list[float]:
+    """Per dialogue: starts a minute that nothing of the user's prompts.
+
+    A start is prompted where a turn of the user, backchannels left out, ended or went on since the agent's start before.
+    Where the labels let the agent speak first, its first start is prompted too.
+    """
+    return [60 * _unprompted(scene, agent) / scene.duration]
+
+
+def unprompted_dialogue_share(scene: Scene, agent: Agent) -> list[float]:
+    """Per dialogue: whether the agent starts unprompted in it."""
+    return [float(_unprompted(scene, agent) > 0)]
+
+
+BEHAVIOUR: dict[str, Metric] = {
+    metric.__name__: metric
+    for metric in (
+        barge_in_success_rate,
+        barge_in_latency_s,
+        barge_in_met_rate,
+        repeated_barge_in_success_rate,
+        false_alarm_rate,
+        pause_take_over_rate,
+        talk_over_share,
+        false_stop_rate,
+        chance_stop_rate,
+        first_response_latency_s,
+        turn_taken_rate,
+        interruption_response_latency_s,
+        interruption_taken_rate,
+        unprompted_starts_per_min,
+        unprompted_dialogue_share,
+    )
+}
+
+
+def matched_starts(agent_bos: Sequence[int], reference_bos: Sequence[int]) -> int:
+    """How many BOS frames of the agent can be paired with one of the reference each, at most 13 frames away.
+
+    NeMo 3 scores turn taking so (`nemo.collections.speechlm2.parts.metrics.turn_taking`: the frames differ by at most 13,
+    about a second), but looks at the first turn alone and gives one accuracy; here all turns count, each once. Over the
+    agent's number the pairs are precision, over the reference's recall.
+    """
+    pairs, own, other = 0, sorted(agent_bos), sorted(reference_bos)
+    while own and other:
+        if abs(own[0] - other[0]) <= TOLERANCE_FRAMES:
+            pairs, own, other = pairs + 1, own[1:], other[1:]
+        elif own[0] < other[0]:
+            own = own[1:]
+        else:
+            other = other[1:]
+    return pairs
+
+
+def _barge_ins(scene: Scene) -> list[UserTurn]:
+    return [turn for turn in scene.user if turn.event == "barge_in"]
+
+
+def _starts(agent: Agent) -> list[float]:
+    return [turn.start for turn in agent]
+
+
+def _speaking(agent: Agent, moment: float) -> Interval | None:
+    """The agent's turn that is under way, for a frame at least: what starts together with the user is no turn to stop."""
+    return next((turn for turn in agent if turn.start + FRAME_SECONDS <= moment < turn.end), None)
+
+
+def _delays(agent: Agent, events: Sequence[Interval]) -> list[float]:
+    """For each event at whose onset the agent speaks: how long after it the agent is silent."""
+    turns = [(_speaking(agent, event.start), event) for event in events]
+    return [turn.end - event.start for turn, event in turns if turn is not None]
+
+
+def _talking(turn: UserTurn, moment: float) -> bool:
+    return turn.holds(moment) and not any(pause.holds(moment) for pause in turn.pauses)
+
+
+def _overlap(agent: Agent, turn: Interval) -> float:
+    parts = [own.clipped(turn.start, turn.end) for own in agent]
+    return sum(part.length for part in parts if part is not None)
+
+
+def _reference_talks_on(scene: Scene, moment: float) -> bool:
+    return any(turn.holds(moment) and turn.end >= moment + TALKS_ON_S for turn in scene.reference)
+
+
+def _latencies(scene: Scene, agent: Agent, event: str) -> list[float | None]:
+    """For each answered turn of this event: the latency of the agent's answer, None without one."""
+    latencies: list[float | None] = []
+    for turn in scene.user:
+        if turn.event == event and turn.answered:
+            window = Interval(turn.end - USER_STOPS_S, scene.window_after(turn))
+            latencies.append(next((start - turn.end for start in _starts(agent) if window.holds(start)), None))
+    return latencies
+
+
+def _unprompted(scene: Scene, agent: Agent) -> int:
+    number, since = 0, float("-inf")
+    for position, start in enumerate(_starts(agent)):
+        prompted = any(turn.start <= start and turn.end > since for turn in scene.floor_turns)
+        if not prompted and not (position == 0 and scene.agent_opens):
+            number += 1
+        since = start
+    return number

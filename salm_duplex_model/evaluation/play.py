@@ -1,0 +1,56 @@
+"""Play a test set's user channels to a model, frame by frame and many dialogues at once, and keep what it answers.
+
+The loop is open: the user goes on as recorded, whatever the agent does. What a step gives is laid beside the user's frame that
+it heard, as it is in a corpus; a live session adds the 80 ms that it takes to hear that frame.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lhotse import MonoCut
+
+from manifests.frames import FRAME_SECONDS, SOURCE_FRAME
+from salm_duplex_model.codec import Codec
+from salm_duplex_model.data import frames_of
+from salm_duplex_model.model import DuplexModel
+from salm_duplex_model.session import Session
+
+TAIL_S = 2.0
+"""Silence after a dialogue's end, in which the agent may still answer or fall silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What the agent did in a dialogue and its tail: `audio` float32 (T · 1 764,) at 22 050 Hz, `tokens` int64 (T,)."""
+
+    cut: MonoCut
+    audio: np.ndarray
+    tokens: np.ndarray
+
+
+def batches(cuts: Sequence[MonoCut], batch: int) -> list[list[MonoCut]]:
+    """Cuts of like length together, the longest first: what does not fit in memory shows at once."""
+    ordered = sorted(cuts, key=lambda cut: (-frames_of(cut), cut.id))
+    return [ordered[first : first + batch] for first in range(0, len(ordered), batch)]
+
+
+def play(
+    model: DuplexModel, codec: Codec, cuts: Sequence[MonoCut], temperature: float = 0.0, seed: int = 0
+) -> Iterator[Played]:
+    """Play one batch of cuts, each padded with silence to the longest and `TAIL_S` more."""
+    tail = round(TAIL_S / FRAME_SECONDS)
+    frames = [frames_of(cut) + tail for cut in cuts]
+    user = torch.zeros(len(cuts), max(frames), SOURCE_FRAME)
+    for row, cut in enumerate(cuts):
+        samples = torch.from_numpy(cut.load_audio()[0])
+        user[row].view(-1)[: len(samples)] = samples
+    session = Session(model, codec, batch=len(cuts), temperature=temperature, seed=seed)
+    audio, tokens = [], [session.text]
+    for t in range(max(frames)):
+        audio.append(session.step(user[:, t]).cpu())
+        tokens.append(session.text)  # of frame t + 1
+    sound, text = torch.stack(audio, 1).numpy(), torch.stack(tokens, 1).cpu().numpy()
+    for row, (cut, length) in enumerate(zip(cuts, frames, strict=True)):
+        yield Played(cut, sound[row, :length].reshape(-1), text[row, :length])

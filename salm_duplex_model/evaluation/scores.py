@@ -1,0 +1,83 @@
+"""The verb of the evaluation: `score` one dialogue from what the agent played and wrote, `summarise` many to figures.
+
+No model takes part: any agent's audio and text channel can be scored, the reference's own included.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from lhotse import MonoCut
+
+from manifests.frames import FRAME_SECONDS, TARGET_FRAME
+from manifests.text_channel import text_channel
+from salm_duplex_model.data import frames_of
+from salm_duplex_model.evaluation import full_duplex_bench
+from salm_duplex_model.evaluation.activity import speech, text_turns
+from salm_duplex_model.evaluation.bootstrap import Figure, figure, mean
+from salm_duplex_model.evaluation.metrics import BEHAVIOUR, matched_starts
+from salm_duplex_model.evaluation.text_metrics import bleu
+from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, scene_of
+from salm_duplex_model.tokenizer import TextTokenizer
+
+BY_TEXT = "text_"
+"""Before a behaviour metric's name: decided on the text channel by BOS and EOS, not on audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One dialogue: when the agent spoke, what it said, and each metric's samples."""
+
+    scene: Scene
+    speech: tuple[Interval, ...]
+    turns: tuple[Spoken, ...]
+    """The agent's turns on its text channel."""
+    samples: dict[str, list[float]]
+    starts: tuple[int, int, int]
+    """BOS frames: pairs with the reference's, the agent's, the reference's."""
+
+    @property
+    def text(self) -> str:
+        return " ".join(turn.text for turn in self.turns)
+
+    @property
+    def reference_text(self) -> str:
+        return " ".join(turn.text for turn in self.scene.reference)
+
+    @property
+    def words(self) -> list[Spoken]:
+        """The agent's words, with estimated times."""
+        return full_duplex_bench.timed_words(self.turns, self.speech)
+
+
+def score(cut: MonoCut, audio: np.ndarray, tokens: np.ndarray, tokenizer: TextTokenizer) -> Scores:
+    """Score an agent on a test cut: its `audio` float (samples,) at 22 050 Hz and its text channel `tokens` int (frames,), both
+    from the cut's start on. They may last longer than the cut."""
+    scene = scene_of(cut)
+    spoken, turns = speech(audio), text_turns(tokens, tokenizer.special, tokenizer.decode)
+    samples = {name: metric(scene, spoken) for name, metric in BEHAVIOUR.items()}
+    samples |= {BY_TEXT + name: metric(scene, turns) for name, metric in BEHAVIOUR.items()}
+    words = full_duplex_bench.timed_words(turns, spoken)
+    samples |= full_duplex_bench.measure(scene, spoken, words, len(tokens) * FRAME_SECONDS)
+    reference = text_channel(cut.supervisions, frames_of(cut), "agent", tokenizer.encode, tokenizer.special).tokens
+    own, other = (np.flatnonzero(channel == tokenizer.special.bos).tolist() for channel in (tokens, reference))
+    starts = (matched_starts(own, other), len(own), len(other))
+    return Scores(scene, tuple(spoken), tuple(turns), samples, starts)
+
+
+def score_reference(cut: MonoCut, tokenizer: TextTokenizer) -> Scores:
+    """The reference agent, scored as any other: what a faultless agent gets under these definitions."""
+    channel = text_channel(cut.supervisions, frames_of(cut), "agent", tokenizer.encode, tokenizer.special)
+    audio = cut.load_custom("target_audio")[0]
+    return score(cut, audio[: frames_of(cut) * TARGET_FRAME], channel.tokens, tokenizer)
+
+
+def summarise(scores: Sequence[Scores]) -> dict[str, Figure]:
+    """The figures of a test set, without those that need a model or a recognizer."""
+    names = scores[0].samples if scores else ()
+    figures = {name: mean([one.samples[name] for one in scores]) for name in names}
+    starts = np.array([one.starts for one in scores], dtype=np.float64).reshape(-1, 3)
+    figures["turn_taking_precision"] = figure(starts[:, [0, 1]])
+    figures["turn_taking_recall"] = figure(starts[:, [0, 2]])
+    figures["agent_bleu"] = bleu([one.text for one in scores], [one.reference_text for one in scores])
+    return figures

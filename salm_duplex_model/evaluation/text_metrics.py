@@ -1,0 +1,74 @@
+"""What the agent says: BLEU against the reference's words, perplexity, and word errors of its speech against its text.
+
+All are sums over dialogues, for the bootstrap. Texts are compared in lower case and without punctuation where words are
+counted (WER); BLEU is sacrebleu's, with its own tokenization (13a), in lower case, a dialogue being one segment.
+"""
+
+import re
+from collections.abc import Sequence
+
+import jiwer
+import numpy as np
+import torch
+from lhotse import MonoCut
+from sacrebleu.metrics.bleu import BLEU
+from torch.nn import functional as F
+
+from salm_duplex_model.data import collate
+from salm_duplex_model.evaluation.bootstrap import Figure, figure, ratio
+from salm_duplex_model.model import DuplexModel
+from salm_duplex_model.tokenizer import TextTokenizer
+
+
+def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> Figure:
+    """Corpus BLEU, 0 to 100, over dialogues whose reference says something; `n` is their number."""
+    pairs = [(own, other) for own, other in zip(hypotheses, references, strict=True) if other.strip()]
+    if not pairs:
+        return figure(np.zeros((0, 1)))
+    metric = BLEU(lowercase=True)
+    sums = np.array(metric._extract_corpus_statistics([own for own, _ in pairs], [[other for _, other in pairs]]))
+
+    def score(drawn: np.ndarray) -> np.ndarray:
+        rows = drawn.reshape(-1, drawn.shape[-1])
+        return np.array([metric._compute_score_from_stats([int(x) for x in row]).score for row in rows]).reshape(
+            drawn.shape[:-1]
+        )
+
+    return figure(sums, score, np.ones(len(pairs)))
+
+
+def word_errors(hypothesis: str, reference: str) -> tuple[int, int]:
+    """Substitutions, deletions and insertions, and the reference's number of words."""
+    heard, said = _words(hypothesis), _words(reference)
+    if not said:  # jiwer wants words to compare with
+        return len(heard), 0
+    found = jiwer.process_words(" ".join(said), " ".join(heard))
+    return found.substitutions + found.deletions + found.insertions, len(said)
+
+
+def word_error_rate(hypotheses: Sequence[str], references: Sequence[str]) -> Figure:
+    """Over all dialogues, `n` being the reference's words; above 1 where more is heard than said."""
+    pairs = zip(hypotheses, references, strict=True)
+    return figure(np.array([word_errors(own, other) for own, other in pairs], dtype=np.float64).reshape(-1, 2))
+
+
+def _words(text: str) -> list[str]:
+    return re.sub(r"[^\w\s']", " ", text.lower()).split()
+
+
+@torch.inference_mode()
+def perplexity(model: DuplexModel, tokenizer: TextTokenizer, cuts: Sequence[MonoCut], batch: int) -> Figure:
+    """Of the reference agent's text with the reference's past fed in, over frames that are not PAD (BOS and EOS are counted).
+
+    `n` is the number of such frames.
+    """
+    device = next(model.parameters()).device
+    sums = []
+    for first in range(0, len(cuts), batch):
+        loaded = collate(cuts[first : first + batch], tokenizer).to(device)
+        channels = model.channels(loaded)
+        logits, _ = model.logits(loaded)
+        losses = F.cross_entropy(logits.float().transpose(1, 2), channels.text_labels, reduction="none")
+        counted = channels.valid & (channels.text_labels != tokenizer.special.pad)
+        sums.append(torch.stack([(losses * counted).sum(1), counted.sum(1)], 1).double().cpu().numpy())
+    return figure(np.concatenate(sums) if sums else np.zeros((0, 2)), lambda drawn: np.exp(ratio(drawn)))

@@ -1,0 +1,178 @@
+"""`salm-duplex evaluate`: from a run and corpora to figures, a picture and examples."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from material import SMALL_RUN
+from test_cli import refused, run
+
+import pipeline.evaluate
+from manifests.errors import RequestError, WorkError
+from manifests.text_channel import text_channel
+from pipeline.evaluate import Request, evaluate, tables
+from salm_duplex_model.checkpoint import save, write_config
+from salm_duplex_model.config import RunConfig
+from salm_duplex_model.data import frames_of
+from salm_duplex_model.evaluation.play import Played, batches, play
+from salm_duplex_model.model import build_model
+from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
+
+DESIGN = (
+    "barge_in_success_rate",
+    "barge_in_latency_s",
+    "false_alarm_rate",
+    "first_response_latency_s",
+    "turn_taking_precision",
+    "turn_taking_recall",
+    "agent_bleu",
+    "agent_wer",
+)
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory) -> Path:
+    """A run with random weights."""
+    folder = tmp_path_factory.mktemp("run")
+    config = RunConfig.model_validate(SMALL_RUN)
+    write_config(folder, config)
+    save(folder, 7, build_model(config.model)[0].state_dict(), {}, keep=1)
+    return folder
+
+
+@pytest.fixture
+def request_of(tiny_run, small_corpus, tmp_path):
+    def make(**more) -> Request:
+        plain = {
+            "run": tiny_run,
+            "corpora": [small_corpus.path],
+            "out": tmp_path / "e.json",
+            "split": "train",
+            "limit": 2,
+        }
+        return Request(**(plain | more))
+
+    return make
+
+
+def faultless(model, codec, cuts, temperature, seed):
+    """An agent that plays the reference, in place of a model."""
+    tokenizer = TextTokenizer.load(BUNDLED)
+    for cut in cuts:
+        own = text_channel(cut.supervisions, frames_of(cut), "agent", tokenizer.encode, tokenizer.special)
+        yield Played(cut, cut.load_target_audio()[0], own.tokens)
+
+
+def quietly(*_: object) -> None:
+    pass
+
+
+def test_a_random_model_is_played_and_scored_end_to_end(request_of, small_corpus):
+    request = request_of(fdb=request_of().out.parent / "fdb", asr="pocketsphinx")
+    pytest.importorskip("pocketsphinx")
+    result = evaluate(request, quietly)
+    assert json.loads(request.out.read_text()) == json.loads(json.dumps(result))
+    assert request.out.with_suffix(".png").stat().st_size > 10_000
+    assert result["about"]["step"] == 7 and result["about"]["split"] == "train"
+    assert result["about"]["dialogues"] == {small_corpus.path.name: 2}
+    own = result["sets"][small_corpus.path.name]
+    assert set(DESIGN) <= set(own)
+    assert {f"text_{name}" for name in DESIGN[:4]} <= set(own)
+    for found in own.values():
+        assert set(found) == {"value", "n", "ci95"}
+        assert (found["value"] is None) == (found["n"] == 0)
+    assert own["text_perplexity"]["value"] > 200 and own["agent_bleu"]["value"] < 5
+    assert own["reference_wer"]["n"] > 10
+    assert own["judge_score"] == {"value": None, "n": 0, "ci95": None}
+    assert (request.fdb / small_corpus.path.name / "smooth_turn_taking" / "1" / "output.json").is_file()
+    assert json.loads((request.fdb / small_corpus.path.name / "index.json").read_text())
+
+
+def test_playing_gives_each_dialogue_its_own_audio_and_text_however_they_are_batched(tiny_run, small_corpus):
+    from salm_duplex_model.checkpoint import load_run
+    from salm_duplex_model.codec import Codec
+
+    model, tokenizer = load_run(tiny_run)
+    cuts = list(small_corpus.cuts("train"))[:3]
+    together = {one.cut.id: one for one in play(model, Codec.bundled(), cuts)}
+    alone = next(play(model, Codec.bundled(), cuts[1:2]))
+    beside = together[alone.cut.id]
+    assert len(alone.tokens) == frames_of(alone.cut) + 25 and len(alone.audio) == len(alone.tokens) * 1_764
+    assert np.array_equal(alone.tokens, beside.tokens)
+    assert np.allclose(alone.audio, beside.audio, atol=1e-4)
+    assert alone.tokens[0] == tokenizer.special.pad
+
+
+def test_batches_hold_dialogues_of_like_length_and_all_of_them(small_corpus):
+    cuts = list(small_corpus.cuts("train"))
+    made = batches(cuts, 4)
+    assert sorted(cut.id for batch in made for cut in batch) == sorted(cut.id for cut in cuts)
+    lengths = [frames_of(cut) for batch in made for cut in batch]
+    assert lengths == sorted(lengths, reverse=True)
+
+
+def test_a_faultless_agent_is_seen_as_one(request_of, small_corpus, monkeypatch):
+    monkeypatch.setattr(pipeline.evaluate, "play", faultless)
+    result = evaluate(request_of(limit=None), quietly)
+    own, reference = (result[key][small_corpus.path.name] for key in ("sets", "reference"))
+    assert own["barge_in_success_rate"]["value"] == own["turn_taken_rate"]["value"] == 1
+    assert own["barge_in_success_rate"]["n"] == 5
+    assert {name: own[name] for name in reference} == reference
+    table = next(tables(result))
+    rows = {row[0]: row[1:] for row in zip(*(column.cells for column in table.columns), strict=True)}
+    assert rows["barge_in_success_rate"][0] == "100.0 %"
+    assert rows["barge_in_success_rate"][-2:] == ("83.0 %", "94.5 %")
+    assert "text_barge_in_success_rate" not in rows and "text_perplexity" in rows
+
+
+def test_a_judge_that_is_not_there_fails_the_work_and_keeps_the_rest(request_of, monkeypatch):
+    monkeypatch.setattr(pipeline.evaluate, "play", faultless)
+    monkeypatch.setattr("salm_duplex_model.evaluation.judge.RETRY.total", 0)
+    request = request_of(judge="http://127.0.0.1:9/v1", judge_model="nobody")
+    with pytest.raises(WorkError, match="All other figures are in"):
+        evaluate(request, quietly)
+    (own,) = json.loads(request.out.read_text())["sets"].values()
+    assert own["turn_taken_rate"]["value"] == 1 and own["judge_score"]["value"] is None
+
+
+def test_two_corpora_of_one_name_are_refused(request_of, small_corpus):
+    with pytest.raises(RequestError, match="the same folder name"):
+        evaluate(request_of(corpora=[small_corpus.path] * 2), quietly)
+
+
+def test_a_judge_without_a_model_is_refused(request_of):
+    with pytest.raises(RequestError, match="belong together"):
+        evaluate(request_of(judge="http://localhost"), quietly)
+
+
+def test_examples_go_to_a_new_folder(request_of, tmp_path):
+    (tmp_path / "fdb").mkdir()
+    (tmp_path / "fdb" / "old").write_text("x")
+    with pytest.raises(RequestError, match="is there already"):
+        evaluate(request_of(fdb=tmp_path / "fdb"), quietly)
+
+
+def command(tiny_run: Path, corpus: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
+    return run("evaluate", tiny_run, "--corpus", corpus, "--out", out, *more)
+
+
+def test_the_command(tiny_run, small_corpus, tmp_path):
+    result = command(tiny_run, small_corpus.path, tmp_path / "e.json", "--split", "train", "--limit", 1)
+    assert result.returncode == 0, result.stderr
+    assert "barge_in_success_rate" in result.stdout and "83.0 %" in result.stdout
+    assert f"Wrote {tmp_path / 'e.json'}" in result.stdout
+    assert "1/1 dialogues" in result.stderr
+
+
+def test_wrong_requests_are_refused(tiny_run, small_corpus, tmp_path):
+    corpus, out = small_corpus.path, tmp_path / "e.json"
+    assert "not a training run" in refused(command(tmp_path, corpus, out, "--split", "train"))
+    assert "no dialogue in a split 'test'; it has: train" in refused(command(tiny_run, corpus, out))
+    assert "is not a corpus" in refused(command(tiny_run, tmp_path, out))
+    assert "must end in .json" in refused(command(tiny_run, corpus, tmp_path / "e"))
+    (tmp_path / "file").write_text("in the way")
+    assert "can't be written" in refused(command(tiny_run, corpus, tmp_path / "file" / "e.json"))
+    assert "neither pocketsphinx" in refused(command(tiny_run, corpus, out, "--split", "train", "--asr", "whisper"))
+    assert not out.exists()

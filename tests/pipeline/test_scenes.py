@@ -1,0 +1,77 @@
+"""Scenes: what each asks is really in it, in dialogues and voices that training never hears."""
+
+from pathlib import Path
+
+import pytest
+
+from manifests.corpus import open_corpus
+from manifests.errors import RequestError
+from pipeline.build import build
+from pipeline.recipe import load_recipe
+from pipeline.scenes import make_scenes
+
+BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"
+CHOSEN = ("impatient", "repeated_interruption", "pauses", "backchannels", "noise", "monologue")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    out = tmp_path_factory.mktemp("scenes") / "corpus"
+    build([str(BUNDLED)], out, load_recipe(overrides=["ingest.test=0.3", "ingest.takes=2"]), limit=10)
+    return open_corpus(out)
+
+
+@pytest.fixture(scope="module")
+def scenes(corpus, tmp_path_factory):
+    out = tmp_path_factory.mktemp("scenes") / "scenes"
+    told = []
+    make_scenes(corpus, out, CHOSEN, 2, None, None, lambda name, info: told.append(name))
+    assert told == list(CHOSEN)
+    return {name: open_corpus(out / name) for name in CHOSEN}
+
+
+def test_scenes_hold_the_test_dialogues_in_voices_of_the_test(corpus, scenes):
+    words = {split: {cut.supervisions[0].text for cut in corpus.cuts(split)} for split in ("train", "test")}
+    heard = {row["user_voice"] for row in corpus.dialogues if row["split"] != "test"}
+    for name, scene in scenes.items():
+        assert scene.splits == ["test"]
+        assert len(scene.dialogues) == 3 * 2
+        assert not heard & {row["user_voice"] for row in scene.dialogues}
+        if name != "monologue":
+            first = {cut.supervisions[0].text for cut in scene.cuts("test")}
+            assert first <= words["test"]
+            assert not first & words["train"]
+
+
+def test_each_scene_holds_what_it_asks_and_nothing_else(scenes):
+    counts = {
+        name: {key: sum(row[key] for row in scene.dialogues) for key in ("barge_ins", "pauses", "backchannels")}
+        for name, scene in scenes.items()
+    }
+    assert all(row["pauses"] for row in scenes["pauses"].dialogues)
+    assert counts["pauses"]["barge_ins"] == counts["pauses"]["backchannels"] == 0
+    assert counts["backchannels"]["backchannels"] >= 4
+    assert counts["backchannels"]["barge_ins"] == counts["backchannels"]["pauses"] == 0
+    assert counts["repeated_interruption"]["barge_ins"] > counts["impatient"]["barge_ins"] > 0
+    assert all(row["noise"] for row in scenes["noise"].dialogues)
+    assert not any(row["noise"] for name, scene in scenes.items() if name != "noise" for row in scene.dialogues)
+
+
+def test_a_wait_is_long_an_impatient_user_waits_half_and_a_monologue_is_one_turn(corpus, scenes):
+    assert all(10 <= cut.supervisions[0].start <= 15.1 for cut in scenes["noise"].cuts("test"))
+    gaps = [gap for row in scenes["impatient"].dialogues for gap in row["user_gaps_s"] if gap >= 0]
+    assert gaps
+    assert max(gaps) <= 0.6 + 0.01
+    whole = {cut.id: cut for cut in corpus.cuts("test")}
+    for cut in scenes["monologue"].cuts("test"):
+        assert [s.speaker for s in cut.supervisions] == ["user", "agent"]
+        original = whole[cut.id.removesuffix("-take2")]
+        said = [s.custom["text_full"] for s in original.supervisions if s.speaker == "user"]
+        assert len(cut.supervisions[0].text.split()) == sum(len(text.split()) for text in said)
+
+
+def test_a_scene_that_is_not_there_and_a_corpus_without_a_test_split(corpus, small_corpus, tmp_path):
+    with pytest.raises(RequestError, match="no scene 'rain'; the scenes are plain, impatient"):
+        make_scenes(corpus, tmp_path, ["rain"], 1, None, None, lambda name, info: None)
+    with pytest.raises(RequestError, match="no dialogue in its test split"):
+        make_scenes(small_corpus, tmp_path, ["plain"], 1, None, None, lambda name, info: None)

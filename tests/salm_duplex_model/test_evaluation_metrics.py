@@ -1,0 +1,178 @@
+"""The behaviour metrics on timelines made by hand, right agents and wrong ones."""
+
+import pytest
+
+from salm_duplex_model.evaluation import metrics as m
+from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, UserTurn
+
+
+def spans(*pairs: tuple[float, float]) -> list[Interval]:
+    return [Interval(a, b) for a, b in pairs]
+
+
+def user(start: float, end: float, event: str = "turn", pauses: tuple = (), answered: bool = True) -> UserTurn:
+    return UserTurn(start, end, "", event, tuple(spans(*pauses)), answered)  # type: ignore[arg-type]
+
+
+def scene(*turns: UserTurn, reference: tuple = (), noises: tuple = (), duration: float = 60.0, **more) -> Scene:
+    said = tuple(Spoken(a, b, "") for a, b in reference)
+    return Scene("s", duration, turns, said, tuple(spans(*noises)), **more)
+
+
+BARGE = scene(user(0, 2), user(5, 7, "barge_in"), reference=((2.64, 5.64), (7.64, 9)))
+
+
+@pytest.mark.parametrize(
+    ("agent", "met", "success", "latency"),
+    [
+        (spans((2.6, 5.6)), [1.0], [1.0], [0.6]),  # gives way
+        (spans((2.6, 6.5)), [1.0], [1.0], [1.5]),  # at the last moment
+        (spans((2.6, 6.6)), [1.0], [0.0], []),  # too late
+        (spans((2.6, 30)), [1.0], [0.0], []),  # never
+        (spans((2.6, 4.9)), [0.0], [], []),  # silent already: nothing to succeed in
+        (spans((5.0, 5.8)), [0.0], [], []),  # begins together with the user: no turn to stop
+        ([], [0.0], [], []),
+    ],
+)
+def test_barge_in(agent, met, success, latency):
+    assert m.barge_in_met_rate(BARGE, agent) == met
+    assert m.barge_in_success_rate(BARGE, agent) == success
+    assert m.barge_in_latency_s(BARGE, agent) == pytest.approx(latency)
+
+
+def test_repeated_barge_ins_come_within_15_s_of_the_one_before():
+    three = scene(user(5, 6, "barge_in"), user(20, 21, "barge_in"), user(36, 37, "barge_in"))
+    agent = spans((4, 5.5), (15, 22), (30, 36.5))
+    assert m.barge_in_success_rate(three, agent) == [1, 0, 1]
+    assert m.repeated_barge_in_success_rate(three, agent) == [0]
+
+
+@pytest.mark.parametrize(
+    ("agent", "alarms"),
+    [
+        (spans((2.64, 4)), [0.0]),  # answers when the user is done
+        (spans((1.0, 4)), [1.0]),  # in the middle
+        (spans((1.85, 4)), [1.0]),  # 0.15 s before the user's end
+        (spans((1.95, 4)), [0.0]),  # 0.05 s before it: not counted
+        (spans((0.6, 1.2)), [0.0]),  # in the labelled pause: another metric
+        (spans((0.9, 1.2)), [1.0]),  # after the pause, the user having gone on
+        (spans((-1, 4)), [0.0]),  # spoke before: no start, but talked over the user
+    ],
+)
+def test_false_alarms(agent, alarms):
+    one = scene(user(0, 2, pauses=((0.5, 0.8),)))
+    assert m.false_alarm_rate(one, agent) == alarms
+
+
+def test_a_restart_while_the_user_barges_in_is_a_false_alarm():
+    assert m.false_alarm_rate(BARGE, spans((2.6, 5.6), (6.2, 9))) == [0, 1]
+
+
+def test_a_start_in_a_backchannel_is_no_false_alarm():
+    assert m.false_alarm_rate(scene(user(0, 1), user(3, 3.5, "backchannel")), spans((3.2, 5))) == [0]
+
+
+@pytest.mark.parametrize(
+    ("start", "taken"), [(0.49, [0, 0]), (0.5, [1, 0]), (0.79, [1, 0]), (0.8, [0, 0]), (3, [0, 0])]
+)
+def test_pause_take_overs(start, taken):
+    one = scene(user(0, 2, pauses=((0.5, 0.8), (1.2, 1.5))))
+    assert m.pause_take_over_rate(one, spans((start, 5))) == taken
+
+
+def test_talking_over_the_user_shows_without_any_start():
+    one = scene(user(2, 4), user(6, 8))
+    assert m.talk_over_share(one, spans((0, 60))) == [1, 1]
+    assert m.talk_over_share(one, spans((0, 3), (7.5, 9))) == pytest.approx([0.5, 0.25])
+    assert m.talk_over_share(BARGE, spans((2.6, 30))) == [0]  # into a barge-in an agent may talk for a moment
+
+
+LONG = scene(
+    user(0, 1), user(8, 8.4, "backchannel"), reference=((1.64, 20),), noises=((14, 14.2), (18.5, 18.6)), duration=22
+)
+
+
+@pytest.mark.parametrize(
+    ("agent", "stops"),
+    [
+        (spans((1.6, 20)), [0.0, 0.0]),  # talks on; the noise at 18.5 is too close to the reference's end to count
+        (spans((1.6, 9)), [1.0]),  # stops for the backchannel, and is silent when the noise comes
+        (spans((1.6, 9), (10, 15)), [1.0, 1.0]),
+        (spans((1.6, 9.6), (10, 15.6)), [0.0, 0.0]),  # ends, but not within 1.5 s
+        ([], []),
+    ],
+)
+def test_false_stops(agent, stops):
+    assert m.false_stop_rate(LONG, agent) == stops
+
+
+def test_chance_stops_are_told_at_moments_without_the_user():
+    quiet = scene(user(0, 1), reference=((1.64, 12),), duration=14)
+    # Whole seconds, 3 s after the user's end and 3 s before the reference's: 4 … 9.
+    assert m.chance_stop_rate(quiet, spans((1.6, 12))) == [0] * 6
+    assert m.chance_stop_rate(quiet, spans((1.6, 6))) == [0, 1]  # at 4 and 5; it ends by itself at 6
+    assert m.chance_stop_rate(LONG, spans((1.6, 20))) == [0, 0]  # 4 and 5, nothing nearer to the rest
+
+
+@pytest.mark.parametrize(
+    ("agent", "latencies", "taken"),
+    [
+        (spans((2.64, 4)), [0.64], [1.0]),
+        (spans((1.95, 4)), [-0.05], [1.0]),  # as good as at once
+        (spans((1.8, 4)), [], [0.0]),  # started while the user talked, and did not start again
+        (spans((4.9, 6)), [2.9], [1.0]),
+        (spans((5.0, 6)), [], [0.0]),  # the user has taken the floor again
+        ([], [], [0.0]),
+    ],
+)
+def test_first_response(agent, latencies, taken):
+    two = scene(user(0, 2), user(5, 6, answered=False))
+    assert m.first_response_latency_s(two, agent) == pytest.approx(latencies)
+    assert m.turn_taken_rate(two, agent) == taken
+
+
+def test_answers_to_barge_ins_are_kept_apart_and_backchannels_end_no_window():
+    mixed = scene(user(0, 2), user(3, 3.3, "backchannel"), user(6, 8, "barge_in"))
+    agent = spans((4, 6.5), (8.5, 10))
+    assert m.first_response_latency_s(mixed, agent) == pytest.approx([2.0])
+    assert m.interruption_response_latency_s(mixed, agent) == pytest.approx([0.5])
+    assert m.turn_taken_rate(mixed, []) == m.interruption_taken_rate(mixed, []) == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("agent", "opens", "per_min"),
+    [
+        (spans((11, 12)), False, 0),
+        (spans((1, 2)), False, 1),  # before the user has said anything
+        (spans((1, 2)), True, 0),  # which the labels may want
+        (spans((1, 2), (4, 5)), True, 1),  # but once
+        (spans((11, 12), (14, 15), (20, 21)), False, 2),  # goes on unasked
+        (spans((9, 10), (11, 12)), False, 0),  # the user's turn went on at the first, and has ended since at the second
+        ([], False, 0),
+    ],
+)
+def test_unprompted_starts(agent, opens, per_min):
+    one = scene(user(8, 10.5), agent_opens=opens)
+    assert m.unprompted_starts_per_min(one, agent) == [per_min]
+    assert m.unprompted_dialogue_share(one, agent) == [float(per_min > 0)]
+
+
+def test_in_a_scene_of_silence_every_start_is_unprompted():
+    silence = scene(noises=((3, 4),), duration=30)
+    assert m.unprompted_starts_per_min(silence, spans((5, 6), (9, 10))) == [4]
+
+
+@pytest.mark.parametrize(
+    ("own", "reference", "pairs"),
+    [
+        ([10, 100], [10, 100], 2),
+        ([23, 113], [10, 100], 2),  # 13 frames late
+        ([24, 114], [10, 100], 0),  # 14
+        ([5, 10, 15], [10], 1),  # each counts once
+        ([20], [10, 30], 1),
+        ([12, 20], [10, 24], 2),
+        ([], [10], 0),
+    ],
+)
+def test_turn_taking_by_token(own, reference, pairs):
+    assert m.matched_starts(own, reference) == pairs

@@ -1,13 +1,28 @@
-# Two commands are all there is: `make demo` and `make test`.
+# `make demo` and `make test` set up everything; `make train-demo` goes on to a trained agent.
 PYTHON ?= python3.11
 
-.PHONY: demo test clean
+.PHONY: demo train-demo test clean
 
 demo: .venv/installed
 	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl --out demo/corpus
 	.venv/bin/salm-duplex inspect demo/corpus --out demo
 	@echo
 	@echo "Open demo/corpus/report.html, and listen to demo/*.wav (left: user, right: agent)."
+
+# From nothing to an agent to talk to: under an hour on two cores.
+train-demo: .venv/installed
+	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl --recipe pipeline/data/quick_and_patient.yaml \
+		--set ingest.takes=6 --set ingest.test=0.1 --out demo/talk/corpus
+	.venv/bin/salm-duplex train --corpus demo/talk/corpus --out demo/talk/run
+	test -d demo/talk/agent || .venv/bin/salm-duplex slim demo/talk/run --out demo/talk/agent
+	.venv/bin/salm-duplex scenes demo/talk/corpus --out demo/talk/scenes --takes 4
+	.venv/bin/salm-duplex evaluate demo/talk/agent --out demo/talk/evaluation.json \
+		$(foreach scene,$(SCENES),--corpus demo/talk/scenes/$(scene))
+	@echo
+	@echo "Look at demo/talk/evaluation.png, listen to demo/talk/evaluation.wav (left: user, right: agent),"
+	@echo "and talk to it: .venv/bin/salm-duplex serve demo/talk/agent"
+
+SCENES = plain impatient interruption repeated_interruption pauses backchannels noise silence monologue
 
 test: .venv-test/installed
 	.venv-test/bin/ruff check .

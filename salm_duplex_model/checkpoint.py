@@ -97,6 +97,11 @@ def load_trainer(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
+def resolved(run: Path) -> Path:
+    """A run's folder: `bundled`, where there is no such folder, is the small model that comes with this package."""
+    return BUNDLED_RUN if str(run) == "bundled" and not run.exists() else run
+
+
 def slim(run: Path, out: Path) -> Path:
     """Write what conversing needs of a run into a new folder: the newest weights, in half precision, and no trainer's state.
 
@@ -122,10 +127,8 @@ def slim(run: Path, out: Path) -> Path:
 def load_run(run: Path) -> tuple[DuplexModel, TextTokenizer]:
     """A trained model, ready to use, from a run's newest checkpoint. Nothing is fetched: all weights are the run's own.
 
-    The path `bundled` is the small model that comes with this package, where there is no folder of that name.
     """
-    if str(run) == "bundled" and not run.exists():
-        run = BUNDLED_RUN
+    run = resolved(run)
     config = read_config(run)
     checkpoint = latest(run)
     if checkpoint is None:

@@ -47,6 +47,7 @@ SMALL_RUN = {
     "model": {
         "encoder": {"kind": "causal", "mels": 32, "channels": 32, "hop_blocks": 1, "width": 64, "frame_blocks": 1},
         "llm": {"hidden_size": 64, "layers": 2, "heads": 2, "intermediate_size": 128},
+        "tie_codes": True,
     },
     "data": {"batch_seconds": 30, "buckets": 2, "loaders": 1},
     "optimizer": {"steps": 12, "learning_rate": 0.003, "warmup_steps": 2},

@@ -369,9 +369,9 @@ def level(page: Page, channel: str) -> float:
 
 def wait_for_conversation(page: Page, frames: int) -> None:
     """Until so many frames have come back, both channels have been loud, text stands there and the latency is a number."""
+    wait_until(page, lambda: level(page, "user") > 0.02)
+    wait_until(page, lambda: level(page, "agent") > 0.02)
     wait_until(page, lambda: int(page.get_attribute("#state", "data-frames") or 0) > frames)
-    for channel in ("user", "agent"):
-        wait_until(page, lambda: level(page, channel) > 0.02)  # noqa: B023
     shows(page, "transcript", r"\d\.\d s\s*\w+")
     for number in ("latency", "latency-max", "step", "late"):
         shows(page, number, r"^[0-9.]+$")
@@ -418,7 +418,7 @@ def test_the_page_says_what_is_wrong(talkative, recording):
             page.goto(url)
             page.click("#start")
             wait_for_conversation(page, 5)
-            other = page.context.new_page()
+            other = page.context.browser.new_page()
             other.goto(url)
             other.click("#start")
             other.wait_for_selector("#error:visible")

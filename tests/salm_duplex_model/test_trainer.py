@@ -16,14 +16,16 @@ import torch
 import yaml
 from material import SMALL_RUN
 from nemo_material import make_asr, make_llm
+from safetensors.torch import load_file
 
-from salm_duplex_model.checkpoint import load_run, read_log
+from manifests.errors import RequestError
+from salm_duplex_model.checkpoint import load_run, read_log, slim
 from salm_duplex_model.config import LlamaConfig, OptimizerConfig, RunConfig
 from salm_duplex_model.data import Steps, collate, frames_of
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
-from salm_duplex_model.trainer import learning_rate
+from salm_duplex_model.trainer import learning_rate, train
 
 
 def command(*arguments: object) -> list[str]:
@@ -105,6 +107,33 @@ def test_converse_answers_a_recording(trained, talk, tmp_path):
     assert json.loads(result.stdout)["seconds"] == pytest.approx(frames * 0.08)
     missing = subprocess.run([*converse, "--user", tmp_path / "no.wav"], capture_output=True, text=True)
     assert "no.wav can't be read" in refused(missing, 2)
+
+
+def test_a_slim_run_answers_as_the_whole_one_in_half_the_space(trained, talk, tmp_path):
+    folder, *_ = trained
+    weights = slim(folder, tmp_path / "slim")
+    whole = folder / "checkpoints/00000012/model.safetensors"
+    assert weights.stat().st_size < 0.52 * whole.stat().st_size
+    assert {p.name for p in (tmp_path / "slim").iterdir()} == {"config.yaml", "llm", "checkpoints"}
+    batch = collate(list(talk.cuts("train")), TextTokenizer.load(BUNDLED))
+    (one, _), (other, _) = load_run(folder), load_run(tmp_path / "slim")
+    for a, b in zip(one.logits(batch), other.logits(batch), strict=True):
+        assert torch.allclose(a, b, atol=0.02)
+    with pytest.raises(RequestError, match="exists; name a new folder"):
+        slim(folder, tmp_path / "slim")
+    with pytest.raises(RequestError, match="not a training run"):
+        slim(tmp_path, tmp_path / "other")
+
+
+def test_one_table_of_codes_is_trained_kept_once_and_gone_on_with(talk, tmp_path):
+    config = RunConfig.model_validate(SMALL_RUN)
+    train([talk.path], tmp_path / "run", config)
+    model, _ = load_run(tmp_path / "run")
+    assert model.code_head.weight is model.code_embedding.weight
+    assert "code_head.weight" not in load_file(tmp_path / "run/checkpoints/00000012/model.safetensors")
+    shutil.rmtree(tmp_path / "run/checkpoints/00000012")
+    train([talk.path], tmp_path / "run", config)
+    assert torch.equal(load_run(tmp_path / "run")[0].code_head.weight, model.code_head.weight)
 
 
 def test_parts_of_all_processes_make_up_the_batch(talk):

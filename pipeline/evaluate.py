@@ -104,45 +104,47 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
     total, done = sum(len(one.cuts) for one in sets), 0
     for one in sets:
         hearing = Hearing(recognizer, codec)
-        writer = Examples(request.fdb / one.name) if request.fdb else None
-        scores[one.name], own_reference = [], []
+        examples = Examples(request.fdb / one.name if request.fdb else None)
+        scores[one.name] = []
         progress(done, total, one.name)
         for cuts in batches(one.cuts, request.batch):
             with _reading(one):
                 for played in play(model, codec, cuts, request.temperature, request.seed):
                     scored = score(played.cut, played.audio, played.tokens, tokenizer)
                     scores[one.name].append(scored)
-                    own_reference.append(score_reference(played.cut, tokenizer))
                     hearing.hear(played, scored)
-                    if writer:
-                        writer.write(played, scored)
+                    examples.write(played, scored)
             done += len(cuts)
             progress(done, total, one.name)
-        if writer:
-            writer.close()
-        figures[one.name] = summarise(scores[one.name]) | hearing.figures()
-        figures[one.name]["text_perplexity"] = perplexity(model, tokenizer, one.cuts, request.batch)
-        figures[one.name]["judge_score"] = NOTHING
-        reference[one.name] = summarise(own_reference)
+        examples.close()
+        figures[one.name] = {
+            **summarise(scores[one.name]),
+            "text_perplexity": perplexity(model, tokenizer, one.cuts, request.batch),
+            **hearing.figures(),
+            "judge_score": NOTHING,
+        }
+        reference[one.name] = summarise([score_reference(cut, tokenizer) for cut in one.cuts])
 
     # The judge is far away and comes last: where it fails, the rest is kept.
-    about, failure = _about(request, sets), None
-    if judge is not None:
-        try:
-            for name, own in scores.items():
-                marks = [judge.mark(one.scene, list(one.turns)) for one in own]
-                figures[name]["judge_score"] = bootstrap.mean([[m] if m is not None else [] for m in marks])
-        except WorkError as error:
-            failure = error
-    result = {"about": about, "sets": _as_dicts(figures), "reference": _as_dicts(reference)}
-    try:
+    failure = _judge(judge, scores, figures) if judge else None
+    result = {"about": _about(request, sets), "sets": _as_dicts(figures), "reference": _as_dicts(reference)}
+    with _writing(request.out):
         request.out.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", "utf-8")
         write_plot(scores, figures, request.out.with_suffix(".png"))
-    except OSError as error:
-        raise WorkError(f"{request.out} can't be written: {error.strerror or error}.") from error
     if failure is not None:
         raise WorkError(f"{failure} All other figures are in {request.out}.")
     return result
+
+
+def _judge(judge: Judge, scores: dict[str, list[Scores]], figures: dict[str, dict[str, Figure]]) -> WorkError | None:
+    """Put the judge's marks into the figures; returns what stopped it."""
+    try:
+        for name, own in scores.items():
+            marks = [judge.mark(one.scene, list(one.turns)) for one in own]
+            figures[name]["judge_score"] = bootstrap.mean([[m] if m is not None else [] for m in marks])
+    except WorkError as error:
+        return error
+    return None
 
 
 class Hearing:
@@ -177,23 +179,27 @@ class Hearing:
 
 
 class Examples:
-    """The folder of a test set in Full-Duplex-Bench's layout."""
+    """The folder of a test set in Full-Duplex-Bench's layout; None where none is wanted."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._numbers: dict[str, int] = {}
         self._index: list[dict[str, object]] = []
 
     def write(self, played: Played, scored: Scores) -> None:
-        user = played.cut.load_audio()[0]
-        self._index += full_duplex_bench.write_examples(
-            self._folder, scored.scene, user, played.audio, scored.words, self._numbers
-        )
+        if self._folder is not None:
+            user = played.cut.load_audio()[0]
+            with _writing(self._folder):
+                self._index += full_duplex_bench.write_examples(
+                    self._folder, scored.scene, user, played.audio, scored.speech, scored.words, self._numbers
+                )
 
     def close(self) -> None:
         """Say which dialogue each example is from; the benchmark's scripts want nothing but examples in a task's folder."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / "index.json").write_text(json.dumps(self._index, indent=1) + "\n", "utf-8")
+        if self._folder is not None:
+            with _writing(self._folder):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                (self._folder / "index.json").write_text(json.dumps(self._index, indent=1) + "\n", "utf-8")
 
 
 def _check_places(request: Request) -> None:
@@ -231,6 +237,15 @@ def _reading(one: TestSet) -> Iterator[None]:
         raise
     except Exception as error:  # a broken archive raises whatever its reader raises
         raise explained(one.corpus, one.split, error) from error
+
+
+@contextmanager
+def _writing(where: Path) -> Iterator[None]:
+    """Turn a refusal of the file system into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkError(f"{where} can't be written: {error.strerror or error}.") from error
 
 
 def _as_dicts(figures: dict[str, dict[str, Figure]]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ Written anew from the paper and the file formats; no code or data of the benchma
 * User interruption: the same after a barge-in, looking only at output after its end, as the benchmark's own transcripts do. An
   agent that never stopped talking takes over at once: read it beside barge-in success.
 
-Full-Duplex-Bench measures clips with one event each; here each event of a dialogue makes one. Not here: the divergence (JSD) from people's backchannels, which needs its recordings, and its LLM's marks.
+Full-Duplex-Bench measures clips with one event each; here each event of a dialogue makes one. What was under way when the
+user's turn began and gave way, until the turn's end or within 1.5 s, is the answer before and no output: its clips have none. Not here: the divergence (JSD) from people's backchannels, which needs its recordings, and its LLM's marks.
 
 `--fdb` writes for each example `input.wav` (16 kHz), `output.wav`, `output.json` (`{"text", "chunks": [{"text", "timestamp":
 [start, end]}]}`) and `pause.json`, `turn_taking.json` or `interrupt.json`, so that `evaluate.py --task TASK --root_dir
@@ -30,6 +31,7 @@ import numpy as np
 import soundfile
 
 from manifests.frames import SOURCE_RATE, TARGET_RATE
+from salm_duplex_model.evaluation.metrics import STOP_WITHIN_S
 from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, UserTurn
 
 TAKE_OVER_S = 1.0
@@ -71,8 +73,11 @@ def examples(scene: Scene, end: float) -> Iterator[Example]:
 
 def outputs(example: Example, agent: Sequence[Interval]) -> list[Interval]:
     """The agent's turns as far as they are heard in the clip and count."""
-    cut = (turn.clipped(example.listen, example.clip.end) for turn in agent)
-    return [turn for turn in cut if turn is not None]
+    turn = example.turn
+    given_way = max(turn.end, turn.start + STOP_WITHIN_S)
+    counted = (own for own in agent if own.start >= turn.start or own.end > given_way)
+    cut = (own.clipped(example.listen, example.clip.end) for own in counted)
+    return [own for own in cut if own is not None]
 
 
 def takes_over(heard: Sequence[Interval], words: Sequence[Spoken]) -> bool:
@@ -133,11 +138,17 @@ def timed_words(turns: Sequence[Spoken], speech: Sequence[Interval]) -> list[Spo
 
 
 def write_examples(
-    folder: Path, scene: Scene, user: np.ndarray, agent: np.ndarray, words: Sequence[Spoken], numbers: dict[str, int]
+    folder: Path,
+    scene: Scene,
+    user: np.ndarray,
+    agent: np.ndarray,
+    speech: Sequence[Interval],
+    words: Sequence[Spoken],
+    numbers: dict[str, int],
 ) -> list[dict[str, object]]:
     """Write a dialogue's examples to `folder`/TASK/NUMBER, counting on in `numbers`; returns where each is from.
 
-    `user` is float (samples,) at 16 kHz, `agent` at 22 050 Hz.
+    `user` is float (samples,) at 16 kHz, `agent` at 22 050 Hz; `speech` and `words` are the agent's.
     """
     written: list[dict[str, object]] = []
     for example in examples(scene, len(agent) / TARGET_RATE):
@@ -147,7 +158,7 @@ def write_examples(
         for name, samples, rate in (("input", user, SOURCE_RATE), ("output", agent, TARGET_RATE)):
             clip = _clip(samples, rate, example.clip)
             soundfile.write(place / f"{name}.wav", clip, rate, subtype="PCM_16")
-        _write(place / "output.json", _output(example, words))
+        _write(place / "output.json", _output(example, outputs(example, speech), words))
         if (event := _event(example)) is not None:
             _write(place / event[0], event[1])
         source = {"dialogue": scene.id, "start_s": example.clip.start, "end_s": example.clip.end}
@@ -162,8 +173,8 @@ def _clip(samples: np.ndarray, rate: int, clip: Interval) -> np.ndarray:
     return np.pad(part, (0, last - first - len(part)))
 
 
-def _output(example: Example, words: Sequence[Spoken]) -> dict[str, object]:
-    own = [word for word in words if example.listen <= word.start < example.clip.end]
+def _output(example: Example, heard: Sequence[Interval], words: Sequence[Spoken]) -> dict[str, object]:
+    own = [word for word in words if any(turn.holds(word.start) for turn in heard)]
     chunks = [{"text": word.text, "timestamp": _times(example, word.start, word.end)} for word in own]
     return {"text": " ".join(word.text for word in own), "chunks": chunks}
 

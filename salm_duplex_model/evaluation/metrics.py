@@ -72,9 +72,13 @@ def pause_take_over_rate(scene: Scene, agent: Agent) -> list[float]:
 
 
 def talk_over_share(scene: Scene, agent: Agent) -> list[float]:
-    """Per turn of the user that is no barge-in: the share of it in which the agent speaks too, whenever it started."""
-    turns = [turn for turn in scene.floor_turns if turn.event == "turn" and turn.length > 0]
-    return [_overlap(agent, turn) / turn.length for turn in turns]
+    """Per turn of the user: the share of it, from 1.5 s after its start on, in which the agent speaks too.
+
+    An agent that never gives way shows here and in no start. Until then it may finish: the loop is open, and where its own
+    answer is longer than the reference's, the user's next turn comes as a barge-in that nobody labelled.
+    """
+    rests = [Interval(turn.start + STOP_WITHIN_S, turn.end) for turn in scene.floor_turns]
+    return [_overlap(agent, rest) / rest.length for rest in rests if rest.length > 0]
 
 
 def false_stop_rate(scene: Scene, agent: Agent) -> list[float]:

@@ -61,10 +61,12 @@ def _histogram(axes: Axes, samples: Mapping[str, list[float]], title: str, bound
         axes.hist(
             np.clip(own, low, high - 1e-6), edges.tolist(), color=colour, histtype="step", linewidth=1.4, label=label
         )
-    axes.set(title=title, xlabel="seconds", ylabel="events", xlim=bounds)
+    axes.set_title(title, fontsize=10)
+    axes.set(xlabel="seconds", ylabel="events", xlim=bounds)
+    axes.set_ylim(top=axes.get_ylim()[1] * (1.1 + 0.09 * len(samples)))  # room for the legend
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
 
 
 def _rates(axes: Axes, figures: Mapping[str, Mapping[str, Figure]]) -> None:

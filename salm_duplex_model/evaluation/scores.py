@@ -73,7 +73,8 @@ def score_reference(cut: MonoCut, tokenizer: TextTokenizer) -> Scores:
 
 
 def summarise(scores: Sequence[Scores]) -> dict[str, Figure]:
-    """The figures of a test set, without those that need a model or a recognizer."""
+    """The figures of a test set, without those that need a model or a recognizer; the order of dialogues does not matter."""
+    scores = sorted(scores, key=lambda one: one.scene.id)
     names = scores[0].samples if scores else ()
     figures = {name: mean([one.samples[name] for one in scores]) for name in names}
     starts = np.array([one.starts for one in scores], dtype=np.float64).reshape(-1, 3)

@@ -26,6 +26,7 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> Figure:
     if not pairs:
         return figure(np.zeros((0, 1)))
     metric = BLEU(lowercase=True)
+    # What sacrebleu's own bootstrap does with sentences, done with dialogues: sums of n-gram counts, then the score.
     sums = np.array(metric._extract_corpus_statistics([own for own, _ in pairs], [[other for _, other in pairs]]))
 
     def score(drawn: np.ndarray) -> np.ndarray:

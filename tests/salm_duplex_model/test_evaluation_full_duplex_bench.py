@@ -56,6 +56,14 @@ def test_an_agent_that_never_stops():
     assert got["fdb_turn_latency_s"] == got["fdb_interruption_latency_s"] == [0]
 
 
+def test_the_rest_of_an_answer_that_gave_way_is_no_output():
+    got = samples([Interval(0, 1.9), Interval(5.5, 14.1), Interval(15, 18)])
+    assert got["fdb_pause_tor"] == [0]
+    assert got["fdb_turn_latency_s"] == pytest.approx([0.5])
+    assert got["fdb_interruption_latency_s"] == [0]  # 0.1 s longer than the user's turn: it has not given way
+    assert samples([Interval(0, 5.2)])["fdb_pause_tor"] == [1]
+
+
 def test_a_second_or_more_than_three_words_take_over():
     short = [Interval(2.2, 2.7)]
     assert samples(short)["fdb_pause_tor"] == [0]
@@ -83,7 +91,7 @@ def test_the_folder_has_the_files_and_keys_that_the_benchmark_reads(tmp_path):
     user, agent = np.zeros(30 * 16_000, np.float32), np.zeros(32 * 22_050, np.float32)
     user[16_000], agent[round(5.5 * 22_050)] = 0.5, 0.5
     numbers = {"pause_handling": 3}
-    index = write_examples(tmp_path, SCENE, user, agent, timed_words(TURNS, SPEECH), numbers)
+    index = write_examples(tmp_path, SCENE, user, agent, SPEECH, timed_words(TURNS, SPEECH), numbers)
     assert [(row["task"], row["number"], row["dialogue"]) for row in index] == [
         ("pause_handling", 4, "s"),
         ("smooth_turn_taking", 1, "s"),

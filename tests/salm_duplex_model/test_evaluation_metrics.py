@@ -81,10 +81,9 @@ def test_pause_take_overs(start, taken):
 
 
 def test_talking_over_the_user_shows_without_any_start():
-    one = scene(user(2, 4), user(6, 8))
-    assert m.talk_over_share(one, spans((0, 60))) == [1, 1]
-    assert m.talk_over_share(one, spans((0, 3), (7.5, 9))) == pytest.approx([0.5, 0.25])
-    assert m.talk_over_share(BARGE, spans((2.6, 30))) == [0]  # into a barge-in an agent may talk for a moment
+    one = scene(user(2, 5.5), user(8, 9), user(12, 15.5, "barge_in"))
+    assert m.talk_over_share(one, spans((0, 60))) == [1, 1]  # the second turn is too short to tell
+    assert m.talk_over_share(one, spans((0, 3.5), (10, 14.5))) == pytest.approx([0, 0.5])
 
 
 LONG = scene(

@@ -325,7 +325,7 @@ def evaluate_command(
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     for table in tables(result):
         console.print(table)
-    out_console.print(f"Wrote {out} and {out.with_suffix('.png')}")
+    out_console.print(f"Wrote {out}, {out.with_suffix('.png')} and a conversation, {out.with_suffix('.wav')}")
 
 
 @app.command(name="slim")

@@ -15,22 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 import torch
 from lhotse import MonoCut
 from rich.table import Table
 
 from manifests.corpus import Corpus, open_corpus
 from manifests.errors import RequestError, WorkError
-from manifests.frames import FRAME_SECONDS
-from salm_duplex_model.checkpoint import latest, load_run
+from manifests.frames import FRAME_SECONDS, TARGET_RATE
+from pipeline.inspection import side_by_side
+from salm_duplex_model.checkpoint import latest, load_run, resolved
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.data import explained
 from salm_duplex_model.encoder import CausalEncoder
 from salm_duplex_model.evaluation import activity, bootstrap, full_duplex_bench
 from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure
 from salm_duplex_model.evaluation.judge import Judge
-from salm_duplex_model.evaluation.metrics import BEHAVIOUR, TOLERANCE_FRAMES
-from salm_duplex_model.evaluation.play import TAIL_S, Played, batches, play
+from salm_duplex_model.evaluation.metrics import BEHAVIOUR, TAIL_S, TOLERANCE_FRAMES
+from salm_duplex_model.evaluation.play import Played, batches, play
 from salm_duplex_model.evaluation.plot import write_plot
 from salm_duplex_model.evaluation.recognition import Recognizer, load_recognizer, transcribe
 from salm_duplex_model.evaluation.scores import BY_TEXT, Scores, score, score_reference, summarise
@@ -77,7 +79,7 @@ class TestSet:
 
 
 def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
-    """Evaluate a run and write FILE.json and FILE.png; returns what the JSON holds.
+    """Evaluate a run and write FILE.json, FILE.png and, of one conversation, FILE.wav; returns what the JSON holds.
 
     Raises `RequestError` before any work where something named can't be used, `WorkError` where the judge fails: then
     everything else is written.
@@ -102,6 +104,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
     figures: dict[str, dict[str, Figure]] = {}
     reference: dict[str, dict[str, Figure]] = {}
     total, done = sum(len(one.cuts) for one in sets), 0
+    sample: tuple[Played, Scores] | None = None
     for one in sets:
         hearing = Hearing(recognizer, codec)
         examples = Examples(request.fdb / one.name if request.fdb else None)
@@ -113,6 +116,8 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
                     scored = score(played.cut, played.audio, played.tokens, tokenizer)
                     scores[one.name].append(scored)
                     hearing.hear(played, scored)
+                    if sample is None or _tells_more(scored, sample[1]):
+                        sample = played, scored
                     examples.write(played, scored)
             done += len(cuts)
             progress(done, total, one.name)
@@ -131,6 +136,8 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
     with _writing(request.out):
         request.out.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", "utf-8")
         write_plot(scores, figures, request.out.with_suffix(".png"))
+        if sample is not None:
+            _write_sample(sample[0], request.out.with_suffix(".wav"))
     if failure is not None:
         raise WorkError(f"{failure} All other figures are in {request.out}.")
     return result
@@ -145,6 +152,20 @@ def _judge(judge: Judge, scores: dict[str, list[Scores]], figures: dict[str, dic
     except WorkError as error:
         return error
     return None
+
+
+def _tells_more(one: Scores, other: Scores) -> bool:
+    """Whether a conversation is the better one to hear: more of the user's events in it, in less than a minute."""
+    return one.scene.duration < 60 and _events(one) > _events(other)
+
+
+def _events(one: Scores) -> int:
+    return sum(turn.event != "turn" or bool(turn.pauses) for turn in one.scene.user)
+
+
+def _write_sample(played: Played, path: Path) -> None:
+    sound = side_by_side(played.cut.load_audio()[0], played.audio)
+    soundfile.write(path, sound, TARGET_RATE, subtype="PCM_16", format="WAV")
 
 
 class Hearing:
@@ -253,7 +274,7 @@ def _as_dicts(figures: dict[str, dict[str, Figure]]) -> dict[str, Any]:
 
 
 def _about(request: Request, sets: list[TestSet]) -> dict[str, Any]:
-    checkpoint = latest(request.run)
+    checkpoint = latest(resolved(request.run))
     return {
         "run": str(request.run),
         "step": int(checkpoint.name) if checkpoint else None,

@@ -125,9 +125,7 @@ def slim(run: Path, out: Path) -> Path:
 
 
 def load_run(run: Path) -> tuple[DuplexModel, TextTokenizer]:
-    """A trained model, ready to use, from a run's newest checkpoint. Nothing is fetched: all weights are the run's own.
-
-    """
+    """A trained model, ready to use, from a run's newest checkpoint. Nothing is fetched: all weights are the run's own."""
     run = resolved(run)
     config = read_config(run)
     checkpoint = latest(run)

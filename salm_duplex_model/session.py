@@ -79,9 +79,18 @@ class Session:
         self._decoder.reset(row)
         self._cache.forget(row)
 
-    @torch.inference_mode()
     def step(self, user: Tensor) -> Tensor:
         """The next frame of every conversation: user audio (B, 1 280) float32 in [-1, 1] → agent audio (B, 1 764)."""
+        return self.sound(self.think(user)[:, None])
+
+    def sound(self, codes: Tensor) -> Tensor:
+        """What `think` gave for one frame or several, (B, frames, 4), as audio (B, frames · 1 764)."""
+        return self._decoder.decode(codes.cpu())
+
+    @torch.inference_mode()
+    def think(self, user: Tensor) -> Tensor:
+        """The first half of `step`: the codes to play (B, 4), silence where the agent does not speak. Whoever does not listen
+        at once may gather them, and have many frames decoded together, which takes less time."""
         if user.shape != (len(self.text), SOURCE_FRAME):
             raise ValueError(f"user must be ({len(self.text)}, {SOURCE_FRAME}), not {tuple(user.shape)}")
         heard, self._encoder_state = self.model.encoder(user.to(self.device), self._encoder_state)
@@ -93,8 +102,7 @@ class Session:
         self._cache.advance()
         text_logits, code_logits = self.model.heads(hidden[:, 0])
         self.text, self.codes = self._choose(text_logits), self._choose(code_logits)
-        played = torch.where((self.codes < CODEBOOK_SIZE).all(-1, keepdim=True), self.codes, self._silence)
-        return self._decoder.decode(played[:, None].cpu())
+        return torch.where((self.codes < CODEBOOK_SIZE).all(-1, keepdim=True), self.codes, self._silence)
 
     def _choose(self, logits: Tensor) -> Tensor:
         if self.temperature == 0:

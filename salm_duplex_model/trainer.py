@@ -227,7 +227,7 @@ def autocast(config: RunConfig, device: torch.device) -> AbstractContextManager[
 def _quick_in_bf16(device: torch.device) -> bool:
     """A CPU that has no instructions for bf16 takes ten times as long in it as in fp32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 

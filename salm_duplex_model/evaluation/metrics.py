@@ -25,6 +25,8 @@ TALKS_ON_S = 2 * STOP_WITHIN_S
 CLEAR_S = 3.0
 """A control moment lies so far from everything the user does."""
 CONTROL_EVERY_S = 1.0
+TAIL_S = 2.0
+"""A dialogue is played so much longer, in silence: the agent may still answer, or end."""
 TOLERANCE_FRAMES = 13
 """NeMo's, for turn taking by token."""
 
@@ -79,6 +81,15 @@ def talk_over_share(scene: Scene, agent: Agent) -> list[float]:
     """
     rests = [Interval(turn.start + STOP_WITHIN_S, turn.end) for turn in scene.floor_turns]
     return [_overlap(agent, rest) / rest.length for rest in rests if rest.length > 0]
+
+
+def turn_ended_rate(scene: Scene, agent: Agent) -> list[float]:
+    """Per turn of the agent into which the user does not speak: whether it ends, before all is over.
+
+    An agent that drones on until somebody interrupts it has every barge-in succeed; here it fails.
+    """
+    left_alone = [turn for turn in agent if not any(turn.holds(event.start) for event in scene.user)]
+    return [float(turn.end < scene.duration + TAIL_S - FRAME_SECONDS) for turn in left_alone]
 
 
 def false_stop_rate(scene: Scene, agent: Agent) -> list[float]:
@@ -154,6 +165,7 @@ BEHAVIOUR: dict[str, Metric] = {
         false_alarm_rate,
         pause_take_over_rate,
         talk_over_share,
+        turn_ended_rate,
         false_stop_rate,
         chance_stop_rate,
         first_response_latency_s,

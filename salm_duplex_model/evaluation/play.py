@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from lhotse import MonoCut
 
-from manifests.frames import FRAME_SECONDS, SOURCE_FRAME
+from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, TARGET_FRAME
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.data import frames_of
+from salm_duplex_model.evaluation.metrics import TAIL_S
 from salm_duplex_model.model import DuplexModel
 from salm_duplex_model.session import Session
 
-TAIL_S = 2.0
-"""Silence after a dialogue's end, in which the agent may still answer or fall silent."""
+STRETCH = 25
+"""Frames decoded together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,13 @@ def play(
         samples = torch.from_numpy(cut.load_audio()[0])
         user[row].view(-1)[: len(samples)] = samples
     session = Session(model, codec, batch=len(cuts), temperature=temperature, seed=seed)
-    audio, tokens = [], [session.text]
+    codes, tokens = [], [session.text]
     for t in range(max(frames)):
-        audio.append(session.step(user[:, t]).cpu())
+        codes.append(session.think(user[:, t]))
         tokens.append(session.text)  # of frame t + 1
-    sound, text = torch.stack(audio, 1).numpy(), torch.stack(tokens, 1).cpu().numpy()
+    # Nobody listens live: decoded in long stretches, the same audio takes a fraction of the time.
+    stretches = torch.split(torch.stack(codes, 1), STRETCH, dim=1)
+    sound = torch.cat([session.sound(stretch).cpu() for stretch in stretches], 1).numpy()
+    text = torch.stack(tokens, 1).cpu().numpy()
     for row, (cut, length) in enumerate(zip(cuts, frames, strict=True)):
-        yield Played(cut, sound[row, :length].reshape(-1), text[row, :length])
+        yield Played(cut, sound[row, : length * TARGET_FRAME], text[row, :length])

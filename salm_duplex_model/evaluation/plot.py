@@ -26,6 +26,7 @@ RATES = (
     "barge_in_met_rate",
     "turn_taken_rate",
     "interruption_taken_rate",
+    "turn_ended_rate",
     "false_alarm_rate",
     "pause_take_over_rate",
     "talk_over_share",

@@ -79,7 +79,7 @@ def test_the_reference_agent_does_everything_right(figures, by):
     assert got[by + "barge_in_success_rate"] == got[by + "barge_in_met_rate"] == 1
     assert got[by + "barge_in_latency_s"] == pytest.approx(0.64, abs=0.08)
     assert got[by + "false_alarm_rate"] == got[by + "talk_over_share"] == got[by + "unprompted_dialogue_share"] == 0
-    assert got[by + "turn_taken_rate"] == got[by + "interruption_taken_rate"] == 1
+    assert got[by + "turn_taken_rate"] == got[by + "interruption_taken_rate"] == got[by + "turn_ended_rate"] == 1
     assert 0.6 < got[by + "first_response_latency_s"] < 0.8
     assert got["turn_taking_precision"] == got["turn_taking_recall"] == 1
     assert got["agent_bleu"] == pytest.approx(100)

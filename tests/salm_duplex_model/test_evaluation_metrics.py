@@ -86,6 +86,12 @@ def test_talking_over_the_user_shows_without_any_start():
     assert m.talk_over_share(one, spans((0, 3.5), (10, 14.5))) == pytest.approx([0, 0.5])
 
 
+def test_an_agent_that_ends_only_when_it_is_interrupted_does_not_end_its_turns():
+    two = scene(user(0, 2), user(10, 11, "barge_in"), user(30, 31), duration=40)
+    assert m.turn_ended_rate(two, spans((2.6, 10.6), (11.6, 20), (31.6, 35))) == [1, 1]
+    assert m.turn_ended_rate(two, spans((2.6, 10.6), (11.6, 30.6), (31.6, 42))) == [0]
+
+
 LONG = scene(
     user(0, 1), user(8, 8.4, "backchannel"), reference=((1.64, 20),), noises=((14, 14.2), (18.5, 18.6)), duration=22
 )

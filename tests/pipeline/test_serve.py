@@ -343,7 +343,7 @@ def browser_page(recording: Path, width: int = 1_200) -> Iterator[tuple[Page, li
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         page = browser.new_page(viewport={"width": width, "height": 900})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(180_000)
         complaints: list[str] = []
         page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -351,7 +351,7 @@ def browser_page(recording: Path, width: int = 1_200) -> Iterator[tuple[Page, li
         browser.close()
 
 
-def wait_until(page: Page, what: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(page: Page, what: Callable[[], bool], seconds: float = 180) -> None:
     """Playwright's own `wait_for_function` wants an `eval`, which the page's policy forbids."""
     end = time.monotonic() + seconds
     while not what():
@@ -360,7 +360,7 @@ def wait_until(page: Page, what: Callable[[], bool], seconds: float = 60) -> Non
 
 
 def shows(page: Page, id: str, pattern: str) -> None:
-    expect(page.locator(f"#{id}")).to_have_text(re.compile(pattern), timeout=60_000)
+    expect(page.locator(f"#{id}")).to_have_text(re.compile(pattern), timeout=180_000)
 
 
 def level(page: Page, channel: str) -> float:

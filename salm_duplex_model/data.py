@@ -7,6 +7,7 @@ the losses do not depend on how many processes there are, nor does where a run g
 import queue
 import random
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,8 @@ from salm_duplex_model.config import DataConfig
 from salm_duplex_model.tokenizer import TextTokenizer
 
 PREFETCH = 2
+# A dialogue longer than a batch is one by itself, as it should be.
+warnings.filterwarnings("ignore", message="We have exceeded the max_duration constraint")
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,6 +244,10 @@ class Server:
         return web.json_response({"sessions": len(self._clients), "max_sessions": self.bounds.max_sessions})
 
     async def talk(self, request: web.Request) -> web.StreamResponse:
+        # Another site's name may be made to point here: then its pages are of the same origin, and only the name tells.
+        local = request.get_extra_info("sockname")
+        if local and _is_loopback(local[0]) and not _is_loopback(request.url.host or ""):
+            return web.Response(status=403, text=f"This machine is not called {request.url.host}.\n")
         # A browser lets any site open a WebSocket to here, and says which one it was.
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:

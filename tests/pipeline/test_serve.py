@@ -274,6 +274,8 @@ def test_pages_of_other_sites_and_callers_over_the_number_are_refused(talkative)
             assert (status, sentence.count("\n")) == (403, 1)
             assert "http://elsewhere.example" in sentence
             assert (await refused(headers={"Origin": "null"}))[0] == 403
+            rebound = {"Origin": "http://elsewhere.example", "Host": "elsewhere.example"}
+            assert await refused(headers=rebound) == (403, "This machine is not called elsewhere.example.\n")
             async with http.ws_connect(f"{url}/talk", origin=url):
                 assert await refused() == (503, "All 1 sessions are taken; try again later.\n")
             await until_sessions(http, url, 0)

@@ -48,6 +48,8 @@ OUTGOING_MESSAGES = 32
 SEND_BUFFER = 32_768
 """Bytes for a connection in the kernel: with the usual megabytes, a client that has stopped would go unnoticed for long."""
 LARGEST_MESSAGE = 65_536
+GOODBYE_SECONDS = 8.0
+"""So long a client may take to read why it is sent away; then the connection is cut."""
 TURN_TOKENS = 512
 """A turn's text is told anew as it grows; a longer turn goes on as a new one."""
 PACE_TOLERANCE = 1.02
@@ -139,7 +141,7 @@ class Client:
     async def close(self, code: int, reason: str) -> None:
         """Say why, and wait a moment for the client to agree."""
         try:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(GOODBYE_SECONDS):
                 await self._ws.close(code=code, message=reason.encode())
         except TimeoutError:
             self._abort()

@@ -342,7 +342,7 @@ def slim_command(
 
 @app.command(name="converse")
 def converse_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` made, or 'bundled'.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` made.")],
     user: Annotated[Path, typer.Option("--user", help="A recording of the user: any rate, any format.")],
     out: Annotated[Path, typer.Option("--out", help="The WAV to write.")],
     stereo: Annotated[bool, typer.Option("--stereo", help="Write both: left the user, right the agent.")] = False,

@@ -24,7 +24,7 @@ from manifests.corpus import Corpus, open_corpus
 from manifests.errors import RequestError, WorkError
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
 from pipeline.inspection import side_by_side
-from salm_duplex_model.checkpoint import latest, load_run, resolved
+from salm_duplex_model.checkpoint import latest, load_run
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.data import explained
 from salm_duplex_model.encoder import CausalEncoder
@@ -274,7 +274,7 @@ def _as_dicts(figures: dict[str, dict[str, Figure]]) -> dict[str, Any]:
 
 
 def _about(request: Request, sets: list[TestSet]) -> dict[str, Any]:
-    checkpoint = latest(resolved(request.run))
+    checkpoint = latest(request.run)
     return {
         "run": str(request.run),
         "step": int(checkpoint.name) if checkpoint else None,

@@ -28,8 +28,6 @@ from salm_duplex_model.model import DuplexModel, build_model
 from salm_duplex_model.tokenizer import TextTokenizer
 
 CHECKPOINTS, LLM = "checkpoints", "llm"
-BUNDLED_RUN = Path(__file__).with_name("bundled_run")
-"""Made by `make train-demo`."""
 
 
 def write_config(run: Path, config: RunConfig) -> None:
@@ -97,11 +95,6 @@ def load_trainer(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
-def resolved(run: Path) -> Path:
-    """A run's folder: `bundled`, where there is no such folder, is the small model that comes with this package."""
-    return BUNDLED_RUN if str(run) == "bundled" and not run.exists() else run
-
-
 def slim(run: Path, out: Path) -> Path:
     """Write what conversing needs of a run into a new folder: the newest weights, in half precision, and no trainer's state.
 
@@ -126,7 +119,6 @@ def slim(run: Path, out: Path) -> Path:
 
 def load_run(run: Path) -> tuple[DuplexModel, TextTokenizer]:
     """A trained model, ready to use, from a run's newest checkpoint. Nothing is fetched: all weights are the run's own."""
-    run = resolved(run)
     config = read_config(run)
     checkpoint = latest(run)
     if checkpoint is None:

@@ -1,7 +1,8 @@
 """Speech recognizers that say what an agent's audio sounds like: pocketsphinx, or any NeMo ASR model.
 
-pocketsphinx brings its model in its wheel and is weak: of eSpeak NG's words it gets three in four wrong (measured: 75 % of 192),
-and it takes about a second for a second of speech. Its figures say little about the words themselves; the reference agent's
+pocketsphinx brings its model in its wheel and is weak: of eSpeak NG's words through the codec it gets one in two wrong (measured
+on 192; three in four without the codec, whose faint noise it wants in place of exact silence), and it takes about a second
+for a second of speech. Its figures say little about the words themselves; the reference agent's
 figure beside them is the mark to compare with.
 """
 

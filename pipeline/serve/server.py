@@ -36,9 +36,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from manifests.errors import RequestError
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
 from pipeline.serve.engine import QUEUE_FRAMES, Conversation, Engine, Spoken
-from salm_duplex_model.checkpoint import load_run
+from salm_duplex_model.checkpoint import load_streaming
 from salm_duplex_model.codec import Codec
-from salm_duplex_model.encoder import CausalEncoder
 from salm_duplex_model.session import Session
 from salm_duplex_model.tokenizer import TextTokenizer
 
@@ -285,11 +284,7 @@ def serve(
     tell: Callable[[str], None],
 ) -> None:
     """Serve a run's model until SIGINT or SIGTERM; raises `RequestError` where it, or the port, can't be had."""
-    model, tokenizer = load_run(run)
-    if not isinstance(model.encoder, CausalEncoder):
-        raise RequestError(
-            f"The run {run} has a NeMo encoder, which does not stream yet; take one with the causal encoder."
-        )
+    model, tokenizer = load_streaming(run)
     # Steps are small: more threads gain little, and one that has to wait for a core delays them all.
     torch.set_num_threads(max(1, torch.get_num_threads() // 2))
     session = Session(model, Codec.bundled(), batch=0, temperature=temperature, seed=seed)

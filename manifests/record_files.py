@@ -56,18 +56,13 @@ class RecordWriter:
         line = {"type": type(record).__name__} | self._plain(record, dialogue_of(record).id)
         self._records.write(json.dumps(line, ensure_ascii=False) + "\n")
 
-    def _plain(self, value: Any, id: str) -> Any:
+    def _plain(self, value: Any, id: str, rate: int | None = None) -> Any:
         if is_dataclass(value):
             rates = _audio_rates(value)
-            return {
-                field.name: self._save(getattr(value, field.name), rates.get(field.name), id)
-                if isinstance(getattr(value, field.name), np.ndarray)
-                else self._plain(getattr(value, field.name), id)
-                for field in fields(value)
-            }
+            return {f.name: self._plain(getattr(value, f.name), id, rates.get(f.name)) for f in fields(value)}
         if isinstance(value, tuple):
-            return [self._plain(item, id) for item in value]
-        return value
+            return [self._plain(item, id, rate) for item in value]
+        return self._save(value, rate, id) if isinstance(value, np.ndarray) else value
 
     def _save(self, array: np.ndarray, rate: int | None, id: str) -> str:
         name = f"{id}-{self._arrays}.{'flac' if rate else 'npy'}"
@@ -116,7 +111,9 @@ def _audio_rates(record: Any) -> dict[str, int]:
     """Which of a record's arrays are audio, and their sampling rates."""
     if isinstance(record, Speech):
         return {"samples": record.rate}
-    return {"user": SOURCE_RATE, "agent": TARGET_RATE} if isinstance(record, DuplexDialogue) else {}
+    if isinstance(record, DuplexDialogue):
+        return {"user": SOURCE_RATE, "agent": TARGET_RATE, "uncut": TARGET_RATE}
+    return {}
 
 
 def _typed(kind: Any, value: Any, arrays: Path) -> Any:

@@ -124,13 +124,16 @@ class DuplexDialogue:
     """Two channels of equal length, and, once tokenized, the agent channel's codes.
 
     `user` is int16 (frames × 1 280,) at 16 kHz, `agent` int16 (frames × 1 764,) at 22.05 kHz, `codes` int16 (frames, 4).
-    `noise` names what lies under the user's channel, empty where it is clean; `bursts` are the short noises in it.
+    `uncut` holds the speech of each cut-off agent segment, in order, as it would have gone on: int16 at 22.05 kHz, from the
+    segment's start to some time after its end. `noise` names what lies under the user's channel, empty where it is clean;
+    `bursts` are the short noises in it.
     """
 
     timeline: Timeline
     user: np.ndarray
     agent: np.ndarray
     codes: np.ndarray | None = None
+    uncut: tuple[np.ndarray, ...] = ()
     noise: str = ""
     bursts: tuple[Span, ...] = ()
 

@@ -8,7 +8,7 @@ batch, which come and go while the others go on.
 import torch
 from torch import Tensor
 
-from manifests.frames import CODEBOOK_SIZE, CODEBOOKS, SOURCE_FRAME, TARGET_FRAME
+from manifests.frames import CODEBOOK_SIZE, CODEBOOKS, SOURCE_FRAME
 from salm_duplex_model.channels import SPEECH_DELAY
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.model import DuplexModel
@@ -37,8 +37,7 @@ class Session:
         """
         self.model, self.context_frames, self.temperature = model.eval(), context_frames, temperature
         self.device = next(model.parameters()).device
-        # A frame that is no speech is played as silence: the middle one of many, where the codec has settled.
-        silence = codec.encode(torch.zeros(1, 31 * TARGET_FRAME))[0, 15].long()
+        silence = codec.silence().long()  # what a frame that is no speech is played as
         self._silence = silence.to(self.device)
         self._decoder = codec.stream(0, lead=silence.expand(8, CODEBOOKS))
         self._cache = WindowCache(context_frames)

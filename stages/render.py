@@ -10,13 +10,15 @@ import numpy as np
 import soxr
 from pydantic import Field, model_validator
 
-from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
+from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE, to_samples
 from manifests.records import DuplexDialogue, Speaker, Speech, Timeline
 from stages.base import Settings, Stage, draw
 from stages.noise import NoiseSettings, add_noise
 
 EDGE_FADE_S = 0.003
 CUT_FADE_S = 0.02
+RUN_ON_S = 1.0
+"""How far the speech of a cut-off agent turn is kept beyond the cut: a codec's encoder looks ahead, and must not see it."""
 PEAK = 0.89
 """Largest sample, of full scale (−1 dBFS): what a level would push beyond it is turned down as a whole, never clipped."""
 
@@ -47,30 +49,40 @@ class Render(Stage):
         settings = self.settings
         level = draw(self.seed, timeline.spoken.dialogue.id, "level")
         user_dbfs = level.uniform(settings.user_level_dbfs_low, settings.user_level_dbfs_high)
-        clean = render_channel(timeline, "user", SOURCE_RATE, SOURCE_FRAME, user_dbfs)
+        clean, _ = render_channel(timeline, "user", SOURCE_RATE, SOURCE_FRAME, user_dbfs)
         noise = draw(self.seed, timeline.spoken.dialogue.id, "noise")
         user, name, bursts = add_noise(clean, user_dbfs, settings.noise, noise)
-        agent = render_channel(timeline, "agent", TARGET_RATE, TARGET_FRAME, settings.agent_level_dbfs)
-        return DuplexDialogue(timeline, user, agent, noise=name, bursts=bursts)
+        agent, uncut = render_channel(timeline, "agent", TARGET_RATE, TARGET_FRAME, settings.agent_level_dbfs)
+        return DuplexDialogue(timeline, user, agent, uncut=uncut, noise=name, bursts=bursts)
 
 
-def render_channel(timeline: Timeline, speaker: Speaker, rate: int, frame: int, level_dbfs: float) -> np.ndarray:
-    """One speaker's channel: int16, shape (frames × `frame`,), at `rate`."""
+def render_channel(
+    timeline: Timeline, speaker: Speaker, rate: int, frame: int, level_dbfs: float
+) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """One speaker's channel, int16, shape (frames × `frame`,), at `rate`; and the speech of each cut-off segment, uncut."""
     own = [segment for segment in timeline.segments if segment.speaker == speaker]
     voiced = [_resample(timeline.spoken.speech[segment.turn], rate) for segment in own]
     gain = _gain(np.concatenate(voiced), level_dbfs)
     channel = np.zeros(timeline.frames * frame, dtype=np.int16)
+    uncut = []
     for segment, samples in zip(own, voiced, strict=True):
+        if segment.cut_off:
+            uncut.append(_int16(samples[: segment.length + to_samples(RUN_ON_S, rate)] * gain))
         # The speech in order, each stretch of it ending where a pause begins.
         at, stretch = 0, segment.start
         for end in [*(segment.start + pause.start for pause in segment.pauses), segment.end]:
             faded = _fit(samples[at:], end - stretch) * gain
             last = end == segment.end
             faded *= _fades(len(faded), rate, CUT_FADE_S if segment.cut_off and last else EDGE_FADE_S)
-            channel[stretch:end] = np.rint(faded * 32767).astype(np.int16)
+            channel[stretch:end] = _int16(faded)
             at += end - stretch
             stretch = end + next((p.length for p in segment.pauses if segment.start + p.start == end), 0)
-    return channel
+    return channel, tuple(uncut)
+
+
+def _int16(samples: np.ndarray) -> np.ndarray:
+    quantized: np.ndarray = np.rint(samples * 32767).astype(np.int16)
+    return quantized
 
 
 def _resample(speech: Speech, rate: int) -> np.ndarray:

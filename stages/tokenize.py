@@ -1,7 +1,12 @@
-"""tokenize: the agent's channel → codec codes, 4 a frame. The embedded codec is the bundled one."""
+"""tokenize: the agent's channel → codec codes, 4 a frame. The embedded codec is the bundled one.
+
+A codec's encoder looks ahead: codes of the silence before a turn tell that it comes, and codes before a cut-off that it
+ends. A model that reads its own codes would learn to wait for that sign, which nobody gives it in a live conversation. So
+every turn is encoded by itself, a cut-off one from its uncut speech, and all frames between turns have one code of silence.
+"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +20,8 @@ from stages.base import Resources, Settings, Stage
 
 BATCH_FRAMES = 4_000
 """Frames in one batch, padding included: bounds the memory that a batch takes."""
+MARGIN_FRAMES = 8
+"""Silence around a turn when it is encoded: as much as the bundled codec's encoder looks to either side."""
 
 
 class TokenizeSettings(Settings):
@@ -29,7 +36,7 @@ class TokenizeSettings(Settings):
 
 
 class BundledTokenizer(Stage):
-    """Encode agent channels in batches of like length.
+    """Encode the agent's turns in batches of like length.
 
     Floating point makes codes depend on the batch's shape and the number of threads. The batches are formed from the
     records of one call, which is one shard in a build, and one thread is used: so the codes depend on the shard alone.
@@ -43,30 +50,53 @@ class BundledTokenizer(Stage):
     def setup(self) -> None:
         torch.set_num_threads(1)
         self.codec = Codec.bundled() if self.settings.codec == "bundled" else Codec.load(self.settings.codec)
+        self.silence = self.codec.silence().numpy()
 
     def made_by(self) -> dict[str, str]:
         return {"codec": self.settings.codec, "codec_sha256": self.codec.sha256, "device": "cpu"}
 
     def process(self, records: Sequence[DuplexDialogue]) -> list[DuplexDialogue]:
-        tokenized: list[DuplexDialogue] = list(records)
-        for batch in _batches(records):
-            longest = max(records[i].timeline.frames for i in batch)
+        codes = [np.tile(self.silence, (record.timeline.frames, 1)) for record in records]
+        stretches = [stretch for i, record in enumerate(records) for stretch in _stretches(i, record)]
+        for batch in _batches(stretches):
+            longest = max(stretch.frames for stretch in batch) + 2 * MARGIN_FRAMES
             audio = np.zeros((len(batch), longest * TARGET_FRAME), dtype=np.float32)
-            for row, i in enumerate(batch):
-                audio[row, : len(records[i].agent)] = records[i].agent / np.float32(32768)
-            codes = self.codec.encode(torch.from_numpy(audio)).numpy()
-            for row, i in enumerate(batch):
-                tokenized[i] = replace(records[i], codes=codes[row, : records[i].timeline.frames].copy())
-        return tokenized
+            for row, stretch in zip(audio, batch, strict=True):
+                samples = stretch.samples[: len(row) - MARGIN_FRAMES * TARGET_FRAME]
+                row[MARGIN_FRAMES * TARGET_FRAME :][: len(samples)] = samples / np.float32(32768)
+            encoded = self.codec.encode(torch.from_numpy(audio)).numpy()[:, MARGIN_FRAMES:]
+            for own, stretch in zip(encoded, batch, strict=True):
+                codes[stretch.record][stretch.first : stretch.first + stretch.frames] = own[: stretch.frames]
+        return [replace(record, codes=own, uncut=()) for record, own in zip(records, codes, strict=True)]
 
 
-def _batches(records: Sequence[DuplexDialogue]) -> Iterator[list[int]]:
-    """Indices of records, shortest first, in batches of at most `BATCH_FRAMES`."""
-    batch: list[int] = []
-    for i in sorted(range(len(records)), key=lambda i: (records[i].timeline.frames, i)):
-        if batch and records[i].timeline.frames * (len(batch) + 1) > BATCH_FRAMES:
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """The frames of an agent segment in the dialogue numbered `record`, and the samples from its start on."""
+
+    record: int
+    first: int
+    frames: int
+    samples: np.ndarray
+
+
+def _stretches(number: int, record: DuplexDialogue) -> Iterator[_Stretch]:
+    uncut = iter(record.uncut)
+    for segment in record.timeline.segments:
+        if segment.speaker == "agent":
+            start, end = segment.start, segment.end
+            heard = record.agent[start:end]
+            samples = next(uncut, heard) if segment.cut_off else heard
+            yield _Stretch(number, start // TARGET_FRAME, -(-end // TARGET_FRAME) - start // TARGET_FRAME, samples)
+
+
+def _batches(stretches: Sequence[_Stretch]) -> Iterator[list[_Stretch]]:
+    """Stretches, shortest first, in batches of at most `BATCH_FRAMES`."""
+    batch: list[_Stretch] = []
+    for stretch in sorted(stretches, key=lambda stretch: stretch.frames):
+        if batch and (stretch.frames + 2 * MARGIN_FRAMES) * (len(batch) + 1) > BATCH_FRAMES:
             yield batch
             batch = []
-        batch.append(i)
+        batch.append(stretch)
     if batch:
         yield batch

@@ -94,6 +94,11 @@ class Codec:
         return codes
 
     @torch.inference_mode()
+    def silence(self) -> Tensor:
+        """The codes of a frame of silence, (4,) int16: of the middle one of many, where the encoder has settled."""
+        return self.encode(torch.zeros(1, 31 * self.frame_samples))[0, 15]
+
+    @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (B, frames, 4) → audio (B, frames · 1 764) float32 in [-1, 1]."""
         return self.stream(len(codes)).decode(codes)

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from stages.tokenize import BundledTokenizer, TokenizeSettings, _batches
+from stages.tokenize import MARGIN_FRAMES, BundledTokenizer, TokenizeSettings, _batches, _stretches
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +25,6 @@ def test_one_code_of_four_a_frame_and_the_same_again(tokenizer, rendered):
 
 
 def test_codes_decode_to_the_agents_speech_and_its_silence(tokenizer, rendered):
-    import torch
-
     for record in tokenizer.process(rendered[:3]):
         decoded = tokenizer.codec.decode(torch.from_numpy(record.codes)[None])[0].numpy()
         level = np.sqrt(np.mean(decoded.reshape(-1, 1_764) ** 2, axis=1))
@@ -35,13 +34,57 @@ def test_codes_decode_to_the_agents_speech_and_its_silence(tokenizer, rendered):
         assert level[silent].max() < 10 ** (-50 / 20)
 
 
-def test_batches_hold_every_record_once_and_stay_small(rendered, monkeypatch):
+def test_silence_before_a_turn_does_not_tell_that_it_comes(tokenizer, rendered):
+    for record in tokenizer.process(rendered):
+        heard = np.zeros(record.timeline.frames, dtype=bool)
+        for segment in agent_segments(record):
+            heard[segment.start // 1_764 : -(-segment.end // 1_764)] = True
+        assert heard.any() and not heard.all()
+        assert (record.codes[~heard] == tokenizer.silence).all()
+        assert (record.codes[heard] != tokenizer.silence).any(axis=1).mean() > 0.9
+
+
+def test_codes_before_a_cut_off_do_not_tell_that_it_comes(tokenizer, rendered):
+    cut_offs = 0
+    for record, whole in zip(rendered, tokenizer.process(rendered), strict=True):
+        uncut = iter(record.uncut)
+        for segment in agent_segments(record):
+            if segment.cut_off:
+                cut_offs += 1
+                speech = next(uncut)
+                assert len(speech) > segment.length
+                margin = np.zeros(MARGIN_FRAMES * 1_764, dtype=np.int16)
+                padded = np.concatenate([margin, speech, np.zeros(-len(speech) % 1_764, dtype=np.int16), margin])
+                alone = tokenizer.codec.encode(torch.from_numpy(padded / np.float32(32768))[None])[0].numpy()
+                first, last = segment.start // 1_764, -(-segment.end // 1_764)
+                same = whole.codes[first:last] == alone[MARGIN_FRAMES:][: last - first]
+                assert same.mean() > 0.99  # another batch shape may move a code by rounding
+        assert next(uncut, None) is None and whole.uncut == ()
+    assert cut_offs > 2
+
+
+def agent_segments(record):
+    return [segment for segment in record.timeline.segments if segment.speaker == "agent"]
+
+
+def test_the_encoder_looks_no_further_than_the_margin(tokenizer):
+    speech = torch.randn(1, 60 * 1_764, generator=torch.Generator().manual_seed(0)) * 0.1
+    other = speech.clone()
+    other[:, : 20 * 1_764] = other[:, 40 * 1_764 :] = 0
+    same = (tokenizer.codec.encode(speech) == tokenizer.codec.encode(other)).all(-1)[0]
+    assert same[20 + MARGIN_FRAMES : 40 - MARGIN_FRAMES].all() and not same[20:40].all()
+
+
+def test_batches_hold_every_turn_once_and_stay_small(rendered, monkeypatch):
     monkeypatch.setattr("stages.tokenize.BATCH_FRAMES", 500)
-    batches = list(_batches(rendered))
-    assert sorted(i for batch in batches for i in batch) == list(range(len(rendered)))
+    stretches = [stretch for i, record in enumerate(rendered) for stretch in _stretches(i, record)]
+    assert len(stretches) == sum(len(agent_segments(record)) for record in rendered)
+    batches = list(_batches(stretches))
+    in_batches = [(stretch.record, stretch.first) for batch in batches for stretch in batch]
+    assert sorted(in_batches) == sorted((stretch.record, stretch.first) for stretch in stretches)
     assert len(batches) > 1
-    longest = [max(rendered[i].timeline.frames for i in batch) * len(batch) for batch in batches]
-    assert all(frames <= 500 or len(batch) == 1 for frames, batch in zip(longest, batches, strict=True))
+    sizes = [max(stretch.frames + 2 * MARGIN_FRAMES for stretch in batch) * len(batch) for batch in batches]
+    assert all(frames <= 500 or len(batch) == 1 for frames, batch in zip(sizes, batches, strict=True))
 
 
 def test_what_made_the_codes_is_recorded(tokenizer):

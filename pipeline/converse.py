@@ -15,30 +15,23 @@ from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RA
 from pipeline.inspection import side_by_side
 from salm_duplex_model.checkpoint import load_streaming
 from salm_duplex_model.codec import Codec
+from salm_duplex_model.evaluation.activity import text_turns
+from salm_duplex_model.evaluation.timeline import Spoken
 from salm_duplex_model.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What the agent said, by its text channel: from BOS to EOS."""
-
-    start_s: float
-    end_s: float
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
     user: np.ndarray
     agent: np.ndarray
-    turns: list[Turn]
+    turns: list[Spoken]
     step_ms: list[float]
 
     def as_dict(self) -> dict[str, Any]:
         steps = np.asarray(self.step_ms)
         return {
             "seconds": round(len(self.step_ms) * FRAME_SECONDS, 2),
-            "turns": [{"start_s": t.start_s, "end_s": t.end_s, "text": t.text} for t in self.turns],
+            "turns": [{"start_s": round(t.start, 2), "end_s": round(t.end, 2), "text": t.text} for t in self.turns],
             "step_ms_mean": round(float(steps.mean()), 2),
             "step_ms_p99": round(float(np.quantile(steps, 0.99)), 2),
         }
@@ -52,13 +45,15 @@ def converse(run: Path, user: Path, tail_s: float, temperature: float, seed: int
     heard = np.zeros(frames * SOURCE_FRAME, dtype=np.float32)
     heard[: len(samples)] = samples
     session = Session(model, Codec.bundled(), temperature=temperature, seed=seed)
-    agent, tokens, step_ms = [], [], []
+    # The token that a step gives belongs to the frame after it.
+    agent, tokens, step_ms = [], [tokenizer.special.pad], []
     for frame in torch.from_numpy(heard).view(frames, 1, SOURCE_FRAME):
         begun = time.perf_counter()
         agent.append(session.step(frame)[0].numpy())
         step_ms.append(1000 * (time.perf_counter() - begun))
         tokens.append(int(session.text[0]))
-    return Conversation(heard, np.concatenate(agent), _turns(tokens, tokenizer), step_ms)
+    turns = text_turns(np.array(tokens), tokenizer.special, tokenizer.decode)
+    return Conversation(heard, np.concatenate(agent), turns, step_ms)
 
 
 def read_user(path: Path) -> np.ndarray:
@@ -83,17 +78,3 @@ def write_conversation(conversation: Conversation, out: Path, stereo: bool) -> N
         soundfile.write(out, sound, TARGET_RATE, subtype="PCM_16", format="WAV")
     except (OSError, soundfile.LibsndfileError) as error:
         raise WorkError(f"{out} can't be written: {error}.") from error
-
-
-def _turns(tokens: list[int], tokenizer: Any) -> list[Turn]:
-    """The turns of a text channel; the token that step t gives belongs to frame t + 1."""
-    turns: list[Turn] = []
-    begun: int | None = None
-    for frame, token in enumerate([*tokens, tokenizer.special.eos], 1):
-        if begun is not None and token in (tokenizer.special.bos, tokenizer.special.eos):
-            text = tokenizer.decode(tokens[begun - 1 : frame - 1])
-            turns.append(Turn(round(begun * FRAME_SECONDS, 2), round(frame * FRAME_SECONDS, 2), text))
-            begun = None
-        if token == tokenizer.special.bos:
-            begun = frame
-    return turns

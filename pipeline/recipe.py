@@ -165,7 +165,8 @@ def _stage_spec(name: str, section: dict[str, Any]) -> StageSpec:
     return StageSpec(name, str(use), validated(name, stage.Settings, section), resources)
 
 
-def validated(name: str, model: type[M], section: dict[str, Any]) -> M:
+def validated(name: str, model: type[M], section: dict[str, Any], file: str = "recipe") -> M:
+    """A section by its name, or a whole file; raises `RequestError` naming the key that is wrong."""
     try:
         return model.model_validate(section)
     except ValidationError as error:
@@ -173,10 +174,10 @@ def validated(name: str, model: type[M], section: dict[str, Any]) -> M:
         key = ".".join(filter(None, [name, *(str(part) for part in first["loc"])]))
         if first["type"] == "extra_forbidden":
             allowed = ", ".join(_fields_at(model, first["loc"][:-1])) or "none"
-            raise RequestError(f"The recipe has no key '{key}'; the keys there are: {allowed}.") from None
+            raise RequestError(f"The {file} has no key '{key}'; the keys there are: {allowed}.") from None
         given = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
         message = first["msg"].removeprefix("Value error, ")
-        raise RequestError(f"The recipe's {key} is wrong: {message[0].lower()}{message[1:]}{given}.") from None
+        raise RequestError(f"The {file}'s {key} is wrong: {message[0].lower()}{message[1:]}{given}.") from None
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

@@ -24,7 +24,7 @@ def load_config(preset: str, overrides: Sequence[str]) -> RunConfig:
     data = read_yaml(path)
     for override in overrides:
         apply_override(data, override)
-    return validated("", RunConfig, data)
+    return validated("", RunConfig, data, "preset")
 
 
 def plan(config: RunConfig, workers: int, timed: bool = False) -> Estimate:

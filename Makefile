@@ -17,12 +17,10 @@ train-demo: .venv/installed
 	test -d demo/talk/agent || .venv/bin/salm-duplex slim demo/talk/run --out demo/talk/agent
 	.venv/bin/salm-duplex scenes demo/talk/corpus --out demo/talk/scenes --takes 4
 	.venv/bin/salm-duplex evaluate demo/talk/agent --out demo/talk/evaluation.json \
-		$(foreach scene,$(SCENES),--corpus demo/talk/scenes/$(scene))
+		$$(printf -- '--corpus %s ' demo/talk/scenes/*/)
 	@echo
 	@echo "Look at demo/talk/evaluation.png, listen to demo/talk/evaluation.wav (left: user, right: agent),"
 	@echo "and talk to it: .venv/bin/salm-duplex serve demo/talk/agent"
-
-SCENES = plain impatient interruption repeated_interruption pauses backchannels noise silence monologue
 
 test: .venv-test/installed
 	.venv-test/bin/ruff check .

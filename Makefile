@@ -11,8 +11,8 @@ demo: .venv/installed
 
 # From nothing to an agent to talk to: under an hour on two cores.
 train-demo: .venv/installed
-	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl --recipe pipeline/data/quick_and_patient.yaml \
-		--set ingest.takes=6 --set ingest.test=0.1 --out demo/talk/corpus
+	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl --set ingest.takes=6 --set ingest.test=0.1 \
+		--set render.noise.share=0.5 --out demo/talk/corpus
 	.venv/bin/salm-duplex train --corpus demo/talk/corpus --out demo/talk/run
 	test -d demo/talk/agent || .venv/bin/salm-duplex slim demo/talk/run --out demo/talk/agent
 	.venv/bin/salm-duplex scenes demo/talk/corpus --out demo/talk/scenes --takes 4

@@ -144,7 +144,9 @@ A cut has
 
 * `recording`: the user's channel, 16 000 Hz; `target_audio`: the agent's, 22 050 Hz; both last the same whole number of
   frames of 80 ms;
-* `target_codes`: the codec's codes of the agent's channel, int16 (frames, 4), 4 032 codes in each codebook;
+* `target_codes`: the codec's codes of the agent's channel, int16 (frames, 4), 4 032 codes in each codebook; each turn is
+  encoded by itself, a cut-off one as if it had gone on, and the frames between turns have one code of silence, so that no
+  code tells of what is to come;
 * `supervisions`, one for each turn, ordered by start: `speaker` (user or agent), `text` as it is heard,
   `alignment["word"]`, and custom `event` (turn, barge_in or backchannel), `cut_off`, `text_full` (with what a cut-off took),
   `text_written` (as in the input), `voice`, `word_times` (how the words' times were found), and, where silences were put into the turn, `pauses`

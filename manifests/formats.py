@@ -1,7 +1,7 @@
 """Input dialogue formats: one parsed JSON object (or Parquet row) in, one `Dialogue` out.
 
 The format is told by the object's own keys: OpenAI `messages`, ShareGPT `conversations`, Alpaca
-`instruction/input/output`, UltraChat `data`, and our own `turns`, which may also fix voices, events and gaps.
+`instruction/input/output`, UltraChat `data`, and our own `turns`, which may also fix voices, events and gaps, and give recordings.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from manifests.recordings import parse_recording
 from manifests.records import BadDialogue, Dialogue, Event, Speaker, Turn
 
 OPENAI_ROLES: dict[str, Speaker | None] = {"user": "user", "assistant": "agent", "system": None, "developer": None}
@@ -28,10 +29,12 @@ class OwnTurn(BaseModel):
     voice: str = ""
     event: Event | None = None
     gap_s: float | None = Field(default=None, ge=0, le=60)
+    recording: str | dict[str, Any] | None = None
 
 
 class OwnDialogue(BaseModel):
-    """Our own form: `{"id", "system_prompt", "split", "turns": [{"speaker", "text", "voice", "event", "gap_s"}]}`."""
+    """Our own form: `{"id", "system_prompt", "split", "turns": [{"speaker", "text", "voice", "event", "gap_s",
+    "recording"}]}`; `recording` is the path of an audio file, or a Lhotse cut."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -147,7 +150,17 @@ def _own(raw: dict[str, Any]) -> Parsed:
         where = ".".join(str(part) for part in first["loc"])
         reason = "wrong_role" if where.endswith("speaker") else "wrong_field"
         raise BadDialogue(reason, f"'{where}': {first['msg']}.") from None
-    return own.system_prompt, [Turn(t.speaker, t.text, voice=t.voice, event=t.event, gap_s=t.gap_s) for t in own.turns]
+    return own.system_prompt, [
+        Turn(
+            t.speaker,
+            t.text,
+            voice=t.voice,
+            event=t.event,
+            gap_s=t.gap_s,
+            recording=None if t.recording is None else parse_recording(t.recording),
+        )
+        for t in own.turns
+    ]
 
 
 _PARSERS: dict[str, Callable[[dict[str, Any]], Parsed]] = {

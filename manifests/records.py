@@ -17,6 +17,30 @@ SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word of a recording, in seconds from the start of its stretch."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A real recording in place of synthesis: a stretch of one channel of an audio file, at a path or fsspec URL."""
+
+    path: str
+    start_s: float = 0.0
+    duration_s: float | None = None
+    """None: to the file's end."""
+    channel: int = 0
+    speaker: str = ""
+    """Who speaks, where that is known: a user's recordings stay in one split."""
+    words: tuple[TimedWord, ...] = ()
+    """An alignment, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One speaker's turn. `text` is as written, `spoken` as a voice reads it; the rest is filled in by stages.
 
@@ -33,6 +57,8 @@ class Turn:
     `backchannel` makes it one."""
     gap_s: float | None = None
     """Fixed by the input where not None: seconds of silence before this turn."""
+    recording: Recording | None = None
+    """Heard instead of a synthesized voice; `text` says what it holds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,7 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
             "text_full": segment.text_full,
             "text_written": turn.text,
             "voice": turn.voice,
+            "speech": "recording" if turn.recording else "synthesis",
             "word_times": record.timeline.spoken.speech[segment.turn].word_times,
             **({"pauses": pauses} if pauses else {}),
         },

@@ -39,6 +39,7 @@ DIALOGUES = pa.schema(
         ("agent_peak_dbfs", pa.float64()),
         ("user_peak_dbfs", pa.float64()),
         ("word_times", pa.string()),
+        ("recorded_turns", pa.int64()),
         ("seed", pa.int64()),
         ("recipe", pa.string()),
     ]
@@ -101,6 +102,7 @@ def dialogue_row(record: DuplexDialogue) -> dict[str, Any]:
         "turn_seconds": [round(s.length / _rate(s), 4) for s in turns],
         "agent_peak_dbfs": _peak_dbfs(record.agent),
         "user_peak_dbfs": _peak_dbfs(record.user),
+        "recorded_turns": sum(dialogue.turns[segment.turn].recording is not None for segment in segments),
         "word_times": ",".join(sorted({speech.word_times for speech in record.timeline.spoken.speech})),
     }
 

@@ -90,7 +90,7 @@ def check_voices(recipe: Recipe, ingested: Ingested) -> None:
         return
     cast = recipe.stage("cast").settings
     wanted = {getattr(cast, "agent_voice", ""), *getattr(cast, "user_voices", [])}
-    wanted |= {turn.voice for dialogue in ingested.dialogues for turn in dialogue.turns}
+    wanted |= {turn.voice for dialogue in ingested.dialogues for turn in dialogue.turns if not turn.recording}
     for voice in sorted(wanted - {""}):
         try:
             check(voice)

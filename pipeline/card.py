@@ -61,6 +61,7 @@ def _figures(statistics: dict[str, Any]) -> list[tuple[str, Any]]:
         *((f"user voices in {split}", number) for split, number in statistics["user_voices"].items()),
         ("barge-ins", statistics["barge_ins"]),
         ("backchannels", statistics["backchannels"]),
+        ("turns that are recordings", statistics.get("recorded_turns", 0)),
         ("pauses put into users' turns", statistics["pauses"]),
         ("dialogues with noise", statistics["dialogues_with_noise"]),
         ("dialogues of three turns or more", statistics["dialogues_of_three_turns_or_more"]),
@@ -149,7 +150,7 @@ A cut has
   code tells of what is to come;
 * `supervisions`, one for each turn, ordered by start: `speaker` (user or agent), `text` as it is heard,
   `alignment["word"]`, and custom `event` (turn, barge_in or backchannel), `cut_off`, `text_full` (with what a cut-off took),
-  `text_written` (as in the input), `voice`, `word_times` (how the words' times were found), and, where silences were put into the turn, `pauses`
+  `text_written` (as in the input), `voice`, `speech` (synthesis or recording), `word_times` (how the words' times were found), and, where silences were put into the turn, `pauses`
   ([start, length] in seconds);
 * custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` where the dialogue has one, and, where there is noise on the user's channel,
   `noise` and `noise_bursts` ([start, length] in seconds).

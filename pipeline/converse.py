@@ -13,7 +13,7 @@ import torch
 from manifests.errors import RequestError, WorkError
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
 from pipeline.inspection import side_by_side
-from salm_duplex_model.checkpoint import load_streaming
+from salm_duplex_model.checkpoint import load_run
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.evaluation.activity import text_turns
 from salm_duplex_model.evaluation.timeline import Spoken
@@ -39,7 +39,7 @@ class Conversation:
 
 def converse(run: Path, user: Path, tail_s: float, decoding: Decoding) -> Conversation:
     """Play a recording to a run's model, then `tail_s` of silence; raises `RequestError` where either can't be used."""
-    model, tokenizer = load_streaming(run)
+    model, tokenizer = load_run(run)
     samples = read_user(user)
     frames = -(-len(samples) // SOURCE_FRAME) + round(tail_s / FRAME_SECONDS)
     heard = np.zeros(frames * SOURCE_FRAME, dtype=np.float32)

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -38,6 +39,7 @@ def examine() -> list[Finding]:
             _pocketsphinx,
             extra="asr",
         ),
+        _try("chat endpoint", "asr-qa, evaluate --judge", _chat, extra=""),
         _try("LoRA", "train with model.lora", lambda: f"peft {version('peft')}", extra="lora"),
         _try("codec training texts", "codec train", lambda: f"wordfreq {version('wordfreq')}", extra="codec"),
         _try(
@@ -45,7 +47,7 @@ def examine() -> list[Finding]:
         ),
         _try(
             "NeMo",
-            "NeMo encoders in train, and NeMo's own trainer",
+            "NeMo encoders in train and in a session, and NeMo's own trainer",
             lambda: _package("nemo_toolkit", "nemo"),
             extra="nemo",
         ),
@@ -116,6 +118,13 @@ def _pocketsphinx() -> str:
 def _ray() -> str:
     importlib.import_module("ray.data")
     return f"ray {version('ray')}"
+
+
+def _chat() -> str:
+    from salm_duplex_model.chat import KEY
+
+    key = "is set" if os.environ.get(KEY) else "is not set: only for servers that want no key"
+    return f"any OpenAI-compatible one, named with --url or --judge; {KEY} {key}"
 
 
 def _package(distribution: str, module: str) -> str:

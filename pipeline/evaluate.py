@@ -24,7 +24,7 @@ from manifests.corpus import Corpus, open_corpus
 from manifests.errors import RequestError, WorkError
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
 from pipeline.inspection import side_by_side
-from salm_duplex_model.checkpoint import latest, load_streaming
+from salm_duplex_model.checkpoint import latest, load_run
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.data import explained
 from salm_duplex_model.evaluation import activity, bootstrap, full_duplex_bench
@@ -89,7 +89,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
     sets = [_open(path, request) for path in request.corpora]
     if len({one.name for one in sets}) < len(sets):
         raise RequestError("Two of the corpora have the same folder name, which names their figures; rename one.")
-    model, tokenizer = load_streaming(request.run)
+    model, tokenizer = load_run(request.run)
     recognizer = load_recognizer(request.asr) if request.asr else None
     judge = Judge(request.judge, request.judge_model) if request.judge and request.judge_model else None
     model.to("cuda" if torch.cuda.is_available() else "cpu")

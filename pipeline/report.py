@@ -164,6 +164,7 @@ def _turns(cut: MonoCut) -> list[Row]:
             "text": s.text,
             "lost": lost_text(s),
             "mark": MARKS[s.custom["event"]],
+            "recorded": s.custom.get("speech") == "recording",
             "pauses": [length for _, length in s.custom.get("pauses", ())],
             "cut_off_after": cut_off_after.get(s.id),
         }

@@ -32,6 +32,7 @@ def corpus_statistics(dialogues: Rows, rejected: Rows, read: int) -> dict[str, A
         "barge_ins": sum(row["barge_ins"] for row in dialogues),
         "backchannels": sum(row["backchannels"] for row in dialogues),
         "pauses": sum(row["pauses"] for row in dialogues),
+        "recorded_turns": sum(row["recorded_turns"] for row in dialogues),
         "dialogues_with_noise": sum(bool(row["noise"]) for row in dialogues),
         "dialogues_of_three_turns_or_more": len(three_or_more),
         "share_of_those_with_barge_in": round(len(with_barge_in) / len(three_or_more), 4) if three_or_more else None,

@@ -24,7 +24,6 @@ from torch import Tensor
 
 from manifests.errors import RequestError, WorkError
 from salm_duplex_model.config import LlamaConfig, RunConfig
-from salm_duplex_model.encoder import CausalEncoder
 from salm_duplex_model.model import DuplexModel, build_model
 from salm_duplex_model.tokenizer import TextTokenizer
 
@@ -131,16 +130,6 @@ def load_run(run: Path) -> tuple[DuplexModel, TextTokenizer]:
     model, tokenizer = build_model(config.model.model_copy(update=own), config.seed)
     load_weights(model, checkpoint)
     return model.eval(), tokenizer
-
-
-def load_streaming(run: Path) -> tuple[DuplexModel, TextTokenizer]:
-    """`load_run`, for a session; raises `RequestError` where the run's encoder does not stream."""
-    model, tokenizer = load_run(run)
-    if not isinstance(model.encoder, CausalEncoder):
-        raise RequestError(
-            f"The run {run} has a NeMo encoder, which does not stream yet; take one with the causal encoder."
-        )
-    return model, tokenizer
 
 
 def append_log(run: Path, row: dict[str, Any]) -> None:

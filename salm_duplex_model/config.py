@@ -42,6 +42,13 @@ class NemoEncoderConfig(Section):
     adapter_width: int = Field(default=512, ge=8)
     adapter_heads: int = Field(default=8, ge=1)
 
+    @model_validator(mode="after")
+    def _past_is_whole_chunks(self) -> "NemoEncoderConfig":
+        past, future = self.context or (1, 0)
+        if future < 0 or past < 1 or past % (future + 1):
+            raise ValueError("'context' [past, future]: past must be a multiple of future + 1, and not 0")
+        return self
+
 
 class LlamaConfig(Section):
     """A small Llama made from nothing, with the bundled tokenizer."""

@@ -1,6 +1,6 @@
 """Streaming speech encoders: user audio at 16 kHz in, one vector for each frame of 80 ms out.
 
-Audio is float32 in [-1, 1]. Given whole or frame by frame, it goes through the same code and gives the same vectors.
+Audio is float32 in [-1, 1]. Given whole or frame by frame, it gives the same vectors.
 """
 
 import torch
@@ -42,16 +42,19 @@ class LogMel(nn.Module):
 
 
 class StreamingEncoder(nn.Module):
-    """The surface that the model knows."""
+    """The surface that the model knows. Every tensor of a state has the batch first: rows may come and go."""
 
     def initial_state(self, batch: int) -> list[Tensor]:
         """What came before the first frame."""
         raise NotImplementedError
 
-    def forward(self, audio: Tensor, state: list[Tensor], frames: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, audio: Tensor, state: list[Tensor] | None = None, frames: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
         """Audio (B, T · 1 280) and the state before it → vectors (B, T, width) and the state after it.
 
-        Of a padded batch `frames` (B,) tells where each row's audio ends; an encoder that never looks ahead needs no telling.
+        Without a state the audio is that of whole recordings, and the state given back is not to be used. Of a padded batch
+        of them `frames` (B,) tells where each row's audio ends; what comes after it changes no vector before.
         """
         raise NotImplementedError
 
@@ -82,18 +85,21 @@ class CausalEncoder(StreamingEncoder):
             *(like.new_zeros(batch, block.context, block.channels) for block in blocks),
         ]
 
-    def forward(self, audio: Tensor, state: list[Tensor], frames: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, audio: Tensor, state: list[Tensor] | None = None, frames: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        pasts = state or self.initial_state(len(audio))
         if audio.shape[1] % SOURCE_FRAME:
             raise ValueError(f"audio must be whole frames of {SOURCE_FRAME} samples, not {audio.shape[1]} samples")
         new_state: list[Tensor] = []
 
         def through(blocks: nn.ModuleList, x: Tensor) -> Tensor:
             for block in blocks:
-                x, past = block(x, state[len(new_state)].to(x.dtype))
+                x, past = block(x, pasts[len(new_state)].to(x.dtype))
                 new_state.append(past)
             return x
 
-        mel, past = self.mel(audio, state[0])
+        mel, past = self.mel(audio, pasts[0])
         new_state.append(past)
         x = through(self.hop_blocks, self.embed(mel))
         x = F.gelu(self.gather(x.reshape(len(x), -1, HOPS * x.shape[-1])))

@@ -22,7 +22,7 @@ class Decoded:
 @torch.inference_mode()
 def greedy(model: DuplexModel, audio: Tensor) -> Decoded:
     """Answer the user's audio (B, frames · 1 280), taking the likeliest token and codes of every frame."""
-    user, _ = model.encoder(audio, model.encoder.initial_state(len(audio)))
+    user, _ = model.encoder(audio)
     batch, frames = user.shape[:2]
     text = torch.full((batch, frames + 1), model.special.pad, device=audio.device)
     codes = torch.full((batch, frames + 1, CODEBOOKS), SPEECH_DELAY, device=audio.device)

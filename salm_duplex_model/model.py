@@ -89,7 +89,7 @@ class DuplexModel(nn.Module):
 
     def fuse(self, batch: Batch, channels: Channels) -> Tensor:
         """Channel fusion: one vector a position, (B, T − 1, width)."""
-        user, _ = self.encoder(batch.audio, self.encoder.initial_state(len(batch.audio)), batch.frames)
+        user, _ = self.encoder(batch.audio, frames=batch.frames)
         fused: Tensor = self.embed(channels.text_inputs, channels.code_inputs) + user[:, :-1]
         return fused
 

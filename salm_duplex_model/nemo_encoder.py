@@ -1,7 +1,8 @@
 """NeMo's cache-aware streaming FastConformer as the encoder, with the modality adapter of NeMo's own duplex model.
 
 Module names and shapes are those of `AudioPerceptionModule` (nemo.collections.speechlm2, 3.0), which is what runs here: so
-its checkpoints' weights fit as they are.
+its checkpoints' weights fit as they are. Of a whole recording it makes its own pass; in a session its encoder goes on from
+its caches, as NeMo's cache-aware models do, and the spectrum before it and the adapter behind it likewise.
 """
 
 from pathlib import Path
@@ -18,26 +19,123 @@ from salm_duplex_model.encoder import StreamingEncoder
 
 
 class NemoEncoder(StreamingEncoder):
-    """A FastConformer and its adapter. `config.context[1]` frames of audio after a frame are heard for it: with 0 the
-    encoder is causal; with 1, the 80 ms of the paper, each vector waits for one frame more."""
+    """A FastConformer and its adapter, which gives the same vectors for a recording whole and frame by frame.
+
+    Vector t is made of audio up to half a spectral window into frame t. With a look-ahead of R frames (`context[1]`)
+    vectors come in chunks of R + 1, and all of a chunk hear to its end. So that a vector is there once its frame has been
+    heard, the user is heard late, in training as in a session, by just what would lack: nothing with R = 0, 12.5 ms with the
+    paper's R = 1, and 80 ms more for each frame beyond.
+    """
 
     def __init__(self, config: NemoEncoderConfig, output_width: int) -> None:
         super().__init__()
         self.perception: Any = _perception(config, output_width)
+        self.output_width = output_width
+        encoder, spectrum = self.perception.encoder, self.perception.preprocessor.featurizer
+        self.chunk = 1 + encoder.att_context_size[1]
+        reach = -(-spectrum.win_length // 2)
+        lacking = reach - SOURCE_FRAME * (2 - self.chunk)
+        self.late = max(0, lacking)
+        """Samples by which the user is heard late."""
+        self._unheard = max(0, -lacking)
+        # A chunk's hops; before them stand a few whose windows take what the edge of the audio spoils.
+        self._hops = self.chunk * encoder.subsampling_factor
+        self._spoilt = -(-(reach + 1) // spectrum.hop_length)
+        self._window = (self._spoilt + self._hops - 1) * spectrum.hop_length + reach + self._unheard
 
     def initial_state(self, batch: int) -> list[Tensor]:
-        """None is kept: audio is heard whole."""
-        return []
+        """Frames heard; audio; hops of the spectrum; caches of encoder and adapter; vectors of the present chunk."""
+        like = next(self.parameters())
+        encoder, mels = self.perception.encoder, self.perception.preprocessor.featurizer.nfilt
+        caches = [cache for part in self._conformers() for cache in part.get_initial_cache_state(batch, like.dtype)]
+        return [
+            torch.zeros(batch, dtype=torch.long, device=like.device),
+            torch.zeros(batch, self._window, device=like.device),
+            like.new_zeros(batch, mels, encoder.streaming_cfg.pre_encode_cache_size[1]),
+            *(cache if cache.ndim == 1 else cache.transpose(0, 1) for cache in caches),  # NeMo has layers before rows
+            like.new_zeros(batch, self.chunk, self.output_width),
+        ]
 
-    def forward(self, audio: Tensor, state: list[Tensor], frames: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
-        """The whole of the audio at once; see `encoder.py` for the shapes."""
+    def forward(
+        self, audio: Tensor, state: list[Tensor] | None = None, frames: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        if state is None:
+            return self._whole(audio, frames), []
+        vectors = []
+        for frame in torch.split(audio, SOURCE_FRAME, dim=1):
+            vector, state = self._step(frame, state)
+            vectors.append(vector)
+        return torch.stack(vectors, dim=1), state
+
+    def _whole(self, audio: Tensor, frames: Tensor | None) -> Tensor:
+        """NeMo's own pass over recordings."""
         longest = audio.shape[1] // SOURCE_FRAME
         lengths = SOURCE_FRAME * (frames if frames is not None else torch.full((len(audio),), longest)).to(audio.device)
-        with torch.autocast(audio.device.type, enabled=False):  # the spectrum wants float32
-            features, lengths = self.perception.preprocessor(input_signal=audio, length=lengths)
+        features, lengths = self._spectrum(F.pad(audio, (self.late, 0)), lengths + self.late)
         vectors, _ = self.perception(processed_signal=features, processed_signal_length=lengths)
-        # Subsampling rounds up: it gives one vector more than there are frames, never fewer than one less.
-        return F.pad(vectors, (0, 0, 0, max(0, longest - vectors.shape[1])))[:, :longest], state
+        # Subsampling rounds up: it gives vectors past the last frame, which only the chunk of that one needs.
+        return F.pad(vectors, (0, 0, 0, max(0, longest - vectors.shape[1])))[:, :longest]
+
+    def _step(self, audio: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """One frame (B, 1 280) of each row → (B, width). At the first frame of its chunk a row makes all of the chunk's
+        vectors. Rows that joined at other times have their chunks at other times."""
+        heard, sound, *rest = state
+        sound = torch.cat([sound[:, SOURCE_FRAME:], audio], dim=1)
+        place = heard % self.chunk
+        due = (place == 0).nonzero()[:, 0]
+        if len(due):
+            made = self._make_chunk(heard[due], sound[due], *(part[due] for part in rest[:-1]))
+            rest = [part.index_copy(0, due, new) for part, new in zip(rest, made, strict=True)]
+        vectors = rest[-1][torch.arange(len(place), device=place.device), place]
+        return vectors, [heard + 1, sound, *rest]
+
+    def _make_chunk(self, heard: Tensor, sound: Tensor, past: Tensor, *caches: Tensor) -> list[Tensor]:
+        """Hops and caches to keep, and the vectors (B, chunk, width)."""
+        sound = sound[:, : sound.shape[1] - self._unheard]
+        features, _ = self._spectrum(sound, torch.full((len(sound),), sound.shape[1], device=sound.device))
+        hops = torch.cat([past, features[:, :, self._spoilt : self._spoilt + self._hops]], dim=2)
+        made, kept = self._subsample(heard, hops), list[Tensor]()
+        for i, part in enumerate(self._conformers()):
+            channel, time, length = caches[3 * i : 3 * i + 3]
+            out = part(
+                audio_signal=made if i == 0 else part.pre_encode(made),
+                length=torch.full((len(made),), self.chunk, device=made.device),
+                cache_last_channel=channel.transpose(0, 1),
+                cache_last_time=time.transpose(0, 1),
+                cache_last_channel_len=length,
+                bypass_pre_encode=True,
+            )
+            vectors, _, channel, time, length = part.streaming_post_process(out)
+            made = vectors.transpose(1, 2)
+            kept += [channel.transpose(0, 1), time.transpose(0, 1), length]
+        return [hops[:, :, -past.shape[2] :], *kept, self.perception.proj(made)]
+
+    def _subsample(self, heard: Tensor, hops: Tensor) -> Tensor:
+        """The chunk's hops, and those before it, as (B, chunk, encoder's width).
+
+        Before the first hop there is nothing: no hop, which the convolutions take otherwise than a silent one. So a row in its
+        first frames is given just the hops that there are.
+        """
+        encoder = self.perception.encoder
+        factor, extra = encoder.subsampling_factor, encoder.streaming_cfg.drop_extra_pre_encoded
+        vectors = hops.new_empty(len(hops), self.chunk, encoder.d_model)
+        ages = heard.clamp(max=extra)
+        for age in sorted(set(ages.tolist())):
+            rows = ages == age
+            given = hops[rows, :, -(factor * (age + self.chunk - 1) + 1) :].transpose(1, 2)
+            lengths = torch.full((len(given),), given.shape[1], device=given.device)
+            vectors[rows] = encoder.pre_encode(x=given, lengths=lengths)[0][:, age:]
+        return vectors
+
+    def _spectrum(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast(audio.device.type, enabled=False):  # the spectrum wants float32
+            features: tuple[Tensor, Tensor] = self.perception.preprocessor(input_signal=audio, length=lengths)
+        return features
+
+    def _conformers(self) -> list[Any]:
+        """What has caches: the encoder, and the adapter where there is one."""
+        adapter = self.perception.modality_adapter
+        return [self.perception.encoder] + ([adapter] if hasattr(adapter, "get_initial_cache_state") else [])
 
 
 def _perception(config: NemoEncoderConfig, output_width: int) -> Any:
@@ -51,6 +149,8 @@ def _perception(config: NemoEncoderConfig, output_width: int) -> Any:
     encoder: Any = OmegaConf.to_container(asr.cfg.encoder, resolve=True)
     if config.context is not None:
         encoder = encoder | {"att_context_size": list(config.context), "att_context_style": "chunked_limited"}
+    elif isinstance((contexts := encoder["att_context_size"])[0], list):  # of several, the first is the one to use
+        encoder = encoder | {"att_context_size": contexts[0], "att_context_probs": None}
     if (rate := asr.cfg.preprocessor.get("sample_rate", SOURCE_RATE)) != SOURCE_RATE:
         raise RequestError(f"The encoder {config.name} hears {rate} Hz; one of {SOURCE_RATE} Hz is needed.")
     perception = AudioPerceptionModule(
@@ -68,9 +168,31 @@ def _perception(config: NemoEncoderConfig, output_width: int) -> Any:
         raise RequestError(
             f"The encoder {config.name} gives a vector each {milliseconds} ms; one each 80 ms is needed."
         )
+    if reason := _looks_ahead(perception):
+        raise RequestError(
+            f"The encoder {config.name} does not stream: {reason}; name a cache-aware streaming FastConformer."
+        )
     if config.pretrained:
         perception.load_state_dict(asr.state_dict(), strict=False)
     return perception
+
+
+def _looks_ahead(perception: Any) -> str:
+    """Why the encoder can't be run frame by frame; empty where it can."""
+    encoder, spectrum = perception.encoder, perception.preprocessor.featurizer
+    past, future = encoder.att_context_size
+    chunked, norm = encoder.att_context_style == "chunked_limited", encoder.layers[0].conv.norm_type
+    reasons = {
+        "its spectrum is normalised over the recording": spectrum.normalize in ("per_feature", "all_features"),
+        "its spectrum has windows that begin with the audio": spectrum.exact_pad,
+        "its down-sampling is not causal": not getattr(encoder.pre_encode, "is_causal", False),
+        "its convolutions are not causal": encoder.conv_context_size[1] > 0,
+        "its attention looks back without limit": past < 1,
+        "its attention looks ahead in every layer, not by chunks": future != 0 and not chunked,
+        "its attention does not count relative positions": encoder.self_attention_model != "rel_pos",
+        "its convolutions are normalised over time": norm not in ("layer_norm", "batch_norm"),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def adapter_config(config: NemoEncoderConfig, width: int) -> dict[str, Any]:

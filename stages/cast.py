@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from pydantic import Field, model_validator
 
-from manifests.records import SPLITS, Dialogue
+from manifests.records import SPLITS, Dialogue, Turn
 from stages.base import Settings, Stage, draw
 from stages.espeak import DEFAULT_AGENT_VOICE, voices
 
@@ -31,7 +31,7 @@ class CastSettings(Settings):
 
 
 class Cast(Stage):
-    """Give every turn a voice; a voice that the input fixes is kept."""
+    """Give every turn a voice; one that the input fixes, or a recording brings, is kept."""
 
     Settings = CastSettings
     settings: CastSettings
@@ -45,7 +45,13 @@ class Cast(Stage):
     def _cast(self, dialogue: Dialogue) -> Dialogue:
         user = draw(self.seed, dialogue.id, "cast").choice(self.pools[dialogue.split or "train"])
         voice = {"user": user, "agent": self.settings.agent_voice}
-        return replace(dialogue, turns=tuple(replace(t, voice=t.voice or voice[t.speaker]) for t in dialogue.turns))
+        turns = (replace(t, voice=t.voice or _recorded_voice(t) or voice[t.speaker]) for t in dialogue.turns)
+        return replace(dialogue, turns=tuple(turns))
+
+
+def _recorded_voice(turn: Turn) -> str:
+    """A recorded turn brings its voice: the speaker's name, where that is known."""
+    return f"recording:{turn.recording.speaker}".rstrip(":") if turn.recording else ""
 
 
 def voice_pools(user_voices: Sequence[str], seed: int) -> dict[str, list[str]]:

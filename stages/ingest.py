@@ -7,13 +7,13 @@ text alone.
 import hashlib
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pydantic import Field, model_validator
 
 from manifests.formats import parse_dialogue
+from manifests.recordings import found_beside
 from manifests.records import BadDialogue, Dialogue, Rejected
 from manifests.sources import BrokenRecord, UnreadableInput, base_name, fingerprint, read_bytes, read_records
 from stages.base import Settings
@@ -78,7 +78,7 @@ def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: in
             source, fallback = f"{name}:{position}", f"{base_name(url)}-{position:06d}"
             claimed = str(raw["id"]) if isinstance(raw, dict) and raw.get("id") else fallback
             try:
-                dialogue = _checked(raw, source, fallback, settings)
+                dialogue = _checked(raw, source, fallback, settings, url)
                 takes = [dialogue.id, *(f"{dialogue.id}-take{n}" for n in range(2, settings.takes + 1))]
                 if taken := [id for id in takes if id in ids]:
                     raise BadDialogue("duplicate_id", f"The id {taken[0]} was already used at {ids[taken[0]]}.")
@@ -101,7 +101,7 @@ def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: in
     return Ingested(dialogues, rejected, fingerprints, len(dialogues) + len(rejected))
 
 
-def _checked(raw: object, source: str, fallback: str, settings: IngestSettings) -> Dialogue:
+def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, url: str) -> Dialogue:
     if isinstance(raw, BrokenRecord):
         raise BadDialogue(raw.reason, raw.message)
     dialogue = parse_dialogue(raw, source, fallback)
@@ -115,7 +115,22 @@ def _checked(raw: object, source: str, fallback: str, settings: IngestSettings) 
                 f"Turn {number} has {len(turn.text)} characters, over the {settings.max_turn_characters} of "
                 "ingest.max_turn_characters.",
             )
-    return replace(dialogue, id=safe_id(dialogue.id))
+    if len(recorded := _recorded_users(dialogue)) > 1:
+        message = f"Its user is recorded as {' and '.join(sorted(recorded))}; a dialogue has one user."
+        raise BadDialogue("several_users", message)
+    turns = tuple(
+        replace(turn, recording=replace(turn.recording, path=found_beside(turn.recording.path, url)))
+        if turn.recording
+        else turn
+        for turn in dialogue.turns
+    )
+    return replace(dialogue, id=safe_id(dialogue.id), turns=turns)
+
+
+def _recorded_users(dialogue: Dialogue) -> set[str]:
+    """The speakers of the user's recordings, as far as they are known."""
+    turns = (turn for turn in dialogue.turns if turn.speaker == "user")
+    return {turn.recording.speaker for turn in turns if turn.recording and turn.recording.speaker}
 
 
 def safe_id(raw: str) -> str:
@@ -141,13 +156,21 @@ def _words(text: str) -> str:
 def _split(dialogues: list[Dialogue], settings: IngestSettings, seed: int) -> list[Dialogue]:
     """Give each dialogue a split, by the rank of a hash of the seed and its words: exact shares, whatever the order.
 
-    A split that the input fixes stays; the shares are of the others.
+    A split that the input fixes stays; the shares are of the others. Dialogues with one recorded user stay together, in
+    training where they are more than a share has room for.
     """
-    free = [dialogue for dialogue in dialogues if not dialogue.split]
-    ranked = sorted(free, key=lambda d: hashlib.sha256(f"{seed}\x1f".encode() + text_key(d)).digest())
-    held_out = Counter(
-        {"test": round(settings.test * len(ranked)), "validation": round(settings.validation * len(ranked))}
-    )
-    names = list(held_out.elements())
-    split_of = {d.id: name for d, name in zip(ranked, names, strict=False)}
+    together: dict[bytes, list[Dialogue]] = {}
+    for dialogue in dialogues:
+        if not dialogue.split:
+            key = next((f"user:{user}".encode() for user in _recorded_users(dialogue)), text_key(dialogue))
+            together.setdefault(key, []).append(dialogue)
+    ranked = sorted(together, key=lambda key: hashlib.sha256(f"{seed}\x1f".encode() + key).digest())
+    free = sum(map(len, together.values()))
+    split_of: dict[str, str] = {}
+    for name, share in (("test", settings.test), ("validation", settings.validation)):
+        room = round(share * free)
+        for group in (together[key] for key in ranked):
+            if len(group) <= room and group[0].id not in split_of:
+                room -= len(group)
+                split_of |= {dialogue.id: name for dialogue in group}
     return [replace(d, split=d.split or split_of.get(d.id, "train")) for d in dialogues]

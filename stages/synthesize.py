@@ -8,6 +8,7 @@ from manifests.frames import TARGET_RATE
 from manifests.records import BadDialogue, Dialogue, Rejected, Speech, SpokenDialogue
 from stages.base import Resources, Settings, Stage, reject
 from stages.espeak import Espeak, EspeakVoice, check_voice
+from stages.recorded import recorded_speech
 
 
 class SynthesizeSettings(Settings):
@@ -15,7 +16,7 @@ class SynthesizeSettings(Settings):
 
 
 class EspeakSynthesizer(Stage):
-    """Speak every turn with eSpeak NG; voices are strings such as `en-gb+f3?pitch=55&range=50&rate=170`."""
+    """Speak every turn but recorded ones with eSpeak NG; voices are strings such as `en-gb+f3?pitch=55&range=50&rate=170`."""
 
     Settings = SynthesizeSettings
     settings: SynthesizeSettings
@@ -33,9 +34,15 @@ class EspeakSynthesizer(Stage):
         speech = []
         for number, turn in enumerate(dialogue.turns, 1):
             try:
+                if turn.recording:
+                    speech.append(recorded_speech(turn, turn.recording))
+                    continue
                 samples, words = self.engine.speak(turn.spoken, EspeakVoice.parse(turn.voice))
                 if not words or not np.any(samples):
                     raise ValueError("the voice made no sound of it")
+            except BadDialogue as error:
+                error = BadDialogue(error.reason, f"Turn {number} ({turn.speaker}): {error}")
+                return reject(dialogue, "synthesize", error)
             except ValueError as error:
                 message = f"Turn {number} ({turn.speaker}) could not be spoken: {error}."
                 return reject(dialogue, "synthesize", BadDialogue("synthesis_failed", message))

@@ -8,8 +8,11 @@ from omegaconf import OmegaConf
 RATE = 16_000
 
 
-def make_asr(path: Path) -> Path:
-    """A streaming FastConformer with a CTC head, as a `.nemo` file: 80 ms frames, causal down-sampling and convolutions."""
+def make_asr(path: Path, changes: dict[str, object] | None = None) -> Path:
+    """A streaming FastConformer with a CTC head, as a `.nemo` file: 80 ms frames, causal down-sampling and convolutions.
+
+    `changes` sets keys of its configuration otherwise: {"encoder.n_layers": 1}.
+    """
     from nemo.collections.asr.models import EncDecCTCModel
 
     vocabulary = list("abcdefghijklmnopqrstuvwxyz' ")
@@ -36,7 +39,10 @@ def make_asr(path: Path) -> Path:
         "optim": {"name": "adamw", "lr": 1e-3},
     }  # fmt: skip
     torch.manual_seed(1)
-    EncDecCTCModel(cfg=OmegaConf.create(config)).save_to(str(path))
+    made = OmegaConf.create(config)
+    for key, value in (changes or {}).items():
+        OmegaConf.update(made, key, value)
+    EncDecCTCModel(cfg=made).save_to(str(path))
     return path
 
 

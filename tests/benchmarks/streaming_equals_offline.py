@@ -37,7 +37,7 @@ def main(run: Path, corpus: Path, split: str, dialogues: int) -> int:
         said, played = torch.stack(text, 1), torch.stack(codes, 1)
         offline = greedy(model, audio)
         same = torch.equal(said[:, :-1], offline.text) and torch.equal(played[:, 1:], offline.codes)
-        heard, _ = model.encoder(audio, model.encoder.initial_state(1))
+        heard, _ = model.encoder(audio)
         text_logits, code_logits = model.heads(model.hidden(model.embed(said[:, :-1], played[:, :-1]) + heard))
         agree = (text_logits.argmax(-1) == said[:, 1:]).sum() + (code_logits.argmax(-1) == played[:, 1:]).sum()
         passes, choices = passes + int(agree), choices + 5 * heard.shape[1]

@@ -60,7 +60,7 @@ def test_greedy_decoding_takes_the_offline_models_likeliest(talk):
     batch = collate(list(talk.cuts("train"))[:2], tokenizer)
     decoded = greedy(model.eval(), batch.audio)
     # Marks are put into the codes by the text, as in training: a random model's own marks would differ.
-    user, _ = model.encoder(batch.audio, model.encoder.initial_state(2))
+    user, _ = model.encoder(batch.audio)
     delayed = torch.cat([torch.full((2, 1, 4), SPEECH_DELAY), decoded.codes[:, :-1]], dim=1)
     text_logits, code_logits = model.heads(model.hidden(model.embed(decoded.text, delayed) + user))
     assert torch.equal(text_logits.argmax(-1)[:, :-1], decoded.text[:, 1:])

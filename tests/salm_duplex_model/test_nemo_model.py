@@ -1,4 +1,7 @@
-"""With NeMo's weights our model is NeMo's model: the same logits, the same losses, on real shards."""
+"""With NeMo's weights our model is NeMo's model: the same logits, the same losses, on real shards.
+
+The encoder looks ahead by one frame, so ours hears the user 12.5 ms late; NeMo's is given the same.
+"""
 
 from dataclasses import replace
 
@@ -6,6 +9,7 @@ import pytest
 import torch
 from lhotse import CutSet
 from nemo_material import copy_weights, make_asr, make_codec, make_llm, nemo_duplex_model
+from torch.nn import functional as F
 
 from salm_duplex_model.config import LossConfig, ModelConfig, NemoEncoderConfig
 from salm_duplex_model.data import collate
@@ -37,7 +41,14 @@ def batches(models, small_corpus):
         codes, _ = nemo.audio_codec.encode(audio=theirs["target_audio"], audio_len=theirs["target_audio_lens"])
     batch = collate(cuts, tokenizer)
     assert len(set(batch.frames.tolist())) > 1
+    theirs |= late(theirs, models[1].encoder.late)
     return theirs, replace(batch, codes=codes.transpose(1, 2)[:, : batch.text.shape[1]].long())
+
+
+def late(theirs, samples):
+    """NeMo's batch with the user heard late, as our encoder hears who looks ahead."""
+    audio = F.pad(theirs["source_audio"], (samples, 0))
+    return {"source_audio": audio, "source_audio_lens": theirs["source_audio_lens"] + samples}
 
 
 @torch.no_grad()

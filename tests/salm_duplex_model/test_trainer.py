@@ -20,10 +20,12 @@ from safetensors.torch import load_file
 
 from manifests.errors import RequestError
 from salm_duplex_model.checkpoint import load_run, read_log, slim
+from salm_duplex_model.codec import Codec
 from salm_duplex_model.config import LlamaConfig, OptimizerConfig, RunConfig
 from salm_duplex_model.data import Steps, collate, frames_of
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model
+from salm_duplex_model.session import Session
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 from salm_duplex_model.trainer import learning_rate, train
 
@@ -202,7 +204,11 @@ def test_pre_trained_parts_mixed_corpora_and_lora_train_together(talk, tmp_path)
     shutil.rmtree(tmp_path / "llm")  # the run has its own copy of the LLM's shape and tokenizer
     model, tokenizer = load_run(tmp_path / "run")
     batch = collate(list(talk.cuts("train"))[:1], tokenizer)
-    assert greedy(model, batch.audio).codes.shape == (1, int(batch.frames[0]), 4)
+    decoded, session = greedy(model, batch.audio), Session(model, Codec.bundled())
+    assert decoded.codes.shape == (1, int(batch.frames[0]), 4)
+    streamed = [(session.think(frame), session.codes, session.text) for frame in batch.audio.split(1_280, dim=1)]
+    assert torch.equal(torch.stack([codes for _, codes, _ in streamed], dim=1), decoded.codes)
+    assert torch.equal(torch.stack([text for _, _, text in streamed[:-1]], dim=1), decoded.text[:, 1:])
     config = RunConfig.model_validate(settings).model.model_copy(update={"llm": LlamaConfig(hidden_size=64, heads=2)})
     before = build_model(config)[0].encoder.state_dict()
     name = "perception.encoder.pre_encode.out.weight"

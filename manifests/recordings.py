@@ -1,0 +1,135 @@
+"""Real recordings in input dialogues: a turn names an audio file, or holds a Lhotse cut as its JSON.
+
+Audio is read as a file and never through the cut's own loading: a Lhotse source may be a command, and an input is not to
+run one.
+"""
+
+import io
+import os
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+import fsspec
+import numpy as np
+import soundfile
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from manifests.records import BadDialogue, Recording, TimedWord
+
+MAX_SECONDS = 120
+"""A longer recording is no turn of a conversation."""
+_SLACK_S = 0.1
+"""By which aligners pass the edges of what they align."""
+
+
+class _Part(BaseModel):
+    """A part of a Lhotse manifest, of which only what is read here is named."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Source(_Part):
+    type: Literal["file", "url"]
+    channels: list[int] = Field(min_length=1)
+    source: str
+
+
+class _Recording(_Part):
+    sources: list[_Source] = Field(min_length=1)
+    transforms: list[Any] | None = None
+
+
+class _Supervision(_Part):
+    speaker: str | None = None
+    alignment: dict[str, list[tuple[str, float, float] | tuple[str, float, float, float | None]]] | None = None
+
+
+class _Cut(_Part):
+    start: float = Field(default=0, ge=0)
+    duration: float = Field(gt=0)
+    channel: int = 0
+    recording: _Recording
+    supervisions: list[_Supervision] = []
+
+
+def parse_recording(raw: str | dict[str, Any]) -> Recording:
+    """A path or a Lhotse cut as a `Recording`; raises `BadDialogue` where it is neither."""
+    if isinstance(raw, str):
+        if not raw.strip():
+            raise BadDialogue("wrong_field", "'recording' is empty; name an audio file, or leave it out.")
+        return Recording(raw)
+    try:
+        cut = _Cut.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadDialogue(
+            "wrong_field", f"'recording' is not a Lhotse cut of one channel: '{where}': {first['msg']}."
+        ) from None
+    source = next((s for s in cut.recording.sources if cut.channel in s.channels), None)
+    if source is None or cut.recording.transforms:
+        reason = "has no source for its channel" if source is None else "changes its audio; save that to a file first"
+        raise BadDialogue("wrong_field", f"The Lhotse cut in 'recording' {reason}.")
+    return Recording(
+        source.source,
+        cut.start,
+        cut.duration,
+        source.channels.index(cut.channel),
+        next((s.speaker for s in cut.supervisions if s.speaker), ""),
+        _words(cut),
+    )
+
+
+def _words(cut: _Cut) -> tuple[TimedWord, ...]:
+    """The cut's aligned words, from its start. Lhotse leaves an alignment in the recording's time, where it cuts; one that
+    does not lie in the cut then is of something else, and is none."""
+    items = [item for s in cut.supervisions for item in (s.alignment or {}).get("word", []) if item[0].strip()]
+    words = [TimedWord(w, round(at - cut.start, 8), round(at - cut.start + length, 8)) for w, at, length, *_ in items]
+    inside = all(-_SLACK_S <= w.start_s <= w.end_s <= cut.duration + _SLACK_S for w in words)
+    return tuple(words) if inside else ()
+
+
+def found_beside(path: str, file: str) -> str:
+    """Where a recording lies that the dialogue file at path or URL `file` names: a relative path counts from that file."""
+    if "://" in path or os.path.isabs(path):
+        return path
+    if "://" in file:
+        return f"{file.rsplit('/', 1)[0]}/{PurePosixPath(path)}"
+    return os.path.join(os.path.dirname(os.path.abspath(file)), path)
+
+
+def read_recording(recording: Recording) -> tuple[np.ndarray, int]:
+    """The stretch of audio, float32 (samples,), and its sampling rate; raises `BadDialogue` where it can't be read."""
+
+    def bad(reason: str, message: str) -> BadDialogue:
+        return BadDialogue(reason, f"The recording {recording.path} {message}.")
+
+    try:
+        if "://" in recording.path:
+            with fsspec.open(recording.path, "rb") as file:
+                content: Any = io.BytesIO(file.read())
+        else:
+            content = recording.path
+        with soundfile.SoundFile(content) as audio:
+            rate, first = audio.samplerate, round(recording.start_s * audio.samplerate)
+            wanted = audio.frames - first if recording.duration_s is None else round(recording.duration_s * rate)
+            if recording.channel >= audio.channels:
+                raise bad("recording_unreadable", f"has {audio.channels} channels, not the one asked for")
+            # Lhotse rounds a duration to eight digits, which may be a sample beyond the end.
+            if first >= audio.frames or first + wanted > audio.frames + rate // 100:
+                raise bad(
+                    "recording_unreadable", f"ends after {audio.frames / rate:.2f} s, before the stretch asked for"
+                )
+            if wanted > MAX_SECONDS * rate:
+                raise bad("recording_too_long", f"lasts {wanted / rate:.0f} s; {MAX_SECONDS} at most make a turn")
+            audio.seek(first)
+            samples: np.ndarray = audio.read(wanted, dtype="float32", always_2d=True)[:, recording.channel]
+    except (OSError, ImportError, ValueError, soundfile.LibsndfileError) as error:
+        if isinstance(error, BadDialogue):
+            raise
+        if isinstance(error, FileNotFoundError) or ("://" not in recording.path and not os.path.exists(recording.path)):
+            raise bad("recording_missing", "does not exist; check the path") from None
+        raise bad("recording_unreadable", f"can't be read: {str(error).rstrip('.')}") from None
+    if not np.all(np.isfinite(samples)):
+        raise bad("recording_unreadable", "holds samples that are no numbers")
+    return samples, rate

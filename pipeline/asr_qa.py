@@ -1,0 +1,285 @@
+"""Questions and answers about real recordings, as dialogues: the paper's way to put real voices on the user channel.
+
+Of each recording in an ASR cut set an LLM is told the transcript, and writes a question about it and the answer, with the
+words of the transcript that the answer is taken from (arXiv 2505.15670, section 3, has an LLM do so; its prompt is not
+published, this one is ours). In the dialogue the user is heard saying the recording, then asks the question in a synthesized
+voice, and the agent answers.
+
+What an answer costs is kept as it comes, in OUT.part: a stopped run goes on from there.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lhotse import CutSet, MonoCut
+
+from manifests.errors import RequestError, WorkError
+from manifests.recordings import MAX_SECONDS, parse_recording
+from manifests.records import BadDialogue
+from salm_duplex_model.chat import Chat
+
+PROMPT = (
+    "Below is what somebody said. Write one question that they might ask a voice assistant about it, and the assistant's "
+    "answer. The answer must follow from what was said and from nothing else. Both are spoken: plain sentences, no lists, no "
+    "symbols, at most 25 words for the question and 40 for the answer. Reply with one JSON object and nothing else: "
+    '{"question": "…", "answer": "…", "evidence": "…"}, where evidence is a short part of what was said, word for word, '
+    "that the answer is taken from."
+)
+MAX_QUESTION_WORDS, MAX_ANSWER_WORDS, MIN_EVIDENCE_WORDS = 40, 60, 2
+GROUNDED = 0.5
+"""At least this share of an answer's telling words must be the transcript's or the question's."""
+MAX_TOKENS = 300
+TRIES = 2
+
+_COMMON = frozenset(
+    re.findall(
+        r"\w+",
+        "a about after all also am an and any are as at be because been before but by can could did do does for from had has have "
+        "he her hers him his how i if in into is it its just me more most my no nor not of on one only or other our out over said "
+        "say says she should so some such than that the their them then there these they this those to too under until up us very "
+        "was we were what when where which while who whom why will with would yes you your speaker",
+    )
+)
+"""Words that any answer may hold."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    cuts: Path
+    out: Path
+    url: str
+    model: str
+    pairs: int = 2
+    """Questions in a dialogue: the paper joins single ones by two."""
+    limit: int | None = None
+    min_words: int = 6
+    concurrency: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of it: dialogues, questions in them, and how many cuts were left out, by reason."""
+
+    dialogues: int
+    questions: int
+    left_out: dict[str, int]
+
+
+def write_dialogues(request: Request, progress: Callable[[int, int, str], None]) -> Written:
+    """Write OUT and, of the cuts left out, OUT.rejected.jsonl.
+
+    Raises `RequestError` where the cuts can't be read or OUT exists, `WorkError` where the endpoint gives up: what was
+    answered until then is kept.
+    """
+    if request.out.exists():
+        raise RequestError(f"{request.out} exists; name another --out, or delete it.")
+    cuts = _read_cuts(request.cuts, request.limit)
+    part = request.out.with_name(f"{request.out.name}.part")
+    try:
+        request.out.parent.mkdir(parents=True, exist_ok=True)
+        answered = _resume(part, request)
+        _ask_all(cuts, answered, part, request, progress)
+        rows = [answered[cut.id] for cut in cuts]
+        dialogues = list(_join(cuts, rows, request.pairs))
+        rejected = [row for row in rows if "reason" in row]
+        _write(request.out.with_name(f"{request.out.name}.rejected.jsonl"), rejected)
+        _write(request.out, dialogues)
+        part.unlink()
+    except OSError as error:
+        raise WorkError(f"{request.out} can't be written: {error.strerror or error}.") from error
+    questions = len(rows) - len(rejected)
+    return Written(len(dialogues), questions, dict(sorted(Counter(row["reason"] for row in rejected).items())))
+
+
+def _read_cuts(path: Path, limit: int | None) -> list[MonoCut]:
+    if not path.is_file():
+        raise RequestError(f"The cut set {path} does not exist; name a Lhotse cuts manifest, such as cuts.jsonl.gz.")
+    try:
+        cuts = CutSet.from_file(path)
+        found = list(cuts.subset(first=limit) if limit else cuts)
+    except Exception as error:  # Lhotse raises whatever its parts raise
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise RequestError(f"{path} is not a Lhotse cut set that can be read ({reason}).") from None
+    if not found:
+        raise RequestError(f"{path} holds no cuts.")
+    if repeated := [id for id, n in Counter(cut.id for cut in found).items() if n > 1]:
+        raise RequestError(f"{path} has the id {repeated[0]} more than once; ids tell finished cuts from others.")
+    return found
+
+
+def _resume(part: Path, request: Request) -> dict[str, Row]:
+    """The answers that an earlier run has left, by cut; a last line that a kill cut short is asked for again."""
+    asked = {
+        "model": request.model,
+        "prompt": hashlib.sha256(PROMPT.encode()).hexdigest()[:12],
+        "min": request.min_words,
+    }
+    header = json.dumps(asked)
+    if not part.is_file():
+        part.write_text(header + "\n", "utf-8")
+        return {}
+    first, *lines = part.read_text("utf-8").split("\n")
+    if first != header:
+        raise RequestError(f"{part} was begun with other settings; give those, or delete it.")
+    if lines[-1:] != [""]:
+        part.write_text("\n".join([first, *lines[:-1], ""]), "utf-8")
+    rows = (json.loads(line) for line in lines[:-1])
+    return {row["cut"]: row for row in rows}
+
+
+def _ask_all(
+    cuts: list[MonoCut],
+    answered: dict[str, Row],
+    part: Path,
+    request: Request,
+    progress: Callable[[int, int, str], None],
+) -> None:
+    chat = Chat(request.url, request.model, "chat endpoint", connections=request.concurrency)
+    todo = [cut for cut in cuts if cut.id not in answered]
+    done = len(cuts) - len(todo)
+    with part.open("a", encoding="utf-8") as kept, ThreadPoolExecutor(request.concurrency) as pool:
+        # In small lots: when the endpoint fails, few questions are under way.
+        for at in range(0, len(todo), lot := 2 * request.concurrency):
+            failure: WorkError | None = None
+            for future in as_completed(
+                [pool.submit(_row, cut, chat, request.min_words) for cut in todo[at : at + lot]]
+            ):
+                try:
+                    row = future.result()
+                except WorkError as error:
+                    failure = error
+                    continue
+                answered[row["cut"]] = row
+                kept.write(json.dumps(row, ensure_ascii=False) + "\n")
+                done += 1
+            kept.flush()
+            progress(done, len(cuts), "questions")
+            if failure is not None:
+                raise WorkError(f"{failure} {done} of {len(cuts)} cuts are done and kept; run the same again.")
+
+
+def _row(cut: MonoCut, chat: Chat, min_words: int) -> Row:
+    """A question and its answer, or the reason for none."""
+    try:
+        transcript = _transcript(cut, min_words)
+        return {"cut": cut.id, **_question(transcript, chat)}
+    except BadDialogue as error:
+        return {"cut": cut.id, "reason": error.reason, "message": str(error)}
+
+
+def _transcript(cut: Any, min_words: int) -> str:
+    if not isinstance(cut, MonoCut) or not cut.has_recording:
+        raise BadDialogue("not_one_recording", "The cut is mixed or has no recording; save it as one.")
+    parse_recording(_plain(cut))  # a source that can't be named in a dialogue is told now
+    text = transcript_of(cut)
+    if cut.duration > MAX_SECONDS:
+        raise BadDialogue("too_long", f"It lasts {cut.duration:.0f} s; {MAX_SECONDS} at most make a turn.")
+    if (words := len(text.split())) < min_words:
+        raise BadDialogue("too_short", f"Its transcript has {words} words, under the {min_words} of --min-words.")
+    return text
+
+
+def transcript_of(cut: MonoCut) -> str:
+    """What is said in a cut. Transcripts all in capitals are made small: capitals would be read as letters."""
+    text = " ".join(" ".join((s.text or "").split()) for s in sorted(cut.supervisions, key=lambda s: s.start)).strip()
+    return text.lower() if text.isupper() else text
+
+
+def _question(transcript: str, chat: Chat) -> Row:
+    """Asked again where the answer can't be used, with the reason."""
+    messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": transcript}]
+    for attempt in range(1, TRIES + 1):
+        answer = chat.ask(messages, MAX_TOKENS)
+        try:
+            return checked(answer, transcript)
+        except BadDialogue as error:
+            if attempt == TRIES:
+                raise
+            messages += [
+                {"role": "assistant", "content": answer},
+                {"role": "user", "content": f"That can't be used: {error} Reply with the JSON object alone."},
+            ]
+    raise AssertionError("the last try returns or raises")
+
+
+def checked(answer: str, transcript: str) -> Row:
+    """`question` and `answer` out of an LLM's reply; raises `BadDialogue` where it is no such reply, or says what was not said.
+
+    The evidence must stand in the transcript word for word; of the answer's own words half must be the transcript's or the
+    question's, all its numbers, and one at least the transcript's.
+    """
+    found = re.search(r"\{.*\}", answer, re.DOTALL)
+    try:
+        reply = json.loads(found[0]) if found else None
+    except ValueError:
+        reply = None
+    keys = ("question", "answer", "evidence")
+    if not isinstance(reply, dict) or not all(isinstance(reply.get(k), str) and reply[k].strip() for k in keys):
+        raise BadDialogue("not_as_asked", f"It is not a JSON object with the texts {', '.join(keys)}.")
+    question, spoken, evidence = (" ".join(reply[key].split()) for key in keys)
+    for name, text, most in (("question", question, MAX_QUESTION_WORDS), ("answer", spoken, MAX_ANSWER_WORDS)):
+        if (words := len(text.split())) > most:
+            raise BadDialogue("too_wordy", f"The {name} has {words} words, over {most}.")
+    if not question.endswith("?"):
+        raise BadDialogue("no_question", "The question does not end with a question mark.")
+    said, quoted = _words(transcript), _words(evidence)
+    if len(quoted) < MIN_EVIDENCE_WORDS or f" {' '.join(quoted)} " not in f" {' '.join(said)} ":
+        raise BadDialogue("no_evidence", "The evidence does not stand in what was said, word for word.")
+    telling = [word for word in _words(spoken) if word not in _COMMON]
+    known = {*said, *_words(question)}
+    numbers = [word for word in telling if any(c.isdigit() for c in word) and word not in said]
+    grounded = sum(word in known for word in telling)
+    if numbers or grounded < GROUNDED * len(telling) or not {*said} & {*_words(spoken)}:
+        raise BadDialogue("not_grounded", "The answer says what was not said.")
+    return {"question": question, "answer": spoken}
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w']+", text.casefold().replace("’", "'"))
+
+
+def _join(cuts: Iterable[MonoCut], rows: Iterable[Row], pairs: int) -> Iterator[Row]:
+    """Dialogues of `pairs` recordings each, in the order of the cuts; a dialogue's recordings are all of one speaker."""
+    of_speaker: dict[str, list[tuple[MonoCut, Row]]] = {}
+    for cut, row in zip(cuts, rows, strict=True):
+        if "reason" not in row:
+            speaker = next((s.speaker for s in cut.supervisions if s.speaker), "")
+            of_speaker.setdefault(speaker, []).append((cut, row))
+    for asked in of_speaker.values():
+        for at in range(0, len(asked), pairs):
+            group, turns = asked[at : at + pairs], list[Row]()
+            for cut, row in group:
+                turns += [
+                    {"speaker": "user", "text": transcript_of(cut), "recording": _plain(cut)},
+                    {"speaker": "user", "text": row["question"]},
+                    {"speaker": "agent", "text": row["answer"]},
+                ]
+            yield {"id": f"asr-qa-{group[0][0].id}", "turns": turns}
+
+
+def _plain(cut: MonoCut) -> Row:
+    """The cut as JSON, with what a turn needs of it; its files by their whole paths, wherever the dialogues may lie."""
+    plain: Row = cut.drop_features().to_dict()
+    plain.pop("custom", None)
+    for supervision in plain.get("supervisions", []):
+        supervision.pop("custom", None)
+    for source in plain["recording"]["sources"]:
+        if source["type"] == "file":
+            source["source"] = os.path.abspath(source["source"])
+    return plain
+
+
+def _write(path: Path, rows: list[Row]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    os.replace(part, path)

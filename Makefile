@@ -9,7 +9,7 @@ demo: .venv/installed
 	@echo
 	@echo "Open demo/corpus/report.html, and listen to demo/*.wav (left: user, right: agent)."
 
-# From nothing to an agent to talk to: under an hour on two cores.
+# From nothing to an agent to talk to: about an hour on two cores.
 train-demo: .venv/installed
 	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl --set ingest.takes=6 --set ingest.test=0.1 \
 		--set render.noise.share=0.5 --out demo/talk/corpus

@@ -22,6 +22,7 @@ from typing import Any
 from lhotse import CutSet, MonoCut
 
 from manifests.errors import RequestError, WorkError
+from manifests.files import write_whole
 from manifests.recordings import MAX_SECONDS, parse_recording
 from manifests.records import BadDialogue
 from salm_duplex_model.chat import Chat
@@ -280,6 +281,4 @@ def _plain(cut: MonoCut) -> Row:
 
 
 def _write(path: Path, rows: list[Row]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    os.replace(part, path)
+    write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())

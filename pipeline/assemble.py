@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.corpus import FORMAT_VERSION, Corpus
+from manifests.files import write_whole
 from manifests.records import SPLITS
 from manifests.shards import FIELDS, shard_file
 from manifests.table import DIALOGUES, read_table, write_rejected, write_table
@@ -42,10 +43,10 @@ def assemble(
         "statistics": corpus_statistics(dialogues, rejected, ingested.read),
     }
     corpus = Corpus(out, info, dialogues, rejected)
-    _write(out / "README.md", card(corpus))
-    _write(out / "report.html", report(corpus))
+    write_whole(out / "README.md", card(corpus).encode())
+    write_whole(out / "report.html", report(corpus).encode())
     info["run_log"] = [run]
-    _write(out / "corpus.json", json.dumps(info, indent=1, ensure_ascii=False) + "\n")
+    write_whole(out / "corpus.json", (json.dumps(info, indent=1, ensure_ascii=False) + "\n").encode())
     shutil.rmtree(store.parent, ignore_errors=True)
     return info
 
@@ -84,9 +85,3 @@ def _made_by(folders: list[Path]) -> dict[str, list[dict[str, str]]]:
             if facts and facts not in seen.setdefault(stage, []):
                 seen[stage].append(facts)
     return {stage: sorted(facts, key=str) for stage, facts in sorted(seen.items()) if facts}
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, "utf-8")
-    part.replace(path)

@@ -11,7 +11,7 @@ import soxr
 import torch
 
 from manifests.errors import RequestError, WorkError
-from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
+from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE, frames_to_cover
 from pipeline.inspection import side_by_side
 from salm_duplex_model.checkpoint import load_run
 from salm_duplex_model.codec import Codec
@@ -41,7 +41,7 @@ def converse(run: Path, user: Path, tail_s: float, decoding: Decoding) -> Conver
     """Play a recording to a run's model, then `tail_s` of silence; raises `RequestError` where either can't be used."""
     model, tokenizer = load_run(run)
     samples = read_user(user)
-    frames = -(-len(samples) // SOURCE_FRAME) + round(tail_s / FRAME_SECONDS)
+    frames = frames_to_cover(len(samples), SOURCE_FRAME) + round(tail_s / FRAME_SECONDS)
     heard = np.zeros(frames * SOURCE_FRAME, dtype=np.float32)
     heard[: len(samples)] = samples
     session = Session(model, Codec.bundled(), decoding=decoding)

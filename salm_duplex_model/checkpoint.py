@@ -10,7 +10,6 @@ A checkpoint is written beside its place and renamed into it: what is there is w
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from manifests.errors import RequestError, WorkError
+from manifests.files import write_whole
 from salm_duplex_model.config import LlamaConfig, RunConfig
 from salm_duplex_model.model import DuplexModel, build_model
 from salm_duplex_model.tokenizer import TextTokenizer
@@ -33,7 +33,7 @@ BUNDLED_RUN = Path(__file__).with_name("bundled_run")
 
 
 def write_config(run: Path, config: RunConfig) -> None:
-    _write(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
+    write_whole(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
 
 
 def read_config(run: Path) -> RunConfig:
@@ -152,10 +152,4 @@ def read_log(run: Path) -> list[dict[str, Any]]:
 def rewind_log(run: Path, step: int) -> None:
     """Forget what was logged after `step`: the run goes on from there."""
     rows = [row for row in read_log(run) if row["step"] <= step]
-    _write(run / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    write_whole(run / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())

@@ -52,9 +52,10 @@ class Batch:
     unheard: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        values = {part.name: getattr(self, part.name) for part in fields(self)}
         moved: dict[str, Any] = {
-            name: value.to(device, non_blocking=True) for name, value in values.items() if isinstance(value, Tensor)
+            part.name: value.to(device, non_blocking=True)
+            for part in fields(self)
+            if isinstance(value := getattr(self, part.name), Tensor)
         }
         return replace(self, **moved)
 

@@ -12,13 +12,13 @@ import soxr
 from manifests.frames import SOURCE_RATE, TARGET_RATE
 from manifests.recordings import read_recording
 from manifests.records import BadDialogue, Recording, Speech, Turn, Word
+from stages.render import gain_to, to_int16
 
 Align = Callable[[np.ndarray, int, Sequence[str]], list[Word]]
 """int16 samples, their rate and the words said → a `Word` for each; raises ValueError where they don't fit."""
 
 LEVEL_DBFS = -20
 """RMS of a recording's speech: about that of the embedded synthesizer, beside whose turns it may stand."""
-PEAK = 0.89
 QUIET_DB = 40
 """Below the loudest part of a recording by this much is no speech: trimmed at both ends."""
 SHORTEST_S = 0.1
@@ -35,9 +35,7 @@ def recorded_speech(turn: Turn, recording: Recording, align: Align | None = None
     if last - first < SHORTEST_S * wanted:
         raise BadDialogue("recording_silent", f"The recording {recording.path} holds no speech.")
     speech = samples[first:last]
-    gain = 10 ** (LEVEL_DBFS / 20) / np.sqrt(np.mean(np.square(speech, dtype=np.float64)))
-    gain = min(gain, PEAK / float(np.max(np.abs(speech))))
-    levelled = np.rint(speech * gain * 32767).astype(np.int16)
+    levelled = to_int16(speech * gain_to(speech, LEVEL_DBFS))
     tokens = turn.spoken.split()
     if len(recording.words) == len(tokens):
         return Speech(levelled, wanted, _given(recording, tokens, first, len(levelled), wanted), "aligned")

@@ -62,25 +62,25 @@ def render_channel(
     """One speaker's channel, int16, shape (frames × `frame`,), at `rate`; and the speech of each cut-off segment, uncut."""
     own = [segment for segment in timeline.segments if segment.speaker == speaker]
     voiced = [_resample(timeline.spoken.speech[segment.turn], rate) for segment in own]
-    gain = _gain(np.concatenate(voiced), level_dbfs)
+    gain = gain_to(np.concatenate(voiced), level_dbfs)
     channel = np.zeros(timeline.frames * frame, dtype=np.int16)
     uncut = []
     for segment, samples in zip(own, voiced, strict=True):
         if segment.cut_off:
-            uncut.append(_int16(samples[: segment.length + to_samples(RUN_ON_S, rate)] * gain))
+            uncut.append(to_int16(samples[: segment.length + to_samples(RUN_ON_S, rate)] * gain))
         # The speech in order, each stretch of it ending where a pause begins.
         at, stretch = 0, segment.start
         for end in [*(segment.start + pause.start for pause in segment.pauses), segment.end]:
             faded = _fit(samples[at:], end - stretch) * gain
             last = end == segment.end
             faded *= _fades(len(faded), rate, CUT_FADE_S if segment.cut_off and last else EDGE_FADE_S)
-            channel[stretch:end] = _int16(faded)
+            channel[stretch:end] = to_int16(faded)
             at += end - stretch
             stretch = end + next((p.length for p in segment.pauses if segment.start + p.start == end), 0)
     return channel, tuple(uncut)
 
 
-def _int16(samples: np.ndarray) -> np.ndarray:
+def to_int16(samples: np.ndarray) -> np.ndarray:
     quantized: np.ndarray = np.rint(samples * 32767).astype(np.int16)
     return quantized
 
@@ -91,7 +91,8 @@ def _resample(speech: Speech, rate: int) -> np.ndarray:
     return resampled
 
 
-def _gain(samples: np.ndarray, level_dbfs: float) -> float:
+def gain_to(samples: np.ndarray, level_dbfs: float) -> float:
+    """What brings speech in [-1, 1] to an RMS level, or as near as its peak allows; 0 for silence."""
     rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
     peak = float(np.max(np.abs(samples)))
     if rms == 0:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from pydantic import Field, field_validator
 
-from manifests.frames import TARGET_FRAME
+from manifests.frames import TARGET_FRAME, frames_to_cover
 from manifests.records import DuplexDialogue
 from salm_duplex_model.codec import Codec
 from stages.base import Resources, Settings, Stage
@@ -84,10 +84,11 @@ def _stretches(number: int, record: DuplexDialogue) -> Iterator[_Stretch]:
     uncut = iter(record.uncut)
     for segment in record.timeline.segments:
         if segment.speaker == "agent":
-            start, end = segment.start, segment.end
-            heard = record.agent[start:end]
+            heard = record.agent[segment.start : segment.end]
             samples = next(uncut, heard) if segment.cut_off else heard
-            yield _Stretch(number, start // TARGET_FRAME, -(-end // TARGET_FRAME) - start // TARGET_FRAME, samples)
+            # A segment starts on a frame.
+            frames = frames_to_cover(segment.length, TARGET_FRAME)
+            yield _Stretch(number, segment.start // TARGET_FRAME, frames, samples)
 
 
 def _batches(stretches: Sequence[_Stretch]) -> Iterator[list[_Stretch]]:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from manifests.files import write_whole
 from salm_duplex_model.codec.network import CodecConfig, CodecNetwork
 
 BUNDLED = Path(__file__).with_name("bundled.safetensors")
@@ -67,10 +67,7 @@ class Codec:
 
     def save(self, path: str | Path) -> None:
         """Write the checkpoint; a reader never sees half of it."""
-        path = Path(path)
-        unfinished = path.with_name(path.name + ".unfinished")
-        unfinished.write_bytes(self._bytes())
-        os.replace(unfinished, path)
+        write_whole(Path(path), self._bytes())
 
     @property
     def sha256(self) -> str:

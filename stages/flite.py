@@ -222,5 +222,7 @@ def _library(name: str) -> ctypes.PyDLL:
 
 def _ascii(token: str) -> str:
     """What flite can read of a token: letters without their accents, straight quotes; a dash for nothing at all."""
-    folded = unicodedata.normalize("NFKD", token.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"'))
+    folded = unicodedata.normalize(
+        "NFKD", token.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"')
+    )
     return re.sub(r"[^\x21-\x7e]", "", folded) or "-"

@@ -99,7 +99,9 @@ def test_the_recipe_names_flite_in_one_line_and_its_voices_follow(flite):
     assert {t.voice for t in spoken.dialogue.turns if t.speaker == "agent"} == {"slt?pitch=100&rate=100"}
     assert {speech.word_times for speech in spoken.speech} == {"engine"}
     assert synthesize.made_by() == {"engine": "flite", "version": "2.2"}
-    assert load_recipe(overrides=["synthesize.use=stages.flite:FliteSynthesizer", "cast.agent_voice=awb"]).id != recipe.id
+    assert (
+        load_recipe(overrides=["synthesize.use=stages.flite:FliteSynthesizer", "cast.agent_voice=awb"]).id != recipe.id
+    )
 
 
 def test_a_turn_without_sound_rejects_its_dialogue(flite):

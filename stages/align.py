@@ -13,6 +13,7 @@ import numpy as np
 import soxr
 
 from manifests.errors import RequestError
+from stages.word_times import onset_near
 
 RATE = 16_000
 
@@ -68,7 +69,7 @@ class CtcAligner:
         starts, at = {}, 0
         for index, labels in enumerate(spelled):
             if labels:
-                starts[index] = round(spans[at].start * frame)
+                starts[index] = onset_near(samples, rate, round(spans[at].start * frame))
             at += len(labels)
         return starts
 

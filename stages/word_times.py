@@ -30,6 +30,18 @@ def words_from_starts(tokens: Sequence[str], starts: Mapping[int, int], samples:
     ]
 
 
+def onset_near(samples: np.ndarray, rate: int, start: int, reach_s: float = 0.08) -> int:
+    """Where sound begins after a silence of 30 ms or more, nearest to `start`; `start` itself with none in reach.
+
+    A recogniser's frames are coarse: a start that is a little late would give the word before it the pause as well.
+    """
+    block = rate // 100
+    blocks = np.abs(samples[: len(samples) // block * block].astype(np.int32)).reshape(-1, block).max(axis=1) > _QUIET
+    onsets = [n * block for n in range(3, len(blocks)) if blocks[n] and not blocks[n - 3 : n].any()]
+    nearest = min(onsets, key=lambda onset: abs(onset - start), default=start)
+    return nearest if abs(nearest - start) <= reach_s * rate else start
+
+
 def _filled(known: dict[int, int], lengths: list[int], total: int) -> Iterator[int]:
     """A start for every token: the known ones made monotone, the others shared out by their characters."""
     known = {0: 0} | known

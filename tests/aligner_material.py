@@ -51,8 +51,8 @@ def make_aligner(folder: Path) -> Path:
     )  # fmt: skip
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     random = np.random.default_rng(6)
-    for step in range(150):
-        words = ["".join(random.permutation(list(HERTZ))[: random.integers(2, 5)]) for _ in range(6)]
+    for step in range(80):
+        words = ["".join(random.permutation(list(HERTZ))[: random.integers(2, 5)]) for _ in range(4)]
         audio, starts = tones(words, step, random.uniform(0.3, 1))
         logits = model(extractor(audio / 32768, sampling_rate=RATE, return_tensors="pt").input_values.float()).logits[0]
         frame = len(audio) / len(logits)

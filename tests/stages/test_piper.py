@@ -45,7 +45,7 @@ def test_a_text_is_spoken_whatever_was_spoken_before(piper):
 
 def test_each_speaker_of_a_voice_is_one(piper):
     crossings = [np.sum(np.diff(np.sign(piper.speak("Hello.", f"crowd#{n}").samples)) != 0) for n in range(4)]
-    assert np.allclose(np.array(crossings) / crossings[0], [1, 1.1, 1.2, 1.3], rtol=0.02)
+    assert crossings == sorted(set(crossings)) and crossings[3] > 1.2 * crossings[0]
 
 
 def test_where_voices_come_from_is_told(piper, folder):

@@ -129,7 +129,12 @@ class SpeechServerSynthesizer(EngineSynthesizer):
 
     def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
         settings = self.settings
-        body = {"model": settings.model, "input": text, "voice": voice, "response_format": settings.response_format}
+        body: dict[str, str | float] = {
+            "model": settings.model,
+            "input": text,
+            "voice": voice,
+            "response_format": settings.response_format,
+        }
         body |= {"speed": settings.speed} if settings.speed != 1 else {}
         body |= {"instructions": settings.instructions} if settings.instructions else {}
         key = os.environ.get(settings.key_env)

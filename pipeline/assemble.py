@@ -7,6 +7,7 @@ and putting one together can be killed and repeated.
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,13 @@ from stages.pack import MANIFEST, REJECTED
 
 
 def assemble(
-    out: Path, store: Path, shards: list[Shard], ingested: Ingested, identity: dict[str, Any], run: dict[str, Any]
+    out: Path,
+    store: Path,
+    shards: list[Shard],
+    ingested: Ingested,
+    identity: dict[str, Any],
+    run: dict[str, Any],
+    about_voice: Callable[[str], dict[str, str]],
 ) -> dict[str, Any]:
     """Put a corpus together from its finished shards under `store`; returns its `corpus.json`."""
     parts = store.parent / "parts"
@@ -40,6 +47,7 @@ def assemble(
         "format_version": FORMAT_VERSION,
         "identity": identity,
         "made_by": _made_by([store / shard.name for shard in shards]),
+        "voices": _voices(dialogues, about_voice),
         "statistics": corpus_statistics(dialogues, rejected, ingested.read),
     }
     corpus = Corpus(out, info, dialogues, rejected)
@@ -75,6 +83,12 @@ def _gather_tables(parts: Path, out: Path, folders: list[Path], ingested: Ingest
         late = [row for folder in folders for row in read_table(folder / REJECTED)]
         write_rejected(parts / "rejected" / "rejected.parquet", ingested.rejected, late)
         (parts / "rejected").rename(out / "rejected")
+
+
+def _voices(dialogues: list[dict[str, Any]], about: Callable[[str], dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Every voice that is heard, with where it comes from and its licence."""
+    heard = {voice for row in dialogues for key in ("user_voice", "agent_voice") for voice in row[key].split(",")}
+    return {voice: about(voice) for voice in sorted(heard - {""})}
 
 
 def _made_by(folders: list[Path]) -> dict[str, list[dict[str, str]]]:

@@ -26,6 +26,7 @@ from manifests.sources import UnreadableInput
 from pipeline.assemble import assemble
 from pipeline.plan import Shard, identity, plan_shards
 from pipeline.recipe import Recipe, StageSpec
+from stages.cast import is_recorded
 from stages.ingest import Ingested, ingest
 from stages.pack import pack
 
@@ -76,7 +77,7 @@ def build(
         "shards_found": len(shards) - len(todo),
     }
     try:
-        return assemble(out, store, shards, ingested, this, run)
+        return assemble(out, store, shards, ingested, this, run, _about_voices(recipe))
     except OSError as error:
         raise WorkError(
             f"The corpus at {out} could not be put together: {error}; mend that and run the same again."
@@ -84,18 +85,26 @@ def build(
 
 
 def check_voices(recipe: Recipe, ingested: Ingested) -> None:
-    """Refuse voices that the synthesizer does not have, before any work; a synthesizer may offer `check_voice`."""
-    check = getattr(recipe.stage("synthesize").stage_class, "check_voice", None)
-    if check is None:
+    """Refuse a synthesizer or voices that can't be used, before any work; see `Synthesizer.check`."""
+    spec = recipe.stage("synthesize")
+    if not hasattr(spec.stage_class, "check"):
         return
     cast = recipe.stage("cast").settings
     wanted = {getattr(cast, "agent_voice", ""), *getattr(cast, "user_voices", [])}
     wanted |= {turn.voice for dialogue in ingested.dialogues for turn in dialogue.turns if not turn.recording}
-    for voice in sorted(wanted - {""}):
-        try:
-            check(voice)
-        except ValueError as error:
-            raise RequestError(f"The voice '{voice}' can't be used: {error}") from None
+    spec.stage_class.check(spec.settings, wanted - {""})
+
+
+def _about_voices(recipe: Recipe) -> Callable[[str], dict[str, str]]:
+    """Tells where a voice comes from, as far as the synthesizer knows; see `Synthesizer.about`."""
+    spec = recipe.stage("synthesize")
+
+    def about(voice: str) -> dict[str, str]:
+        if is_recorded(voice):
+            return {"source": "recordings that the input names"}
+        return dict(spec.stage_class.about(spec.settings, voice)) if hasattr(spec.stage_class, "about") else {}
+
+    return about
 
 
 def _open_output(out: Path, this: dict[str, object]) -> dict[str, Any] | None:
@@ -216,7 +225,9 @@ class StageWorker:
 
 
 def _failed(row: Row, stage: str, error: Exception) -> Row:
-    failure = {"stage": stage, "reason": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+    # A WorkError is a sentence for the user already.
+    reason = str(error) if isinstance(error, WorkError) else f"{type(error).__name__}: {error}"
+    failure = {"stage": stage, "reason": reason, "traceback": traceback.format_exc()}
     return {"shard": row["shard"], "payload": b"", "failure": json.dumps(failure)}
 
 

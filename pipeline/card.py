@@ -98,6 +98,8 @@ def _making(info: dict[str, Any], recipe_id: str) -> list[str]:
         )
     if voices := info["statistics"]["agent_voices"]:
         sentences.append(f"The agent's voice: {', '.join(map(_code, voices))}.")
+    made = sorted({(v["engine"], v["licence"]) for v in info.get("voices", {}).values() if "engine" in v})
+    sentences += [f"The voices are spoken by {engine}; their licence: {licence}." for engine, licence in made]
     # A codec's path would differ between machines; its bytes are what counts.
     for facts in info.get("made_by", {}).get("tokenize", []):
         if "codec_sha256" in facts:

@@ -27,6 +27,9 @@ def examine() -> list[Finding]:
     """Try every component of the embedded defaults, and look for the optional ones."""
     return [
         _try("eSpeak NG", "synthesize", _espeak),
+        _try("flite", "synthesize with voices that recognisers understand", _flite, extra=""),
+        _try("Piper", "synthesize with neural voices from a folder", _piper, extra="piper"),
+        _try("forced alignment", "word times of speech that comes without", _aligner, extra="nemo"),
         _try("bundled codec", "tokenize", _codec),
         _try("text normaliser", "speak", _normaliser),
         _try("Ray Data", "build", _ray),
@@ -71,6 +74,27 @@ def _espeak() -> str:
 
     samples, words = Espeak().speak("Can you hear me?", DEFAULT_AGENT_VOICE)
     return f"spoke {len(words)} words in {len(samples) / 22_050:.2f} s; {len(voices())} user voices"
+
+
+def _flite() -> str:
+    from stages.flite import MEND, SPEAKERS, Flite, FliteVoice, version
+
+    try:
+        speech = Flite().speak("Can you hear me?", FliteVoice(SPEAKERS[0]))
+    except OSError as error:
+        raise RuntimeError(f"{error}; {MEND} (a download of 14 MB)") from None
+    return f"flite {version()} spoke {len(speech.words)} words; speakers {', '.join(SPEAKERS)}"
+
+
+def _piper() -> str:
+    found = _package("piper-tts", "piper")
+    return f"{found}; voices of 20 to 110 MB each come with `python -m piper.download_voices NAME`"
+
+
+def _aligner() -> str:
+    from torchaudio.functional import forced_align
+
+    return f"torchaudio {version('torchaudio')} ({forced_align.__name__}); synthesize.aligner names a CTC recogniser"
 
 
 def _codec() -> str:

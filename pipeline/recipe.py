@@ -92,10 +92,15 @@ def recipe_from(data: dict[str, Any]) -> Recipe:
     seed = data.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         raise RequestError(f"The recipe's seed must be a whole number from 0 to 2^63 - 1, not {seed!r}.")
+    sections = {name: _section(data, name) for name in STAGES}
+    synthesize = _stage_spec("synthesize", sections["synthesize"])
+    sections["cast"] = _voices_of(synthesize) | sections["cast"]
     return Recipe(
         seed=seed,
         ingest=validated("ingest", IngestSettings, _section(data, "ingest")),
-        stages=tuple(_stage_spec(name, _section(data, name)) for name in STAGES),
+        stages=tuple(
+            synthesize if name == "synthesize" else _stage_spec(name, section) for name, section in sections.items()
+        ),
         pack=validated("pack", PackSettings, _section(data, "pack")),
     )
 
@@ -153,6 +158,14 @@ def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(section, dict):
         raise RequestError(f"The recipe's section '{name}' must hold keys and values, not {section!r}.")
     return dict(section)
+
+
+def _voices_of(synthesize: StageSpec) -> dict[str, Any]:
+    """The part of `cast` that a synthesizer decides, where the recipe does not."""
+    offers = getattr(synthesize.stage_class, "voices", None)
+    if offers is None or not (voices := offers(synthesize.settings)):
+        return {}
+    return {"agent_voice": voices[0], "user_voices": voices[1:]}
 
 
 def _stage_spec(name: str, section: dict[str, Any]) -> StageSpec:

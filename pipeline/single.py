@@ -71,6 +71,8 @@ def _processed(name: str, source: Path, recipe: Recipe) -> Iterator[Record | Rej
     spec = recipe.stage(name)
     yield from read_rejected(source)
     records = read_record_files(source)
+    if name == "synthesize" and hasattr(spec.stage_class, "check"):
+        spec.stage_class.check(spec.settings, ())
     stage = None
     while batch := list(islice(records, recipe.pack.shard_size)):
         stage = stage or spec.make(recipe.seed)

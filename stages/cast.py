@@ -14,18 +14,29 @@ from manifests.records import SPLITS, Dialogue, Turn
 from stages.base import Settings, Stage, draw
 from stages.espeak import DEFAULT_AGENT_VOICE, voices
 
+SAME_SPEAKER = "?"
+"""What stands before it in a voice's name is the speaker; what follows is a way of speaking."""
+
+
+_RECORDED = "recording"
+
 
 class CastSettings(Settings):
+    """Where the recipe names no voices, they are those of its synthesizer; see `Synthesizer.voices`."""
+
     agent_voice: str = Field(default=str(DEFAULT_AGENT_VOICE), description="the agent's voice in every dialogue")
     user_voices: list[str] = Field(
-        default_factory=voices, description="the voices to draw users from; each is kept to one split"
+        default_factory=voices, description="the voices to draw users from; each speaker is kept to one split"
     )
 
     @model_validator(mode="after")
     def _a_voice_for_every_split(self) -> "CastSettings":
-        if len(set(self.user_voices) - {self.agent_voice}) < len(SPLITS):
+        users = set(self.user_voices) - {self.agent_voice}
+        if len(speakers := sorted({speaker_of(voice) for voice in users})) < len(SPLITS):
             raise ValueError(
-                "'user_voices' needs three different voices or more beside the agent's, one for each split"
+                "'user_voices' needs three different speakers or more beside the agent's voice, one for each split, and "
+                f"has {len(speakers)} ({', '.join(speakers) or 'none'}); name more voices there, or in the settings of the "
+                "synthesizer"
             )
         return self
 
@@ -51,12 +62,23 @@ class Cast(Stage):
 
 def _recorded_voice(turn: Turn) -> str:
     """A recorded turn brings its voice: the speaker's name, where that is known."""
-    return f"recording:{turn.recording.speaker}".rstrip(":") if turn.recording else ""
+    return f"{_RECORDED}:{turn.recording.speaker}".rstrip(":") if turn.recording else ""
+
+
+def is_recorded(voice: str) -> bool:
+    """Whether a voice is one that a recording brought."""
+    return voice.partition(":")[0] == _RECORDED
 
 
 def voice_pools(user_voices: Sequence[str], seed: int) -> dict[str, list[str]]:
-    """Deal the voices out to the splits by a hash of seed and voice: a tenth each to test and validation, at least one."""
+    """Deal the speakers out to the splits by a hash of seed and voice: a tenth each to test and validation, at least one."""
     ranked = sorted(set(user_voices), key=lambda voice: hashlib.sha256(f"{seed}\x1f{voice}".encode()).digest())
-    held_out = max(1, len(ranked) // 10)
+    speakers = list(dict.fromkeys(map(speaker_of, ranked)))
+    held_out = max(1, len(speakers) // 10)
     train, validation, test = SPLITS
-    return {test: ranked[:held_out], validation: ranked[held_out : 2 * held_out], train: ranked[2 * held_out :]}
+    dealt = {test: speakers[:held_out], validation: speakers[held_out : 2 * held_out], train: speakers[2 * held_out :]}
+    return {split: [voice for voice in ranked if speaker_of(voice) in own] for split, own in dealt.items()}
+
+
+def speaker_of(voice: str) -> str:
+    return voice.partition(SAME_SPEAKER)[0]

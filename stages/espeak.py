@@ -8,7 +8,6 @@ import _ctypes
 import ctypes
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -20,6 +19,7 @@ import espeakng_loader
 import numpy as np
 
 from manifests.records import Word
+from stages.word_times import sound_span, words_from_starts
 
 RATE = 22_050
 
@@ -32,9 +32,6 @@ _PARAMETERS = {"rate": 1, "pitch": 3, "pitch_range": 4}
 
 _NAME = re.compile(r"[\w-]+(\+[\w-]+)?")
 """Language and variant: they become file names inside eSpeak's data, so no path gets through."""
-
-_QUIET = 10 ** (-50 / 20) * 32768
-"""Samples below −50 dBFS are silence: trimmed at both ends, and not part of a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +112,9 @@ class Espeak:
         no such voice or makes no sound of the text.
         """
         samples, starts = self._engine.run(text, voice)
-        loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > _QUIET)
-        if not len(loud):
+        first, last = sound_span(samples)
+        if not last:
             raise ValueError(f"eSpeak NG makes no sound of {text[:60]!r}")
-        first, last = int(loud[0]), int(loud[-1]) + 1
         return samples[first:last].copy(), _words(text, starts, samples[first:last], first)
 
 
@@ -220,33 +216,5 @@ def _words(text: str, starts: list[tuple[int, int]], samples: np.ndarray, trimme
     first_start: dict[int, int] = {}
     begins = [begin for _, begin in tokens]
     for position, sample in starts:
-        token = max(bisect_right(begins, position) - 1, 0)
-        first_start.setdefault(token, min(max(sample - trimmed, 0), len(samples)))
-    edges = list(_filled(first_start, [len(token) for token, _ in tokens], len(samples)))
-    return [
-        Word(token, start, _end_of_sound(samples, start, end))
-        for (token, _), start, end in zip(tokens, edges, [*edges[1:], len(samples)], strict=True)
-    ]
-
-
-def _filled(known: dict[int, int], lengths: list[int], total: int) -> Iterator[int]:
-    """A start for every token: the known ones made monotone, the others shared out by their characters."""
-    known = {0: 0} | known
-    anchors = sorted(known)
-    ceiling = total
-    monotone: dict[int, int] = {}
-    for anchor in reversed(anchors):
-        ceiling = monotone[anchor] = min(known[anchor], ceiling)
-    for anchor, following in zip(anchors, [*anchors[1:], len(lengths)], strict=True):
-        start, end = monotone[anchor], monotone.get(following, total)
-        characters = sum(lengths[anchor:following])
-        before = 0
-        for token in range(anchor, following):
-            yield start + (end - start) * before // characters
-            before += lengths[token]
-
-
-def _end_of_sound(samples: np.ndarray, start: int, end: int) -> int:
-    """Where a word's sound ends: a pause after it, before the next word, is not part of it."""
-    loud = np.flatnonzero(np.abs(samples[start:end].astype(np.int32)) > _QUIET)
-    return start + int(loud[-1]) + 1 if len(loud) else end
+        first_start.setdefault(max(bisect_right(begins, position) - 1, 0), sample - trimmed)
+    return words_from_starts([token for token, _ in tokens], first_start, samples)

@@ -4,7 +4,7 @@ The words are those of the turn. Their times are the recording's own alignment w
 aligner's where one is given, else estimated by the words' lengths.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import soxr
@@ -12,10 +12,9 @@ import soxr
 from manifests.frames import SOURCE_RATE, TARGET_RATE
 from manifests.recordings import read_recording
 from manifests.records import BadDialogue, Recording, Speech, Turn, Word
+from stages.align import CtcAligner
 from stages.render import gain_to, to_int16
-
-Align = Callable[[np.ndarray, int, Sequence[str]], list[Word]]
-"""int16 samples, their rate and the words said → a `Word` for each; raises ValueError where they don't fit."""
+from stages.word_times import words_from_starts
 
 LEVEL_DBFS = -20
 """RMS of a recording's speech: about that of the embedded synthesizer, beside whose turns it may stand."""
@@ -25,7 +24,7 @@ SHORTEST_S = 0.1
 _BLOCK_S = 0.01
 
 
-def recorded_speech(turn: Turn, recording: Recording, align: Align | None = None) -> Speech:
+def recorded_speech(turn: Turn, recording: Recording, aligner: CtcAligner | None = None) -> Speech:
     """The speech of a turn, at the rate of its speaker's channel; raises `BadDialogue`."""
     samples, rate = read_recording(recording)
     wanted = SOURCE_RATE if turn.speaker == "user" else TARGET_RATE
@@ -39,12 +38,9 @@ def recorded_speech(turn: Turn, recording: Recording, align: Align | None = None
     tokens = turn.spoken.split()
     if len(recording.words) == len(tokens):
         return Speech(levelled, wanted, _given(recording, tokens, first, len(levelled), wanted), "aligned")
-    if align is not None:
-        try:
-            return Speech(levelled, wanted, tuple(align(levelled, wanted, tokens)), "aligned")
-        except ValueError as error:
-            raise BadDialogue("recording_not_aligned", f"The recording {recording.path}: {error}.") from None
-    return Speech(levelled, wanted, _estimated(tokens, len(levelled)), "estimated")
+    starts = aligner.starts(levelled, wanted, tokens) if aligner else {}
+    words = words_from_starts(tokens, starts, levelled)
+    return Speech(levelled, wanted, tuple(words), "aligned" if starts else "estimated")
 
 
 def _speech_span(samples: np.ndarray, rate: int) -> tuple[int, int]:
@@ -66,9 +62,3 @@ def _given(recording: Recording, tokens: Sequence[str], first: int, length: int,
         free = min(max(round(timed.end_s * rate) - first, start), length)
         words.append(Word(token, start, free))
     return tuple(words)
-
-
-def _estimated(tokens: Sequence[str], length: int) -> tuple[Word, ...]:
-    """Words share the time by their characters."""
-    edges = np.cumsum([0, *map(len, tokens)]) * length // sum(map(len, tokens))
-    return tuple(Word(t, int(a), int(b)) for t, a, b in zip(tokens, edges, edges[1:], strict=False))

@@ -1,50 +1,144 @@
-"""synthesize: text → speech with a time for every word. The embedded engine is eSpeak NG."""
+"""synthesize: text → speech with a time for every word. The embedded engine is eSpeak NG.
 
-from collections.abc import Sequence
+Other engines are stages beside it, each named in the recipe by its import path: `stages.flite:FliteSynthesizer`,
+`stages.speech_server:SpeechServerSynthesizer`, `stages.piper:PiperSynthesizer`.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from pydantic import Field
 
+from manifests.errors import RequestError
 from manifests.frames import TARGET_RATE
-from manifests.records import BadDialogue, Dialogue, Rejected, Speech, SpokenDialogue
+from manifests.records import BadDialogue, Dialogue, Rejected, Speech, SpokenDialogue, Turn
+from stages.align import CtcAligner, check_aligner
 from stages.base import Resources, Settings, Stage, reject
-from stages.espeak import Espeak, EspeakVoice, check_voice
+from stages.espeak import DEFAULT_AGENT_VOICE, Espeak, EspeakVoice, check_voice, voices
 from stages.recorded import recorded_speech
 
+Request = tuple[str, str]
+"""A text and the voice that is to speak it."""
 
-class SynthesizeSettings(Settings):
-    """eSpeak NG has nothing to set beyond the voices, which `cast` chooses."""
+
+class SynthesizerSettings(Settings):
+    aligner: str = Field(
+        default="",
+        description="a CTC recogniser that finds the words' times where a recording or an engine gives none: a NeMo .nemo "
+        "file or a Hugging Face folder; without one they are estimated and marked so",
+    )
 
 
-class EspeakSynthesizer(Stage):
-    """Speak every turn but recorded ones with eSpeak NG; voices are strings such as `en-gb+f3?pitch=55&range=50&rate=170`."""
+class Synthesizer(Stage):
+    """Speaks every turn but recorded ones. An engine says what voices it has and implements `speak`."""
 
-    Settings = SynthesizeSettings
-    settings: SynthesizeSettings
+    Settings = SynthesizerSettings
+    settings: Any
     loads = True
     resources = Resources(cpus=0.2)
-    check_voice = staticmethod(check_voice)
+
+    @classmethod
+    def voices(cls, settings: Any) -> list[str]:
+        """What `cast` chooses from where the recipe names no voices: the agent's first, then the users'.
+
+        What stands before a `?` is the speaker, what follows is a way of speaking; splits share no speaker.
+        """
+        return []
+
+    @classmethod
+    def check(cls, settings: Any, voices: Collection[str]) -> None:
+        """Raise `RequestError` where the engine, or one of these voices, can't be used; called before any work."""
+        if settings.aligner:
+            check_aligner(settings.aligner)
+
+    @classmethod
+    def about(cls, settings: Any, voice: str) -> dict[str, str]:
+        """Where a voice comes from (`engine`, `source`) and what it may be used for (`licence`), for `corpus.json`."""
+        return {}
 
     def setup(self) -> None:
-        self.engine = Espeak()
+        self.aligner = CtcAligner(self.settings.aligner) if self.settings.aligner else None
+
+    def made_by(self) -> dict[str, str]:
+        return {"aligner_sha256": self.aligner.sha256} if self.aligner else {}
+
+    def speak(self, text: str, voice: str) -> Speech:
+        """Speech of the text in the voice; raises ValueError, with the reason, where there can be none."""
+        raise NotImplementedError
+
+    def speak_all(self, requests: Sequence[Request]) -> list[Speech | ValueError]:
+        """Speech of each text, or why there is none."""
+        return [_attempt(self, *request) for request in requests]
 
     def process(self, records: Sequence[Dialogue]) -> list[SpokenDialogue | Rejected]:
-        return [self._synthesize(dialogue) for dialogue in records]
+        # What is said twice in one voice (takes of a dialogue share the agent's turns) is spoken once.
+        turns = [turn for dialogue in records for turn in dialogue.turns if not turn.recording]
+        requests = list(dict.fromkeys((turn.spoken, turn.voice) for turn in turns))
+        spoken = dict(zip(requests, self.speak_all(requests), strict=True))
+        return [self._gathered(dialogue, spoken) for dialogue in records]
 
-    def _synthesize(self, dialogue: Dialogue) -> SpokenDialogue | Rejected:
+    def _gathered(self, dialogue: Dialogue, spoken: Mapping[Request, Speech | ValueError]) -> SpokenDialogue | Rejected:
         speech = []
         for number, turn in enumerate(dialogue.turns, 1):
             try:
-                if turn.recording:
-                    speech.append(recorded_speech(turn, turn.recording))
-                    continue
-                samples, words = self.engine.speak(turn.spoken, EspeakVoice.parse(turn.voice))
-                if not words or not np.any(samples):
-                    raise ValueError("the voice made no sound of it")
+                speech.append(self._of_turn(turn, spoken))
             except BadDialogue as error:
                 error = BadDialogue(error.reason, f"Turn {number} ({turn.speaker}): {error}")
                 return reject(dialogue, "synthesize", error)
             except ValueError as error:
                 message = f"Turn {number} ({turn.speaker}) could not be spoken: {error}."
                 return reject(dialogue, "synthesize", BadDialogue("synthesis_failed", message))
-            speech.append(Speech(samples, TARGET_RATE, tuple(words)))
         return SpokenDialogue(dialogue, tuple(speech))
+
+    def _of_turn(self, turn: Turn, spoken: Mapping[Request, Speech | ValueError]) -> Speech:
+        if turn.recording:
+            return recorded_speech(turn, turn.recording, self.aligner)
+        result = spoken[turn.spoken, turn.voice]
+        if isinstance(result, ValueError):
+            raise result
+        return result
+
+
+def _attempt(synthesizer: Synthesizer, text: str, voice: str) -> Speech | ValueError:
+    try:
+        speech = synthesizer.speak(text, voice)
+    except ValueError as error:
+        return error
+    if not speech.words or not np.any(speech.samples):
+        return ValueError("the voice made no sound of it")
+    return speech
+
+
+class EspeakSynthesizer(Synthesizer):
+    """Speaks with eSpeak NG; voices are strings such as `en-gb+f3?pitch=55&range=50&rate=170`."""
+
+    @classmethod
+    def voices(cls, settings: Any) -> list[str]:
+        return [str(DEFAULT_AGENT_VOICE), *voices()]
+
+    @classmethod
+    def check(cls, settings: Any, voices: Collection[str]) -> None:
+        super().check(settings, voices)
+        check_each(voices, check_voice)
+
+    @classmethod
+    def about(cls, settings: Any, voice: str) -> dict[str, str]:
+        return {"engine": "eSpeak NG", "source": "espeakng-loader", "licence": "GPL-3.0-or-later (the engine)"}
+
+    def setup(self) -> None:
+        super().setup()
+        self.engine = Espeak()
+
+    def speak(self, text: str, voice: str) -> Speech:
+        samples, words = self.engine.speak(text, EspeakVoice.parse(voice))
+        return Speech(samples, TARGET_RATE, tuple(words))
+
+
+def check_each(voices: Collection[str], check: Callable[[str], object]) -> None:
+    """Call `check` on each voice; where it raises ValueError, raise `RequestError` that names the voice."""
+    for voice in sorted(voices):
+        try:
+            check(voice)
+        except ValueError as error:
+            raise RequestError(f"The voice '{voice}' can't be used: {error}") from None

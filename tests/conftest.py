@@ -15,7 +15,7 @@ from stages.cast import Cast, CastSettings
 from stages.render import Render, RenderSettings
 from stages.schedule import Schedule, ScheduleSettings
 from stages.speak import Speak, SpeakSettings
-from stages.synthesize import EspeakSynthesizer, SynthesizeSettings
+from stages.synthesize import EspeakSynthesizer, SynthesizerSettings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a model that is not there is told at once
 
@@ -27,7 +27,7 @@ def timelines() -> list[Timeline]:
     for stage_class, settings in (
         (Speak, SpeakSettings()),
         (Cast, CastSettings()),
-        (EspeakSynthesizer, SynthesizeSettings()),
+        (EspeakSynthesizer, SynthesizerSettings()),
         (Schedule, ScheduleSettings()),
     ):
         stage = stage_class(settings, 0)

@@ -187,5 +187,5 @@ def test_a_store_that_vanishes_is_an_error_with_a_mend(tmp_path, write_jsonl):
     out = tmp_path / "c"
     (out / ".build").mkdir(parents=True)
     with pytest.raises((OSError, WorkError)):
-        assemble(out, out / ".build" / "shards", plan_shards(read, 10), read, {}, {})
+        assemble(out, out / ".build" / "shards", plan_shards(read, 10), read, {}, {}, lambda voice: {})
     shutil.rmtree(out)

@@ -44,5 +44,5 @@ def test_a_voice_that_the_input_fixes_is_kept():
 
 
 def test_too_few_voices_are_refused():
-    with pytest.raises(ValueError, match="three different voices"):
+    with pytest.raises(ValueError, match="three different speakers"):
         CastSettings(user_voices=[str(DEFAULT_AGENT_VOICE), "en+f1", "en+f2"])

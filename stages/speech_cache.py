@@ -1,0 +1,58 @@
+"""Speech on disk by what it was made from: what was once spoken is not asked for, computed or paid for again."""
+
+import hashlib
+import json
+import os
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manifests.records import Speech, Word
+
+_FORMAT = 1
+
+
+def default_folder() -> str:
+    """`salm-duplex/speech` in the user's cache folder, by the XDG base directory specification."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return f"{base}/salm-duplex/speech"
+
+
+class SpeechCache:
+    """`made_by` is all that decides the sound beside the text and the voice.
+
+    Any number of processes may share a folder: an entry is renamed into its place when it is whole, and a damaged one is
+    as good as none.
+    """
+
+    def __init__(self, folder: str, made_by: Mapping[str, Any]) -> None:
+        self.folder = Path(folder).expanduser()
+        self._made_by = json.dumps([_FORMAT, made_by], sort_keys=True)
+
+    def get(self, text: str, voice: str) -> Speech | None:
+        try:
+            with np.load(self._path(text, voice), allow_pickle=False) as entry:
+                words = tuple(Word(*word) for word in json.loads(str(entry["words"])))
+                return Speech(entry["samples"], int(entry["rate"]), words, str(entry["word_times"]))  # type: ignore[arg-type]
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def put(self, text: str, voice: str, speech: Speech) -> None:
+        """Raises OSError where the folder can't be written."""
+        path = self._path(text, voice)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.{time.time_ns()}")
+        words = json.dumps([[word.text, word.start, word.end] for word in speech.words])
+        with part.open("wb") as file:
+            np.savez_compressed(
+                file, samples=speech.samples, rate=speech.rate, words=words, word_times=speech.word_times
+            )
+        part.replace(path)
+
+    def _path(self, text: str, voice: str) -> Path:
+        key = hashlib.sha256(json.dumps([self._made_by, voice, text]).encode()).hexdigest()
+        return self.folder / key[:2] / f"{key}.npz"

@@ -60,6 +60,11 @@ class Codec:
         return cls(network, header["training"])
 
     @property
+    def decoder(self) -> torch.nn.Module:
+        """What `synthesize` runs, and all that personalising trains."""
+        return self.network.decoder
+
+    @property
     def bits_per_second(self) -> float:
         """Of the codes, each in a whole number of bits."""
         bits = math.ceil(math.log2(math.prod(self.network.config.levels)))
@@ -102,6 +107,12 @@ class Codec:
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (B, frames, 4) → audio (B, frames · 1 764) float32 in [-1, 1]."""
         return self.stream(len(codes)).decode(codes)
+
+    def synthesize(self, codes: Tensor) -> Tensor:
+        """As `decode`, for training: with gradients, and not clamped."""
+        latent = self.network.quantizer.decode(codes)
+        audio: Tensor = self.network.decoder(latent, self.network.decoder.initial_state(len(codes)))[0]
+        return audio
 
     def stream(self, batch: int = 1, lead: Tensor | None = None) -> "CodecStream":
         """A decoder that is given codes as they come, and gives their audio at once."""

@@ -56,7 +56,7 @@ class Tokenizer(Stage):
 
     def process(self, records: Sequence[DuplexDialogue]) -> list[DuplexDialogue]:
         codes = [np.tile(self.silence, (record.timeline.frames, 1)) for record in records]
-        stretches = [stretch for i, record in enumerate(records) for stretch in _stretches(i, record)]
+        stretches = [stretch for i, record in enumerate(records) for stretch in stretches_of(i, record)]
         margin = self.codec.reach
         for batch in _batches(stretches, margin, self.batch_frames):
             longest = max(stretch.frames for stretch in batch) + 2 * margin
@@ -82,7 +82,7 @@ class BundledTokenizer(Tokenizer):
 
 
 @dataclass(frozen=True, slots=True)
-class _Stretch:
+class Stretch:
     """The frames of an agent segment in the dialogue numbered `record`, and the samples from its start on."""
 
     record: int
@@ -91,19 +91,19 @@ class _Stretch:
     samples: np.ndarray
 
 
-def _stretches(number: int, record: DuplexDialogue) -> Iterator[_Stretch]:
+def stretches_of(number: int, record: DuplexDialogue) -> Iterator[Stretch]:
     uncut = iter(record.uncut)
     for segment in record.timeline.segments:
         if segment.speaker == "agent":
             start, end = segment.start, segment.end
             heard = record.agent[start:end]
             samples = next(uncut, heard) if segment.cut_off else heard
-            yield _Stretch(number, start // TARGET_FRAME, -(-end // TARGET_FRAME) - start // TARGET_FRAME, samples)
+            yield Stretch(number, start // TARGET_FRAME, -(-end // TARGET_FRAME) - start // TARGET_FRAME, samples)
 
 
-def _batches(stretches: Sequence[_Stretch], margin: int, most: int) -> Iterator[list[_Stretch]]:
+def _batches(stretches: Sequence[Stretch], margin: int, most: int) -> Iterator[list[Stretch]]:
     """Stretches, shortest first, in batches of at most so many frames, with the margins to both sides of each."""
-    batch: list[_Stretch] = []
+    batch: list[Stretch] = []
     for stretch in sorted(stretches, key=lambda stretch: stretch.frames):
         if batch and (stretch.frames + 2 * margin) * (len(batch) + 1) > most:
             yield batch

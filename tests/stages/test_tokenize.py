@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from salm_duplex_model.codec import Codec
-from stages.tokenize import BundledTokenizer, TokenizeSettings, _batches, _stretches
+from stages.tokenize import BundledTokenizer, TokenizeSettings, _batches, stretches_of
 
 MARGIN_FRAMES = Codec.reach
 
@@ -79,7 +79,7 @@ def test_the_encoder_looks_no_further_than_the_margin(tokenizer):
 
 
 def test_batches_hold_every_turn_once_and_stay_small(rendered):
-    stretches = [stretch for i, record in enumerate(rendered) for stretch in _stretches(i, record)]
+    stretches = [stretch for i, record in enumerate(rendered) for stretch in stretches_of(i, record)]
     assert len(stretches) == sum(len(agent_segments(record)) for record in rendered)
     batches = list(_batches(stretches, MARGIN_FRAMES, 500))
     in_batches = [(stretch.record, stretch.first) for batch in batches for stretch in batch]

@@ -28,6 +28,10 @@ class Codec:
     be the same every time.
     """
 
+    reach = 8
+    """Frames of audio before and after it that a frame's code depends on, at most."""
+    device_name = "cpu"
+
     def __init__(self, network: CodecNetwork, training: dict[str, Any]) -> None:
         """`training` says how the network came about (agent voice, steps, seed); it is kept in the checkpoint."""
         self.network = network.eval()

@@ -3,7 +3,8 @@
     PYTHONPATH=.:tests python tests/benchmarks/nemo_codec_batching.py [CODEC.nemo] [--dialogues 20] [--rounds 3]
 
 One at a time is what a script does with NeMo: `AudioCodecModel.encode` on each agent turn with silence around it. Both run in
-turn, and the ratio is of the medians of the same run; codes are compared over all turns. Without a codec two are made here: a
+turn, and the ratio is of the medians of the same run. The codes of a batch must be those that the stage's codec gives a turn
+by itself, all of them; beside that it is told how many are NeMo's, which rounds by the shape of the batch. Without a codec two are made here: a
 small one, and one whose encoder has about NanoCodec's size (26 M parameters). On a CPU the arithmetic of a large codec takes
 the same time in any batch; what batches save there is what is done once per call.
 """
@@ -24,7 +25,7 @@ from pipeline.codec import BUNDLED_DIALOGUES
 from pipeline.recipe import load_recipe
 from stages.ingest import ingest
 from stages.nemo_codec import NemoTokenizer, NemoTokenizeSettings
-from stages.tokenize import stretches_of
+from stages.tokenize import Stretch, stretches_of
 
 
 def main(codec: str | None, dialogues: int, rounds: int) -> int:
@@ -56,14 +57,17 @@ def compare(path: Path, records: list[DuplexDialogue], rounds: int) -> int:
     turns = [turn for number, record in enumerate(records) for turn in stretches_of(number, record)]
     margin = codec.reach * codec.frame_samples
 
+    def alone(turn: Stretch) -> torch.Tensor:
+        speech = turn.samples[: turn.frames * codec.frame_samples + margin] / np.float32(32768)
+        padded = np.zeros(turn.frames * codec.frame_samples + 2 * margin, np.float32)
+        padded[margin:][: len(speech)] = speech
+        return torch.from_numpy(padded)[None]
+
     @torch.inference_mode()
     def one_at_a_time() -> list[np.ndarray]:
         codes = []
         for turn in turns:
-            speech = turn.samples[: turn.frames * codec.frame_samples + margin] / np.float32(32768)
-            padded = np.zeros(turn.frames * codec.frame_samples + 2 * margin, np.float32)
-            padded[margin:][: len(speech)] = speech
-            audio = torch.from_numpy(padded)[None].to(device)
+            audio = alone(turn).to(device)
             tokens, _ = model.encode(audio=audio, audio_len=torch.tensor([audio.shape[1]], device=device))
             codes.append(tokens[0].T[codec.reach :][: turn.frames].cpu().numpy())
         return codes
@@ -75,12 +79,13 @@ def compare(path: Path, records: list[DuplexDialogue], rounds: int) -> int:
     one_at_a_time()  # what is set up at first use is no one's time
     slow, fast = [], []
     for _ in range(rounds):
-        alone, took = timed(one_at_a_time)
+        nemos, took = timed(one_at_a_time)
         slow.append(took)
         batched, took = timed(in_batches)
         fast.append(took)
-    total = sum(codes.size for codes in alone)
-    equal = sum(int((one == other).sum()) for one, other in zip(alone, batched, strict=True))
+    own = [codec.encode(alone(turn))[0, codec.reach :][: turn.frames].numpy() for turn in turns]
+    total = sum(codes.size for codes in own)
+    equal, as_nemo = (sum(int((a == b).sum()) for a, b in zip(batched, by, strict=True)) for by in (own, nemos))
     seconds = sum(turn.frames for turn in turns) * 0.08
     size = sum(p.numel() for p in model.audio_encoder.parameters()) / 1e6
     one, other = statistics.median(slow), statistics.median(fast)

@@ -1,6 +1,7 @@
 """tokenize with a NeMo codec: NanoCodec by its name on the hub, or a `.nemo` file, such as a personalised one."""
 
 import importlib.util
+from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -42,6 +43,9 @@ class NemoTokenizer(Tokenizer):
     Settings = NemoTokenizeSettings
     settings: NemoTokenizeSettings
     resources = Resources(cpus=1)
+
+    def made_by(self) -> dict[str, str]:
+        return super().made_by() | {"nemo_toolkit": version("nemo_toolkit")}
 
     def load_codec(self) -> NemoCodec:
         self.batch_frames = round(self.settings.batch_seconds / FRAME_SECONDS)

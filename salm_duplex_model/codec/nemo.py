@@ -10,6 +10,7 @@ import hashlib
 import os
 import tarfile
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ class NemoCodec:
         model = load_nemo(AudioCodecModel, name)
         check_geometry(model.cfg, name)
         file = name if name.endswith(".nemo") else AudioCodecModel.from_pretrained(name, return_model_file=True)
+        torch.backends.cudnn.allow_tf32 = False  # it rounds so coarsely that another batch would give other codes
         return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), Path(file))
 
     @property
@@ -79,7 +81,7 @@ class NemoCodec:
         decoder: torch.nn.Module = self.model.audio_decoder
         return decoder
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Of the `.nemo` file."""
         with self.file.open("rb") as file:
@@ -96,10 +98,15 @@ class NemoCodec:
             raise ValueError(f"audio must be (batch, a multiple of {self.frame_samples} samples), not {shape}")
         codes, on_border = self._encode(audio)
         on_border[:, : self.reach] = on_border[:, -self.reach :] = False
+        silence: Tensor | None = None
         for row, frame in on_border.nonzero().tolist():
             first, last = frame - self.reach, frame + self.reach + 1
-            window = audio[row, first * self.frame_samples : last * self.frame_samples]
-            codes[row, frame] = self._encode(window[None])[0][0, self.reach]
+            window = audio[None, row, first * self.frame_samples : last * self.frame_samples]
+            if window.any():
+                codes[row, frame] = self._encode(window)[0][0, self.reach]
+            else:  # there may be many of these in a batch, all alike
+                silence = self._encode(window)[0][0, self.reach] if silence is None else silence
+                codes[row, frame] = silence
         return codes
 
     @torch.inference_mode()

@@ -94,9 +94,8 @@ def compare(path: Path, records: list[DuplexDialogue], rounds: int) -> int:
     )
     print(f"  one at a time {seconds / one:8.1f} × real time")
     print(f"  in batches    {seconds / other:8.1f} × real time, {one / other:.2f} × as fast")
-    print(
-        f"  {equal} of {total} codes identical, {len(np.unique(np.concatenate(alone)[:, 0]))} different in the first codebook"
-    )
+    print(f"  {equal} of {total} codes identical in batches and one at a time; {as_nemo} are as NeMo gives them")
+    print(f"  {len(np.unique(np.concatenate(own)[:, 0]))} different codes in the first codebook")
     return int(equal != total)
 
 

@@ -62,7 +62,7 @@ def _coded(codec: AnyCodec, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray
     original[margin:][: len(samples)] = samples / np.float32(32768)
     decoded = codec.decode(codec.encode(torch.from_numpy(original)[None]))[0].numpy()
     # One frame of the silence is enough to hear what the codec makes of it.
-    kept = slice(margin - codec.frame_samples, -margin + codec.frame_samples)
+    kept = slice(margin - codec.frame_samples, len(original) - margin + codec.frame_samples)
     return original[kept], decoded[kept]
 
 

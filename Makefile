@@ -11,18 +11,16 @@ demo: .venv/installed
 
 # From nothing to an agent to talk to: under an hour on two cores.
 train-demo: .venv/installed
-	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl --recipe pipeline/data/quick_and_patient.yaml \
-		--set ingest.takes=6 --set ingest.test=0.1 --out demo/talk/corpus
+	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl --set ingest.takes=6 --set ingest.test=0.1 \
+		--set render.noise.share=0.5 --out demo/talk/corpus
 	.venv/bin/salm-duplex train --corpus demo/talk/corpus --out demo/talk/run
 	test -d demo/talk/agent || .venv/bin/salm-duplex slim demo/talk/run --out demo/talk/agent
 	.venv/bin/salm-duplex scenes demo/talk/corpus --out demo/talk/scenes --takes 4
 	.venv/bin/salm-duplex evaluate demo/talk/agent --out demo/talk/evaluation.json \
-		$(foreach scene,$(SCENES),--corpus demo/talk/scenes/$(scene))
+		$$(printf -- '--corpus %s ' demo/talk/scenes/*/)
 	@echo
 	@echo "Look at demo/talk/evaluation.png, listen to demo/talk/evaluation.wav (left: user, right: agent),"
 	@echo "and talk to it: .venv/bin/salm-duplex serve demo/talk/agent"
-
-SCENES = plain impatient interruption repeated_interruption pauses backchannels noise silence monologue
 
 test: .venv-test/installed
 	.venv-test/bin/ruff check .

@@ -38,6 +38,28 @@ SetOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
 CorpusArgument = Annotated[Path, typer.Argument(metavar="CORPUS", help="A corpus folder that `build` made.")]
 
+
+def _run_folder(name: str) -> Path:
+    """`bundled`, where there is no such folder, is the small agent that comes with the package."""
+    from salm_duplex_model.checkpoint import BUNDLED_RUN
+
+    return BUNDLED_RUN if name == "bundled" and not Path(name).exists() else Path(name)
+
+
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", parser=_run_folder, help="A run folder that `train` made, or 'bundled'.")
+]
+TemperatureOption = Annotated[
+    float, typer.Option("--temperature", min=0, max=5, help="Of the text. 0: always the likeliest; above: drawn.")
+]
+CodeTemperatureOption = Annotated[
+    float,
+    typer.Option(
+        "--code-temperature", min=0, max=5, help="Of the codes. 0 is apt to hang in one sound, as greedy speech does."
+    ),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="For what is drawn.")]
+
 out_console = Console(soft_wrap=True, highlight=False)
 err_console = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -285,7 +307,7 @@ def _print_estimate(needs: Any, steps: int, as_json: bool) -> None:
 
 @app.command(name="evaluate")
 def evaluate_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` made.")],
+    run: RunArgument,
     corpus: Annotated[list[Path], typer.Option("--corpus", help="A corpus with a test split; repeat it for several.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.json", help="The figures; a plot goes beside, as .png.")],
     split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
@@ -293,10 +315,9 @@ def evaluate_command(
         int | None, typer.Option("--limit", min=1, help="Play at most so many dialogues a corpus.")
     ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Dialogues played side by side.")] = 16,
-    temperature: Annotated[
-        float, typer.Option("--temperature", min=0, max=5, help="0: always the likeliest; above: drawn.")
-    ] = 0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="For what is drawn.")] = 0,
+    temperature: TemperatureOption = 0,
+    code_temperature: CodeTemperatureOption = 0.8,
+    seed: SeedOption = 0,
     asr: Annotated[
         str | None, typer.Option("--asr", help="Recognizer for the agent's words: pocketsphinx, or a .nemo file.")
     ] = None,
@@ -315,8 +336,10 @@ def evaluate_command(
 ) -> None:
     """Play test sets to a trained model and measure how it converses: barge-ins, turns, pauses, words."""
     from pipeline.evaluate import Request, evaluate, tables
+    from salm_duplex_model.session import Decoding
 
-    request = Request(run, corpus, out, split, limit, batch, temperature, seed, asr, judge, judge_model, fdb)
+    decoding = Decoding(temperature, code_temperature, seed)
+    request = Request(run, corpus, out, split, limit, batch, decoding, asr, judge, judge_model, fdb)
     with _progress("dialogues", quiet=as_json) as progress:
         result = evaluate(request, progress)
     if as_json:
@@ -330,7 +353,7 @@ def evaluate_command(
 
 @app.command(name="slim")
 def slim_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` made.")],
+    run: RunArgument,
     out: Annotated[Path, typer.Option("--out", help="A new folder.")],
 ) -> None:
     """Copy a run for use alone: the newest weights in half precision, without what only training needs."""
@@ -342,29 +365,29 @@ def slim_command(
 
 @app.command(name="converse")
 def converse_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` made.")],
+    run: RunArgument,
     user: Annotated[Path, typer.Option("--user", help="A recording of the user: any rate, any format.")],
     out: Annotated[Path, typer.Option("--out", help="The WAV to write.")],
     stereo: Annotated[bool, typer.Option("--stereo", help="Write both: left the user, right the agent.")] = False,
     text: Annotated[bool, typer.Option("--text", help="Print what the agent says, with its times.")] = False,
     tail: Annotated[float, typer.Option("--tail", min=0, max=600, help="Seconds of silence after the recording.")] = 4,
-    temperature: Annotated[
-        float, typer.Option("--temperature", min=0, max=5, help="0: always the likeliest; above: drawn.")
-    ] = 0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="For what is drawn.")] = 0,
+    temperature: TemperatureOption = 0,
+    code_temperature: CodeTemperatureOption = 0.8,
+    seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Play a recording to a trained model, 80 ms at a time, and write what it answers."""
     from pipeline.converse import converse, write_conversation
+    from salm_duplex_model.session import Decoding
 
-    conversation = converse(run, user, tail, temperature, seed)
+    conversation = converse(run, user, tail, Decoding(temperature, code_temperature, seed))
     write_conversation(conversation, out, stereo)
     told = conversation.as_dict()
     if as_json:
         _print_json({"out": str(out), **told})
         return
     for turn in conversation.turns if text else ():
-        out_console.print(f"{turn.start_s:7.2f} – {turn.end_s:6.2f} s  {escape(turn.text)}")
+        out_console.print(f"{turn.start:7.2f} – {turn.end:6.2f} s  {escape(turn.text)}")
     out_console.print(
         f"Wrote {out}: {told['seconds']} s; a step of 80 ms took {told['step_ms_mean']} ms in the mean, "
         f"{told['step_ms_p99']} at the 99th percentile"
@@ -373,21 +396,22 @@ def converse_command(
 
 @app.command(name="serve")
 def serve_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `train` made.")],
+    run: RunArgument,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="0: any that is free.")] = 8_765,
     max_sessions: Annotated[
         int, typer.Option("--max-sessions", min=1, max=256, help="Conversations at once; others are told to wait.")
     ] = 20,
-    temperature: Annotated[
-        float, typer.Option("--temperature", min=0, max=5, help="0: always the likeliest; above: drawn.")
-    ] = 0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="For what is drawn.")] = 0,
+    temperature: TemperatureOption = 0,
+    code_temperature: CodeTemperatureOption = 0.8,
+    seed: SeedOption = 0,
 ) -> None:
     """Talk to a trained model live: a page with your microphone, or a WebSocket for programs."""
     from pipeline.serve import serve
+    from salm_duplex_model.session import Decoding
 
-    serve(run, host, port, max_sessions, temperature, seed, lambda line: out_console.print(escape(line)))
+    decoding = Decoding(temperature, code_temperature, seed)
+    serve(run, host, port, max_sessions, decoding, lambda line: out_console.print(escape(line)))
 
 
 @app.command(name="doctor")

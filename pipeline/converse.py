@@ -17,7 +17,7 @@ from salm_duplex_model.checkpoint import load_streaming
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.evaluation.activity import text_turns
 from salm_duplex_model.evaluation.timeline import Spoken
-from salm_duplex_model.session import Session
+from salm_duplex_model.session import Decoding, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class Conversation:
         }
 
 
-def converse(run: Path, user: Path, tail_s: float, temperature: float, seed: int) -> Conversation:
+def converse(run: Path, user: Path, tail_s: float, decoding: Decoding) -> Conversation:
     """Play a recording to a run's model, then `tail_s` of silence; raises `RequestError` where either can't be used."""
     model, tokenizer = load_streaming(run)
     samples = read_user(user)
     frames = -(-len(samples) // SOURCE_FRAME) + round(tail_s / FRAME_SECONDS)
     heard = np.zeros(frames * SOURCE_FRAME, dtype=np.float32)
     heard[: len(samples)] = samples
-    session = Session(model, Codec.bundled(), temperature=temperature, seed=seed)
+    session = Session(model, Codec.bundled(), decoding=decoding)
     # The token that a step gives belongs to the frame after it.
     agent, tokens, step_ms = [], [tokenizer.special.pad], []
     for frame in torch.from_numpy(heard).view(frames, 1, SOURCE_FRAME):

@@ -31,6 +31,7 @@ def examine() -> list[Finding]:
         _try("Ray Data", "build", _ray),
         _try("Lhotse", "pack", lambda: f"lhotse {version('lhotse')}"),
         _try("model and trainer", "train", _model),
+        _try("bundled agent", "converse, serve", _agent),
         _try(
             "pocketsphinx",
             "evaluate --asr; it understands natural voices, eSpeak NG hardly",
@@ -99,6 +100,19 @@ def _model() -> str:
     model, tokenizer = build_model(ModelConfig())
     size = sum(every for every, _ in parameters_by_part(model).values()) / 1e6
     return f"made a model of {size:.1f} M parameters, {tokenizer.size} tokens; presets {', '.join(preset_names())}"
+
+
+def _agent() -> str:
+    import torch
+
+    from salm_duplex_model.checkpoint import BUNDLED_RUN, latest, load_run
+    from salm_duplex_model.codec import Codec
+    from salm_duplex_model.session import Session
+
+    session = Session(load_run(BUNDLED_RUN)[0], Codec.bundled())
+    session.step(torch.zeros(1, 1_280))
+    checkpoint = latest(BUNDLED_RUN)
+    return f"answered a frame; trained for {int(checkpoint.name) if checkpoint else 0} steps"
 
 
 def _pocketsphinx() -> str:

@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from salm_duplex_model.evaluation.plot import write_plot
 from salm_duplex_model.evaluation.recognition import Recognizer, load_recognizer, transcribe
 from salm_duplex_model.evaluation.scores import BY_TEXT, Scores, score, score_reference, summarise
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate
+from salm_duplex_model.session import GREEDY, Decoding
 
 Progress = Callable[[int, int, str], None]
 
@@ -59,8 +60,7 @@ class Request:
     split: str = "test"
     limit: int | None = None
     batch: int = 16
-    temperature: float = 0.0
-    seed: int = 0
+    decoding: Decoding = GREEDY
     asr: str | None = None
     judge: str | None = None
     judge_model: str | None = None
@@ -107,7 +107,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
         progress(done, total, one.name)
         for cuts in batches(one.cuts, request.batch):
             with _reading(one):
-                for played in play(model, codec, cuts, request.temperature, request.seed):
+                for played in play(model, codec, cuts, request.decoding):
                     scored = score(played.cut, played.audio, played.tokens, tokenizer)
                     scores[one.name].append(scored)
                     hearing.hear(played, scored)
@@ -277,7 +277,7 @@ def _about(request: Request, sets: list[TestSet]) -> dict[str, Any]:
         "corpora": {one.name: str(one.corpus.path) for one in sets},
         "dialogues": {one.name: len(one.cuts) for one in sets},
         "limit": request.limit,
-        "decoding": {"temperature": request.temperature, "seed": request.seed, "batch": request.batch},
+        "decoding": asdict(request.decoding) | {"batch": request.batch},
         "loop": f"open: the user goes on as recorded, then {TAIL_S:g} s of silence; agent frame t beside user frame t",
         "voice_activity": activity.DESCRIPTION,
         "hold_s": activity.HOLD_S,

@@ -29,6 +29,8 @@ from salm_duplex_model.model import DuplexModel, build_model
 from salm_duplex_model.tokenizer import TextTokenizer
 
 CHECKPOINTS, LLM = "checkpoints", "llm"
+BUNDLED_RUN = Path(__file__).with_name("bundled_run")
+"""Made by `make train-demo`."""
 
 
 def write_config(run: Path, config: RunConfig) -> None:

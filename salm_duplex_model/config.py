@@ -100,6 +100,12 @@ class DataConfig(Section):
     shuffle_buffer: int = Field(default=2_000, ge=1, description="cuts held to draw from")
     loaders: int = Field(default=2, ge=1, description="threads that decode audio")
     weights: list[float] | None = Field(default=None, description="one for each corpus; default: by their hours")
+    code_dropout: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="share of its own past codes, at most, that the model is not told; each cut's is drawn below it",
+    )
 
 
 class OptimizerConfig(Section):

@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ class Batch:
     """Cuts side by side, padded to the longest: T frames.
 
     `audio` float32 (B, T · 1 280) in [-1, 1], `text` int64 (B, T), `codes` int64 (B, T, 4), `frames` int64 (B,) without the
-    padding; `cut_tokens` counts text tokens that found no room in their turn.
+    padding; `cut_tokens` counts text tokens that found no room in their turn. In training, `unheard` bool (B, T) may mark
+    frames whose own codes the model is not to be told.
     """
 
     ids: tuple[str, ...]
@@ -48,12 +49,14 @@ class Batch:
     codes: Tensor
     frames: Tensor
     cut_tokens: int = 0
+    unheard: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        move = {
-            name: getattr(self, name).to(device, non_blocking=True) for name in ("audio", "text", "codes", "frames")
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        moved: dict[str, Any] = {
+            name: value.to(device, non_blocking=True) for name, value in values.items() if isinstance(value, Tensor)
         }
-        return replace(self, **move)
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +213,7 @@ class _Again:
         return self._make()
 
 
-def _mixed(seed: int, number: int) -> int:
+def _mixed(seed: int, number: int | str) -> int:
     return random.Random(f"{seed}-{number}").randrange(2**31)
 
 
@@ -288,11 +291,21 @@ class Steps:
         shares = self.world * self.config.accumulate
         own = [cuts[self.rank + self.world * part :: shares] for part in range(self.config.accumulate)]
         try:
-            parts = tuple(pool.map(lambda share: collate(share, self.tokenizer) if share else None, own))
+            parts = tuple(pool.map(lambda share: self._part(number, share) if share else None, own))
         except Exception as error:
             raise explained(stream.corpus, stream.split, error) from error
         position = [[stream.epoch, stream.drawn] for stream in self.streams]
         return Step(parts, sum(frames_of(cut) - 1 for cut in cuts), position)
+
+    def _part(self, number: int, cuts: Sequence[MonoCut]) -> Batch:
+        batch = collate(cuts, self.tokenizer)
+        if self.config.code_dropout == 0:
+            return batch
+        # Drawn for each cut by itself, so that it does not matter which process has it.
+        draws = [np.random.default_rng(_mixed(self.seed, f"{number}-{id}-unheard")) for id in batch.ids]
+        frames = batch.text.shape[1]
+        unheard = np.stack([draw.random() * self.config.code_dropout > draw.random(frames) for draw in draws])
+        return replace(batch, unheard=torch.from_numpy(unheard))
 
 
 def first_batches(

@@ -9,7 +9,7 @@ test_nemo_model.py` shows.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from transformers import LlamaConfig as HfLlamaConfig
 from manifests.errors import RequestError
 from manifests.frames import CODEBOOKS
 from manifests.text_channel import SpecialTokens
-from salm_duplex_model.channels import SPEECH_VOCABULARY, Channels, arrange
+from salm_duplex_model.channels import SPEECH_DELAY, SPEECH_VOCABULARY, Channels, arrange
 from salm_duplex_model.config import LlamaConfig, LossConfig, ModelConfig, NemoEncoderConfig
 from salm_duplex_model.data import Batch
 from salm_duplex_model.encoder import CausalEncoder, StreamingEncoder
@@ -81,7 +81,11 @@ class DuplexModel(nn.Module):
         return self.heads(self.hidden(self.fuse(batch, self.channels(batch))))
 
     def channels(self, batch: Batch) -> Channels:
-        return arrange(batch.text, batch.codes, batch.frames, self.special)
+        channels = arrange(batch.text, batch.codes, batch.frames, self.special)
+        if batch.unheard is None:
+            return channels
+        told = channels.code_inputs.masked_fill(batch.unheard[:, :-1, None], SPEECH_DELAY)
+        return replace(channels, code_inputs=told)
 
     def fuse(self, batch: Batch, channels: Channels) -> Tensor:
         """Channel fusion: one vector a position, (B, T − 1, width)."""

@@ -5,6 +5,8 @@ past. The LLM remembers a window of frames, so a session of any length takes the
 batch, which come and go while the others go on.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,19 @@ CONTEXT_FRAMES = 2_048
 """About 164 s, longer than nearly every dialogue of a corpus: what the LLM has learned to look back on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How text tokens and codes are chosen: at temperature 0 the likeliest, above it drawn, each conversation from `seed` by
+    itself, so that it does not matter who else is there."""
+
+    temperature: float = 0.0
+    code_temperature: float = 0.0
+    seed: int = 0
+
+
+GREEDY = Decoding()
+
+
 class Session:
     """A batch of conversations. After a step `text` (B,) holds the token of the frame to come, `codes` (B, 4) the codes of
     the frame just played, speech BOS and EOS among them."""
@@ -28,14 +43,10 @@ class Session:
         codec: Codec,
         batch: int = 1,
         context_frames: int = CONTEXT_FRAMES,
-        temperature: float = 0.0,
-        seed: int = 0,
+        decoding: Decoding = GREEDY,
     ) -> None:
-        """`temperature` 0 takes the likeliest token and codes, above it they are drawn from `seed`.
-
-        `batch` may be 0: rows join later.
-        """
-        self.model, self.context_frames, self.temperature = model.eval(), context_frames, temperature
+        """`batch` may be 0: rows join later."""
+        self.model, self.context_frames, self.decoding = model.eval(), context_frames, decoding
         self.device = next(model.parameters()).device
         silence = codec.silence().long()  # what a frame that is no speech is played as
         self._silence = silence.to(self.device)
@@ -44,7 +55,7 @@ class Session:
         self.text = torch.empty(0, dtype=torch.long, device=self.device)
         self.codes = torch.empty(0, CODEBOOKS, dtype=torch.long, device=self.device)
         self._encoder_state = model.encoder.initial_state(0)
-        self._random = torch.Generator(self.device).manual_seed(seed)
+        self._random: list[torch.Generator] = []
         for _ in range(batch):
             self.join()
 
@@ -55,6 +66,7 @@ class Session:
         self.codes = torch.cat([self.codes, self.codes.new_full((1, CODEBOOKS), SPEECH_DELAY)])
         fresh = self.model.encoder.initial_state(1)
         self._encoder_state = [torch.cat(pair) for pair in zip(self._encoder_state, fresh, strict=True)]
+        self._random.append(torch.Generator().manual_seed(self.decoding.seed))
         self._decoder.join()
         self._cache.join()
         return len(self.text) - 1
@@ -65,6 +77,7 @@ class Session:
         self.text, self.codes, *self._encoder_state = (
             torch.cat([part[:row], part[row + 1 :]]) for part in (self.text, self.codes, *self._encoder_state)
         )
+        del self._random[row]
         self._decoder.leave(row)
         self._cache.leave(row)
 
@@ -75,6 +88,7 @@ class Session:
         self.codes[row] = SPEECH_DELAY
         for part, fresh in zip(self._encoder_state, self.model.encoder.initial_state(1), strict=True):
             part[row] = fresh[0]
+        self._random[row].manual_seed(self.decoding.seed)
         self._decoder.reset(row)
         self._cache.forget(row)
 
@@ -100,12 +114,13 @@ class Session:
         hidden = self.model.hidden(vectors, self._cache, positions, mask)
         self._cache.advance()
         text_logits, code_logits = self.model.heads(hidden[:, 0])
-        self.text, self.codes = self._choose(text_logits), self._choose(code_logits)
+        self.text = self._choose(text_logits, self.decoding.temperature)
+        self.codes = self._choose(code_logits, self.decoding.code_temperature)
         return torch.where((self.codes < CODEBOOK_SIZE).all(-1, keepdim=True), self.codes, self._silence)
 
-    def _choose(self, logits: Tensor) -> Tensor:
-        if self.temperature == 0:
+    def _choose(self, logits: Tensor, temperature: float) -> Tensor:
+        if temperature == 0:
             return logits.argmax(-1)
-        shares = (logits.float() / self.temperature).softmax(-1)
-        drawn = torch.multinomial(shares.flatten(0, -2), 1, generator=self._random)
-        return drawn.view(logits.shape[:-1])
+        # The largest of the logits with Gumbel noise is a draw from their softmax.
+        noise = torch.stack([torch.empty(logits.shape[1:]).exponential_(generator=draw) for draw in self._random])
+        return (logits.float() / temperature - noise.log().to(self.device)).argmax(-1)

@@ -38,7 +38,7 @@ from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_FR
 from pipeline.serve.engine import QUEUE_FRAMES, Conversation, Engine, Spoken
 from salm_duplex_model.checkpoint import load_streaming
 from salm_duplex_model.codec import Codec
-from salm_duplex_model.session import Session
+from salm_duplex_model.session import Decoding, Session
 from salm_duplex_model.tokenizer import TextTokenizer
 
 IDLE_SECONDS = 30.0
@@ -279,15 +279,14 @@ def serve(
     host: str,
     port: int,
     max_sessions: int,
-    temperature: float,
-    seed: int,
+    decoding: Decoding,
     tell: Callable[[str], None],
 ) -> None:
     """Serve a run's model until SIGINT or SIGTERM; raises `RequestError` where it, or the port, can't be had."""
     model, tokenizer = load_streaming(run)
     # Steps are small: more threads gain little, and one that has to wait for a core delays them all.
     torch.set_num_threads(max(1, torch.get_num_threads() // 2))
-    session = Session(model, Codec.bundled(), batch=0, temperature=temperature, seed=seed)
+    session = Session(model, Codec.bundled(), batch=0, decoding=decoding)
     if not _is_loopback(host):
         tell(f"Warning: {host} is not this machine alone; anyone who reaches it can talk to the model.")
     asyncio.run(_serve(session, tokenizer, str(run), host, port, Bounds(max_sessions), tell))

@@ -16,7 +16,7 @@ from salm_duplex_model.codec import Codec
 from salm_duplex_model.data import frames_of
 from salm_duplex_model.evaluation.metrics import TAIL_S
 from salm_duplex_model.model import DuplexModel
-from salm_duplex_model.session import Session
+from salm_duplex_model.session import GREEDY, Decoding, Session
 
 STRETCH = 25
 """Frames decoded together."""
@@ -37,9 +37,7 @@ def batches(cuts: Sequence[MonoCut], batch: int) -> list[list[MonoCut]]:
     return [ordered[first : first + batch] for first in range(0, len(ordered), batch)]
 
 
-def play(
-    model: DuplexModel, codec: Codec, cuts: Sequence[MonoCut], temperature: float = 0.0, seed: int = 0
-) -> Iterator[Played]:
+def play(model: DuplexModel, codec: Codec, cuts: Sequence[MonoCut], decoding: Decoding = GREEDY) -> Iterator[Played]:
     """Play one batch of cuts, each padded with silence to the longest and `TAIL_S` more."""
     tail = round(TAIL_S / FRAME_SECONDS)
     frames = [frames_of(cut) + tail for cut in cuts]
@@ -47,7 +45,7 @@ def play(
     for row, cut in enumerate(cuts):
         samples = torch.from_numpy(cut.load_audio()[0])
         user[row].view(-1)[: len(samples)] = samples
-    session = Session(model, codec, batch=len(cuts), temperature=temperature, seed=seed)
+    session = Session(model, codec, batch=len(cuts), decoding=decoding)
     codes, tokens = [], [session.text]
     for t in range(max(frames)):
         codes.append(session.think(user[:, t]))

@@ -59,7 +59,7 @@ def request_of(tiny_run, small_corpus, tmp_path):
     return make
 
 
-def faultless(model, codec, cuts, temperature, seed):
+def faultless(model, codec, cuts, decoding):
     """An agent that plays the reference, in place of a model."""
     tokenizer = TextTokenizer.load(BUNDLED)
     for cut in cuts:

@@ -43,6 +43,17 @@ def test_no_output_depends_on_later_user_audio(talk):
 
 
 @torch.no_grad()
+def test_of_codes_unheard_nothing_goes_in(talk):
+    model, tokenizer = build_model(SMALL)
+    batch = collate(list(talk.cuts("train"))[:1], tokenizer)
+    deaf = replace(batch, unheard=torch.ones_like(batch.text, dtype=torch.bool))
+    other = replace(deaf, codes=(deaf.codes + 1) % 4_032)
+    assert all(torch.equal(*pair) for pair in zip(model.eval().logits(deaf), model.logits(other), strict=True))
+    assert not torch.allclose(model.logits(deaf)[0], model.logits(batch)[0])
+    assert torch.equal(model.channels(deaf).code_labels, model.channels(batch).code_labels)
+
+
+@torch.no_grad()
 def test_greedy_decoding_takes_the_offline_models_likeliest(talk):
     """Fed its own decoded channels, the offline pass has the same maxima: the cache and the shifts are right."""
     model, tokenizer = build_model(SMALL, seed=5)

@@ -11,7 +11,7 @@ from salm_duplex_model.config import LlamaConfig, ModelConfig
 from salm_duplex_model.data import collate
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model
-from salm_duplex_model.session import Session
+from salm_duplex_model.session import Decoding, Session
 from salm_duplex_model.window_cache import WindowCache
 
 FRAME = 1_280
@@ -146,14 +146,26 @@ def test_within_the_window_nothing_is_lost(model, talk):
     assert torch.equal(short[1], long[1])
 
 
-def test_sampling_is_repeatable_and_differs_from_greedy(model):
+def test_sampling_is_repeatable_whoever_else_is_there_and_differs_by_seed(model):
     net, _ = model
-    audio = 0.05 * torch.randn(1, 20 * FRAME)
-    one, again, other = (
-        play(Session(net, Codec.bundled(), temperature=1.0, seed=seed), audio)[1] for seed in (1, 1, 2)
-    )
-    assert torch.equal(one, again)
-    assert not torch.equal(one, other)
+    audio = 0.05 * torch.randn(3, 20 * FRAME)
+    drawn = [
+        play(Session(net, Codec.bundled(), batch=len(rows), decoding=Decoding(1.0, 0.8, seed)), rows)
+        for seed, rows in ((1, audio), (1, audio[1:2]), (2, audio))
+    ]
+    for part in (0, 1):
+        assert torch.equal(drawn[0][part][1], drawn[1][part][0])
+        assert not torch.equal(drawn[0][part], drawn[2][part])
+
+
+def test_text_may_be_greedy_where_codes_are_drawn(model):
+    net, _ = model
+    audio = 0.05 * torch.randn(1, FRAME)
+    greedy = Session(net, Codec.bundled())
+    half = Session(net, Codec.bundled(), decoding=Decoding(code_temperature=1.0))
+    greedy.step(audio)
+    half.step(audio)
+    assert torch.equal(greedy.text, half.text) and not torch.equal(greedy.codes, half.codes)
 
 
 def test_a_step_takes_one_frame(model):

@@ -154,6 +154,21 @@ def test_parts_of_all_processes_make_up_the_batch(talk):
         assert step.frames == sum(frames[i] - 1 for part in step.parts if part for i in part.ids)
 
 
+def test_code_dropout_is_drawn_for_each_cut_whoever_works_on_it(talk):
+    tokenizer = TextTokenizer.load(BUNDLED)
+    data = RunConfig(**SMALL_RUN).data.model_copy(update={"code_dropout": 0.8})
+
+    def unheard(rank: int, world: int) -> dict[str, torch.Tensor]:
+        step = next(Steps([talk], data, tokenizer, 0, rank, world).iterate(0, 1))
+        batches = [part for part in step.parts if part is not None]
+        return {id: row[:length] for b in batches for id, row, length in zip(b.ids, b.unheard, b.frames, strict=True)}
+
+    whole, shared = unheard(0, 1), unheard(0, 2) | unheard(1, 2)
+    assert whole.keys() == shared.keys() and all(torch.equal(whole[id], shared[id]) for id in whole)
+    rates = [float(row.float().mean()) for row in whole.values()]
+    assert len(rates) > 1 and max(rates) < 0.9 and max(rates) - min(rates) > 0.1
+
+
 def test_an_epoch_has_every_dialogue_once(talk):
     steps = Steps([talk], RunConfig.model_validate(SMALL_RUN).data, TextTokenizer.load(BUNDLED), 3, 0, 1)
     seen: dict[int, list[str]] = {}

@@ -1,24 +1,35 @@
-"""`salm-duplex codec`: train and score the bundled codec from the command line."""
+"""`salm-duplex codec`: train, personalise and score codecs from the command line."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import soundfile
+import soxr
+import torch
 import yaml
 
+from manifests.corpus import open_corpus
 from manifests.errors import RequestError, WorkError
+from manifests.frames import TARGET_RATE
 from manifests.sources import UnreadableInput
 from salm_duplex_model.codec import Codec
-from salm_duplex_model.codec.score import heldout_sentences, score_codec
+from salm_duplex_model.codec.nemo import AnyCodec, load_codec
+from salm_duplex_model.codec.personalize import PersonalizeSettings
+from salm_duplex_model.codec.personalize import personalize as train_decoder
+from salm_duplex_model.codec.score import heldout_sentences, score_codec, score_speech
 from salm_duplex_model.codec.train import CodecTrainSettings, train_codec
-from stages.espeak import Espeak, EspeakVoice, check_voice, voices
+from stages.espeak import DEFAULT_AGENT_VOICE, Espeak, EspeakVoice, check_voice, voices
 from stages.ingest import IngestSettings, ingest
 from stages.normalise import Normaliser, Unspeakable
 
 BUNDLED_DIALOGUES = Path(__file__).parent / "data" / "dialogues.jsonl"
 USER_VOICES_SCORED = 10
+HELD_OUT = 50
+"""Sentences at most that a personalised codec is scored on."""
 
 
 def speak(text: str, voice: str) -> np.ndarray:
@@ -28,7 +39,7 @@ def speak(text: str, voice: str) -> np.ndarray:
 
 def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], tell: Callable[[str], None]) -> None:
     """Train a codec on the sentences of dialogue files (the bundled ones where none are named) and random ones."""
-    settings = _settings(overrides)
+    settings = _settings("codec train", CodecTrainSettings(), overrides)
     try:
         read = ingest(inputs or [str(BUNDLED_DIALOGUES)], IngestSettings(), seed=0)
     except UnreadableInput as error:
@@ -53,38 +64,135 @@ def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], tell: Call
 
 
 def score(checkpoint: str) -> dict[str, Any]:
-    """Score a codec on the held-out sentences: in the voice it was made for, and spread over users' voices."""
-    try:
-        codec = Codec.bundled() if checkpoint == "bundled" else Codec.load(checkpoint)
-    except FileNotFoundError:
-        raise RequestError(f"The codec {checkpoint} does not exist; `salm-duplex codec train` makes one.") from None
-    except ValueError as error:
-        raise RequestError(f"{error}.") from None
+    """Score a codec on the held-out sentences: in the voice it was made for, and spread over users' voices.
+
+    A NeMo codec does not say what it was made for: it is scored on the default agent voice.
+    """
+    codec = load_codec(checkpoint)
+    own = str(codec.training["agent_voice"]) if isinstance(codec, Codec) else str(DEFAULT_AGENT_VOICE)
     every = voices()
     users = every[:: len(every) // USER_VOICES_SCORED][:USER_VOICES_SCORED]
     sentences = heldout_sentences()
     try:
-        agent = score_codec(codec, [str(codec.training["agent_voice"])], sentences, speak)
+        agent = score_codec(codec, [own], sentences, speak)
         user = score_codec(codec, users, sentences[:5], speak)
     except ModuleNotFoundError as error:
         raise RequestError(f"Scoring needs {error.name}: pip install '.[codec]'.") from None
     rows = list(user["voices"].values())
     mean = {key: sum(row[key] for row in rows) / len(rows) for key in ("stoi", "pesq", "mel_distance")}
-    agent_row = agent["voices"][str(codec.training["agent_voice"])]
-    named = {"agent": agent_row, f"{len(users)} user voices": mean | {"n": sum(row["n"] for row in rows)}}
+    named = {"agent": agent["voices"][own], f"{len(users)} user voices": mean | {"n": sum(row["n"] for row in rows)}}
     return {"voices": named, "bits_per_second": codec.bits_per_second}
 
 
-def _settings(overrides: Sequence[str]) -> CodecTrainSettings:
-    known = {field.name: field for field in fields(CodecTrainSettings)}
-    settings = CodecTrainSettings()
+def personalize(
+    checkpoint: str, speech: Path, out: Path, overrides: Sequence[str], tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Train a codec's decoder on the voice that speaks in `speech`, write it to `out` in the codec's own format.
+
+    Some sentences are held out; returns the score on them before and after, {"before": …, "after": …}.
+    """
+    settings = _settings("codec personalize", PersonalizeSettings(), overrides)
+    utterances = read_voice(speech)
+    codec = load_codec(checkpoint)
+    suffix = ".safetensors" if isinstance(codec, Codec) else ".nemo"
+    if out.suffix != suffix:
+        raise RequestError(f"--out {out} must end in {suffix}, as the codec is of that format.")
+    training, heldout = _hold_out(utterances, settings.seed)
+    if not heldout:
+        raise RequestError(f"{speech} holds {len(utterances)} utterances of a second or more; two or more are needed.")
+    seconds = sum(len(samples) for samples in training) / TARGET_RATE
+    tell(f"{len(training)} utterances to train on, {seconds / 60:.1f} minutes; {len(heldout)} held out")
+    try:
+        before = score_speech(codec, heldout)
+        codes = _codes(codec, heldout)
+        train_decoder(
+            codec, training, settings, lambda step, loss: tell(f"step {step}/{settings.steps}  loss {loss:.4f}")
+        )
+        if isinstance(codec, Codec):
+            codec.training["personalized"] = asdict(settings) | {"seconds": round(seconds)}
+        out.parent.mkdir(parents=True, exist_ok=True)
+        codec.save(out)
+        written = load_codec(str(out))
+        after = score_speech(written, heldout)
+    except ModuleNotFoundError as error:
+        raise RequestError(f"Scoring needs {error.name}: pip install '.[codec]'.") from None
+    except ValueError as error:
+        raise RequestError(f"{error}.") from None
+    except OSError as error:
+        raise WorkError(f"The codec could not be written to {out}: {error.strerror or error}.") from error
+    if not torch.equal(codes, _codes(written, heldout)):
+        raise WorkError(f"The codes of {out} differ from those of {checkpoint}; do not use it, and report this.")
+    return {"before": before, "after": after, "sha256": written.sha256}
+
+
+def read_voice(path: Path) -> dict[str, np.ndarray]:
+    """What the agent says in a corpus, or the recordings in a folder, int16 at 22 050 Hz, each a second or longer.
+
+    The key is what a sentence is told from another by: its text where there is one, else its sound.
+    """
+    found = _corpus_turns(path) if (path / "corpus.json").exists() else _recordings(path)
+    utterances = {key: samples for key, samples in found if len(samples) >= TARGET_RATE}
+    if not utterances:
+        raise RequestError(
+            f"{path} holds no speech of a second or more; name a corpus, or a folder of WAV or FLAC files."
+        )
+    return utterances
+
+
+def _corpus_turns(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    corpus = open_corpus(path)
+    for split in corpus.splits:
+        for cut in corpus.cuts(split):
+            channel = np.round(cut.load_target_audio()[0] * 32768).astype(np.int16)
+            for turn in cut.supervisions:
+                if turn.speaker == "agent" and not turn.cut_off:
+                    first, last = (round(seconds * TARGET_RATE) for seconds in (turn.start, turn.end))
+                    yield turn.text, channel[first:last]
+
+
+def _recordings(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    if not path.is_dir():
+        raise RequestError(f"{path} is neither a corpus nor a folder of recordings.")
+    for file in sorted(path.rglob("*")):
+        if file.suffix.lower() in (".wav", ".flac"):
+            try:
+                audio, rate = soundfile.read(file, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise RequestError(f"The recording {file} can't be read: {error}") from None
+            mono = soxr.resample(audio.mean(axis=1), rate, TARGET_RATE)
+            samples = np.round(mono.clip(-1, 1) * 32767).astype(np.int16)
+            yield hashlib.sha256(samples.tobytes()).hexdigest(), samples
+
+
+def _hold_out(utterances: Mapping[str, np.ndarray], seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """A tenth, at least one and at most fifty, is held out: by the sentence, so that none is on both sides."""
+    order = sorted(utterances, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())
+    number = min(len(order) - 1, max(1, len(order) // 10), HELD_OUT)
+    return [utterances[key] for key in order[number:]], [utterances[key] for key in order[:number]]
+
+
+def _codes(codec: AnyCodec, utterances: Sequence[np.ndarray]) -> torch.Tensor:
+    """All codes of the utterances, end to end (frames, 4)."""
+    frame = codec.frame_samples
+    padded = [np.pad(samples, (0, -len(samples) % frame)) / np.float32(32768) for samples in utterances]
+    return torch.cat([codec.encode(torch.from_numpy(samples)[None])[0] for samples in padded])
+
+
+S = TypeVar("S", CodecTrainSettings, PersonalizeSettings)
+
+
+def _settings(command: str, settings: S, overrides: Sequence[str]) -> S:
+    known = {field.name: field for field in fields(settings)}
     for override in overrides:
         key, _, value = override.partition("=")
         if key not in known:
-            raise RequestError(f"codec train has no setting '{key}'; it has {', '.join(known)}.")
+            raise RequestError(f"{command} has no setting '{key}'; it has {', '.join(known)}.")
         wanted = type(getattr(settings, key))
         parsed = yaml.safe_load(value)
         if not isinstance(parsed, wanted) and not (wanted is float and isinstance(parsed, int)):
-            raise RequestError(f"codec train's {key} must be a {wanted.__name__}, not {value!r}.")
-        settings = replace(settings, **{key: wanted(parsed)})
+            raise RequestError(f"{command}'s {key} must be a {wanted.__name__}, not {value!r}.")
+        try:
+            settings = replace(settings, **{key: wanted(parsed)})
+        except ValueError as error:
+            raise RequestError(f"{command}'s {error}.") from None
     return settings

@@ -54,6 +54,12 @@ def examine() -> list[Finding]:
             lambda: _package("nemo_toolkit", "nemo"),
             extra="nemo",
         ),
+        _try(
+            "NeMo codecs",
+            "tokenize with NanoCodec (stages.nemo_codec:NemoTokenizer), codec personalize",
+            _nemo_codecs,
+            extra="nemo",
+        ),
         _try("GPU", "larger models; nothing here needs one", _gpu, extra=""),
     ]
 
@@ -156,6 +162,18 @@ def _package(distribution: str, module: str) -> str:
     if importlib.util.find_spec(module) is None:
         raise RuntimeError(f"{distribution} is installed, but its module {module} is not there; install it again")
     return found
+
+
+def _nemo_codecs() -> str:
+    """That NeMo is there, and whether NanoCodec is: looked for in the hub's cache, without asking the hub."""
+    from huggingface_hub import try_to_load_from_cache
+
+    from salm_duplex_model.codec.nemo import NANO_CODEC
+
+    found = _package("nemo_toolkit", "nemo")
+    at_hand = isinstance(try_to_load_from_cache(NANO_CODEC, f"{NANO_CODEC.partition('/')[2]}.nemo"), str)
+    where = "is in the hub's cache" if at_hand else "is not here: the first use downloads about 250 MB"
+    return f"{found} runs .nemo codecs; {NANO_CODEC} {where}"
 
 
 def _gpu() -> str:

@@ -2,7 +2,8 @@
 
 A codec's encoder looks ahead: codes of the silence before a turn tell that it comes, and codes before a cut-off that it
 ends. A model that reads its own codes would learn to wait for that sign, which nobody gives it in a live conversation. So
-every turn is encoded by itself, a cut-off one from its uncut speech, and all frames between turns have one code of silence.
+every turn is encoded by itself, with silence around it as far as the encoder looks, a cut-off one from its uncut speech, and
+all frames between turns have one code of silence.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,12 +17,8 @@ from pydantic import Field, field_validator
 from manifests.frames import TARGET_FRAME, frames_to_cover
 from manifests.records import DuplexDialogue
 from salm_duplex_model.codec import Codec
+from salm_duplex_model.codec.nemo import AnyCodec
 from stages.base import Resources, Settings, Stage
-
-BATCH_FRAMES = 4_000
-"""Frames in one batch, padding included: bounds the memory that a batch takes."""
-MARGIN_FRAMES = 8
-"""Silence around a turn when it is encoded: as much as the bundled codec's encoder looks to either side."""
 
 
 class TokenizeSettings(Settings):
@@ -35,43 +32,57 @@ class TokenizeSettings(Settings):
         return codec
 
 
-class BundledTokenizer(Stage):
-    """Encode the agent's turns in batches of like length.
+class Tokenizer(Stage):
+    """Encode the agent's turns, in batches of like length; which codec does it is what subclasses say.
 
-    Floating point makes codes depend on the batch's shape and the number of threads. The batches are formed from the
+    Floating point may make codes depend on the batch's shape and the number of threads. The batches are formed from the
     records of one call, which is one shard in a build, and one thread is used: so the codes depend on the shard alone.
     """
 
-    Settings = TokenizeSettings
-    settings: TokenizeSettings
     loads = True
-    resources = Resources(cpus=0.4)
+    batch_frames = 4_000
+    """Frames in one batch, padding included: bounds the memory that a batch takes."""
+
+    def load_codec(self) -> AnyCodec:
+        raise NotImplementedError
 
     def setup(self) -> None:
         torch.set_num_threads(1)
-        self.codec = Codec.bundled() if self.settings.codec == "bundled" else Codec.load(self.settings.codec)
+        self.codec = self.load_codec()
         self.silence = self.codec.silence().numpy()
 
     def made_by(self) -> dict[str, str]:
-        return {"codec": self.settings.codec, "codec_sha256": self.codec.sha256, "device": "cpu"}
+        return {"codec": self.settings.codec, "codec_sha256": self.codec.sha256, "device": self.codec.device_name}
 
     def process(self, records: Sequence[DuplexDialogue]) -> list[DuplexDialogue]:
         codes = [np.tile(self.silence, (record.timeline.frames, 1)) for record in records]
-        stretches = [stretch for i, record in enumerate(records) for stretch in _stretches(i, record)]
-        for batch in _batches(stretches):
-            longest = max(stretch.frames for stretch in batch) + 2 * MARGIN_FRAMES
+        stretches = [stretch for i, record in enumerate(records) for stretch in stretches_of(i, record)]
+        margin = self.codec.reach
+        for batch in _batches(stretches, margin, self.batch_frames):
+            longest = max(stretch.frames for stretch in batch) + 2 * margin
             audio = np.zeros((len(batch), longest * TARGET_FRAME), dtype=np.float32)
             for row, stretch in zip(audio, batch, strict=True):
-                samples = stretch.samples[: len(row) - MARGIN_FRAMES * TARGET_FRAME]
-                row[MARGIN_FRAMES * TARGET_FRAME :][: len(samples)] = samples / np.float32(32768)
-            encoded = self.codec.encode(torch.from_numpy(audio)).numpy()[:, MARGIN_FRAMES:]
+                samples = stretch.samples[: len(row) - margin * TARGET_FRAME]
+                row[margin * TARGET_FRAME :][: len(samples)] = samples / np.float32(32768)
+            encoded = self.codec.encode(torch.from_numpy(audio)).numpy()[:, margin:]
             for own, stretch in zip(encoded, batch, strict=True):
                 codes[stretch.record][stretch.first : stretch.first + stretch.frames] = own[: stretch.frames]
         return [replace(record, codes=own, uncut=()) for record, own in zip(records, codes, strict=True)]
 
 
+class BundledTokenizer(Tokenizer):
+    """The bundled codec, or another one of `salm-duplex codec`, on the CPU."""
+
+    Settings = TokenizeSettings
+    settings: TokenizeSettings
+    resources = Resources(cpus=0.4)
+
+    def load_codec(self) -> Codec:
+        return Codec.bundled() if self.settings.codec == "bundled" else Codec.load(self.settings.codec)
+
+
 @dataclass(frozen=True, slots=True)
-class _Stretch:
+class Stretch:
     """The frames of an agent segment in the dialogue numbered `record`, and the samples from its start on."""
 
     record: int
@@ -80,7 +91,7 @@ class _Stretch:
     samples: np.ndarray
 
 
-def _stretches(number: int, record: DuplexDialogue) -> Iterator[_Stretch]:
+def stretches_of(number: int, record: DuplexDialogue) -> Iterator[Stretch]:
     uncut = iter(record.uncut)
     for segment in record.timeline.segments:
         if segment.speaker == "agent":
@@ -88,14 +99,14 @@ def _stretches(number: int, record: DuplexDialogue) -> Iterator[_Stretch]:
             samples = next(uncut, heard) if segment.cut_off else heard
             # A segment starts on a frame.
             frames = frames_to_cover(segment.length, TARGET_FRAME)
-            yield _Stretch(number, segment.start // TARGET_FRAME, frames, samples)
+            yield Stretch(number, segment.start // TARGET_FRAME, frames, samples)
 
 
-def _batches(stretches: Sequence[_Stretch]) -> Iterator[list[_Stretch]]:
-    """Stretches, shortest first, in batches of at most `BATCH_FRAMES`."""
-    batch: list[_Stretch] = []
+def _batches(stretches: Sequence[Stretch], margin: int, most: int) -> Iterator[list[Stretch]]:
+    """Stretches, shortest first, in batches of at most so many frames, with the margins to both sides of each."""
+    batch: list[Stretch] = []
     for stretch in sorted(stretches, key=lambda stretch: stretch.frames):
-        if batch and (stretch.frames + 2 * MARGIN_FRAMES) * (len(batch) + 1) > BATCH_FRAMES:
+        if batch and (stretch.frames + 2 * margin) * (len(batch) + 1) > most:
             yield batch
             batch = []
         batch.append(stretch)

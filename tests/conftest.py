@@ -5,9 +5,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from corpus_material import make_corpus
 from material import make_dialogue
+from nemo_material import make_trained_codec
 
 from manifests.corpus import Corpus
 from manifests.records import DuplexDialogue, Timeline
@@ -41,6 +43,13 @@ def rendered(timelines: list[Timeline]) -> list[DuplexDialogue]:
     stage = Render(RenderSettings(), 0)
     stage.setup()
     return stage.process(timelines)
+
+
+@pytest.fixture(scope="session")
+def nemo_codec(tmp_path_factory, rendered: list[DuplexDialogue]) -> Path:
+    """A small codec as a `.nemo` file, trained a little on what the agent says in `rendered`."""
+    speech = np.concatenate([record.agent for record in rendered])
+    return make_trained_codec(tmp_path_factory.mktemp("codec") / "codec.nemo", speech)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from omegaconf import OmegaConf
 
@@ -87,6 +88,33 @@ def make_codec(path: Path, encoder_channels: int = 4, decoder_channels: int = 25
         gain = codec.audio_encoder.post_conv.conv.parametrizations.weight.original0
         gain.mul_(1 / latent.std())
     codec.save_to(str(path))
+    return path
+
+
+def make_trained_codec(path: Path, speech: np.ndarray, steps: int = 60) -> Path:
+    """The codec of `make_codec`, its decoder trained for some seconds on speech (int16 samples at 22 050 Hz): it can be told what
+    was said. The encoder stays as it is, since a few steps drive all its latents to one code."""
+    from nemo.collections.tts.models import AudioCodecModel
+
+    from salm_duplex_model.codec.losses import SpectralLoss
+
+    codec = AudioCodecModel.restore_from(str(make_codec(path)), map_location="cpu")
+    optimizer, criterion = torch.optim.AdamW(codec.audio_decoder.parameters(), lr=2e-3), SpectralLoss(22_050)
+    random, length = np.random.default_rng(0), 16 * 1_764
+    lengths = torch.full((4,), length)
+    for _ in range(steps):
+        starts = random.integers(len(speech) - length, size=4)
+        crops = torch.from_numpy(np.stack([speech[start : start + length] for start in starts]) / np.float32(32768))
+        with torch.no_grad():
+            latent, frames = codec.encode_audio(audio=crops, audio_len=lengths)
+            quantized, _ = codec.vector_quantizer(inputs=latent, input_len=frames)
+        decoded, _ = codec.audio_decoder(inputs=quantized, input_len=frames)
+        loss = criterion(decoded, crops)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(codec.audio_decoder.parameters(), 1.0)
+        optimizer.step()
+    codec.eval().save_to(str(path))
     return path
 
 

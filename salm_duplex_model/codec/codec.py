@@ -28,6 +28,10 @@ class Codec:
     be the same every time.
     """
 
+    reach = 8
+    """Frames of audio before and after it that a frame's code depends on, at most."""
+    device_name = "cpu"
+
     def __init__(self, network: CodecNetwork, training: dict[str, Any]) -> None:
         """`training` says how the network came about (agent voice, steps, seed); it is kept in the checkpoint."""
         self.network = network.eval()
@@ -58,6 +62,11 @@ class Codec:
                 "with `salm-duplex codec train`"
             ) from error
         return cls(network, header["training"])
+
+    @property
+    def decoder(self) -> torch.nn.Module:
+        """What `synthesize` runs, and all that personalising trains."""
+        return self.network.decoder
 
     @property
     def bits_per_second(self) -> float:
@@ -99,6 +108,12 @@ class Codec:
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (B, frames, 4) → audio (B, frames · 1 764) float32 in [-1, 1]."""
         return self.stream(len(codes)).decode(codes)
+
+    def synthesize(self, codes: Tensor) -> Tensor:
+        """As `decode`, for training: with gradients, and not clamped."""
+        latent = self.network.quantizer.decode(codes)
+        audio: Tensor = self.network.decoder(latent, self.network.decoder.initial_state(len(codes)))[0]
+        return audio
 
     def stream(self, batch: int = 1, lead: Tensor | None = None) -> "CodecStream":
         """A decoder that is given codes as they come, and gives their audio at once."""

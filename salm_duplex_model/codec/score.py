@@ -9,8 +9,9 @@ import numpy as np
 import soxr
 import torch
 
-from salm_duplex_model.codec.codec import Codec
+from manifests.frames import TARGET_RATE
 from salm_duplex_model.codec.features import MelSpectrogram
+from salm_duplex_model.codec.nemo import AnyCodec
 from salm_duplex_model.codec.train import Speak
 
 _PESQ_RATE = 16_000
@@ -21,7 +22,7 @@ def heldout_sentences() -> list[str]:
     return Path(__file__).with_name("heldout.txt").read_text(encoding="utf-8").splitlines()
 
 
-def score_codec(codec: Codec, voices: Sequence[str], sentences: Sequence[str], speak: Speak) -> dict[str, Any]:
+def score_codec(codec: AnyCodec, voices: Sequence[str], sentences: Sequence[str], speak: Speak) -> dict[str, Any]:
     """Each voice speaks each sentence; per voice the means over sentences, with their number.
 
     STOI: 0 to 1 (Taal et al., 2011). PESQ: wideband MOS-LQO, 1 to 4.64 (ITU-T P.862.2). `mel_distance`: mean absolute
@@ -30,30 +31,46 @@ def score_codec(codec: Codec, voices: Sequence[str], sentences: Sequence[str], s
     scores = {}
     for voice in voices:
         rows = [_score(codec, speak(sentence, voice)) for sentence in sentences]
-        stoi, pesq, distance = np.mean(rows, axis=0).tolist()
+        stoi, distance, pesq = np.mean(rows, axis=0).tolist()
         scores[voice] = {"n": len(rows), "stoi": stoi, "pesq": pesq, "mel_distance": distance}
     return {"voices": scores, "bits_per_second": codec.bits_per_second}
 
 
-def _score(codec: Codec, samples: np.ndarray) -> tuple[float, float, float]:
-    """STOI, PESQ and log-mel distance of one sentence (int16 samples), coded and decoded."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # both import what setuptools has deprecated
-        from pesq import pesq  # of the extra [codec], as pystoi
-        from pystoi import stoi
+def score_speech(codec: AnyCodec, utterances: Sequence[np.ndarray]) -> dict[str, float]:
+    """STOI and log-mel distance, as above, of recordings (int16 at 22 050 Hz), each longer than a second: their means."""
+    rows = [_stoi_and_distance(*_coded(codec, samples)) for samples in utterances]
+    stoi, distance = np.mean(rows, axis=0).tolist()
+    return {"n": len(rows), "stoi": stoi, "mel_distance": distance}
 
-    frames = -(-len(samples) // codec.frame_samples) + 1
-    # A frame of silence at both ends, as a turn has in a dialogue.
-    original = np.zeros((frames + 1) * codec.frame_samples, np.float32)
-    original[codec.frame_samples :][: len(samples)] = samples / np.float32(32768)
-    audio = torch.from_numpy(original)[None]
-    decoded = codec.decode(codec.encode(audio))
-    mel = MelSpectrogram(codec.sample_rate, 1024, 256, 80)
-    log_mels = [mel(sound).clamp(min=1e-5).log() for sound in (audio, decoded)]
-    degraded = decoded[0].numpy()
-    pair = [soxr.resample(sound, codec.sample_rate, _PESQ_RATE) for sound in (original, degraded)]
-    return (
-        float(stoi(original, degraded, codec.sample_rate)),
-        float(pesq(_PESQ_RATE, *pair, "wb")),
-        float((log_mels[0] - log_mels[1]).abs().mean()),
-    )
+
+def _score(codec: AnyCodec, samples: np.ndarray) -> tuple[float, float, float]:
+    """STOI, log-mel distance and PESQ of one sentence (int16 samples), coded and decoded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it imports what setuptools has deprecated
+        from pesq import pesq  # of the extra [codec]
+
+    original, decoded = _coded(codec, samples)
+    pair = [soxr.resample(sound, codec.sample_rate, _PESQ_RATE) for sound in (original, decoded)]
+    return (*_stoi_and_distance(original, decoded), float(pesq(_PESQ_RATE, *pair, "wb")))
+
+
+def _coded(codec: AnyCodec, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Int16 samples as float32, and the same coded and decoded; with silence at both ends, as a turn has in a dialogue."""
+    frames = -(-len(samples) // codec.frame_samples)
+    margin = codec.reach * codec.frame_samples
+    original = np.zeros(frames * codec.frame_samples + 2 * margin, np.float32)
+    original[margin:][: len(samples)] = samples / np.float32(32768)
+    decoded = codec.decode(codec.encode(torch.from_numpy(original)[None]))[0].numpy()
+    # One frame of the silence is enough to hear what the codec makes of it.
+    kept = slice(margin - codec.frame_samples, len(original) - margin + codec.frame_samples)
+    return original[kept], decoded[kept]
+
+
+def _stoi_and_distance(original: np.ndarray, decoded: np.ndarray) -> tuple[float, float]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        from pystoi import stoi  # of the extra [codec]
+
+    mel = MelSpectrogram(TARGET_RATE, 1024, 256, 80)
+    log_mels = [mel(torch.from_numpy(sound)[None]).clamp(min=1e-5).log() for sound in (original, decoded)]
+    return float(stoi(original, decoded, TARGET_RATE)), float((log_mels[0] - log_mels[1]).abs().mean())

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from stages.tokenize import MARGIN_FRAMES, BundledTokenizer, TokenizeSettings, _batches, _stretches
+from salm_duplex_model.codec import Codec
+from stages.tokenize import BundledTokenizer, TokenizeSettings, _batches, stretches_of
+
+MARGIN_FRAMES = Codec.reach
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +78,10 @@ def test_the_encoder_looks_no_further_than_the_margin(tokenizer):
     assert same[20 + MARGIN_FRAMES : 40 - MARGIN_FRAMES].all() and not same[20:40].all()
 
 
-def test_batches_hold_every_turn_once_and_stay_small(rendered, monkeypatch):
-    monkeypatch.setattr("stages.tokenize.BATCH_FRAMES", 500)
-    stretches = [stretch for i, record in enumerate(rendered) for stretch in _stretches(i, record)]
+def test_batches_hold_every_turn_once_and_stay_small(rendered):
+    stretches = [stretch for i, record in enumerate(rendered) for stretch in stretches_of(i, record)]
     assert len(stretches) == sum(len(agent_segments(record)) for record in rendered)
-    batches = list(_batches(stretches))
+    batches = list(_batches(stretches, MARGIN_FRAMES, 500))
     in_batches = [(stretch.record, stretch.first) for batch in batches for stretch in batch]
     assert sorted(in_batches) == sorted((stretch.record, stretch.first) for stretch in stretches)
     assert len(batches) > 1

@@ -1,0 +1,217 @@
+"""A codec of NeMo (`AudioCodecModel`: NanoCodec, or one of your own) with the surface of ours, and `load_codec` for either.
+
+NeMo's codecs are convolutional: a code depends on the audio a few frames around it and on nothing else. Two things could
+still move a code with the batch that it is made in. Convolutions mirror audio at its ends: so what is encoded has silence
+around it, as long as the encoder sees (`reach`). And floating point differs a little from one shape of batch to another: so a
+code whose latent lies on the border between two levels is decided by a window of one fixed shape, encoded alone.
+"""
+
+import hashlib
+import os
+import tarfile
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+from torch.nn.utils import parametrize
+
+from manifests.errors import RequestError
+from manifests.frames import CODEBOOKS, FSQ_LEVELS, TARGET_FRAME, TARGET_RATE
+from salm_duplex_model.codec.codec import Codec
+from salm_duplex_model.nemo_encoder import load_nemo
+
+NANO_CODEC = "nvidia/nemo-nano-codec-22khz-0.6kbps-12.5fps"
+_PROBE_FRAMES = 64
+"""How far the encoder's reach is looked for, to both sides together."""
+_BORDER = 3e-4
+"""A latent so close to a border between two levels, which are 1 apart, may fall on the other side in another batch: shapes moved
+it by up to 3e-5 where this was tried."""
+
+
+class NemoCodec:
+    """Speech ↔ codes, as `Codec`: 12.5 frames a second, 4 codes of 4 032 values each a frame.
+
+    Codes are the same whatever the batch, for one device.
+    """
+
+    sample_rate = TARGET_RATE
+    frame_samples = TARGET_FRAME
+    codebooks = CODEBOOKS
+    bits_per_second = 600.0
+
+    def __init__(self, model: Any, file: Path) -> None:
+        """`model` is an `AudioCodecModel`, `file` the `.nemo` file that it came from."""
+        self.model, self.file = model.eval(), file
+        # Weights are stored as direction and length; put together once, and not for every batch.
+        for module in model.audio_encoder.modules():
+            if parametrize.is_parametrized(module, "weight"):
+                parametrize.remove_parametrizations(module, "weight")
+        self.reach = self._reach()
+
+    @classmethod
+    def load(cls, name: str) -> "NemoCodec":
+        """From a `.nemo` file or by its name on the hub, onto the GPU where there is one; raises `RequestError` where it can't be, or has another geometry."""
+        try:
+            from nemo.collections.tts.models import AudioCodecModel
+        except ImportError as error:
+            raise RequestError(f"A NeMo codec needs {error.name}: pip install '.[nemo]'.") from None
+        model = load_nemo(AudioCodecModel, name)
+        check_geometry(model.cfg, name)
+        file = name if name.endswith(".nemo") else AudioCodecModel.from_pretrained(name, return_model_file=True)
+        torch.backends.cudnn.allow_tf32 = False  # it rounds so coarsely that another batch would give other codes
+        return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), Path(file))
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = next(self.model.parameters()).device
+        return device
+
+    @property
+    def device_name(self) -> str:
+        """For `corpus.json`: codes may differ from one device to another."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+
+    @property
+    def decoder(self) -> torch.nn.Module:
+        """What `synthesize` runs, and all that personalising trains."""
+        decoder: torch.nn.Module = self.model.audio_decoder
+        return decoder
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the `.nemo` file."""
+        with self.file.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @torch.inference_mode()
+    def encode(self, audio: Tensor) -> Tensor:
+        """Audio (B, frames · 1 764) float32 in [-1, 1] at 22 050 Hz → codes (B, frames, 4) int16.
+
+        Of the first and last `reach` frames the codes depend on where the audio ends, too.
+        """
+        if audio.ndim != 2 or audio.shape[1] % self.frame_samples:
+            shape = tuple(audio.shape)
+            raise ValueError(f"audio must be (batch, a multiple of {self.frame_samples} samples), not {shape}")
+        codes, on_border = self._encode(audio)
+        on_border[:, : self.reach] = on_border[:, -self.reach :] = False
+        silence: Tensor | None = None
+        for row, frame in on_border.nonzero().tolist():
+            first, last = frame - self.reach, frame + self.reach + 1
+            window = audio[None, row, first * self.frame_samples : last * self.frame_samples]
+            if window.any():
+                codes[row, frame] = self._encode(window)[0][0, self.reach]
+            else:  # there may be many of these in a batch, all alike
+                silence = self._encode(window)[0][0, self.reach] if silence is None else silence
+                codes[row, frame] = silence
+        return codes
+
+    @torch.inference_mode()
+    def silence(self) -> Tensor:
+        """The codes of a frame of silence, (4,) int16, with silence around it."""
+        return self.encode(torch.zeros(1, (2 * self.reach + 1) * self.frame_samples))[0, self.reach]
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (B, frames, 4) → audio (B, frames · 1 764) float32 in [-1, 1]."""
+        return self.synthesize(codes).clamp(-1, 1).cpu()
+
+    def synthesize(self, codes: Tensor) -> Tensor:
+        """As `decode`, for training: with gradients, on the codec's device, and not clamped."""
+        tokens = codes.to(self.device, torch.int32).transpose(1, 2)
+        lengths = torch.full((len(tokens),), tokens.shape[2], device=self.device)
+        audio: Tensor = self.model.decode(tokens=tokens, tokens_len=lengths)[0]
+        return audio
+
+    def save(self, path: str | Path) -> None:
+        """Write a `.nemo` file that differs from the one it came from in the decoder alone; a reader never sees half of it."""
+        path = Path(path)
+        whole = type(self.model).restore_from(str(self.file), map_location="cpu")
+        whole.audio_decoder.load_state_dict(self.decoder.state_dict())
+        unfinished = path.with_name(f".unfinished.{path.name}")
+        whole.save_to(str(unfinished))
+        os.replace(unfinished, path)
+
+    def _encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes (B, frames, 4), and whether each frame (B, frames) has a latent on a border, both on the CPU."""
+        latent, lengths = self._latent(audio)
+        quantizer = self.model.vector_quantizer
+        groups = zip(quantizer.fsqs, latent.chunk(quantizer.num_codebooks, dim=1), strict=True)
+        levels = torch.cat([fsq.compress(inputs=group, input_len=lengths) for fsq, group in groups], dim=1)
+        on_border = ((levels - levels.floor() - 0.5).abs() < _BORDER).any(dim=1)
+        codes = self.model.quantize(encoded=latent, encoded_len=lengths)
+        return codes.transpose(1, 2).to("cpu", torch.int16), on_border.cpu()
+
+    def _latent(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        audio = audio.to(self.device)
+        lengths = torch.full((len(audio),), audio.shape[1], device=self.device)
+        latent, lengths = self.model.encode_audio(audio=audio, audio_len=lengths)
+        return latent, lengths
+
+    @torch.inference_mode()
+    def _reach(self) -> int:
+        """How many frames of audio before or after it a frame's latent depends on, found by changing one frame."""
+        noise = torch.randn(2, _PROBE_FRAMES * self.frame_samples, generator=torch.Generator().manual_seed(0)) * 0.1
+        middle = _PROBE_FRAMES // 2
+        changed = noise[:1].clone()
+        changed[:, middle * self.frame_samples : (middle + 1) * self.frame_samples] = noise[1:, : self.frame_samples]
+        before, after = (self._latent(audio)[0][0] for audio in (noise[:1], changed))
+        return int(((before != after).any(dim=0).nonzero() - middle).abs().max())
+
+
+AnyCodec = Codec | NemoCodec
+
+
+def load_codec(name: str) -> AnyCodec:
+    """'bundled', one of our checkpoints, a `.nemo` file, or the name of a NeMo codec on the hub, such as `NANO_CODEC`.
+
+    Raises `RequestError` where it can't be loaded.
+    """
+    if name == "bundled":
+        return Codec.bundled()
+    on_hub = name.count("/") == 1 and not Path(name).exists() and Path(name).suffix != ".safetensors"
+    if name.endswith(".nemo") or on_hub:
+        return NemoCodec.load(name)
+    try:
+        return Codec.load(name)
+    except FileNotFoundError:
+        raise RequestError(f"The codec {name} does not exist; `salm-duplex codec train` makes one.") from None
+    except ValueError as error:
+        raise RequestError(f"{error}.") from None
+
+
+def check_file(path: Path) -> None:
+    """Raise `RequestError` where a `.nemo` file is not there, is none, or holds a codec of another geometry; loads nothing."""
+    try:
+        with tarfile.open(path) as archive:
+            member = next((m for m in archive if m.name.removeprefix("./") == "model_config.yaml"), None)
+            content = archive.extractfile(member) if member else None
+            config = yaml.safe_load(content) if content else None
+    except FileNotFoundError:
+        raise RequestError(f"The NeMo codec {path} does not exist; check the path.") from None
+    except (OSError, tarfile.TarError, yaml.YAMLError):
+        config = None
+    if not isinstance(config, dict):
+        raise RequestError(f"{path} is not a .nemo file, or it is damaged: copy it again.")
+    check_geometry(config, str(path))
+
+
+def check_geometry(config: Mapping[str, Any], name: str) -> None:
+    """Raise `RequestError` where a NeMo codec's configuration is not of a recipe's geometry, that of `NANO_CODEC`."""
+    quantizer = config.get("vector_quantizer") or {}
+    found = (
+        config.get("sample_rate"),
+        config.get("samples_per_frame"),
+        quantizer.get("num_groups"),
+        tuple(quantizer.get("num_levels_per_group") or ()),
+    )
+    if found != (TARGET_RATE, TARGET_FRAME, CODEBOOKS, FSQ_LEVELS):
+        rate, frame, groups, levels = found
+        raise RequestError(
+            f"The codec {name} has {groups} codebooks of FSQ levels {list(levels)}, {frame} samples a frame at {rate} Hz; a "
+            f"corpus has {CODEBOOKS} of {list(FSQ_LEVELS)}, {TARGET_FRAME} samples a frame at {TARGET_RATE} Hz: name one "
+            f"like {NANO_CODEC}."
+        )

@@ -1,0 +1,52 @@
+"""tokenize with a NeMo codec: NanoCodec by its name on the hub, or a `.nemo` file, such as a personalised one."""
+
+import importlib.util
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from manifests.errors import RequestError
+from manifests.frames import FRAME_SECONDS
+from salm_duplex_model.codec.nemo import NANO_CODEC, NemoCodec, check_file
+from stages.base import Resources, Settings
+from stages.tokenize import Tokenizer
+
+
+class NemoTokenizeSettings(Settings):
+    codec: str = Field(default=NANO_CODEC, description="a NeMo codec's name on the hub, or the path of a .nemo file")
+    batch_seconds: float = Field(
+        default=60,
+        gt=0,
+        description="audio in one batch, padding included: more for a large GPU, the codes are the same",
+    )
+
+    @field_validator("codec")
+    @classmethod
+    def _is_usable(cls, codec: str) -> str:
+        """As much as can be known before any work, without loading it."""
+        if importlib.util.find_spec("nemo") is None:
+            raise ValueError("a NeMo codec needs nemo_toolkit: pip install '.[nemo]'")
+        if codec.endswith(".nemo"):
+            try:
+                check_file(Path(codec))
+            except RequestError as error:
+                raise ValueError(str(error).rstrip(".")) from None
+        elif codec.count("/") != 1:
+            raise ValueError(f"it must be the path of a .nemo file, or a name on the hub such as {NANO_CODEC}")
+        return codec
+
+
+class NemoTokenizer(Tokenizer):
+    """A NeMo codec, on the GPU where the worker was given one (`resources: {gpus: 0.25}`), else on the CPU."""
+
+    Settings = NemoTokenizeSettings
+    settings: NemoTokenizeSettings
+    resources = Resources(cpus=1)
+
+    def made_by(self) -> dict[str, str]:
+        return super().made_by() | {"nemo_toolkit": version("nemo_toolkit")}
+
+    def load_codec(self) -> NemoCodec:
+        self.batch_frames = round(self.settings.batch_seconds / FRAME_SECONDS)
+        return NemoCodec.load(self.settings.codec)

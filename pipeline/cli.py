@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 codec_app = typer.Typer(help="Train and score the speech codec.", no_args_is_help=True)
 app.add_typer(codec_app, name="codec")
+vad_app = typer.Typer(help="Train the voice activity model that `verify` listens with.", no_args_is_help=True)
+app.add_typer(vad_app, name="vad")
 
 RecipeOption = Annotated[
     Path | None, typer.Option("--recipe", help="A YAML recipe; `salm-duplex recipe` prints the default one.")
@@ -132,7 +134,7 @@ def scenes_command(
 
 @app.command()
 def stage(
-    name: Annotated[str, typer.Argument(help="ingest, speak, cast, synthesize, schedule, render, tokenize or pack.")],
+    name: Annotated[str, typer.Argument(help="ingest, speak, cast, synthesize, schedule, render, verify, tokenize or pack.")],
     source: Annotated[
         Path, typer.Option("--in", help="What the stage before wrote; for ingest, a dialogue file or a folder of them.")
     ],
@@ -446,6 +448,29 @@ def codec_score(
         table.add_row(name, str(row["n"]), f"{row['stoi']:.3f}", f"{row['pesq']:.2f}", f"{row['mel_distance']:.3f}")
     out_console.print(table)
     out_console.print(f"{scores['bits_per_second']:.0f} bits a second")
+
+
+@vad_app.command(name="train")
+def vad_train(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[INPUT...]", help="Dialogue files to perform; default: the bundled dialogues."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The checkpoint to write (pyannote.audio's format).")] = Path(
+        "vad.ckpt"
+    ),
+    recipe: Annotated[
+        Path | None,
+        typer.Option("--recipe", help="How to perform them [default: pauses, noise, half of eSpeak NG's voices]."),
+    ] = None,
+    set_: SetOption = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="How long to train.")] = 300,
+) -> None:
+    """Train a voice activity model on renderings of a recipe's voices: name it in `verify.vad`."""
+    from pipeline.recipe import load_recipe
+    from pipeline.vad import BUNDLED_RECIPE, train
+
+    train(inputs or [], out, load_recipe(recipe or BUNDLED_RECIPE, set_ or []), steps, err_console.print)
 
 
 def _print_json(value: Any) -> None:

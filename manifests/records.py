@@ -1,6 +1,6 @@
 """The records that flow between stages, from a written dialogue to a rendered, tokenized one.
 
-    Dialogue ─speak, cast─▶ Dialogue ─synthesize─▶ SpokenDialogue ─schedule─▶ Timeline ─render, tokenize─▶ DuplexDialogue
+    Dialogue ─speak, cast─▶ Dialogue ─synthesize─▶ SpokenDialogue ─schedule─▶ Timeline ─render, verify, tokenize─▶ DuplexDialogue
 
 Each record holds the one before it, so nothing that an earlier stage knew is lost. Records are immutable; a stage
 returns new ones. A dialogue that a stage refuses becomes a `Rejected` and goes no further.
@@ -120,6 +120,22 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
+class Checks:
+    """What `verify` found in the audio, beside the labels; None or empty where it was not asked for."""
+
+    clipped: float
+    """Share of the speech's samples that are cut off at a channel's extreme, in the worse channel."""
+    edge_errors_s: tuple[float, ...] = ()
+    """From the start and the end of each segment to where speech is heard to start and to end."""
+    missing_s: float | None = None
+    """The longest stretch that is labelled as speech and in which none is heard."""
+    extra_s: float | None = None
+    """The longest stretch of speech heard where no label has any."""
+    wers: tuple[float, ...] = ()
+    """The word error rate of each turn; backchannels are left out."""
+
+
+@dataclass(frozen=True, slots=True)
 class DuplexDialogue:
     """Two channels of equal length, and, once tokenized, the agent channel's codes.
 
@@ -136,6 +152,7 @@ class DuplexDialogue:
     uncut: tuple[np.ndarray, ...] = ()
     noise: str = ""
     bursts: tuple[Span, ...] = ()
+    checks: Checks | None = None
 
     @property
     def dialogue(self) -> Dialogue:

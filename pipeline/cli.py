@@ -134,7 +134,9 @@ def scenes_command(
 
 @app.command()
 def stage(
-    name: Annotated[str, typer.Argument(help="ingest, speak, cast, synthesize, schedule, render, verify, tokenize or pack.")],
+    name: Annotated[
+        str, typer.Argument(help="ingest, speak, cast, synthesize, schedule, render, verify, tokenize or pack.")
+    ],
     source: Annotated[
         Path, typer.Option("--in", help="What the stage before wrote; for ingest, a dialogue file or a folder of them.")
     ],
@@ -300,7 +302,10 @@ def evaluate_command(
     ] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="For what is drawn.")] = 0,
     asr: Annotated[
-        str | None, typer.Option("--asr", help="Recognizer for the agent's words: pocketsphinx, or a .nemo file.")
+        str | None,
+        typer.Option(
+            "--asr", help="Recognizer for the agent's words: pocketsphinx, a .nemo file, or a NeMo model's name."
+        ),
     ] = None,
     judge: Annotated[
         str | None,

@@ -33,9 +33,10 @@ from salm_duplex_model.evaluation.judge import Judge
 from salm_duplex_model.evaluation.metrics import BEHAVIOUR, TAIL_S, TOLERANCE_FRAMES
 from salm_duplex_model.evaluation.play import Played, batches, play
 from salm_duplex_model.evaluation.plot import write_plot
-from salm_duplex_model.evaluation.recognition import Recognizer, load_recognizer, transcribe
+from salm_duplex_model.evaluation.recognition import transcribe
 from salm_duplex_model.evaluation.scores import BY_TEXT, Scores, score, score_reference, summarise
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate
+from stages.recognize import Recognizer, load_recognizer
 
 Progress = Callable[[int, int, str], None]
 

@@ -36,6 +36,10 @@ TIMES = (
     ("words_lost_to_a_cut", "words lost to a cut-off", "words"),
     ("turn_s", "turn", "s"),
     ("dialogue_s", "dialogue", "s"),
+    ("edge_error_s", "edge of a turn, as heard after its label", "s"),
+    ("missing_speech_s", "longest missing speech of a dialogue", "s"),
+    ("extra_speech_s", "longest extra speech of a dialogue", "s"),
+    ("turn_wer", "word error rate of a turn", ""),
 )
 """The statistics that are quantiles: their key in corpus.json, what they are called, their unit."""
 INKS = {"#010203": "var(--ink)", "#010204": "var(--soft)", "#010205": "var(--line)"}
@@ -55,7 +59,7 @@ def report(corpus: Corpus) -> str:
         seed=corpus.info["identity"]["recipe"]["seed"],
         statistics=corpus.info["statistics"],
         splits=[_split_row(corpus, split) for split in corpus.splits],
-        times=[(key, name, unit, corpus.info["statistics"][key]) for key, name, unit in TIMES],
+        times=[(key, name, unit, corpus.info["statistics"].get(key)) for key, name, unit in TIMES],
         rejected=_rejected(corpus),
         plots=_plots(corpus),
         examples=[_example(cut, split) for cut, split in _example_cuts(corpus)],
@@ -197,10 +201,15 @@ def _plots(corpus: Corpus) -> list[Row]:
 
 def _histograms(rows: Sequence[Row], recipe: dict[str, Any]) -> list[Histogram]:
     # A class of the user's own may have another schedule's settings: what is not there is not marked.
-    schedule = recipe["schedule"]
+    schedule, verify = recipe["schedule"], recipe.get("verify", {})
 
     def all_of(column: str) -> list[float]:
-        return [value for row in rows for value in row[column]]
+        return [value for row in rows for value in row.get(column) or ()]
+
+    def known(column: str) -> list[float]:
+        return [row[column] for row in rows if row.get(column) is not None]
+
+    edge = [frames * FRAME_SECONDS for frames in _numbers(verify, "edge_frames")]
 
     return [
         Histogram(
@@ -229,6 +238,23 @@ def _histograms(rows: Sequence[Row], recipe: dict[str, Any]) -> list[Histogram]:
         Histogram(
             "Dialogues", "How long a dialogue lasts, silence included.",
             "seconds", [row["duration_s"] for row in rows], "user",
+        ),
+        Histogram(
+            "Edges",
+            "From where a turn's label starts or ends to where a voice activity model hears it start or end.",
+            "seconds", all_of("edge_errors_s"), "agent", (*(-value for value in edge), *edge), from_zero=False,
+        ),
+        Histogram(
+            "Missing speech", "The longest stretch of a dialogue that is labelled as speech and heard as silence.",
+            "seconds", known("missing_speech_s"), "event", _numbers(verify, "missing_s"),
+        ),
+        Histogram(
+            "Extra speech", "The longest stretch of a dialogue in which speech is heard and no label has any.",
+            "seconds", known("extra_speech_s"), "event", _numbers(verify, "extra_s"),
+        ),
+        Histogram(
+            "Words wrong", "Word error rate of a turn, by the recipe's recognizer.",
+            "word error rate", all_of("turn_wers"), "event", _numbers(verify, "wer"),
         ),
     ]  # fmt: skip
 
@@ -260,7 +286,8 @@ def _histogram_svg(plot: Histogram, bins: int = 40) -> str:
         for mark in plot.marks:
             axes.axvline(mark, color="#010203", linewidth=1, linestyle=(0, (3, 2)))
         if plot.marks:
-            named = "recipe: " + " to ".join(f"{mark:g}" for mark in plot.marks) + " s"
+            unit = " s" if plot.unit == "seconds" else ""
+            named = "recipe: " + " to ".join(f"{mark:g}" for mark in plot.marks) + unit
             axes.set_title(named, fontsize=9, loc="right", color="#010203", pad=4)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xlabel(plot.unit, color="#010204")

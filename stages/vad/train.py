@@ -126,9 +126,7 @@ def labelled(record: DuplexDialogue, speaker: Speaker) -> Channel:
     return Channel(np.pad(samples, (0, short)), np.pad(speech, (0, short)))
 
 
-def draw_batch(
-    channels: Sequence[Channel], random: np.random.Generator, batch: int
-) -> tuple[np.ndarray, np.ndarray]:
+def draw_batch(channels: Sequence[Channel], random: np.random.Generator, batch: int) -> tuple[np.ndarray, np.ndarray]:
     """Windows of any place and channel: float32 samples, and float32 1 where there is speech, (batch, samples)."""
     length = round(WINDOW_S * RATE)
     audio, speech = np.empty((batch, length), np.float32), np.empty((batch, length), np.float32)

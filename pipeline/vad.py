@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from manifests.errors import RequestError, WorkError
 from manifests.records import DuplexDialogue, Rejected
@@ -33,7 +34,7 @@ def train(inputs: Sequence[str], out: Path, recipe: Recipe, steps: int, tell: Ca
 def rendered(inputs: Sequence[str], recipe: Recipe) -> list[DuplexDialogue]:
     """The dialogues that a recipe makes of text, as `render` leaves them; what is rejected on the way is left out."""
     try:
-        records: list = list(ingest(inputs, recipe.ingest, recipe.seed).dialogues)
+        records: list[Any] = list(ingest(inputs, recipe.ingest, recipe.seed).dialogues)
     except UnreadableInput as error:
         raise RequestError(str(error)) from None
     for name in ("speak", "cast", "synthesize", "schedule", "render"):

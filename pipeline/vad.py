@@ -1,6 +1,5 @@
 """`salm-duplex vad train`: a voice activity model for `verify`, from renderings made for it."""
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from manifests.sources import UnreadableInput
 from pipeline.codec import BUNDLED_DIALOGUES
 from pipeline.recipe import Recipe
 from stages.ingest import ingest
+from stages.vad import installed
 from stages.vad.train import train_vad
 
 BUNDLED_RECIPE = Path(__file__).parent / "data" / "voice_activity.yaml"
@@ -18,7 +18,7 @@ BUNDLED_RECIPE = Path(__file__).parent / "data" / "voice_activity.yaml"
 
 def train(inputs: Sequence[str], out: Path, recipe: Recipe, steps: int, tell: Callable[[str], None]) -> None:
     """Render dialogue files (the bundled ones where none are named) by a recipe and train on them."""
-    if not importlib.util.find_spec("pyannote.audio"):
+    if not installed():
         raise RequestError("Training needs pyannote.audio: pip install '.[pyannote]'.")
     tell("rendering")
     records = rendered(inputs or [str(BUNDLED_DIALOGUES)], recipe)

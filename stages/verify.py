@@ -5,7 +5,6 @@ words, where it names a recognizer. Neither is told the labels: they hear a chan
 found is compared. Speech is the segments without their pauses, backchannels included; noise is none.
 """
 
-import importlib.util
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from manifests.frames import FRAME_SECONDS, SOURCE_RATE, TARGET_RATE, to_samples
 from manifests.records import BadDialogue, Checks, DuplexDialogue, Rejected, Segment, Speaker
 from stages.base import Settings, Stage, reject
 from stages.recognize import RATE, check_recognizer, load_recognizer
-from stages.vad import UnusableModel, VoiceActivity
+from stages.vad import UnusableModel, VoiceActivity, installed
 from stages.vad.detector import BRIDGE_S
 
 PLATEAU = 3
@@ -57,7 +56,7 @@ class VerifySettings(Settings):
     @classmethod
     def _pyannote_is_there(cls, vad: str | None) -> str | None:
         if vad is not None:
-            if not importlib.util.find_spec("pyannote") or not importlib.util.find_spec("pyannote.audio"):
+            if not installed():
                 raise ValueError("it needs pyannote.audio: pip install '.[pyannote]'")
             if vad != "bundled" and not Path(vad).exists() and not re.fullmatch(r"[\w.-]+/[\w.-]+", vad):
                 raise ValueError(

@@ -6,6 +6,7 @@ tensors and pyannote's description of a model, so that one from elsewhere can't 
 """
 
 import hashlib
+import importlib.util
 import io
 import os
 from pathlib import Path
@@ -64,6 +65,11 @@ class VoiceActivity:
         scores = self._inference.slide(torch.from_numpy(heard)[None], RATE, hook=None)
         found = self._binarize(scores).get_timeline()
         return [(max(0.0, stretch.start), min(stretch.end, len(samples) / rate)) for stretch in found]
+
+
+def installed() -> bool:
+    """Whether pyannote.audio is here; it is not imported, which takes seconds."""
+    return all(importlib.util.find_spec(name) for name in ("pyannote", "pyannote.audio"))
 
 
 def find_checkpoint(name: str) -> Path:

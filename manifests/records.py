@@ -1,6 +1,6 @@
 """The records that flow between stages, from a written dialogue to a rendered, tokenized one.
 
-    Dialogue ─speak, cast─▶ Dialogue ─synthesize─▶ SpokenDialogue ─schedule─▶ Timeline ─render, tokenize─▶ DuplexDialogue
+    Dialogue ─speak, cast─▶ Dialogue ─synthesize─▶ SpokenDialogue ─schedule─▶ Timeline ─render, verify, tokenize─▶ DuplexDialogue
 
 Each record holds the one before it, so nothing that an earlier stage knew is lost. Records are immutable; a stage
 returns new ones. A dialogue that a stage refuses becomes a `Rejected` and goes no further.
@@ -146,6 +146,25 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
+class Checks:
+    """What was found in the audio, beside the labels; None or empty where it was not asked for."""
+
+    clipped: float | None = None
+    """Share of the speech's samples that are cut off at a channel's extreme, in the worse channel."""
+    edge_errors_s: tuple[float, ...] = ()
+    """From the start and the end of each segment to where speech is heard to start and to end."""
+    least_heard: float | None = None
+    """Of the turn of which least is heard: the share of its labelled speech in which speech is heard."""
+    extra_s: float | None = None
+    """The longest stretch of speech heard where no label has any."""
+    user_wers: tuple[float, ...] = ()
+    """The word error rate of each turn of the user; backchannels are left out."""
+    agent_wers: tuple[float, ...] = ()
+    coded_wers: tuple[float, ...] = ()
+    """The same of the agent's turns, before and after the codec."""
+
+
+@dataclass(frozen=True, slots=True)
 class DuplexDialogue:
     """Two channels of equal length, and, once tokenized, the agent channel's codes.
 
@@ -162,6 +181,7 @@ class DuplexDialogue:
     uncut: tuple[np.ndarray, ...] = ()
     noise: str = ""
     bursts: tuple[Span, ...] = ()
+    checks: Checks | None = None
 
     @property
     def dialogue(self) -> Dialogue:

@@ -38,6 +38,13 @@ DIALOGUES = pa.schema(
         ("turn_seconds", pa.list_(pa.float64())),
         ("agent_peak_dbfs", pa.float64()),
         ("user_peak_dbfs", pa.float64()),
+        ("clipped_share", pa.float64()),
+        ("edge_errors_s", pa.list_(pa.float64())),
+        ("least_heard", pa.float64()),
+        ("extra_speech_s", pa.float64()),
+        ("user_wers", pa.list_(pa.float64())),
+        ("agent_wers", pa.list_(pa.float64())),
+        ("coded_wers", pa.list_(pa.float64())),
         ("word_times", pa.string()),
         ("recorded_turns", pa.int64()),
         ("seed", pa.int64()),
@@ -67,8 +74,8 @@ def read_table(path: Path) -> list[dict[str, Any]]:
 
 def dialogue_row(record: DuplexDialogue) -> dict[str, Any]:
     """What the manifest says of a dialogue. Gaps are floor-transfer offsets between speakers, negative where they overlap;
-    `cut_offs_s` runs from the user's onset to the agent's silence."""
-    dialogue, segments = record.dialogue, record.timeline.segments
+    `cut_offs_s` runs from the user's onset to the agent's silence. What `verify` did not look for is null or empty."""
+    dialogue, segments, checks = record.dialogue, record.timeline.segments, record.checks
     gaps: dict[str, list[float]] = {"user": [], "agent": []}
     cut_offs, lost = [], []
     turns = [segment for segment in segments if segment.event != "backchannel"]
@@ -103,6 +110,13 @@ def dialogue_row(record: DuplexDialogue) -> dict[str, Any]:
         "agent_peak_dbfs": _peak_dbfs(record.agent),
         "user_peak_dbfs": _peak_dbfs(record.user),
         "recorded_turns": sum(dialogue.turns[segment.turn].recording is not None for segment in segments),
+        "clipped_share": checks.clipped if checks else None,
+        "edge_errors_s": list(checks.edge_errors_s) if checks else [],
+        "least_heard": checks.least_heard if checks else None,
+        "extra_speech_s": checks.extra_s if checks else None,
+        "user_wers": list(checks.user_wers) if checks else [],
+        "agent_wers": list(checks.agent_wers) if checks else [],
+        "coded_wers": list(checks.coded_wers) if checks else [],
         "word_times": ",".join(sorted({speech.word_times for speech in record.timeline.spoken.speech})),
     }
 

@@ -156,7 +156,7 @@ def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) 
     for spec in recipe.stages:
         size = min(spec.resources.concurrency or workers, len(rows))
         options: dict[str, Any] = {"num_cpus": spec.resources.cpus, "num_gpus": spec.resources.gpus or None}
-        if spec.stage_class.loads:
+        if spec.loads:
             pool = ActorPoolStrategy(size=size)
             dataset = dataset.map(StageWorker, fn_constructor_args=(spec, recipe.seed), compute=pool, **options)
         else:

@@ -10,6 +10,17 @@ _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M
 """Hugging Face's names for the number of dialogues, by powers of ten from a thousand on."""
 
 
+_CHECKED = (
+    ("edge_error_s", "edge of a turn, as heard by a voice activity model after its label", "s"),
+    ("least_heard", "share of a turn's speech that is heard, the least of a dialogue", ""),
+    ("extra_speech_s", "longest extra speech of a dialogue", "s"),
+    ("user_wer", "word error rate of a user's turn, by a recognizer", ""),
+    ("agent_wer", "word error rate of an agent's turn, before the codec", ""),
+    ("coded_wer", "word error rate of an agent's turn, after the codec", ""),
+)
+"""What `verify` measured, where the recipe asked for it."""
+
+
 def card(corpus: Corpus) -> str:
     """Markdown with a YAML header. No path and no clock time: equal corpora have equal cards."""
     recipe_id = str(corpus.dialogues[0]["recipe"]) if corpus.dialogues else "(empty)"
@@ -72,6 +83,11 @@ def _figures(statistics: dict[str, Any]) -> list[tuple[str, Any]]:
         ("words lost to a cut-off", _quantiles(statistics["words_lost_to_a_cut"], "words")),
         ("turn", _quantiles(statistics["turn_s"], "s")),
         ("dialogue", _quantiles(statistics["dialogue_s"], "s")),
+        *(
+            (name, _quantiles(values, unit))
+            for key, name, unit in _CHECKED
+            if (values := statistics.get(key)) is not None
+        ),
     ]
 
 

@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 codec_app = typer.Typer(help="Train, personalise and score the speech codec.", no_args_is_help=True)
 app.add_typer(codec_app, name="codec")
+vad_app = typer.Typer(help="Train the voice activity model that `verify` listens with.", no_args_is_help=True)
+app.add_typer(vad_app, name="vad")
 
 RecipeOption = Annotated[
     Path | None, typer.Option("--recipe", help="A YAML recipe; `salm-duplex recipe` prints the default one.")
@@ -57,6 +59,14 @@ CodeTemperatureOption = Annotated[
     float,
     typer.Option(
         "--code-temperature", min=0, max=5, help="Of the codes. 0 is apt to hang in one sound, as greedy speech does."
+    ),
+]
+SpeakingCodecOption = Annotated[
+    str | None,
+    typer.Option(
+        "--codec",
+        help="What the agent speaks with, such as a personalised one; default: the codec of the run's corpora.",
+        show_default=False,
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="For what is drawn.")]
@@ -190,7 +200,9 @@ def scenes_command(
 
 @app.command()
 def stage(
-    name: Annotated[str, typer.Argument(help="ingest, speak, cast, synthesize, schedule, render, tokenize or pack.")],
+    name: Annotated[
+        str, typer.Argument(help="ingest, speak, cast, synthesize, schedule, render, verify, tokenize or pack.")
+    ],
     source: Annotated[
         Path, typer.Option("--in", help="What the stage before wrote; for ingest, a dialogue file or a folder of them.")
     ],
@@ -354,8 +366,12 @@ def evaluate_command(
     temperature: TemperatureOption = 0,
     code_temperature: CodeTemperatureOption = 0.8,
     seed: SeedOption = 0,
+    codec: SpeakingCodecOption = None,
     asr: Annotated[
-        str | None, typer.Option("--asr", help="Recognizer for the agent's words: pocketsphinx, or a .nemo file.")
+        str | None,
+        typer.Option(
+            "--asr", help="Recognizer for the agent's words: pocketsphinx, a .nemo file, or a NeMo model's name."
+        ),
     ] = None,
     judge: Annotated[
         str | None,
@@ -375,7 +391,7 @@ def evaluate_command(
     from salm_duplex_model.session import Decoding
 
     decoding = Decoding(temperature, code_temperature, seed)
-    request = Request(run, corpus, out, split, limit, batch, decoding, asr, judge, judge_model, fdb)
+    request = Request(run, corpus, out, split, limit, batch, decoding, asr, judge, judge_model, fdb, codec)
     with _progress("dialogues", quiet=as_json) as progress:
         result = evaluate(request, progress)
     if as_json:
@@ -410,13 +426,14 @@ def converse_command(
     temperature: TemperatureOption = 0,
     code_temperature: CodeTemperatureOption = 0.8,
     seed: SeedOption = 0,
+    codec: SpeakingCodecOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Play a recording to a trained model, 80 ms at a time, and write what it answers."""
     from pipeline.converse import converse, write_conversation
     from salm_duplex_model.session import Decoding
 
-    conversation = converse(run, user, tail, Decoding(temperature, code_temperature, seed))
+    conversation = converse(run, user, tail, Decoding(temperature, code_temperature, seed), codec)
     write_conversation(conversation, out, stereo)
     told = conversation.as_dict()
     if as_json:
@@ -441,13 +458,14 @@ def serve_command(
     temperature: TemperatureOption = 0,
     code_temperature: CodeTemperatureOption = 0.8,
     seed: SeedOption = 0,
+    codec: SpeakingCodecOption = None,
 ) -> None:
     """Talk to a trained model live: a page with your microphone, or a WebSocket for programs."""
     from pipeline.serve import serve
     from salm_duplex_model.session import Decoding
 
     decoding = Decoding(temperature, code_temperature, seed)
-    serve(run, host, port, max_sessions, decoding, lambda line: out_console.print(escape(line)))
+    serve(run, host, port, max_sessions, decoding, lambda line: out_console.print(escape(line)), codec)
 
 
 @app.command(name="doctor")
@@ -540,6 +558,29 @@ def codec_score(
         table.add_row(name, str(row["n"]), f"{row['stoi']:.3f}", f"{row['pesq']:.2f}", f"{row['mel_distance']:.3f}")
     out_console.print(table)
     out_console.print(f"{scores['bits_per_second']:.0f} bits a second")
+
+
+@vad_app.command(name="train")
+def vad_train(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[INPUT...]", help="Dialogue files to perform; default: the bundled dialogues."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The checkpoint to write (pyannote.audio's format).")] = Path(
+        "vad.ckpt"
+    ),
+    recipe: Annotated[
+        Path | None,
+        typer.Option("--recipe", help="How to perform them [default: pauses, noise, half of eSpeak NG's voices]."),
+    ] = None,
+    set_: SetOption = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="How long to train.")] = 300,
+) -> None:
+    """Train a voice activity model on renderings of a recipe's voices: name it in `verify.vad`."""
+    from pipeline.recipe import load_recipe
+    from pipeline.vad import BUNDLED_RECIPE, train
+
+    train(inputs or [], out, load_recipe(recipe or BUNDLED_RECIPE, set_ or []), steps, err_console.print)
 
 
 def _print_json(value: Any) -> None:

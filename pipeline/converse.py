@@ -13,8 +13,8 @@ import torch
 from manifests.errors import RequestError, WorkError
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE, frames_to_cover
 from pipeline.inspection import side_by_side
-from salm_duplex_model.checkpoint import load_run
-from salm_duplex_model.codec import Codec
+from salm_duplex_model.checkpoint import load_run, read_config
+from salm_duplex_model.codec.nemo import load_codec
 from salm_duplex_model.evaluation.activity import text_turns
 from salm_duplex_model.evaluation.timeline import Spoken
 from salm_duplex_model.session import Decoding, Session
@@ -37,14 +37,14 @@ class Conversation:
         }
 
 
-def converse(run: Path, user: Path, tail_s: float, decoding: Decoding) -> Conversation:
-    """Play a recording to a run's model, then `tail_s` of silence; raises `RequestError` where either can't be used."""
+def converse(run: Path, user: Path, tail_s: float, decoding: Decoding, codec: str | None = None) -> Conversation:
+    """Play a recording to a run's model, which speaks with the codec it learnt or another that has its codes, then `tail_s` of silence; raises `RequestError` where either can't be used."""
     model, tokenizer = load_run(run)
     samples = read_user(user)
     frames = frames_to_cover(len(samples), SOURCE_FRAME) + round(tail_s / FRAME_SECONDS)
     heard = np.zeros(frames * SOURCE_FRAME, dtype=np.float32)
     heard[: len(samples)] = samples
-    session = Session(model, Codec.bundled(), decoding=decoding)
+    session = Session(model, load_codec(codec or read_config(run).codec), decoding=decoding)
     # The token that a step gives belongs to the frame after it.
     agent, tokens, step_ms = [], [tokenizer.special.pad], []
     for frame in torch.from_numpy(heard).view(frames, 1, SOURCE_FRAME):

@@ -36,9 +36,10 @@ def examine() -> list[Finding]:
         _try("Lhotse", "pack", lambda: f"lhotse {version('lhotse')}"),
         _try("model and trainer", "train", _model),
         _try("bundled agent", "converse, serve", _agent),
+        _try("pyannote.audio", "verify.vad (some 150 MB beside torch)", _pyannote, extra="pyannote"),
         _try(
             "pocketsphinx",
-            "evaluate --asr; it understands natural voices, eSpeak NG hardly",
+            "verify.recognizer, evaluate --asr; it understands flite's and natural voices, eSpeak NG hardly",
             _pocketsphinx,
             extra="asr",
         ),
@@ -50,7 +51,7 @@ def examine() -> list[Finding]:
         ),
         _try(
             "NeMo",
-            "NeMo encoders in train and in a session, and NeMo's own trainer",
+            "NeMo encoders in train and in a session, NeMo ASR in verify.recognizer and evaluate --asr, and NeMo's own trainer",
             lambda: _package("nemo_toolkit", "nemo"),
             extra="nemo",
         ),
@@ -139,6 +140,19 @@ def _agent() -> str:
     session.step(torch.zeros(1, 1_280))
     checkpoint = latest(BUNDLED_RUN)
     return f"answered a frame; trained for {int(checkpoint.name) if checkpoint else 0} steps"
+
+
+def _pyannote() -> str:
+    found = f"pyannote.audio {version('pyannote.audio')}"
+    from stages.espeak import DEFAULT_AGENT_VOICE, RATE, Espeak
+    from stages.vad import VoiceActivity
+
+    samples, _ = Espeak().speak("Can you hear me?", DEFAULT_AGENT_VOICE)
+    heard = sum(end - start for start, end in VoiceActivity().speech(samples, RATE))
+    return (
+        f"{found}; the bundled model heard {heard:.2f} of {len(samples) / RATE:.2f} s of speech. pyannote/segmentation-3.0 "
+        "(6 MB) wants its terms accepted on huggingface.co and HF_TOKEN set, or its downloaded file's path"
+    )
 
 
 def _pocketsphinx() -> str:

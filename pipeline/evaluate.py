@@ -24,8 +24,8 @@ from manifests.corpus import Corpus, open_corpus
 from manifests.errors import RequestError, WorkError
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
 from pipeline.inspection import side_by_side
-from salm_duplex_model.checkpoint import latest, load_run
-from salm_duplex_model.codec import Codec
+from salm_duplex_model.checkpoint import latest, load_run, read_config
+from salm_duplex_model.codec.nemo import AnyCodec, load_codec
 from salm_duplex_model.data import explained
 from salm_duplex_model.evaluation import activity, bootstrap, full_duplex_bench
 from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure
@@ -33,10 +33,11 @@ from salm_duplex_model.evaluation.judge import Judge
 from salm_duplex_model.evaluation.metrics import BEHAVIOUR, TAIL_S, TOLERANCE_FRAMES
 from salm_duplex_model.evaluation.play import Played, batches, play
 from salm_duplex_model.evaluation.plot import write_plot
-from salm_duplex_model.evaluation.recognition import Recognizer, load_recognizer, transcribe
+from salm_duplex_model.evaluation.recognition import transcribe
 from salm_duplex_model.evaluation.scores import BY_TEXT, Scores, score, score_reference, summarise
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate
 from salm_duplex_model.session import GREEDY, Decoding
+from stages.recognize import Recognizer, load_recognizer
 
 Progress = Callable[[int, int, str], None]
 
@@ -65,6 +66,7 @@ class Request:
     judge: str | None = None
     judge_model: str | None = None
     fdb: Path | None = None
+    codec: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
     recognizer = load_recognizer(request.asr) if request.asr else None
     judge = Judge(request.judge, request.judge_model) if request.judge and request.judge_model else None
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    codec = Codec.bundled()
+    codec = load_codec(request.codec or read_config(request.run).codec)
 
     scores: dict[str, list[Scores]] = {}
     figures: dict[str, dict[str, Figure]] = {}
@@ -166,7 +168,7 @@ def _write_sample(played: Played, path: Path) -> None:
 class Hearing:
     """What a recognizer makes of the agent's audio, and of the reference's through the codec: the mark for the first."""
 
-    def __init__(self, recognizer: Recognizer | None, codec: Codec) -> None:
+    def __init__(self, recognizer: Recognizer | None, codec: AnyCodec) -> None:
         self._recognizer, self._codec = recognizer, codec
         self._own: list[tuple[str, str]] = []
         self._reference: list[tuple[str, str]] = []

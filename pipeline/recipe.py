@@ -23,6 +23,7 @@ STAGES = {
     "synthesize": "stages.synthesize:EspeakSynthesizer",
     "schedule": "stages.schedule:Schedule",
     "render": "stages.render:Render",
+    "verify": "stages.verify:Verify",
     "tokenize": "stages.tokenize:BundledTokenizer",
 }
 """The stages between ingest and pack, in order, and the class that runs where the recipe names no other."""
@@ -44,6 +45,10 @@ class StageSpec:
     @property
     def stage_class(self) -> type[Stage]:
         return import_stage(self.name, self.use)
+
+    @property
+    def loads(self) -> bool:
+        return bool(self.stage_class(self.settings, 0).loads)
 
     def make(self, seed: int) -> Stage:
         """A stage ready to process: its `setup` has run."""

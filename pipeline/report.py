@@ -36,6 +36,12 @@ TIMES = (
     ("words_lost_to_a_cut", "words lost to a cut-off", "words"),
     ("turn_s", "turn", "s"),
     ("dialogue_s", "dialogue", "s"),
+    ("edge_error_s", "edge of a turn, as heard after its label", "s"),
+    ("least_heard", "share of a turn's speech that is heard, the least of a dialogue", ""),
+    ("extra_speech_s", "longest extra speech of a dialogue", "s"),
+    ("user_wer", "word error rate of a user's turn", ""),
+    ("agent_wer", "word error rate of an agent's turn, before the codec", ""),
+    ("coded_wer", "word error rate of an agent's turn, after the codec", ""),
 )
 """The statistics that are quantiles: their key in corpus.json, what they are called, their unit."""
 INKS = {"#010203": "var(--ink)", "#010204": "var(--soft)", "#010205": "var(--line)"}
@@ -55,7 +61,7 @@ def report(corpus: Corpus) -> str:
         seed=corpus.info["identity"]["recipe"]["seed"],
         statistics=corpus.info["statistics"],
         splits=[_split_row(corpus, split) for split in corpus.splits],
-        times=[(key, name, unit, corpus.info["statistics"][key]) for key, name, unit in TIMES],
+        times=[(key, name, unit, corpus.info["statistics"].get(key)) for key, name, unit in TIMES],
         rejected=_rejected(corpus),
         plots=_plots(corpus),
         examples=[_example(cut, split) for cut, split in _example_cuts(corpus)],
@@ -198,10 +204,15 @@ def _plots(corpus: Corpus) -> list[Row]:
 
 def _histograms(rows: Sequence[Row], recipe: dict[str, Any]) -> list[Histogram]:
     # A class of the user's own may have another schedule's settings: what is not there is not marked.
-    schedule = recipe["schedule"]
+    schedule, verify = recipe["schedule"], recipe.get("verify", {})
 
     def all_of(column: str) -> list[float]:
-        return [value for row in rows for value in row[column]]
+        return [value for row in rows for value in row.get(column) or ()]
+
+    def known(column: str) -> list[float]:
+        return [row[column] for row in rows if row.get(column) is not None]
+
+    edge = [frames * FRAME_SECONDS for frames in _numbers(verify, "edge_frames")]
 
     return [
         Histogram(
@@ -230,6 +241,31 @@ def _histograms(rows: Sequence[Row], recipe: dict[str, Any]) -> list[Histogram]:
         Histogram(
             "Dialogues", "How long a dialogue lasts, silence included.",
             "seconds", [row["duration_s"] for row in rows], "user",
+        ),
+        Histogram(
+            "Edges",
+            "From where a turn's label starts or ends to where a voice activity model hears it start or end.",
+            "seconds", all_of("edge_errors_s"), "agent", (*(-value for value in edge), *edge), from_zero=False,
+        ),
+        Histogram(
+            "Speech heard", "How much of a turn's labelled speech is heard as speech: the least of each dialogue.",
+            "share", known("least_heard"), "event", _numbers(verify, "heard"),
+        ),
+        Histogram(
+            "Extra speech", "The longest stretch of a dialogue in which speech is heard and no label has any.",
+            "seconds", known("extra_speech_s"), "event", _numbers(verify, "extra_s"),
+        ),
+        Histogram(
+            "User's words wrong", "Word error rate of a user's turn, by the recipe's recognizer.",
+            "word error rate", all_of("user_wers"), "user", _numbers(verify, "wer"),
+        ),
+        Histogram(
+            "Agent's words wrong", "Word error rate of an agent's turn, as it was synthesized.",
+            "word error rate", all_of("agent_wers"), "agent", _numbers(verify, "wer"),
+        ),
+        Histogram(
+            "Agent's words wrong, after the codec", "Word error rate of the same turns, as the codec gives them back.",
+            "word error rate", all_of("coded_wers"), "agent",
         ),
     ]  # fmt: skip
 
@@ -261,7 +297,8 @@ def _histogram_svg(plot: Histogram, bins: int = 40) -> str:
         for mark in plot.marks:
             axes.axvline(mark, color="#010203", linewidth=1, linestyle=(0, (3, 2)))
         if plot.marks:
-            named = "recipe: " + " to ".join(f"{mark:g}" for mark in plot.marks) + " s"
+            unit = " s" if plot.unit == "seconds" else ""
+            named = "recipe: " + " to ".join(f"{mark:g}" for mark in plot.marks) + unit
             axes.set_title(named, fontsize=9, loc="right", color="#010203", pad=4)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_xlabel(plot.unit, color="#010204")

@@ -41,6 +41,12 @@ def corpus_statistics(dialogues: Rows, rejected: Rows, read: int) -> dict[str, A
         "cut_off_s": quantiles(_flatten(dialogues, "cut_offs_s")),
         "words_lost_to_a_cut": quantiles(_flatten(dialogues, "words_lost")),
         "turn_s": quantiles(_flatten(dialogues, "turn_seconds")),
+        "edge_error_s": quantiles(_flatten(dialogues, "edge_errors_s")),
+        "least_heard": quantiles(_known(dialogues, "least_heard")),
+        "extra_speech_s": quantiles(_known(dialogues, "extra_speech_s")),
+        "user_wer": quantiles(_flatten(dialogues, "user_wers")),
+        "agent_wer": quantiles(_flatten(dialogues, "agent_wers")),
+        "coded_wer": quantiles(_flatten(dialogues, "coded_wers")),
         "dialogue_s": quantiles(row["duration_s"] for row in dialogues),
     }
 
@@ -57,3 +63,7 @@ def quantiles(values: Iterable[float]) -> dict[str, float] | None:
 
 def _flatten(rows: Rows, column: str) -> list[float]:
     return [value for row in rows for value in row[column]]
+
+
+def _known(rows: Rows, column: str) -> list[float]:
+    return [row[column] for row in rows if row[column] is not None]

@@ -130,6 +130,9 @@ class RunConfig(Section):
     """Everything about a training run but its corpora."""
 
     seed: int = Field(default=0, ge=0, lt=2**63)
+    codec: str = Field(
+        default="bundled", description="what the corpora's codes were made with; `train` takes it from them"
+    )
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     data: DataConfig = DataConfig()

@@ -117,6 +117,24 @@ def open_for_training(path: Path) -> Corpus:
     return corpus
 
 
+def codec_of(corpora: Sequence[Corpus]) -> str:
+    """The codec that all corpora's codes were made with; raises `RequestError` where they differ.
+
+    One that was personalised has the same codes, and another name and checksum: so these corpora can't be mixed either.
+    """
+    made = [(one, facts) for one in corpora for facts in one.info.get("made_by", {}).get("tokenize", [])]
+    if not made:
+        return "bundled"
+    first, facts = made[0]
+    for other, others in made[1:]:
+        if others.get("codec_sha256") != facts.get("codec_sha256"):
+            raise RequestError(
+                f"The codes of {other.path} are of the codec {others.get('codec')}, those of {first.path} of "
+                f"{facts.get('codec')}: a model learns one codec's; build them with the same."
+            )
+    return str(facts.get("codec", "bundled"))
+
+
 def explained(corpus: Corpus, split: str, error: Exception) -> WorkError:
     """What stopped the reading of a split, by the name of the file that is damaged."""
     damaged = damaged_file(corpus.path / split)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from manifests.frames import CODEBOOK_SIZE, CODEBOOKS, SOURCE_FRAME
 from salm_duplex_model.channels import SPEECH_DELAY
-from salm_duplex_model.codec import Codec
+from salm_duplex_model.codec.nemo import AnyCodec
 from salm_duplex_model.model import DuplexModel
 from salm_duplex_model.window_cache import WindowCache
 
@@ -40,7 +40,7 @@ class Session:
     def __init__(
         self,
         model: DuplexModel,
-        codec: Codec,
+        codec: AnyCodec,
         batch: int = 1,
         context_frames: int = CONTEXT_FRAMES,
         decoding: Decoding = GREEDY,

@@ -25,7 +25,7 @@ from manifests.identity import differences
 from salm_duplex_model import checkpoint
 from salm_duplex_model.channels import SPEECH_VOCABULARY
 from salm_duplex_model.config import OptimizerConfig, RunConfig
-from salm_duplex_model.data import Batch, Steps, first_batches, open_for_training
+from salm_duplex_model.data import Batch, Steps, codec_of, first_batches, open_for_training
 from salm_duplex_model.loss_plot import write_loss_plot
 from salm_duplex_model.model import DuplexModel, build_model
 
@@ -46,6 +46,7 @@ def train(
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     opened = [open_for_training(path) for path in corpora]
+    config = config.model_copy(update={"codec": codec_of(opened)})
     torch.manual_seed(config.seed)
     model, tokenizer = build_model(config.model, config.seed)
     resumed = _agreed(lambda: _prepare_run(run, config, model, tokenizer.save))

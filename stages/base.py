@@ -34,13 +34,17 @@ class Stage:
 
     Settings: ClassVar[type[Settings]] = Settings
     """What its section of the recipe may hold."""
-    loads: ClassVar[bool] = False
-    """True where `setup` loads something worth keeping: the stage then lives in a pool of actors."""
     resources: ClassVar[Resources] = Resources()
 
     def __init__(self, settings: Any, seed: int) -> None:
         self.settings = settings
         self.seed = seed
+
+    @property
+    def loads(self) -> bool:
+        """True where `setup` loads something worth keeping: the stage then lives in a pool of actors. Most stages simply
+        have `loads = True`."""
+        return False
 
     def setup(self) -> None:
         """Load what is needed, once per worker."""

@@ -9,11 +9,11 @@ from pydantic import Field, field_validator
 from manifests.errors import RequestError
 from manifests.frames import FRAME_SECONDS
 from salm_duplex_model.codec.nemo import NANO_CODEC, NemoCodec, check_file
-from stages.base import Resources, Settings
-from stages.tokenize import Tokenizer
+from stages.base import Resources
+from stages.tokenize import Tokenizer, TokenizerSettings
 
 
-class NemoTokenizeSettings(Settings):
+class NemoTokenizeSettings(TokenizerSettings):
     codec: str = Field(default=NANO_CODEC, description="a NeMo codec's name on the hub, or the path of a .nemo file")
     batch_seconds: float = Field(
         default=60,

@@ -15,13 +15,21 @@ import torch
 from pydantic import Field, field_validator
 
 from manifests.frames import TARGET_FRAME, frames_to_cover
-from manifests.records import DuplexDialogue
+from manifests.records import Checks, DuplexDialogue
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.nemo import AnyCodec
 from stages.base import Resources, Settings, Stage
+from stages.recognize import Recognizer, RecognizerName, listen, load_recognizer
 
 
-class TokenizeSettings(Settings):
+class TokenizerSettings(Settings):
+    """What a tokenizer of any codec can be told."""
+
+    recognizer: RecognizerName = None
+    """Listens to the agent's turns as the codec gives them back; the word error rates are noted."""
+
+
+class TokenizeSettings(TokenizerSettings):
     codec: str = Field(default="bundled", description="'bundled', or a checkpoint written by `salm-duplex codec train`")
 
     @field_validator("codec")
@@ -49,10 +57,12 @@ class Tokenizer(Stage):
     def setup(self) -> None:
         torch.set_num_threads(1)
         self.codec = self.load_codec()
+        self.recognize = load_recognizer(self.settings.recognizer) if self.settings.recognizer else None
         self.silence = self.codec.silence().numpy()
 
     def made_by(self) -> dict[str, str]:
-        return {"codec": self.settings.codec, "codec_sha256": self.codec.sha256, "device": self.codec.device_name}
+        made = {"codec": self.settings.codec, "codec_sha256": self.codec.sha256, "device": self.codec.device_name}
+        return made | ({"recognizer": self.settings.recognizer} if self.settings.recognizer else {})
 
     def process(self, records: Sequence[DuplexDialogue]) -> list[DuplexDialogue]:
         codes = [np.tile(self.silence, (record.timeline.frames, 1)) for record in records]
@@ -67,7 +77,13 @@ class Tokenizer(Stage):
             encoded = self.codec.encode(torch.from_numpy(audio)).numpy()[:, margin:]
             for own, stretch in zip(encoded, batch, strict=True):
                 codes[stretch.record][stretch.first : stretch.first + stretch.frames] = own[: stretch.frames]
-        return [replace(record, codes=own, uncut=()) for record, own in zip(records, codes, strict=True)]
+        coded = [replace(record, codes=own, uncut=()) for record, own in zip(records, codes, strict=True)]
+        return [self._listened(record, self.recognize) for record in coded] if self.recognize else coded
+
+    def _listened(self, record: DuplexDialogue, recognize: Recognizer) -> DuplexDialogue:
+        decoded = self.codec.decode(torch.from_numpy(record.codes)[None])[0].numpy()
+        turns = listen(recognize, record, "agent", decoded, self.codec.sample_rate)
+        return replace(record, checks=replace(record.checks or Checks(), coded_wers=tuple(turn.wer for turn in turns)))
 
 
 class BundledTokenizer(Tokenizer):

@@ -47,10 +47,10 @@ def make_asr(path: Path, changes: dict[str, object] | None = None) -> Path:
     return path
 
 
-def make_codec(path: Path, encoder_channels: int = 4, decoder_channels: int = 256) -> Path:
+def make_codec(path: Path, encoder_channels: int = 4, decoder_channels: int = 256, causal: bool = False) -> Path:
     """A codec of NanoCodec's geometry as a `.nemo` file: 1 764 samples a frame, 4 × FSQ [9, 8, 8, 7].
 
-    It was never trained: without biases and with its latent scaled to one, its codes still differ from frame to frame.
+    With `causal` its decoder is, as NanoCodec's. It was never trained: without biases and with its latent scaled to one, its codes still differ from frame to frame.
     """
     from nemo.collections.tts.models import AudioCodecModel
 
@@ -66,7 +66,7 @@ def make_codec(path: Path, encoder_channels: int = 4, decoder_channels: int = 25
             "_target_": f"{modules}.GroupFiniteScalarQuantizer", "num_groups": 4, "num_levels_per_group": [9, 8, 8, 7],
         },
         "audio_decoder": {
-            "_target_": f"{modules}.HiFiGANDecoder", "input_dim": 16, "up_sample_rates": [7, 7, 3, 3, 2, 2],
+            "_target_": f"{modules}.{'Causal' * causal}HiFiGANDecoder", "input_dim": 16, "up_sample_rates": [7, 7, 3, 3, 2, 2],
             "base_channels": decoder_channels, "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [1],
         },
         "discriminator": {

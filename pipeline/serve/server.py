@@ -36,8 +36,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from manifests.errors import RequestError
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
 from pipeline.serve.engine import QUEUE_FRAMES, Conversation, Engine, Spoken
-from salm_duplex_model.checkpoint import load_run
-from salm_duplex_model.codec import Codec
+from salm_duplex_model.checkpoint import load_run, read_config
+from salm_duplex_model.codec.nemo import load_codec
 from salm_duplex_model.session import Decoding, Session
 from salm_duplex_model.tokenizer import TextTokenizer
 
@@ -281,12 +281,13 @@ def serve(
     max_sessions: int,
     decoding: Decoding,
     tell: Callable[[str], None],
+    codec: str | None = None,
 ) -> None:
     """Serve a run's model until SIGINT or SIGTERM; raises `RequestError` where it, or the port, can't be had."""
     model, tokenizer = load_run(run)
     # Steps are small: more threads gain little, and one that has to wait for a core delays them all.
     torch.set_num_threads(max(1, torch.get_num_threads() // 2))
-    session = Session(model, Codec.bundled(), batch=0, decoding=decoding)
+    session = Session(model, load_codec(codec or read_config(run).codec), batch=0, decoding=decoding)
     if not _is_loopback(host):
         tell(f"Warning: {host} is not this machine alone; anyone who reaches it can talk to the model.")
     asyncio.run(_serve(session, tokenizer, str(run), host, port, Bounds(max_sessions), tell))

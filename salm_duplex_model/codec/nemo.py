@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 
 from manifests.errors import RequestError
-from manifests.frames import CODEBOOKS, FSQ_LEVELS, TARGET_FRAME, TARGET_RATE
+from manifests.frames import CODEBOOK_SIZE, CODEBOOKS, FSQ_LEVELS, TARGET_FRAME, TARGET_RATE
 from salm_duplex_model.codec.codec import Codec
 from salm_duplex_model.nemo_encoder import load_nemo
 
@@ -126,6 +126,10 @@ class NemoCodec:
         audio: Tensor = self.model.decode(tokens=tokens, tokens_len=lengths)[0]
         return audio
 
+    def stream(self, batch: int = 1, lead: Tensor | None = None) -> "NemoCodecStream":
+        """As `Codec.stream`; raises `RequestError` where the decoder looks ahead, as NanoCodec's does not."""
+        return NemoCodecStream(self, batch, lead)
+
     def save(self, path: str | Path) -> None:
         """Write a `.nemo` file that differs from the one it came from in the decoder alone; a reader never sees half of it."""
         path = Path(path)
@@ -160,6 +164,56 @@ class NemoCodec:
         changed[:, middle * self.frame_samples : (middle + 1) * self.frame_samples] = noise[1:, : self.frame_samples]
         before, after = (self._latent(audio)[0][0] for audio in (noise[:1], changed))
         return int(((before != after).any(dim=0).nonzero() - middle).abs().max())
+
+    @torch.inference_mode()
+    def decoder_reach(self) -> tuple[int, int]:
+        """How many frames of audio before and after it the codes of a frame change, found in the same way."""
+        codes = torch.randint(CODEBOOK_SIZE, (1, _PROBE_FRAMES, CODEBOOKS), generator=torch.Generator().manual_seed(0))
+        middle = _PROBE_FRAMES // 2
+        changed = codes.clone()
+        changed[:, middle] = (changed[:, middle] + CODEBOOK_SIZE // 2) % CODEBOOK_SIZE
+        before, after = (self.synthesize(one).view(-1, self.frame_samples) for one in (codes, changed))
+        differ = (before != after).any(dim=1).nonzero() - middle
+        return -int(differ.min()), int(differ.max())
+
+
+class NemoCodecStream:
+    """As `CodecStream`: decodes codes as they come. NeMo's decoders keep no state, so the codes that a frame's audio still
+    depends on are decoded again with it."""
+
+    def __init__(self, codec: NemoCodec, batch: int = 1, lead: Tensor | None = None) -> None:
+        """A row begins as if it had decoded the codes `lead` (frames, 4) before, or silence."""
+        ahead, memory = codec.decoder_reach()
+        if ahead:
+            raise RequestError(
+                f"The codec {codec.file.name} can't speak live: its decoder looks {ahead} frames ahead; name one whose decoder "
+                f"is causal, such as {NANO_CODEC}."
+            )
+        self._codec = codec
+        begin = codec.silence()[None] if lead is None else lead.cpu()
+        self._beginning = torch.cat([begin[:1].expand(memory, -1), begin])[len(begin) :][None].long()
+        self._past = self._beginning.expand(batch, -1, -1).clone()
+
+    def join(self) -> None:
+        """One row more, at its beginning."""
+        self._past = torch.cat([self._past, self._beginning])
+
+    def leave(self, row: int) -> None:
+        """The row goes, and those after it move up."""
+        self._past = torch.cat([self._past[:row], self._past[row + 1 :]])
+
+    def reset(self, row: int) -> None:
+        """The row goes back to its beginning."""
+        self._past[row] = self._beginning[0]
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """The next codes (B, frames, 4) → their audio (B, frames · 1 764); frames may be 1."""
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < CODEBOOK_SIZE:
+            raise ValueError(f"codes must be 0 to {CODEBOOK_SIZE - 1}; speech BOS, EOS and delay ids are not codes")
+        together = torch.cat([self._past, codes.cpu()], dim=1)
+        self._past = together[:, codes.shape[1] :]
+        return self._codec.decode(together)[:, -codes.shape[1] * self._codec.frame_samples :]
 
 
 AnyCodec = Codec | NemoCodec

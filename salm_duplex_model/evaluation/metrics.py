@@ -49,6 +49,21 @@ def barge_in_latency_s(scene: Scene, agent: Agent) -> list[float]:
     return [delay for delay in _delays(agent, _barge_ins(scene)) if delay <= STOP_WITHIN_S]
 
 
+def barge_in_yield_rate(scene: Scene, agent: Agent, text: Agent) -> list[float]:
+    """Per barge-in on a speaking agent: whether within 1.5 s it is silent and its turn on the text channel is over too.
+
+    An agent that never heard anybody speak over it may fall silent by mere lack of codes for that, while it writes on: what it
+    then believes to have said, nobody has heard.
+    """
+    yielded = []
+    for turn in _barge_ins(scene):
+        speaking, writing = _speaking(agent, turn.start), _speaking(text, turn.start)
+        if speaking is not None:
+            end = max(speaking.end, writing.end if writing is not None else turn.start)
+            yielded.append(float(end - turn.start <= STOP_WITHIN_S))
+    return yielded
+
+
 def repeated_barge_in_success_rate(scene: Scene, agent: Agent) -> list[float]:
     """Barge-in success of those that come within 15 s of the barge-in before."""
     turns = _barge_ins(scene)

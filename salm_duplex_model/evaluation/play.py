@@ -12,7 +12,7 @@ import torch
 from lhotse import MonoCut
 
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, TARGET_FRAME
-from salm_duplex_model.codec import Codec
+from salm_duplex_model.codec.nemo import AnyCodec
 from salm_duplex_model.data import frames_of
 from salm_duplex_model.evaluation.metrics import TAIL_S
 from salm_duplex_model.model import DuplexModel
@@ -37,7 +37,7 @@ def batches(cuts: Sequence[MonoCut], batch: int) -> list[list[MonoCut]]:
     return [ordered[first : first + batch] for first in range(0, len(ordered), batch)]
 
 
-def play(model: DuplexModel, codec: Codec, cuts: Sequence[MonoCut], decoding: Decoding = GREEDY) -> Iterator[Played]:
+def play(model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding: Decoding = GREEDY) -> Iterator[Played]:
     """Play one batch of cuts, each padded with silence to the longest and `TAIL_S` more."""
     tail = round(TAIL_S / FRAME_SECONDS)
     frames = [frames_of(cut) + tail for cut in cuts]

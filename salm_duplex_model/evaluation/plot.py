@@ -22,6 +22,7 @@ LATENCIES = {
 }
 RATES = (
     "barge_in_success_rate",
+    "barge_in_yield_rate",
     "repeated_barge_in_success_rate",
     "barge_in_met_rate",
     "turn_taken_rate",

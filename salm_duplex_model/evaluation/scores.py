@@ -15,7 +15,7 @@ from salm_duplex_model.data import frames_of
 from salm_duplex_model.evaluation import full_duplex_bench
 from salm_duplex_model.evaluation.activity import speech, text_turns
 from salm_duplex_model.evaluation.bootstrap import Figure, figure, mean
-from salm_duplex_model.evaluation.metrics import BEHAVIOUR, matched_starts
+from salm_duplex_model.evaluation.metrics import BEHAVIOUR, barge_in_yield_rate, matched_starts
 from salm_duplex_model.evaluation.text_metrics import bleu
 from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, scene_of
 from salm_duplex_model.tokenizer import TextTokenizer
@@ -57,6 +57,7 @@ def score(cut: MonoCut, audio: np.ndarray, tokens: np.ndarray, tokenizer: TextTo
     spoken, turns = speech(audio), text_turns(tokens, tokenizer.special, tokenizer.decode)
     samples = {name: metric(scene, spoken) for name, metric in BEHAVIOUR.items()}
     samples |= {BY_TEXT + name: metric(scene, turns) for name, metric in BEHAVIOUR.items()}
+    samples["barge_in_yield_rate"] = barge_in_yield_rate(scene, spoken, turns)
     words = full_duplex_bench.timed_words(turns, spoken)
     samples |= full_duplex_bench.measure(scene, spoken, words, len(tokens) * FRAME_SECONDS)
     reference = text_channel(cut.supervisions, frames_of(cut), "agent", tokenizer.encode, tokenizer.special).tokens

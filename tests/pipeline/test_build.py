@@ -145,7 +145,7 @@ def test_single_stages_one_after_the_other_give_the_builds_shards(corpus, tmp_pa
             command("stage", name, "--in", before, "--out", out, *overrides), check=True, capture_output=True
         )
         before = out
-    for name in ("tokenize", "pack"):
+    for name in ("verify", "tokenize", "pack"):
         out = tmp_path / name
         subprocess.run(
             command("stage", name, "--in", before, "--out", out, *overrides), check=True, capture_output=True

@@ -21,7 +21,15 @@ def test_the_default_recipe_is_the_papers_timing():
     recipe = load_recipe()
     schedule = recipe.stage("schedule").settings
     assert (schedule.agent_gap_s, schedule.barge_in.cut_off_s) == (0.64, 0.64)
-    assert [spec.name for spec in recipe.stages] == ["speak", "cast", "synthesize", "schedule", "render", "tokenize"]
+    assert [spec.name for spec in recipe.stages] == [
+        "speak",
+        "cast",
+        "synthesize",
+        "schedule",
+        "render",
+        "verify",
+        "tokenize",
+    ]
 
 
 def test_file_and_overrides_are_merged(tmp_path):

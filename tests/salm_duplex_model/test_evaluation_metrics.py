@@ -40,6 +40,20 @@ def test_barge_in(agent, met, success, latency):
     assert m.barge_in_latency_s(BARGE, agent) == pytest.approx(latency)
 
 
+@pytest.mark.parametrize(
+    ("agent", "text", "yields"),
+    [
+        (spans((2.6, 5.6)), spans((2.5, 6.4)), [1.0]),
+        (spans((2.6, 5.6)), spans((2.5, 4.0)), [1.0]),  # all is written, only the sound goes on
+        (spans((2.6, 5.1)), spans((2.5, 9.0)), [0.0]),  # writes on, unheard
+        (spans((2.6, 9.0)), spans((2.5, 5.6)), [0.0]),  # sounds on
+        (spans((2.6, 4.9)), spans((2.5, 9.0)), []),  # silent already
+    ],
+)
+def test_who_yields_neither_sounds_nor_writes_on(agent, text, yields):
+    assert m.barge_in_yield_rate(BARGE, agent, text) == yields
+
+
 def test_repeated_barge_ins_come_within_15_s_of_the_one_before():
     three = scene(user(5, 6, "barge_in"), user(20, 21, "barge_in"), user(36, 37, "barge_in"))
     agent = spans((4, 5.5), (15, 22), (30, 36.5))

@@ -10,11 +10,11 @@ import torch
 import urllib3
 from torch.nn import functional as F
 
-from manifests.errors import RequestError, WorkError
+from manifests.errors import WorkError
 from salm_duplex_model.config import LlamaConfig, ModelConfig
 from salm_duplex_model.data import collate
 from salm_duplex_model.evaluation.judge import Judge, parse_mark, transcript
-from salm_duplex_model.evaluation.recognition import load_recognizer, transcribe
+from salm_duplex_model.evaluation.recognition import transcribe
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate, word_errors
 from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, UserTurn
 from salm_duplex_model.model import build_model
@@ -71,27 +71,6 @@ def test_a_recognizer_hears_each_turn_with_a_margin():
     assert transcribe(recognizer, audio, [Interval(0, 1), Interval(2, 3)]) == "one two"
     assert np.allclose(heard, [1.1, 1.2], atol=0.01)
     assert transcribe(recognizer, audio, []) == ""
-
-
-def test_pocketsphinx_hears_words(small_corpus):
-    pytest.importorskip("pocketsphinx")
-    recognizer = load_recognizer("pocketsphinx")
-    cut = next(iter(small_corpus.cuts("train")))
-    turns = [Interval(s.start, s.end) for s in cut.supervisions if s.speaker == "agent"]
-    assert len(transcribe(recognizer, cut.load_target_audio()[0], turns).split()) > 5
-
-
-@pytest.mark.parametrize("name", ["whisper", "nowhere.nemo"])
-def test_an_unknown_recognizer_is_refused(name):
-    with pytest.raises(RequestError, match="neither pocketsphinx nor a NeMo checkpoint"):
-        load_recognizer(name)
-
-
-def test_a_file_that_is_no_nemo_checkpoint_is_refused(tmp_path):
-    pytest.importorskip("nemo.collections.asr")
-    (tmp_path / "broken.nemo").write_bytes(b"no archive")
-    with pytest.raises(RequestError, match="can't be loaded"):
-        load_recognizer(str(tmp_path / "broken.nemo"))
 
 
 @pytest.mark.parametrize(

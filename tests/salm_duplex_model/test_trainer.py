@@ -18,11 +18,12 @@ from material import SMALL_RUN
 from nemo_material import make_asr, make_llm
 from safetensors.torch import load_file
 
+from manifests.corpus import open_corpus
 from manifests.errors import RequestError
-from salm_duplex_model.checkpoint import load_run, read_log, slim
+from salm_duplex_model.checkpoint import load_run, read_config, read_log, slim
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.config import LlamaConfig, OptimizerConfig, RunConfig
-from salm_duplex_model.data import Steps, collate, frames_of
+from salm_duplex_model.data import Steps, codec_of, collate, frames_of
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model
 from salm_duplex_model.session import Session
@@ -292,6 +293,19 @@ def test_a_corpus_of_another_format_version_is_refused(talk, preset, tmp_path):
     (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(info | {"format_version": 99}))
     said = refused(run("--corpus", tmp_path / "corpus", "--out", tmp_path / "run", "--preset", preset), 2)
     assert "format version 99" in said
+
+
+def test_a_run_keeps_its_corpora_s_codec_and_two_codecs_are_not_mixed(trained, talk, preset, tmp_path):
+    folder, _, _ = trained
+    assert read_config(folder).codec == codec_of([talk]) == "bundled"
+    shutil.copytree(talk.path, tmp_path / "corpus")
+    info = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
+    info["made_by"]["tokenize"] = [{"codec": "nvidia/nano", "codec_sha256": "1" * 64}]
+    (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(info))
+    assert codec_of([open_corpus(tmp_path / "corpus")]) == "nvidia/nano"
+    both = ("--corpus", talk.path, "--corpus", tmp_path / "corpus")
+    said = refused(run(*both, "--out", tmp_path / "run", "--preset", preset), 2)
+    assert "are of the codec nvidia/nano, those of" in said and not (tmp_path / "run").exists()
 
 
 def test_a_run_of_another_preset_is_refused_and_named(trained, talk):

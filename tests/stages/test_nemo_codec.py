@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from nemo_material import make_asr
+from nemo_material import make_asr, make_codec
 
 from manifests.errors import RequestError
 from manifests.record_files import RecordWriter, read_record_files
@@ -109,6 +109,27 @@ def test_codes_decode_to_what_the_agent_says(tokenizer, rendered, tokenized):
     assert decoded.shape == rendered[0].agent.shape and np.abs(decoded).max() <= 1
     loud = [np.sqrt(np.mean(sound.reshape(-1, FRAME) ** 2, axis=1)) for sound in (decoded, rendered[0].agent / 32768)]
     assert np.corrcoef(*loud)[0, 1] > 0.7
+
+
+def test_a_causal_decoder_streams_what_it_decodes_at_once(tmp_path):
+    codec = NemoCodec.load(str(make_codec(tmp_path / "causal.nemo", causal=True)))
+    codes = torch.randint(4_032, (2, 30, 4), generator=torch.Generator().manual_seed(0))
+    lead = codec.silence().long().expand(8, 4)
+    whole = codec.decode(torch.cat([lead.expand(2, -1, -1), codes], dim=1))[:, 8 * FRAME :]
+    stream = codec.stream(1, lead)
+    stream.join()
+    streamed = [stream.decode(codes[:, frame : frame + 1]) for frame in range(20)]
+    assert torch.allclose(torch.cat(streamed, dim=1), whole[:, : 20 * FRAME], atol=1e-5)
+    stream.leave(0)
+    assert torch.allclose(stream.decode(codes[1:, 20:]), whole[1:, 20 * FRAME :], atol=1e-5)
+    stream.reset(0)
+    assert torch.allclose(stream.decode(codes[:1, :5]), whole[:1, : 5 * FRAME], atol=1e-5)
+
+
+def test_a_decoder_that_looks_ahead_cannot_speak_live(tokenizer):
+    assert tokenizer.codec.decoder_reach()[0] > 0
+    with pytest.raises(RequestError, match=r"codec\.nemo can't speak live: its decoder looks \d+ frames ahead"):
+        tokenizer.codec.stream()
 
 
 def test_what_made_the_codes_is_recorded(tokenizer, nemo_codec):

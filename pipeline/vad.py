@@ -1,0 +1,43 @@
+"""`salm-duplex vad train`: a voice activity model for `verify`, from renderings made for it."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from manifests.errors import RequestError, WorkError
+from manifests.records import DuplexDialogue, Rejected
+from manifests.sources import UnreadableInput
+from pipeline.codec import BUNDLED_DIALOGUES
+from pipeline.recipe import Recipe
+from stages.ingest import ingest
+from stages.vad import installed
+from stages.vad.train import train_vad
+
+BUNDLED_RECIPE = Path(__file__).parent / "data" / "voice_activity.yaml"
+
+
+def train(inputs: Sequence[str], out: Path, recipe: Recipe, steps: int, tell: Callable[[str], None]) -> None:
+    """Render dialogue files (the bundled ones where none are named) by a recipe and train on them."""
+    if not installed():
+        raise RequestError("Training needs pyannote.audio: pip install '.[pyannote]'.")
+    tell("rendering")
+    records = rendered(inputs or [str(BUNDLED_DIALOGUES)], recipe)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        train_vad(records, out, steps, recipe.seed, tell)
+    except ValueError as error:
+        raise RequestError(f"{error}.") from None
+    except OSError as error:
+        raise WorkError(f"The model could not be written to {out}: {error.strerror or error}.") from error
+
+
+def rendered(inputs: Sequence[str], recipe: Recipe) -> list[DuplexDialogue]:
+    """The dialogues that a recipe makes of text, as `render` leaves them; what is rejected on the way is left out."""
+    try:
+        records: list[Any] = list(ingest(inputs, recipe.ingest, recipe.seed).dialogues)
+    except UnreadableInput as error:
+        raise RequestError(str(error)) from None
+    for name in ("speak", "cast", "synthesize", "schedule", "render"):
+        stage = recipe.stage(name).make(recipe.seed)
+        records = [record for record in stage.process(records) if not isinstance(record, Rejected)]
+    return records

@@ -1,0 +1,146 @@
+"""Speech recognizers that say what audio sounds like, and how much of a turn's words they hear.
+
+One is pocketsphinx, or any NeMo ASR model (CTC or transducer).
+
+pocketsphinx brings its model in its wheel and is weak: flite's and neural voices it gets at a few percent of word errors, of
+eSpeak NG's words one in two wrong after the codec and three in four before (it wants faint noise in place of exact
+silence), and it takes about a second for a second of speech.
+"""
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import jiwer
+import numpy as np
+import soxr
+from pydantic import AfterValidator, Field
+
+from manifests.errors import RequestError
+from manifests.frames import to_samples
+from manifests.records import DuplexDialogue, Segment, Speaker
+
+RATE = 16_000
+MARGIN_S = 0.1
+"""A recognizer hears so much more on both sides of a turn."""
+
+
+class Recognizer(Protocol):
+    def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
+        """The words of float32 recordings at 16 kHz."""
+
+
+def check_recognizer(name: str) -> None:
+    """Raise ValueError where `name` can be no recognizer here; nothing is loaded."""
+    if name == "pocketsphinx":
+        if not importlib.util.find_spec("pocketsphinx"):
+            raise ValueError("pocketsphinx is not installed: pip install '.[asr]'")
+        return
+    path = Path(name)
+    if not (path.suffix == ".nemo" and path.is_file()) and (path.suffix == ".nemo" or name.count("/") != 1):
+        raise ValueError(
+            f"{name} is neither pocketsphinx nor a NeMo checkpoint (a .nemo file, or a name like nvidia/parakeet-ctc-0.6b)"
+        )
+    if not importlib.util.find_spec("nemo"):
+        raise ValueError(f"{name} needs NeMo: pip install '.[nemo]'")
+
+
+def _checked(name: str | None) -> str | None:
+    if name is not None:
+        check_recognizer(name)
+    return name
+
+
+RecognizerName = Annotated[
+    str | None,
+    Field(description="'pocketsphinx', a NeMo ASR model's .nemo file, or its name on the hub"),
+    AfterValidator(_checked),
+]
+"""For a stage's settings."""
+
+
+def load_recognizer(name: str) -> Recognizer:
+    """`pocketsphinx`, a NeMo `.nemo` file, or a NeMo model's name; raises `RequestError` where it can't be had."""
+    try:
+        check_recognizer(name)
+    except ValueError as error:
+        raise RequestError(f"The recognizer can't be used: {error}.") from None
+    if name == "pocketsphinx":
+        return Pocketsphinx()
+    try:
+        return NemoRecognizer(name)
+    except Exception as error:  # whatever NeMo raises on a checkpoint that is none, or a name that it can't get
+        raise RequestError(
+            f"The NeMo checkpoint {name} can't be loaded: {' '.join(str(error).split())[:160]}."
+        ) from None
+
+
+class Pocketsphinx:
+    def __init__(self) -> None:
+        from pocketsphinx import Decoder  # type: ignore[import-untyped]
+
+        # Its second and third pass take a fifth of the time and do not help here.
+        self._decoder: Any = Decoder(samprate=float(RATE), fwdflat=False, bestpath=False, loglevel="FATAL")
+
+    def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
+        return [self._words(samples) for samples in speech]
+
+    def _words(self, samples: np.ndarray) -> str:
+        self._decoder.reinit_feat()  # else it would hear by the voice of whoever spoke before
+        self._decoder.start_utt()
+        self._decoder.process_raw((samples.clip(-1, 1) * 32767).astype(np.int16).tobytes(), full_utt=True)
+        self._decoder.end_utt()
+        found = self._decoder.hyp()
+        return found.hypstr if found else ""
+
+
+class NemoRecognizer:
+    def __init__(self, name: str) -> None:
+        from nemo.collections.asr.models import ASRModel
+
+        load = ASRModel.restore_from if Path(name).is_file() else ASRModel.from_pretrained
+        self._model: Any = load(name).eval()
+
+    def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
+        found = self._model.transcribe(list(speech), batch_size=len(speech), verbose=False)
+        return [getattr(one, "text", one) for one in found]
+
+
+@dataclass(frozen=True, slots=True)
+class HeardTurn:
+    """What a recognizer hears of a turn of so many words, and the word error rate."""
+
+    segment: Segment
+    words: int
+    heard: str
+    wer: float
+
+
+def listen(
+    recognize: Recognizer, record: DuplexDialogue, speaker: Speaker, samples: np.ndarray, rate: int
+) -> list[HeardTurn]:
+    """The turns of a speaker, backchannels left out, in `samples` (int16, or float in [-1, 1]): the speaker's channel in full."""
+    said = [s for s in record.timeline.segments if s.speaker == speaker and s.event != "backchannel"]
+    spoken = [(segment, words) for segment in said if (words := words_of(segment.text))]
+    texts = recognize([_cut(samples, rate, segment) for segment, _ in spoken]) if spoken else []
+    return [
+        HeardTurn(segment, len(words), text, round(jiwer.wer(" ".join(words), " ".join(words_of(text))), 4))
+        for (segment, words), text in zip(spoken, texts, strict=True)
+    ]
+
+
+def words_of(text: str) -> list[str]:
+    """Words in lower case, without punctuation."""
+    return re.sub(r"[^\w\s']", " ", text.lower()).split()
+
+
+def _cut(samples: np.ndarray, rate: int, segment: Segment) -> np.ndarray:
+    """A turn's audio, float32 at 16 kHz; of one that was cut off, only as far as its last whole word."""
+    margin = to_samples(MARGIN_S, rate)
+    end = segment.start + segment.words[-1].end if segment.cut_off and segment.words else segment.end + margin
+    turn = samples[max(0, segment.start - margin) : end]
+    heard = turn.astype(np.float32) / (32768 if turn.dtype == np.int16 else 1)
+    return heard if rate == RATE else soxr.resample(heard, rate, RATE)

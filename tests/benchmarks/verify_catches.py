@@ -1,0 +1,170 @@
+"""What `verify` finds and what it drops: edges on clean speech, good dialogues kept, damaged ones caught.
+
+    python tests/benchmarks/verify_catches.py [DIALOGUES] [DAMAGED] [--words N]
+
+Performs the bundled dialogues, over and over with other voices and timing, until there are DIALOGUES (500), with barge-ins,
+pauses and backchannels, clean and with noise; the voices are eSpeak NG's that pipeline/data/voice_activity.yaml does not
+name. DAMAGED of them (200) are then shifted, swapped, muted or clipped, by amounts drawn at random. With --words N, flite
+(Debian's `flite`) speaks N dialogues as written and N with one turn's words said in the place of another's, and pocketsphinx
+listens: it takes about a second for a second of speech.
+"""
+
+import argparse
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import soxr
+
+from manifests.records import DuplexDialogue, Rejected, Speech, SpokenDialogue
+from pipeline.codec import BUNDLED_DIALOGUES
+from pipeline.recipe import recipe_from
+from pipeline.vad import BUNDLED_RECIPE, rendered
+from stages.espeak import voices
+from stages.flite import Flite, FliteVoice
+from stages.ingest import ingest
+from stages.verify import Verify, VerifySettings
+from stages.word_times import words_from_starts
+
+WITHIN_S = 0.08
+Damage = Callable[[DuplexDialogue, random.Random], DuplexDialogue]
+
+
+def unseen_voices() -> list[str]:
+    """eSpeak NG's voices of variants that the bundled model was not trained on."""
+    seen = BUNDLED_RECIPE.read_text("utf-8")
+    return [voice for voice in voices() if f"+{voice.split('+')[1].split('?')[0]}?" not in seen]
+
+
+def shifted(record: DuplexDialogue, draw: random.Random) -> DuplexDialogue:
+    """One channel 0.2 to 2 s too late or too early."""
+    by = draw.choice([-1, 1]) * draw.uniform(0.2, 2)
+    if draw.random() < 0.5:
+        return replace(record, user=np.roll(record.user, round(by * 16_000)))
+    return replace(record, agent=np.roll(record.agent, round(by * 22_050)))
+
+
+def swapped(record: DuplexDialogue, draw: random.Random) -> DuplexDialogue:
+    """Each channel in the other's place."""
+    user = soxr.resample(record.agent.astype(np.float32), 22_050, 16_000)
+    agent = soxr.resample(record.user.astype(np.float32), 16_000, 22_050)
+    return replace(record, user=_int16(user), agent=_int16(agent))
+
+
+def muted(record: DuplexDialogue, draw: random.Random) -> DuplexDialogue:
+    """A turn silent, wholly or from somewhere in its first half on."""
+    turn = draw.choice([s for s in record.timeline.segments if s.event != "backchannel"])
+    own = (record.user if turn.speaker == "user" else record.agent).copy()
+    own[turn.start + round(draw.choice([0, draw.uniform(0, 0.5)]) * turn.length) : turn.end] = 0
+    return replace(record, user=own) if turn.speaker == "user" else replace(record, agent=own)
+
+
+def clipped(record: DuplexDialogue, draw: random.Random) -> DuplexDialogue:
+    """One channel 4 to 18 dB too loud."""
+    speaker = draw.choice(["user", "agent"])
+    own = getattr(record, speaker).astype(np.float32)
+    return replace(record, **{speaker: _int16(own * 32767 / np.abs(own).max() * 10 ** (draw.uniform(4, 18) / 20))})
+
+
+def _int16(samples: np.ndarray) -> np.ndarray:
+    return np.rint(samples).clip(-32768, 32767).astype(np.int16)
+
+
+DAMAGES: dict[str, Damage] = {"shifted": shifted, "swapped": swapped, "muted": muted, "clipped": clipped}
+
+
+def perform(number: int, noise: bool) -> list[DuplexDialogue]:
+    """So many rendered dialogues in unseen voices."""
+    own = len(BUNDLED_DIALOGUES.read_text("utf-8").splitlines())
+    recipe = recipe_from(
+        {
+            "seed": 1 + noise,
+            "ingest": {"takes": -(-number // own)},
+            "speak": {"backchannel": {"share": 0.5}},
+            "cast": {"user_voices": unseen_voices()},
+            "schedule": {"pause": {"share": 0.5}},
+            "render": {"noise": {"share": float(noise), "bursts_a_minute": 6}},
+        }
+    )
+    return rendered([str(BUNDLED_DIALOGUES)], recipe)[:number]
+
+
+def edges(stage: Verify, records: list[DuplexDialogue]) -> np.ndarray:
+    """How far each edge is found from its label, dropped dialogues included: nothing is left out by passing a threshold."""
+    lenient = Verify(VerifySettings(vad="bundled", clipped=1, heard=0, extra_s=1e9, edges_off=0.999), 0)
+    lenient.vad, lenient.settings = stage.vad, lenient.settings.model_copy(update={"edge_frames": 1e9})
+    return np.concatenate([record.checks.edge_errors_s for record in lenient.process(records)])
+
+
+def good(name: str, stage: Verify, records: list[DuplexDialogue]) -> None:
+    errors = np.abs(edges(stage, records))
+    dropped = [result for result in stage.process(records) if isinstance(result, Rejected)]
+    print(
+        f"{name}: {np.mean(errors <= WITHIN_S):.2%} of {len(errors)} edges within one frame (median {np.median(errors):.3f} s, "
+        f"99 %: {np.quantile(errors, 0.99):.3f} s); {len(dropped)} of {len(records)} dialogues dropped"
+    )
+    for result in dropped[:10]:
+        print(f"  {result.id}: {result.reason}: {result.message}")
+
+
+def caught(stage: Verify, records: list[DuplexDialogue]) -> None:
+    reasons: dict[str, Counter[str]] = {name: Counter() for name in DAMAGES}
+    for record, name in zip(records, itertools.cycle(DAMAGES)):
+        (result,) = stage.process([DAMAGES[name](record, random.Random(record.dialogue.id))])
+        reasons[name][result.reason if isinstance(result, Rejected) else "kept"] += 1
+    for name, found in reasons.items():
+        print(f"{name}: {found.total() - found['kept']} of {found.total()} caught ({dict(found)})")
+
+
+def labelled(text: str, samples: np.ndarray, rate: int) -> Speech:
+    """Sound with other words than its own; their times are shared out."""
+    return Speech(samples, rate, tuple(words_from_starts(text.split(), {}, samples)), "estimated")
+
+
+def words(number: int) -> None:
+    """Right and wrong text, heard by pocketsphinx."""
+    recipe = recipe_from({"schedule": {"barge_in": {"share": 0}}})
+    records: list = list(ingest([str(BUNDLED_DIALOGUES)], recipe.ingest, recipe.seed).dialogues)[: 2 * number]
+    records = [r for r in recipe.stage("speak").make(0).process(records) if not isinstance(r, Rejected)]
+    engine, voice = Flite(), {"user": FliteVoice("awb"), "agent": FliteVoice("slt")}
+    spoken = []
+    for n, dialogue in enumerate(records):
+        texts = [turn.spoken for turn in dialogue.turns]
+        said = texts if n % 2 == 0 else [texts[1], texts[0], *texts[2:]]
+        speech = [engine.speak(text, voice[turn.speaker]) for text, turn in zip(said, dialogue.turns, strict=True)]
+        if n % 2:  # the label's words on the other words' sound
+            speech[:2] = [labelled(texts[i], speech[i].samples, speech[i].rate) for i in (0, 1)]
+        spoken.append(SpokenDialogue(dialogue, tuple(speech)))
+    timelines = recipe.stage("schedule").make(0).process(spoken)
+    results = Verify(VerifySettings(recognizer="pocketsphinx"), 0)
+    results.setup()
+    found = results.process(recipe.stage("render").make(0).process(timelines))
+    right, wrong = found[::2], found[1::2]
+    print(f"right words: {sum(isinstance(r, Rejected) for r in right)} of {len(right)} dropped")
+    print(f"wrong words: {sum(isinstance(r, Rejected) for r in wrong)} of {len(wrong)} caught")
+    for result in right:
+        if isinstance(result, Rejected):
+            print(f"  {result.id}: {result.message}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("dialogues", type=int, nargs="?", default=500)
+    parser.add_argument("damaged", type=int, nargs="?", default=200)
+    parser.add_argument("--words", type=int, default=0)
+    arguments = parser.parse_args()
+    stage = Verify(VerifySettings(vad="bundled"), 0)
+    stage.setup()
+    clean = perform(arguments.dialogues, noise=False)
+    good("clean", stage, clean)
+    good("noisy", stage, perform(arguments.dialogues // 2, noise=True))
+    caught(stage, clean[: arguments.damaged])
+    if arguments.words:
+        words(arguments.words)
+
+
+if __name__ == "__main__":
+    main()

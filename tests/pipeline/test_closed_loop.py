@@ -1,0 +1,60 @@
+"""With real ears: flite speaks, pocketsphinx hears, before the codec and after it, and the report tells both."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from corpus_material import make_corpus
+from material import make_dialogue
+
+from manifests.records import Rejected
+from pipeline.recipe import load_recipe
+from pipeline.report import report
+
+LINES = (
+    "Can you tell me the price of the ticket to London?",
+    "Sure, what day would you like to travel to London?",
+    "I would like to leave on Monday morning, please.",
+    "The train will be ready in about twenty minutes.",
+)
+FLITE = ["synthesize.use=stages.flite:FliteSynthesizer", "verify.recognizer=pocketsphinx"]
+
+
+@pytest.fixture(scope="module")
+def heard():
+    recipe = load_recipe(overrides=[*FLITE, "schedule.barge_in.share=0"])
+    records: list = [make_dialogue("d0", LINES)]
+    for name in ("speak", "cast", "synthesize", "schedule", "render", "verify"):
+        records = recipe.stage(name).make(0).process(records)
+    return records
+
+
+def tokenized(heard, *overrides: str):
+    recipe = load_recipe(overrides=["tokenize.recognizer=pocketsphinx", *overrides])
+    return recipe.stage("tokenize").make(0).process(heard)
+
+
+def test_words_are_heard_before_the_codec_and_after_it(heard, nemo_codec, tmp_path):
+    assert not any(isinstance(record, Rejected) for record in heard)
+    nemo = ("tokenize.use=stages.nemo_codec:NemoTokenizer", f"tokenize.codec={nemo_codec}")
+    for name, overrides in (("bundled", ()), ("nemo", nemo)):
+        (record,) = tokenized(heard, *overrides)
+        checks = record.checks
+        assert len(checks.user_wers) == len(checks.agent_wers) == len(checks.coded_wers) == 2
+        assert np.mean(checks.user_wers) < 0.4 and np.mean(checks.agent_wers) < 0.3
+        assert np.mean(checks.coded_wers) > np.mean(checks.agent_wers)  # neither codec was made for this voice
+        (tmp_path / name).mkdir()
+        corpus = make_corpus(tmp_path / name, [record])
+        assert corpus.dialogues[0]["coded_wers"] == list(checks.coded_wers)
+        page = report(corpus)
+        assert "words wrong, after the codec" in page and "of an agent&#39;s turn, after the codec" in page
+
+
+def test_wrong_words_are_told_with_what_is_heard(heard):
+    recipe = load_recipe(overrides=FLITE)
+    (record,) = heard
+    words = recipe.stage("verify").make(0)
+    first, second, *others = record.timeline.segments
+    exchanged = (replace(first, text=second.text), replace(second, text=first.text), *others)
+    (found,) = words.process([replace(record, timeline=replace(record.timeline, segments=exchanged))])
+    assert found.reason == "wrong_words" and found.message.startswith("Turn 1 (user) is not heard as written: ")

@@ -1,0 +1,230 @@
+"""synthesize with NeMo: FastPitch, whose durations say when each word starts, and HiFi-GAN, which makes its spectrograms heard."""
+
+import hashlib
+import importlib.util
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field, ValidationInfo, field_validator
+
+from manifests.errors import RequestError
+from salm_duplex_model.codec.nemo import read_config
+from salm_duplex_model.nemo_encoder import load_nemo
+from stages.base import Resources
+from stages.engine import EngineSettings, EngineSynthesizer
+
+_CLASS = {"fastpitch": "FastPitchModel", "hifigan": "HifiGanModel"}
+
+
+class FastPitchSettings(EngineSettings):
+    fastpitch: str = Field(
+        default="nvidia/tts_en_fastpitch",
+        description="a FastPitch model: a .nemo file, or a name on the hub or on NGC; one speaker is too few for a corpus, "
+        "unless its users are recorded",
+    )
+    hifigan: str = Field(default="nvidia/tts_hifigan", description="a HiFi-GAN model for its spectrograms, likewise")
+    speakers: list[int] = Field(
+        default_factory=list, description="which speakers of a FastPitch that has several, by number; all if empty"
+    )
+
+    @field_validator("fastpitch", "hifigan")
+    @classmethod
+    def _is_usable(cls, name: str, info: ValidationInfo) -> str:
+        """As much as can be known before any work, without loading or downloading it."""
+        if importlib.util.find_spec("nemo") is None:
+            raise ValueError("NeMo's voices need nemo_toolkit: pip install '.[nemo]'")
+        if name.endswith(".nemo"):
+            try:
+                _check_class(Path(name), _CLASS[str(info.field_name)])
+            except RequestError as error:
+                raise ValueError(str(error).rstrip(".")) from None
+        return name
+
+
+class FastPitchSynthesizer(EngineSynthesizer):
+    """Speak every turn with FastPitch and HiFi-GAN, on the GPU where the worker was given one, else on the CPU.
+
+    A voice is the model's name, with `#N` for speaker N of a model that has several. Turns are spoken one at a time: so the
+    speech depends on the text and the voice alone.
+    """
+
+    Settings = FastPitchSettings
+    settings: FastPitchSettings
+    resources = Resources(cpus=1)
+
+    @classmethod
+    def voices(cls, settings: FastPitchSettings) -> list[str]:
+        return list(_voices(settings))
+
+    @classmethod
+    def check(cls, settings: FastPitchSettings, voices: Collection[str]) -> None:
+        super().check(settings, voices)
+        _check_pair(settings)
+        known = list(_voices(settings))
+        for voice in sorted(voices):
+            if voice not in known:
+                shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+                raise RequestError(f"The voice '{voice}' can't be used: {settings.fastpitch} has {shown}.")
+
+    @classmethod
+    def about(cls, settings: FastPitchSettings, voice: str) -> dict[str, str]:
+        return {
+            "engine": "NeMo FastPitch and HiFi-GAN",
+            "source": f"{settings.fastpitch}, {settings.hifigan}",
+            "licence": settings.licence,
+            **_digests(settings),
+        }
+
+    def setup(self) -> None:
+        import torch
+        from nemo.collections.tts.models import FastPitchModel, HifiGanModel
+        from nemo.utils import logging
+        from omegaconf import OmegaConf
+
+        logging.setLevel(logging.ERROR)  # else it tells of every character that a model has no sound for
+        torch.set_num_threads(1)
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._voices = _voices(self.settings)
+        path = nemo_file(self.settings.fastpitch, "FastPitchModel")
+        # The text is normalised already, and building NeMo's normaliser takes a minute.
+        config = {key: value for key, value in read_config(path).items() if key != "text_normalizer"}
+        options = {"override_config_path": OmegaConf.create(config)}
+        self._fastpitch = load_nemo(FastPitchModel, str(path), **options).to(self.device)
+        self._hifigan = load_nemo(HifiGanModel, str(nemo_file(self.settings.hifigan, "HifiGanModel"))).to(self.device)
+        super().setup()
+
+    def made_by(self) -> dict[str, str]:
+        import torch
+
+        device = torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
+        facts = {"nemo_toolkit": version("nemo_toolkit"), "device": device, **_digests(self.settings)}
+        return super().made_by() | facts
+
+    def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
+        import torch
+
+        if voice not in self._voices:
+            raise ValueError(f"{self.settings.fastpitch} has no voice '{voice}'")
+        tokens = self._spell(text)
+        if not self._without_spaces(tokens):
+            raise ValueError(f"{self.settings.fastpitch} has no sound for any of its characters")
+        with torch.inference_mode():
+            spectrogram, frames, durations, *_ = self._fastpitch(
+                text=torch.tensor([tokens], device=self.device),
+                durs=None,
+                pitch=None,
+                speaker=None if (n := self._voices[voice]) is None else torch.tensor([n], device=self.device),
+            )
+            if not int(frames):
+                raise ValueError(f"{self.settings.fastpitch} gives it no time at all")
+            audio = self._hifigan.convert_spectrogram_to_audio(spec=spectrogram)[0].cpu().numpy()
+        samples = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
+        # FastPitch rounds each duration to whole frames of the spectrogram.
+        lengths = np.floor(durations[0].float().cpu().numpy() + np.float32(0.5)).astype(int)
+        starts = (np.cumsum(lengths) - lengths) * len(samples) // int(frames)
+        return samples, int(self._hifigan.sample_rate), self._word_starts(text.split(), tokens, starts.tolist())
+
+    def _word_starts(self, words: list[str], tokens: list[int], starts: Sequence[int]) -> dict[int, int] | None:
+        """When each word's first token starts, {word index: sample}; a word of which the model speaks nothing has none.
+
+        None where the tokens can't be told apart by words: spaces must separate just what the words by themselves become.
+        """
+        space = self._space
+        if space is None:
+            return None
+        firsts = [i for i, token in enumerate(tokens) if token != space and (i == 0 or tokens[i - 1] == space)]
+        spelled = {index: own for index, word in enumerate(words) if (own := self._without_spaces(self._spell(word)))}
+        together = [token for own in spelled.values() for token in (space, *own)][1:]
+        if together != tokens[firsts[0] :][: len(together)] or len(firsts) != len(spelled):
+            return None
+        return {index: starts[first] for index, first in zip(spelled, firsts, strict=True)}
+
+    def _spell(self, text: str) -> list[int]:
+        tokens: list[int] = self._fastpitch.parse(text, normalize=False)[0].tolist()
+        return tokens
+
+    def _without_spaces(self, tokens: list[int]) -> list[int]:
+        return [token for token in tokens if token != self._space]
+
+    @property
+    def _space(self) -> int | None:
+        """The token between words; older models have none that can be known."""
+        return getattr(self._fastpitch.vocab, "space", None)
+
+
+@cache
+def nemo_file(name: str, class_name: str) -> Path:
+    """The `.nemo` file that a name stands for, downloaded where it is not at hand; raises `RequestError` where it can't be had."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if name.endswith(".nemo"):
+        return Path(name)
+    stem = name.rpartition("/")[2]
+    if name.count("/") == 1 and isinstance(cached := try_to_load_from_cache(name, f"{stem}.nemo"), str):
+        return Path(cached)
+    from nemo.collections.tts import models
+
+    try:
+        return Path(getattr(models, class_name).from_pretrained(name, return_model_file=True))
+    except Exception as error:  # NeMo raises whatever its parts raise
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise RequestError(
+            f"The NeMo model {name} can't be downloaded ({reason}); name a .nemo file, or a model of the hub while online."
+        ) from None
+
+
+@cache
+def _config(name: str, class_name: str) -> dict[str, Any]:
+    return _check_class(nemo_file(name, class_name), class_name)
+
+
+def _check_class(path: Path, class_name: str) -> dict[str, Any]:
+    """The configuration of a `.nemo` file; raises `RequestError` where it holds a model of another class."""
+    config = read_config(path)
+    if (found := str(config.get("target")).rpartition(".")[2]) != class_name:
+        raise RequestError(f"{path} holds a {found}; a {class_name} is needed there.")
+    return config
+
+
+def _voices(settings: FastPitchSettings) -> dict[str, int | None]:
+    """The voices of a model, and the number of each one's speaker; raises `RequestError` where it lacks a speaker."""
+    config = _config(settings.fastpitch, "FastPitchModel")
+    number = int(config.get("n_speakers") or 1)
+    name = Path(settings.fastpitch).name.removesuffix(".nemo")
+    for speaker in settings.speakers:
+        if number <= 1 or not 0 <= speaker < number:
+            has = f"speakers 0 to {number - 1}" if number > 1 else "one speaker, who has no number"
+            raise RequestError(f"{settings.fastpitch} has no speaker {speaker} of synthesize.speakers: it has {has}.")
+    if number <= 1:
+        return {name: None}
+    return {f"{name}#{speaker}": speaker for speaker in settings.speakers or range(number)}
+
+
+def _check_pair(settings: FastPitchSettings) -> None:
+    """Raise `RequestError` where the vocoder is made for other spectrograms than those that FastPitch predicts."""
+    fastpitch = _config(settings.fastpitch, "FastPitchModel")
+    hifigan = _config(settings.hifigan, "HifiGanModel")["preprocessor"]
+    makes = (fastpitch["n_mel_channels"], fastpitch["preprocessor"]["sample_rate"])
+    takes = (hifigan["nfilt"], hifigan["sample_rate"])
+    if makes != takes:
+        raise RequestError(
+            f"{settings.fastpitch} makes spectrograms of {makes[0]} bands at {makes[1]} Hz, and {settings.hifigan} takes "
+            f"{takes[0]} bands at {takes[1]} Hz: name two models that were made for each other."
+        )
+
+
+def _digests(settings: FastPitchSettings) -> dict[str, str]:
+    names = {key: getattr(settings, key) for key in _CLASS}
+    return {f"{key}_sha256": _digest(nemo_file(name, _CLASS[key])) for key, name in names.items()}
+
+
+@cache
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

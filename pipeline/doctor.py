@@ -29,6 +29,12 @@ def examine() -> list[Finding]:
         _try("eSpeak NG", "synthesize", _espeak),
         _try("flite", "synthesize with voices that recognisers understand", _flite, extra=""),
         _try("Piper", "synthesize with neural voices from a folder", _piper, extra="piper"),
+        _try(
+            "NeMo FastPitch",
+            "synthesize with neural voices that time their words (stages.nemo_tts:FastPitchSynthesizer)",
+            _fastpitch,
+            extra="nemo",
+        ),
         _try("forced alignment", "word times of speech that comes without", _aligner, extra="nemo"),
         _try("bundled codec", "tokenize", _codec),
         _try("text normaliser", "speak", _normaliser),
@@ -95,6 +101,17 @@ def _flite() -> str:
 def _piper() -> str:
     found = _package("piper-tts", "piper")
     return f"{found}; voices of 20 to 110 MB each come with `python -m piper.download_voices NAME`"
+
+
+def _fastpitch() -> str:
+    """That NeMo is there, and whether the default models are: looked for in the hub's cache, without asking the hub."""
+    from stages.nemo_tts import FastPitchSettings, in_hub_cache
+
+    found = _package("nemo_toolkit", "nemo")
+    names = [FastPitchSettings.model_fields[field].default for field in ("fastpitch", "hifigan")]
+    at_hand = all(in_hub_cache(name) for name in names)
+    where = "are in the hub's cache" if at_hand else "are not here: the first use downloads about 500 MB"
+    return f"{found} runs .nemo models; {' and '.join(names)} {where}"
 
 
 def _aligner() -> str:

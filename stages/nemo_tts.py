@@ -5,6 +5,7 @@ import importlib.util
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class FastPitchSynthesizer(EngineSynthesizer):
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.deterministic = True
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._voices = _voices(self.settings)
+        self._speakers = _voices(self.settings)
         path = nemo_file(self.settings.fastpitch, "FastPitchModel")
         # The text is normalised already, and building NeMo's normaliser takes a minute.
         config = {key: value for key, value in read_config(path).items() if key != "text_normalizer"}
@@ -109,7 +110,7 @@ class FastPitchSynthesizer(EngineSynthesizer):
     def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
         import torch
 
-        if voice not in self._voices:
+        if voice not in self._speakers:
             raise ValueError(f"{self.settings.fastpitch} has no voice '{voice}'")
         tokens = self._spell(text)
         if not self._without_spaces(tokens):
@@ -119,7 +120,7 @@ class FastPitchSynthesizer(EngineSynthesizer):
                 text=torch.tensor([tokens], device=self.device),
                 durs=None,
                 pitch=None,
-                speaker=None if (n := self._voices[voice]) is None else torch.tensor([n], device=self.device),
+                speaker=None if (n := self._speakers[voice]) is None else torch.tensor([n], device=self.device),
             )
             if not int(frames):
                 raise ValueError(f"{self.settings.fastpitch} gives it no time at all")
@@ -138,12 +139,11 @@ class FastPitchSynthesizer(EngineSynthesizer):
         space = self._space
         if space is None:
             return None
-        firsts = [i for i, token in enumerate(tokens) if token != space and (i == 0 or tokens[i - 1] == space)]
         spelled = {index: own for index, word in enumerate(words) if (own := self._without_spaces(self._spell(word)))}
-        together = [token for own in spelled.values() for token in (space, *own)][1:]
-        if together != tokens[firsts[0] :][: len(together)] or len(firsts) != len(spelled):
+        runs = [list(run) for is_space, run in groupby(enumerate(tokens), lambda item: item[1] == space) if not is_space]
+        if [[token for _, token in run] for run in runs] != list(spelled.values()):
             return None
-        return {index: starts[first] for index, first in zip(spelled, firsts, strict=True)}
+        return {index: starts[run[0][0]] for index, run in zip(spelled, runs, strict=True)}
 
     def _spell(self, text: str) -> list[int]:
         tokens: list[int] = self._fastpitch.parse(text, normalize=False)[0].tolist()
@@ -161,13 +161,10 @@ class FastPitchSynthesizer(EngineSynthesizer):
 @cache
 def nemo_file(name: str, class_name: str) -> Path:
     """The `.nemo` file that a name stands for, downloaded where it is not at hand; raises `RequestError` where it can't be had."""
-    from huggingface_hub import try_to_load_from_cache
-
     if name.endswith(".nemo"):
         return Path(name)
-    stem = name.rpartition("/")[2]
-    if name.count("/") == 1 and isinstance(cached := try_to_load_from_cache(name, f"{stem}.nemo"), str):
-        return Path(cached)
+    if cached := in_hub_cache(name):
+        return cached
     from nemo.collections.tts import models
 
     try:
@@ -177,6 +174,14 @@ def nemo_file(name: str, class_name: str) -> Path:
         raise RequestError(
             f"The NeMo model {name} can't be downloaded ({reason}); name a .nemo file, or a model of the hub while online."
         ) from None
+
+
+def in_hub_cache(name: str) -> Path | None:
+    """The `.nemo` file of a model of the hub, where it was downloaded before."""
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(name, f"{name.rpartition('/')[2]}.nemo") if name.count("/") == 1 else None
+    return Path(cached) if isinstance(cached, str) else None
 
 
 @cache

@@ -1,0 +1,121 @@
+"""Small FastPitch and HiFi-GAN checkpoints as `.nemo` files, with the configuration of NeMo's examples made small.
+
+They were never trained: what they say is noise, of another colour for every sound, and loud enough to be speech.
+"""
+
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+
+RATE, HOP, BANDS = 22_050, 256, 80
+
+DICTIONARY = {
+    "can": "K AE1 N", "you": "Y UW1", "hear": "HH IY1 R", "me": "M IY1", "good": "G UH1 D", "morning": "M AO1 R N IH0 NG",
+    "how": "HH AW1", "are": "AA1 R", "fine": "F AY1 N", "yes": "Y EH1 S", "well": "W EH1 L", "known": "N OW1 N",
+}  # fmt: skip
+
+
+def make_fastpitch(path: Path, speakers: int = 1, changes: dict[str, object] | None = None) -> Path:
+    """English by ARPABET as the published models, each sound of 2 to 12 frames."""
+    from nemo.collections.tts.models import FastPitchModel
+
+    lexicon, heteronyms = path.with_suffix(".dict"), path.with_suffix(".heteronyms")
+    lexicon.write_text("".join(f"{word.upper()}  {sounds}\n" for word, sounds in DICTIONARY.items()))
+    heteronyms.write_text("lead\nread\n")
+    width, conditions = 32, ["add"] if speakers > 1 else []
+    transformer = {
+        "n_layer": 1, "n_head": 1, "d_model": width, "d_head": 16, "d_inner": 64, "kernel_size": 3,
+        "dropout": 0.1, "dropatt": 0.1, "dropemb": 0.0, "condition_types": conditions,
+    }  # fmt: skip
+    predictor = {
+        "_target_": "nemo.collections.tts.modules.fastpitch.TemporalPredictor",
+        "input_size": width, "kernel_size": 3, "filter_size": 32, "dropout": 0.1, "n_layers": 2,
+        "condition_types": conditions,
+    }  # fmt: skip
+    tokenizers = "nemo.collections.common.tokenizers.text_to_speech.tts_tokenizers"
+    config = {
+        "learn_alignment": True, "n_speakers": speakers, "max_token_duration": 75, "symbols_embedding_dim": width,
+        "pitch_embedding_kernel_size": 3, "n_mel_channels": BANDS,
+        "text_normalizer": {
+            "_target_": "nemo_text_processing.text_normalization.normalize.Normalizer", "lang": "en",
+            "input_case": "cased",
+        },
+        "text_normalizer_call_kwargs": {"verbose": False, "punct_pre_process": True, "punct_post_process": True},
+        "text_tokenizer": {
+            "_target_": f"{tokenizers}.EnglishPhonemesTokenizer",
+            "punct": True, "stresses": True, "chars": True, "apostrophe": True, "pad_with_space": True,
+            "g2p": {
+                "_target_": "nemo.collections.tts.g2p.models.en_us_arpabet.EnglishG2p",
+                "phoneme_dict": str(lexicon), "heteronyms": str(heteronyms), "phoneme_probability": 0.5,
+            },
+        },
+        "train_ds": {"defer_setup": True, "dataset": {"_target_": "nemo.collections.tts.data.dataset.TTSDataset"}},
+        "preprocessor": {
+            "_target_": "nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor",
+            "features": BANDS, "lowfreq": 0, "highfreq": 8000, "n_fft": 1024, "n_window_size": 1024, "window_size": False,
+            "n_window_stride": HOP, "window_stride": False, "pad_to": 1, "pad_value": 0, "sample_rate": RATE,
+            "window": "hann", "normalize": None, "preemph": None, "dither": 0.0, "frame_splicing": 1, "log": True,
+            "log_zero_guard_type": "add", "log_zero_guard_value": 1e-05, "mag_power": 1.0,
+        },
+        "input_fft": {
+            "_target_": "nemo.collections.tts.modules.transformer.FFTransformerEncoder", "d_embed": width, **transformer,
+        },
+        "output_fft": {"_target_": "nemo.collections.tts.modules.transformer.FFTransformerDecoder", **transformer},
+        "alignment_module": {
+            "_target_": "nemo.collections.tts.modules.aligner.AlignmentEncoder", "n_text_channels": width,
+        },
+        "duration_predictor": predictor,
+        "pitch_predictor": predictor,
+        "optim": {"name": "adamw", "lr": 1e-3},
+    }  # fmt: skip
+    torch.manual_seed(5)
+    made = OmegaConf.create(config)
+    for key, value in (changes or {}).items():
+        OmegaConf.update(made, key, value)
+    # The normaliser takes a minute to make, and the weights don't need it.
+    model = FastPitchModel(cfg=OmegaConf.masked_copy(made, [key for key in made if not key.startswith("text_normal")]))
+    with torch.no_grad():
+        last = model.fastpitch.duration_predictor.fc
+        last.weight.mul_(2)
+        last.bias.fill_(1.9)  # about 6 frames, since a duration is exp(x) - 1
+    OmegaConf.set_struct(model.cfg, False)
+    model.cfg.text_normalizer = made.text_normalizer
+    model.cfg.text_normalizer_call_kwargs = made.text_normalizer_call_kwargs
+    model.save_to(str(path))
+    return path
+
+
+def make_hifigan(path: Path, rate: int = RATE) -> Path:
+    """Generator V3 of the examples, an eighth as wide."""
+    from nemo.collections.tts.models import HifiGanModel
+
+    config = {
+        "debug": True,  # small discriminators, which only training needs
+        "train_ds": {"defer_setup": True, "dataset": {"_target_": "nemo.collections.tts.data.dataset.VocoderDataset"}},
+        "preprocessor": {
+            "_target_": "nemo.collections.asr.parts.preprocessing.features.FilterbankFeatures",
+            "nfilt": BANDS, "lowfreq": 0, "highfreq": 8000, "n_fft": 1024, "n_window_size": 1024, "n_window_stride": HOP,
+            "pad_to": 0, "pad_value": -11.52, "sample_rate": rate, "window": "hann", "normalize": None, "preemph": None,
+            "dither": 0.0, "frame_splicing": 1, "log": True, "log_zero_guard_type": "clamp",
+            "log_zero_guard_value": 1e-05, "mag_power": 1.0, "use_grads": False, "exact_pad": True,
+        },
+        "generator": {
+            "_target_": "nemo.collections.tts.modules.hifigan_modules.Generator",
+            "resblock": 2, "upsample_rates": [8, 8, 4], "upsample_kernel_sizes": [16, 16, 8],
+            "upsample_initial_channel": 32, "resblock_kernel_sizes": [3, 5], "resblock_dilation_sizes": [[1, 2], [2, 6]],
+        },
+        "optim": {"_target_": "torch.optim.AdamW", "lr": 0.0002},
+    }  # fmt: skip
+    torch.manual_seed(6)
+    model = HifiGanModel(cfg=OmegaConf.create(config)).eval()
+    with torch.no_grad():
+        for up in model.generator.ups:
+            up.weight_g.mul_(20)  # the first weights of training are all but silent
+        last = model.generator.conv_post
+        last.weight_v.sub_(last.weight_v.mean(dim=2, keepdim=True))  # no constant part
+        last.bias.zero_()
+        while model(spec=torch.randn(1, BANDS, 100)).std() > 0.2:
+            last.weight_g.mul_(0.7)
+    model.save_to(str(path))
+    return path

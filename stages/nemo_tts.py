@@ -40,7 +40,7 @@ class FastPitchSettings(EngineSettings):
             raise ValueError("NeMo's voices need nemo_toolkit: pip install '.[nemo]'")
         if name.endswith(".nemo"):
             try:
-                _check_class(Path(name), _CLASS[str(info.field_name)])
+                check_class(Path(name), _CLASS[str(info.field_name)])
             except RequestError as error:
                 raise ValueError(str(error).rstrip(".")) from None
         return name
@@ -65,11 +65,7 @@ class FastPitchSynthesizer(EngineSynthesizer):
     def check(cls, settings: FastPitchSettings, voices: Collection[str]) -> None:
         super().check(settings, voices)
         _check_pair(settings)
-        known = list(_voices(settings))
-        for voice in sorted(voices):
-            if voice not in known:
-                shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
-                raise RequestError(f"The voice '{voice}' can't be used: {settings.fastpitch} has {shown}.")
+        check_known(settings.fastpitch, list(_voices(settings)), voices)
 
     @classmethod
     def about(cls, settings: FastPitchSettings, voice: str) -> dict[str, str]:
@@ -81,30 +77,21 @@ class FastPitchSynthesizer(EngineSynthesizer):
         }
 
     def setup(self) -> None:
-        import torch
         from nemo.collections.tts.models import FastPitchModel, HifiGanModel
-        from nemo.utils import logging
         from omegaconf import OmegaConf
 
-        logging.setLevel(logging.ERROR)  # else it tells of every character that a model has no sound for
-        torch.set_num_threads(1)
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.deterministic = True
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = prepare_torch()
         self._speakers = _voices(self.settings)
         path = nemo_file(self.settings.fastpitch, "FastPitchModel")
         # The text is normalised already, and building NeMo's normaliser takes a minute.
-        config = {key: value for key, value in read_config(path).items() if key != "text_normalizer"}
+        config = {key: value for key, value in nemo_config(path).items() if key != "text_normalizer"}
         options = {"override_config_path": OmegaConf.create(config)}
         self._fastpitch = load_nemo(FastPitchModel, str(path), **options).to(self.device)
         self._hifigan = load_nemo(HifiGanModel, str(nemo_file(self.settings.hifigan, "HifiGanModel"))).to(self.device)
         super().setup()
 
     def made_by(self) -> dict[str, str]:
-        import torch
-
-        device = torch.cuda.get_device_name() if self.device == "cuda" else "cpu"
-        facts = {"nemo_toolkit": version("nemo_toolkit"), "device": device, **_digests(self.settings)}
+        facts = {"nemo_toolkit": version("nemo_toolkit"), "device": device_name(self.device), **_digests(self.settings)}
         return super().made_by() | facts
 
     def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
@@ -158,6 +145,33 @@ class FastPitchSynthesizer(EngineSynthesizer):
         return getattr(self._fastpitch.vocab, "space", None)
 
 
+def prepare_torch() -> str:
+    """Make torch give the same speech every time, keep NeMo's log to errors, and say which device to speak on."""
+    import torch
+    from nemo.utils import logging
+
+    logging.setLevel(logging.ERROR)  # else it tells of every character that a model has no sound for
+    torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_name(device: str) -> str:
+    """For `corpus.json`: speech may differ from one device to another."""
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else device
+
+
+def check_known(where: str, known: Sequence[str], voices: Collection[str]) -> None:
+    """Raise `RequestError` where a voice is none of those that there are."""
+    for voice in sorted(voices):
+        if voice not in known:
+            shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+            raise RequestError(f"The voice '{voice}' can't be used: {where} has {shown}.")
+
+
 @cache
 def nemo_file(name: str, class_name: str) -> Path:
     """The `.nemo` file that a name stands for, downloaded where it is not at hand; raises `RequestError` where it can't be had."""
@@ -184,17 +198,19 @@ def in_hub_cache(name: str) -> Path | None:
     return Path(cached) if isinstance(cached, str) else None
 
 
-@cache
-def _config(name: str, class_name: str) -> dict[str, Any]:
-    return _check_class(nemo_file(name, class_name), class_name)
+nemo_config = cache(read_config)
 
 
-def _check_class(path: Path, class_name: str) -> dict[str, Any]:
+def check_class(path: Path, class_name: str) -> dict[str, Any]:
     """The configuration of a `.nemo` file; raises `RequestError` where it holds a model of another class."""
-    config = read_config(path)
+    config = nemo_config(path)
     if (found := str(config.get("target")).rpartition(".")[2]) != class_name:
         raise RequestError(f"{path} holds a {found}; a {class_name} is needed there.")
     return config
+
+
+def _config(name: str, class_name: str) -> dict[str, Any]:
+    return check_class(nemo_file(name, class_name), class_name)
 
 
 def _voices(settings: FastPitchSettings) -> dict[str, int | None]:
@@ -226,10 +242,10 @@ def _check_pair(settings: FastPitchSettings) -> None:
 
 def _digests(settings: FastPitchSettings) -> dict[str, str]:
     names = {key: getattr(settings, key) for key in _CLASS}
-    return {f"{key}_sha256": _digest(nemo_file(name, _CLASS[key])) for key, name in names.items()}
+    return {f"{key}_sha256": digest(nemo_file(name, _CLASS[key])) for key, name in names.items()}
 
 
 @cache
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -119,3 +119,76 @@ def make_hifigan(path: Path, rate: int = RATE) -> Path:
             last.weight_g.mul_(0.7)
     model.save_to(str(path))
     return path
+
+
+def make_magpie(path: Path, codec: Path, speakers: int = 0) -> Path:
+    """MagpieTTS of the published one's kind (context encoder, local transformer) and of NanoCodec's codes, some 20 frames a turn.
+
+    With `speakers` their voices are baked in, as in the published one; else it takes a recording.
+    """
+    from nemo.collections.tts.models import MagpieTTSModel
+
+    width = 32
+    layers = {
+        "n_layers": 1, "d_model": width, "d_ffn": 64, "sa_n_heads": 2, "kernel_size": 3, "p_dropout": 0.1,
+        "p_dropout_out": 0.0, "is_causal": True, "apply_norm_out": True, "max_length_causal_mask": 512,
+        "use_learnable_pos_emb": True,
+    }  # fmt: skip
+    config = {
+        "model_type": "decoder_ce", "codecmodel_path": str(codec), "embedding_dim": width, "hidden_dim": width,
+        "sample_rate": RATE, "use_text_conditioning_encoder": False, "context_duration_min": 1.0,
+        "context_duration_max": 1.0, "prior_scaling_factor": None, "prior_end_step": 0, "prior_scaledown_start_step": 0,
+        "local_transformer_type": "autoregressive", "local_transformer_n_layers": 1, "local_transformer_n_heads": 1,
+        "local_transformer_hidden_dim": width,
+        "inference_parameters": {"max_decoder_steps": 100, "topk": 80},
+        "text_tokenizers": {
+            "english_phoneme": {
+                "_target_": "nemo.collections.common.tokenizers.text_to_speech.tts_tokenizers.IPATokenizer",
+                "punct": True, "apostrophe": True, "pad_with_space": False,
+                "g2p": {
+                    "_target_": "nemo.collections.tts.g2p.models.i18n_ipa.IpaG2p",
+                    "phoneme_dict": str(_ipa_dictionary(path.with_suffix(".ipa"))), "phoneme_probability": 0.8,
+                    "ignore_ambiguous_words": False, "use_chars": True, "use_stresses": True,
+                },
+            },
+        },
+        "encoder": {**layers, "has_xattn": False},
+        "context_encoder": {**layers, "has_xattn": False},
+        "decoder": {
+            **layers, "has_xattn": True, "xa_d_memory": width, "xa_n_heads": 1, "apply_norm_to_cond": True,
+        },
+        "optim": {"_target_": "torch.optim.Adam", "lr": 2e-4},
+    }  # fmt: skip
+    torch.manual_seed(7)
+    model = MagpieTTSModel(cfg=OmegaConf.create(config)).eval()
+    with torch.no_grad():
+        # Speech ends about every twentieth frame: one code in eighty to draw from, of four, and liked a little better.
+        for head in model.local_transformer_out_projections:
+            head.bias[model.audio_eos_id] = 1.2
+        if speakers:
+            frames = 6
+            model.baked_context_embedding = torch.nn.Embedding(speakers, frames * width)
+            model._baked_embedding_T, model._baked_embedding_D = torch.tensor(frames), torch.tensor(width)
+            model.baked_context_embedding_len = torch.full((speakers,), frames)
+    model.save_to(str(path))
+    return path
+
+
+def _ipa_dictionary(path: Path) -> Path:
+    path.write_text("HELLO  həˈɫoʊ\nYES  ˈjɛs\nGOOD  ˈɡʊd\nMORNING  ˈmɔɹnɪŋ\nHOW  ˈhaʊ\nARE  ˈɑɹ\nYOU  ˈju\nFINE  ˈfaɪn\n")
+    return path
+
+
+def make_loud_codec(path: Path) -> Path:
+    """The untrained codec of `make_codec`, whose decoder is heard: else it all but whispers."""
+    from nemo.collections.tts.models import AudioCodecModel
+    from nemo_material import make_codec
+
+    codec = AudioCodecModel.restore_from(str(make_codec(path, decoder_channels=64)), map_location="cpu").eval()
+    codes, length = torch.randint(0, 4_032, (1, 4, 20)), torch.tensor([20])
+    gain = codec.audio_decoder.post_conv.conv.parametrizations.weight.original0
+    with torch.no_grad():
+        while codec.decode(tokens=codes, tokens_len=length)[0].std() < 0.1:
+            gain.mul_(1.5)
+    codec.save_to(str(path))
+    return path

@@ -35,6 +35,12 @@ def examine() -> list[Finding]:
             _fastpitch,
             extra="nemo",
         ),
+        _try(
+            "NeMo MagpieTTS",
+            "synthesize with neural voices, best on a GPU (stages.magpie:MagpieSynthesizer)",
+            _magpie,
+            extra="nemo",
+        ),
         _try("forced alignment", "word times of speech that comes without", _aligner, extra="nemo"),
         _try("bundled codec", "tokenize", _codec),
         _try("text normaliser", "speak", _normaliser),
@@ -104,14 +110,16 @@ def _piper() -> str:
 
 
 def _fastpitch() -> str:
-    """That NeMo is there, and whether the default models are: looked for in the hub's cache, without asking the hub."""
-    from stages.nemo_tts import FastPitchSettings, in_hub_cache
+    from stages.nemo_tts import FastPitchSettings
 
-    found = _package("nemo_toolkit", "nemo")
-    names = [FastPitchSettings.model_fields[field].default for field in ("fastpitch", "hifigan")]
-    at_hand = all(in_hub_cache(name) for name in names)
-    where = "are in the hub's cache" if at_hand else "are not here: the first use downloads about 500 MB"
-    return f"{found} runs .nemo models; {' and '.join(names)} {where}"
+    fields = FastPitchSettings.model_fields
+    return _nemo_models([fields["fastpitch"].default, fields["hifigan"].default], "500 MB")
+
+
+def _magpie() -> str:
+    from stages.magpie import MagpieSettings
+
+    return _nemo_models([MagpieSettings.model_fields["magpie"].default], "1.5 GB with its codec")
 
 
 def _aligner() -> str:
@@ -182,15 +190,20 @@ def _package(distribution: str, module: str) -> str:
 
 
 def _nemo_codecs() -> str:
-    """That NeMo is there, and whether NanoCodec is: looked for in the hub's cache, without asking the hub."""
-    from huggingface_hub import try_to_load_from_cache
-
     from salm_duplex_model.codec.nemo import NANO_CODEC
 
+    return _nemo_models([NANO_CODEC], "250 MB")
+
+
+def _nemo_models(names: list[str], size: str) -> str:
+    """That NeMo is there, and whether the models are: looked for in the hub's cache, without asking the hub."""
+    from stages.nemo_tts import in_hub_cache
+
     found = _package("nemo_toolkit", "nemo")
-    at_hand = isinstance(try_to_load_from_cache(NANO_CODEC, f"{NANO_CODEC.partition('/')[2]}.nemo"), str)
-    where = "is in the hub's cache" if at_hand else "is not here: the first use downloads about 250 MB"
-    return f"{found} runs .nemo codecs; {NANO_CODEC} {where}"
+    be = "are" if len(names) > 1 else "is"
+    at_hand = all(in_hub_cache(name) for name in names)
+    where = "in the hub's cache" if at_hand else f"not here: the first use downloads about {size}"
+    return f"{found} runs .nemo files; {' and '.join(names)} {be} {where}"
 
 
 def _gpu() -> str:

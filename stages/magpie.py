@@ -24,7 +24,8 @@ from stages.nemo_tts import check_class, check_known, device_name, digest, nemo_
 
 class MagpieSettings(EngineSettings):
     magpie: str = Field(
-        default="nvidia/magpie_tts_multilingual_357m", description="a MagpieTTS model: a .nemo file, or a name on the hub"
+        default="nvidia/magpie_tts_multilingual_357m",
+        description="a MagpieTTS model: a .nemo file, or a name on the hub",
     )
     codec: str = Field(default="", description="its codec, likewise; the one that the model names if empty")
     prompts: str = Field(
@@ -114,17 +115,21 @@ class MagpieSynthesizer(EngineSynthesizer):
         with torch.no_grad(), torch.random.fork_rng():
             torch.manual_seed(int.from_bytes(seed[:8], "big"))
             for number, tokens in enumerate(chunks, 1):
-                spoken = model.generate_speech(
-                    {
-                        "text": tokens[None].to(self.device),
-                        "text_lens": torch.tensor([len(tokens)], device=self.device),
-                        **self._context(voice),
-                    },
-                    chunk_state=state,
-                    end_of_text=[number == len(chunks)],
-                    beginning_of_text=number == 1,
-                    use_local_transformer_for_inference=hasattr(model, "local_transformer"),
-                )
+                batch = {
+                    "text": tokens[None].to(self.device),
+                    "text_lens": torch.tensor([len(tokens)], device=self.device),
+                    **self._context(voice),
+                }
+                try:
+                    spoken = model.generate_speech(
+                        batch,
+                        chunk_state=state,
+                        end_of_text=[number == len(chunks)],
+                        beginning_of_text=number == 1,
+                        use_local_transformer_for_inference=hasattr(model, "local_transformer"),
+                    )
+                except IndexError:  # its attention is on no place of the text
+                    raise ValueError("the model lost its place in it") from None
                 length, stacked = int(spoken.predicted_codes_lens[0]), model.frame_stacking_factor
                 if length >= model.inference_parameters.max_decoder_steps // stacked * stacked:
                     raise ValueError("the model did not come to an end of it")
@@ -163,7 +168,10 @@ class MagpieSynthesizer(EngineSynthesizer):
         mono = soxr.resample(audio.mean(axis=1), rate, self._model.sample_rate, quality="HQ")
         shortest, longest = (
             round(seconds * self._model.sample_rate)
-            for seconds in (self._model.cfg.get("context_duration_min", 0), self._model.cfg.get("context_duration_max", 10))
+            for seconds in (
+                self._model.cfg.get("context_duration_min", 0),
+                self._model.cfg.get("context_duration_max", 10),
+            )
         )
         return np.resize(mono, max(shortest, len(mono)))[:longest]
 

@@ -127,7 +127,9 @@ class FastPitchSynthesizer(EngineSynthesizer):
         if space is None:
             return None
         spelled = {index: own for index, word in enumerate(words) if (own := self._without_spaces(self._spell(word)))}
-        runs = [list(run) for is_space, run in groupby(enumerate(tokens), lambda item: item[1] == space) if not is_space]
+        runs = [
+            list(run) for is_space, run in groupby(enumerate(tokens), lambda item: item[1] == space) if not is_space
+        ]
         if [[token for _, token in run] for run in runs] != list(spelled.values()):
             return None
         return {index: starts[run[0][0]] for index, run in zip(spelled, runs, strict=True)}
@@ -205,7 +207,7 @@ def check_class(path: Path, class_name: str) -> dict[str, Any]:
     """The configuration of a `.nemo` file; raises `RequestError` where it holds a model of another class."""
     config = nemo_config(path)
     if (found := str(config.get("target")).rpartition(".")[2]) != class_name:
-        raise RequestError(f"{path} holds a {found}; a {class_name} is needed there.")
+        raise RequestError(f"{path} holds no {class_name} but {found}.")
     return config
 
 

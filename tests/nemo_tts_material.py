@@ -175,7 +175,9 @@ def make_magpie(path: Path, codec: Path, speakers: int = 0) -> Path:
 
 
 def _ipa_dictionary(path: Path) -> Path:
-    path.write_text("HELLO  həˈɫoʊ\nYES  ˈjɛs\nGOOD  ˈɡʊd\nMORNING  ˈmɔɹnɪŋ\nHOW  ˈhaʊ\nARE  ˈɑɹ\nYOU  ˈju\nFINE  ˈfaɪn\n")
+    path.write_text(
+        "HELLO  həˈɫoʊ\nYES  ˈjɛs\nGOOD  ˈɡʊd\nMORNING  ˈmɔɹnɪŋ\nHOW  ˈhaʊ\nARE  ˈɑɹ\nYOU  ˈju\nFINE  ˈfaɪn\n"
+    )
     return path
 
 
@@ -188,6 +190,9 @@ def make_loud_codec(path: Path) -> Path:
     codes, length = torch.randint(0, 4_032, (1, 4, 20)), torch.tensor([20])
     gain = codec.audio_decoder.post_conv.conv.parametrizations.weight.original0
     with torch.no_grad():
+        for name, parameter in codec.audio_decoder.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()  # else all codes sound alike
         while codec.decode(tokens=codes, tokens_len=length)[0].std() < 0.1:
             gain.mul_(1.5)
     codec.save_to(str(path))

@@ -232,10 +232,10 @@ def _voices(settings: FastPitchSettings) -> dict[str, int | None]:
 def _check_pair(settings: FastPitchSettings) -> None:
     """Raise `RequestError` where the vocoder is made for other spectrograms than those that FastPitch predicts."""
     fastpitch = _config(settings.fastpitch, "FastPitchModel")
-    hifigan = _config(settings.hifigan, "HifiGanModel")["preprocessor"]
-    makes = (fastpitch["n_mel_channels"], fastpitch["preprocessor"]["sample_rate"])
-    takes = (hifigan["nfilt"], hifigan["sample_rate"])
-    if makes != takes:
+    hifigan = _config(settings.hifigan, "HifiGanModel").get("preprocessor", {})
+    makes = (fastpitch.get("n_mel_channels"), fastpitch.get("preprocessor", {}).get("sample_rate"))
+    takes = (hifigan.get("nfilt"), hifigan.get("sample_rate"))
+    if makes != takes and all(isinstance(number, int) for number in (*makes, *takes)):
         raise RequestError(
             f"{settings.fastpitch} makes spectrograms of {makes[0]} bands at {makes[1]} Hz, and {settings.hifigan} takes "
             f"{takes[0]} bands at {takes[1]} Hz: name two models that were made for each other."

@@ -122,7 +122,7 @@ def make_hifigan(path: Path, rate: int = RATE) -> Path:
 
 
 def make_magpie(path: Path, codec: Path, speakers: int = 0) -> Path:
-    """MagpieTTS of the published one's kind (context encoder, local transformer) and of NanoCodec's codes, some 20 frames a turn.
+    """MagpieTTS of the published one's kind (context encoder, local transformer) and of NanoCodec's codes, some 10 frames a turn.
 
     With `speakers` their voices are baked in, as in the published one; else it takes a recording.
     """
@@ -140,7 +140,7 @@ def make_magpie(path: Path, codec: Path, speakers: int = 0) -> Path:
         "context_duration_max": 1.0, "prior_scaling_factor": None, "prior_end_step": 0, "prior_scaledown_start_step": 0,
         "local_transformer_type": "autoregressive", "local_transformer_n_layers": 1, "local_transformer_n_heads": 1,
         "local_transformer_hidden_dim": width,
-        "inference_parameters": {"max_decoder_steps": 100, "topk": 80},
+        "inference_parameters": {"max_decoder_steps": 60, "topk": 80},
         "text_tokenizers": {
             "english_phoneme": {
                 "_target_": "nemo.collections.common.tokenizers.text_to_speech.tts_tokenizers.IPATokenizer",
@@ -162,9 +162,10 @@ def make_magpie(path: Path, codec: Path, speakers: int = 0) -> Path:
     torch.manual_seed(7)
     model = MagpieTTSModel(cfg=OmegaConf.create(config)).eval()
     with torch.no_grad():
-        # Speech ends about every twentieth frame: one code in eighty to draw from, of four, and liked a little better.
+        # What is likely depends on text and voice, and in any frame speech may end.
         for head in model.local_transformer_out_projections:
-            head.bias[model.audio_eos_id] = 1.2
+            head.weight.mul_(4)
+            head.weight[model.audio_eos_id], head.bias[model.audio_eos_id] = 0, 5.5
         if speakers:
             frames = 6
             model.baked_context_embedding = torch.nn.Embedding(speakers, frames * width)

@@ -66,7 +66,12 @@ class MagpieSynthesizer(EngineSynthesizer):
     @classmethod
     def check(cls, settings: MagpieSettings, voices: Collection[str]) -> None:
         super().check(settings, voices)
+        config = nemo_config(nemo_file(settings.magpie, "MagpieTTSModel"))
+        _check_language(settings, list(config.get("text_tokenizers", {})))
         check_class(_codec_file(settings), "AudioCodecModel")
+        for prompt in _voices(settings).values():
+            if isinstance(prompt, Path):
+                _check_prompt(prompt)
         check_known(settings.prompts or settings.magpie, list(_voices(settings)), voices)
 
     @classmethod
@@ -208,6 +213,29 @@ def _voices(settings: MagpieSettings) -> dict[str, int | Path]:
         )
     name = Path(settings.magpie).name.removesuffix(".nemo")
     return {f"{name}#{speaker}": speaker for speaker in range(speakers)}
+
+
+def _check_prompt(path: Path) -> None:
+    try:
+        heard = soundfile.info(path).frames > 0
+    except soundfile.LibsndfileError:
+        heard = False
+    if not heard:
+        raise RequestError(f"The prompt {path} of synthesize.prompts can't be read or is empty: replace or remove it.")
+
+
+def _check_language(settings: MagpieSettings, tokenizers: list[str]) -> None:
+    """NeMo would read a language that it does not know as English."""
+    if len(tokenizers) < 2:
+        return
+    from nemo.collections.tts.parts.utils.tts_dataset_utils import LANGUAGE_TOKENIZER_MAP
+
+    wanted = LANGUAGE_TOKENIZER_MAP.get(settings.language, [])
+    if not set(wanted) & set(tokenizers):
+        raise RequestError(
+            f"{settings.magpie} has no tokenizer for the synthesize.language '{settings.language}': it has "
+            f"{', '.join(tokenizers)}."
+        )
 
 
 def _codec_file(settings: MagpieSettings) -> Path:

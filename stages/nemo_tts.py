@@ -24,8 +24,7 @@ _CLASS = {"fastpitch": "FastPitchModel", "hifigan": "HifiGanModel"}
 class FastPitchSettings(EngineSettings):
     fastpitch: str = Field(
         default="nvidia/tts_en_fastpitch",
-        description="a FastPitch model: a .nemo file, or a name on the hub or on NGC; one speaker is too few for a corpus, "
-        "unless its users are recorded",
+        description="a FastPitch model: a .nemo file, or a name on the hub or on NGC; a corpus needs one with several speakers",
     )
     hifigan: str = Field(default="nvidia/tts_hifigan", description="a HiFi-GAN model for its spectrograms, likewise")
     speakers: list[int] = Field(
@@ -179,11 +178,11 @@ def nemo_file(name: str, class_name: str) -> Path:
     """The `.nemo` file that a name stands for, downloaded where it is not at hand; raises `RequestError` where it can't be had."""
     if name.endswith(".nemo"):
         return Path(name)
-    if cached := in_hub_cache(name):
-        return cached
-    from nemo.collections.tts import models
-
     try:
+        if cached := in_hub_cache(name):
+            return cached
+        from nemo.collections.tts import models
+
         return Path(getattr(models, class_name).from_pretrained(name, return_model_file=True))
     except Exception as error:  # NeMo raises whatever its parts raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -16,6 +16,9 @@ DICTIONARY = {
 }  # fmt: skip
 
 
+IPA = "HELLO  həˈɫoʊ\nYES  ˈjɛs\nGOOD  ˈɡʊd\nMORNING  ˈmɔɹnɪŋ\nHOW  ˈhaʊ\nARE  ˈɑɹ\nYOU  ˈju\nFINE  ˈfaɪn\n"
+
+
 def make_fastpitch(path: Path, speakers: int = 1, changes: dict[str, object] | None = None) -> Path:
     """English by ARPABET as the published models, each sound of 2 to 12 frames."""
     from nemo.collections.tts.models import FastPitchModel
@@ -121,10 +124,13 @@ def make_hifigan(path: Path, rate: int = RATE) -> Path:
     return path
 
 
-def make_magpie(path: Path, codec: Path, speakers: int = 0) -> Path:
+def make_magpie(
+    path: Path, codec: Path, speakers: int = 0, tokenizers: dict[str, tuple[str, str]] | None = None
+) -> Path:
     """MagpieTTS of the published one's kind (context encoder, local transformer) and of NanoCodec's codes, some 10 frames a turn.
 
-    With `speakers` their voices are baked in, as in the published one; else it takes a recording.
+    With `speakers` their voices are baked in, as in the published one; else it takes a recording. `tokenizers` are {name: (locale,
+    pronunciations)}, one for English if not given.
     """
     from nemo.collections.tts.models import MagpieTTSModel
 
@@ -142,15 +148,8 @@ def make_magpie(path: Path, codec: Path, speakers: int = 0) -> Path:
         "local_transformer_hidden_dim": width,
         "inference_parameters": {"max_decoder_steps": 60, "topk": 80},
         "text_tokenizers": {
-            "english_phoneme": {
-                "_target_": "nemo.collections.common.tokenizers.text_to_speech.tts_tokenizers.IPATokenizer",
-                "punct": True, "apostrophe": True, "pad_with_space": False,
-                "g2p": {
-                    "_target_": "nemo.collections.tts.g2p.models.i18n_ipa.IpaG2p",
-                    "phoneme_dict": str(_ipa_dictionary(path.with_suffix(".ipa"))), "phoneme_probability": 0.8,
-                    "ignore_ambiguous_words": False, "use_chars": True, "use_stresses": True,
-                },
-            },
+            name: _ipa_tokenizer(path.with_suffix(f".{name}"), locale, words)
+            for name, (locale, words) in (tokenizers or {"english_phoneme": ("en-US", IPA)}).items()
         },
         "encoder": {**layers, "has_xattn": False},
         "context_encoder": {**layers, "has_xattn": False},
@@ -175,11 +174,17 @@ def make_magpie(path: Path, codec: Path, speakers: int = 0) -> Path:
     return path
 
 
-def _ipa_dictionary(path: Path) -> Path:
-    path.write_text(
-        "HELLO  həˈɫoʊ\nYES  ˈjɛs\nGOOD  ˈɡʊd\nMORNING  ˈmɔɹnɪŋ\nHOW  ˈhaʊ\nARE  ˈɑɹ\nYOU  ˈju\nFINE  ˈfaɪn\n"
-    )
-    return path
+def _ipa_tokenizer(lexicon: Path, locale: str, words: str) -> dict[str, object]:
+    lexicon.write_text(words, "utf-8")
+    return {
+        "_target_": "nemo.collections.common.tokenizers.text_to_speech.tts_tokenizers.IPATokenizer",
+        "locale": locale, "punct": True, "apostrophe": True, "pad_with_space": False,
+        "g2p": {
+            "_target_": "nemo.collections.tts.g2p.models.i18n_ipa.IpaG2p", "locale": locale,
+            "phoneme_dict": str(lexicon), "phoneme_probability": 0.8, "ignore_ambiguous_words": False,
+            "use_chars": True, "use_stresses": True,
+        },
+    }  # fmt: skip
 
 
 def make_loud_codec(path: Path) -> Path:

@@ -126,6 +126,16 @@ def test_a_voice_that_there_is_not(own, voice):
         own.speak("Hello.", voice)
 
 
+def test_a_language_that_the_model_lacks(folder, tmp_path):
+    """NeMo would take its English tokenizer for any language that it does not know."""
+    tokenizers = {"english_phoneme": ("en-US", "HELLO  həˈɫoʊ\n"), "spanish_phoneme": ("es-ES", "HOLA  ˈola\n")}
+    two = make_magpie(tmp_path / "two.nemo", folder / "codec.nemo", speakers=4, tokenizers=tokenizers)
+    for language in ("en", "es"):
+        MagpieSynthesizer.check(MagpieSettings(magpie=str(two), language=language), ["two#0"])
+    told = "has no tokenizer for the synthesize.language 'de': it has english_phoneme, spanish_phoneme"
+    assert told in refusal(f"synthesize.magpie={two}", "synthesize.language=de")
+
+
 def refusal(*lines: str) -> str:
     with pytest.raises(RequestError) as caught:
         recipe = load_recipe(overrides=["synthesize.use=stages.magpie:MagpieSynthesizer", *lines])
@@ -142,6 +152,12 @@ def test_what_can_not_be_used_is_refused_before_any_work(folder, tmp_path):
     assert "has no speakers of its own: name a folder" in refusal(prompted)
     assert "takes no prompts" in refusal(own, f"synthesize.prompts={folder}/prompts")
     assert "holds no WAV file" in refusal(prompted, f"synthesize.prompts={tmp_path}")
+    for name in ("a", "b", "c", "torn"):
+        (tmp_path / f"{name}.wav").write_bytes(
+            (folder / "prompts" / "voice0.wav").read_bytes()[: 20 if name == "torn" else None]
+        )
+    assert "torn.wav of synthesize.prompts can't be read" in refusal(prompted, f"synthesize.prompts={tmp_path}")
     assert "holds no AudioCodecModel but MagpieTTSModel" in refusal(own, f"synthesize.codec={folder}/own.nemo")
     assert "does not exist" in refusal(own, f"synthesize.codec={tmp_path}/none.nemo")
+    assert "can't be downloaded" in refusal("synthesize.magpie=no such/model")
     assert "can't be downloaded" in refusal("synthesize.magpie=nobody/nothing")

@@ -17,7 +17,6 @@ from pydantic import Field, field_validator
 
 from manifests.errors import RequestError
 from salm_duplex_model.nemo_encoder import load_nemo
-from stages.base import Resources
 from stages.engine import EngineSettings, EngineSynthesizer
 from stages.nemo_tts import check_class, check_known, device_name, digest, nemo_config, nemo_file, prepare_torch
 
@@ -57,7 +56,6 @@ class MagpieSynthesizer(EngineSynthesizer):
 
     Settings = MagpieSettings
     settings: MagpieSettings
-    resources = Resources(cpus=1)
 
     @classmethod
     def voices(cls, settings: MagpieSettings) -> list[str]:

@@ -15,7 +15,6 @@ from pydantic import Field, ValidationInfo, field_validator
 from manifests.errors import RequestError
 from salm_duplex_model.codec.nemo import read_config
 from salm_duplex_model.nemo_encoder import load_nemo
-from stages.base import Resources
 from stages.engine import EngineSettings, EngineSynthesizer
 
 _CLASS = {"fastpitch": "FastPitchModel", "hifigan": "HifiGanModel"}
@@ -54,7 +53,6 @@ class FastPitchSynthesizer(EngineSynthesizer):
 
     Settings = FastPitchSettings
     settings: FastPitchSettings
-    resources = Resources(cpus=1)
 
     @classmethod
     def voices(cls, settings: FastPitchSettings) -> list[str]:

@@ -29,6 +29,18 @@ def examine() -> list[Finding]:
         _try("eSpeak NG", "synthesize", _espeak),
         _try("flite", "synthesize with voices that recognisers understand", _flite, extra=""),
         _try("Piper", "synthesize with neural voices from a folder", _piper, extra="piper"),
+        _try(
+            "NeMo FastPitch",
+            "synthesize with neural voices that time their words (stages.nemo_tts:FastPitchSynthesizer)",
+            _fastpitch,
+            extra="nemo",
+        ),
+        _try(
+            "NeMo MagpieTTS",
+            "synthesize with neural voices, best on a GPU (stages.magpie:MagpieSynthesizer)",
+            _magpie,
+            extra="nemo",
+        ),
         _try("forced alignment", "word times of speech that comes without", _aligner, extra="nemo"),
         _try("bundled codec", "tokenize", _codec),
         _try("text normaliser", "speak", _normaliser),
@@ -96,6 +108,19 @@ def _flite() -> str:
 def _piper() -> str:
     found = _package("piper-tts", "piper")
     return f"{found}; voices of 20 to 110 MB each come with `python -m piper.download_voices NAME`"
+
+
+def _fastpitch() -> str:
+    from stages.nemo_tts import FastPitchSettings
+
+    fields = FastPitchSettings.model_fields
+    return _nemo_models([fields["fastpitch"].default, fields["hifigan"].default], "500 MB")
+
+
+def _magpie() -> str:
+    from stages.magpie import MagpieSettings
+
+    return _nemo_models([MagpieSettings.model_fields["magpie"].default], "1.5 GB with its codec")
 
 
 def _aligner() -> str:
@@ -179,15 +204,20 @@ def _package(distribution: str, module: str) -> str:
 
 
 def _nemo_codecs() -> str:
-    """That NeMo is there, and whether NanoCodec is: looked for in the hub's cache, without asking the hub."""
-    from huggingface_hub import try_to_load_from_cache
-
     from salm_duplex_model.codec.nemo import NANO_CODEC
 
+    return _nemo_models([NANO_CODEC], "250 MB")
+
+
+def _nemo_models(names: list[str], size: str) -> str:
+    """That NeMo is there, and whether the models are: looked for in the hub's cache, without asking the hub."""
+    from stages.nemo_tts import in_hub_cache
+
     found = _package("nemo_toolkit", "nemo")
-    at_hand = isinstance(try_to_load_from_cache(NANO_CODEC, f"{NANO_CODEC.partition('/')[2]}.nemo"), str)
-    where = "is in the hub's cache" if at_hand else "is not here: the first use downloads about 250 MB"
-    return f"{found} runs .nemo codecs; {NANO_CODEC} {where}"
+    be = "are" if len(names) > 1 else "is"
+    at_hand = all(in_hub_cache(name) for name in names)
+    where = "in the hub's cache" if at_hand else f"not here: the first use downloads about {size}"
+    return f"{found} runs .nemo files; {' and '.join(names)} {be} {where}"
 
 
 def _gpu() -> str:

@@ -210,13 +210,16 @@ def adapter_config(config: NemoEncoderConfig, width: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def load_nemo(kind: Any, name: str) -> Any:
-    """A NeMo model from a `.nemo` file or the hub; raises `RequestError` where there is none."""
+def load_nemo(kind: Any, name: str, **options: Any) -> Any:
+    """A NeMo model from a `.nemo` file or the hub; raises `RequestError` where there is none.
+
+    `options` are those of NeMo's `restore_from` and `from_pretrained`.
+    """
     if name.endswith(".nemo") and not Path(name).is_file():
         raise RequestError(f"The NeMo checkpoint {name} does not exist; check the path.")
     try:
         load = kind.restore_from if name.endswith(".nemo") else kind.from_pretrained
-        return load(name, map_location="cpu").eval()
+        return load(name, map_location="cpu", **options).eval()
     except Exception as error:  # NeMo raises whatever its parts raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise RequestError(

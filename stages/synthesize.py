@@ -1,7 +1,8 @@
 """synthesize: text → speech with a time for every word. The embedded engine is eSpeak NG.
 
 Other engines are stages beside it, each named in the recipe by its import path: `stages.flite:FliteSynthesizer`,
-`stages.speech_server:SpeechServerSynthesizer`, `stages.piper:PiperSynthesizer`.
+`stages.speech_server:SpeechServerSynthesizer`, `stages.piper:PiperSynthesizer`, `stages.nemo_tts:FastPitchSynthesizer`,
+`stages.magpie:MagpieSynthesizer`.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -239,18 +239,23 @@ def load_codec(name: str) -> AnyCodec:
 
 def check_file(path: Path) -> None:
     """Raise `RequestError` where a `.nemo` file is not there, is none, or holds a codec of another geometry; loads nothing."""
+    check_geometry(read_config(path), str(path))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration in a `.nemo` file; raises `RequestError` where the file is not there, or is none."""
     try:
         with tarfile.open(path) as archive:
             member = next((m for m in archive if m.name.removeprefix("./") == "model_config.yaml"), None)
             content = archive.extractfile(member) if member else None
             config = yaml.safe_load(content) if content else None
     except FileNotFoundError:
-        raise RequestError(f"The NeMo codec {path} does not exist; check the path.") from None
+        raise RequestError(f"The NeMo checkpoint {path} does not exist; check the path.") from None
     except (OSError, tarfile.TarError, yaml.YAMLError):
         config = None
     if not isinstance(config, dict):
         raise RequestError(f"{path} is not a .nemo file, or it is damaged: copy it again.")
-    check_geometry(config, str(path))
+    return config
 
 
 def check_geometry(config: Mapping[str, Any], name: str) -> None:

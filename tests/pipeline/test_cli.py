@@ -130,6 +130,8 @@ def test_doctor_finds_the_embedded_defaults_usable():
     findings = {f["component"]: f for f in json.loads(result.stdout)}
     assert all(f["usable"] for f in findings.values() if f["needed"])
     assert findings["NeMo"]["usable"]
+    assert findings["NeMo FastPitch"]["usable"] and "downloads about 500 MB" in findings["NeMo FastPitch"]["detail"]
+    assert findings["NeMo MagpieTTS"]["usable"] and "downloads about 1.5 GB" in findings["NeMo MagpieTTS"]["detail"]
 
 
 def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path):

@@ -42,7 +42,7 @@ class NemoTokenizer(Tokenizer):
 
     Settings = NemoTokenizeSettings
     settings: NemoTokenizeSettings
-    resources = Resources(cpus=1)
+    resources = Resources(cpus=0.4)
 
     def made_by(self) -> dict[str, str]:
         return super().made_by() | {"nemo_toolkit": version("nemo_toolkit")}

@@ -13,7 +13,6 @@ import numpy as np
 from pydantic import Field
 
 from manifests.errors import RequestError
-from stages.base import Resources
 from stages.engine import EngineSettings, EngineSynthesizer
 
 MEND = "pip install '.[piper]', and download voices (20 to 110 MB each, a .onnx and a .onnx.json) with `python -m "
@@ -30,7 +29,6 @@ class PiperSynthesizer(EngineSynthesizer):
 
     Settings = PiperSettings
     settings: PiperSettings
-    resources = Resources(cpus=1)
 
     @classmethod
     def voices(cls, settings: PiperSettings) -> list[str]:

@@ -41,6 +41,7 @@ def examine() -> list[Finding]:
             _magpie,
             extra="nemo",
         ),
+        _try("speech server", "synthesize with any OpenAI-compatible server", _speech_server, extra=""),
         _try("forced alignment", "word times of speech that comes without", _aligner, extra="nemo"),
         _try("bundled codec", "tokenize", _codec),
         _try("text normaliser", "speak", _normaliser),
@@ -123,10 +124,19 @@ def _magpie() -> str:
     return _nemo_models([MagpieSettings.model_fields["magpie"].default], "1.5 GB with its codec")
 
 
+def _speech_server() -> str:
+    from stages.speech_server import SpeechServerSettings
+
+    settings = SpeechServerSettings()
+    key = "is set" if os.environ.get(settings.key_env) else "is not set: only for servers that want no key"
+    return f"any with /v1/audio/speech, named in synthesize.url (default {settings.url}); {settings.key_env} {key}"
+
+
 def _aligner() -> str:
+    found = _package("torchaudio", "torchaudio")
     from torchaudio.functional import forced_align
 
-    return f"torchaudio {version('torchaudio')} ({forced_align.__name__}); synthesize.aligner names a CTC recogniser"
+    return f"{found} ({forced_align.__name__}); synthesize.aligner names a CTC recogniser"
 
 
 def _codec() -> str:

@@ -16,7 +16,7 @@ train-demo: .venv/installed
 	.venv/bin/salm-duplex train --corpus demo/talk/corpus --out demo/talk/run
 	test -d demo/talk/agent || .venv/bin/salm-duplex slim demo/talk/run --out demo/talk/agent
 	.venv/bin/salm-duplex scenes demo/talk/corpus --out demo/talk/scenes --takes 4
-	.venv/bin/salm-duplex evaluate demo/talk/agent --out demo/talk/evaluation.json \
+	.venv/bin/salm-duplex evaluate demo/talk/agent --batch 28 --out demo/talk/evaluation.json \
 		$$(printf -- '--corpus %s ' demo/talk/scenes/*/)
 	@echo
 	@echo "Look at demo/talk/evaluation.png, listen to demo/talk/evaluation.wav (left: user, right: agent),"

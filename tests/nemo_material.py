@@ -91,7 +91,7 @@ def make_codec(path: Path, encoder_channels: int = 4, decoder_channels: int = 25
     return path
 
 
-def make_trained_codec(path: Path, speech: np.ndarray, steps: int = 60) -> Path:
+def make_trained_codec(path: Path, speech: np.ndarray, steps: int = 100) -> Path:
     """The codec of `make_codec`, its decoder trained for some seconds on speech (int16 samples at 22 050 Hz): it can be told what
     was said. The encoder stays as it is, since a few steps drive all its latents to one code."""
     from nemo.collections.tts.models import AudioCodecModel

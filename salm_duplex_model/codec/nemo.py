@@ -194,14 +194,17 @@ class NemoCodecStream:
         self._beginning = torch.cat([begin[:1].expand(memory, -1), begin])[len(begin) :][None].long()
         self._past = self._beginning.expand(batch, -1, -1).clone()
 
+    @torch.inference_mode()
     def join(self) -> None:
         """One row more, at its beginning."""
         self._past = torch.cat([self._past, self._beginning])
 
+    @torch.inference_mode()
     def leave(self, row: int) -> None:
         """The row goes, and those after it move up."""
         self._past = torch.cat([self._past[:row], self._past[row + 1 :]])
 
+    @torch.inference_mode()
     def reset(self, row: int) -> None:
         """The row goes back to its beginning."""
         self._past[row] = self._beginning[0]

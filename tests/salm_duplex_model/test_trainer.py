@@ -298,14 +298,15 @@ def test_a_corpus_of_another_format_version_is_refused(talk, preset, tmp_path):
 def test_a_run_keeps_its_corpora_s_codec_and_two_codecs_are_not_mixed(trained, talk, preset, tmp_path):
     folder, _, _ = trained
     assert read_config(folder).codec == codec_of([talk]) == "bundled"
-    shutil.copytree(talk.path, tmp_path / "corpus")
-    info = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
-    info["made_by"]["tokenize"] = [{"codec": "nvidia/nano", "codec_sha256": "1" * 64}]
-    (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(info))
-    assert codec_of([open_corpus(tmp_path / "corpus")]) == "nvidia/nano"
-    both = ("--corpus", talk.path, "--corpus", tmp_path / "corpus")
+    for name in ("one", "other"):
+        shutil.copytree(talk.path, tmp_path / name)
+        info = json.loads((tmp_path / name / "corpus.json").read_text())
+        info["made_by"] = {"tokenize": [{"codec": f"nvidia/{name}", "codec_sha256": name}]}
+        (tmp_path / name / "corpus.json").write_text(json.dumps(info))
+    assert codec_of([open_corpus(tmp_path / "one")]) == "nvidia/one"
+    both = ("--corpus", tmp_path / "one", "--corpus", tmp_path / "other")
     said = refused(run(*both, "--out", tmp_path / "run", "--preset", preset), 2)
-    assert "are of the codec nvidia/nano, those of" in said and not (tmp_path / "run").exists()
+    assert "are of the codec nvidia/other, those of" in said and not (tmp_path / "run").exists()
 
 
 def test_a_run_of_another_preset_is_refused_and_named(trained, talk):

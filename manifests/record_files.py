@@ -112,7 +112,7 @@ def _audio_rates(record: Any) -> dict[str, int]:
     if isinstance(record, Speech):
         return {"samples": record.rate}
     if isinstance(record, DuplexDialogue):
-        return {"user": SOURCE_RATE, "agent": TARGET_RATE, "uncut": TARGET_RATE}
+        return {"user": SOURCE_RATE, "agent": TARGET_RATE, "uncut": TARGET_RATE, "reference": TARGET_RATE}
     return {}
 
 

@@ -106,10 +106,11 @@ class Speech:
 
 @dataclass(frozen=True, slots=True)
 class SpokenDialogue:
-    """A dialogue with one `Speech` for each of its turns."""
+    """A dialogue with one `Speech` for each of its turns; `reference` is the agent's voice apart from it, where asked for."""
 
     dialogue: Dialogue
     speech: tuple[Speech, ...]
+    reference: Speech | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ class DuplexDialogue:
 
     `user` is int16 (frames × 1 280,) at 16 kHz, `agent` int16 (frames × 1 764,) at 22.05 kHz, `codes` int16 (frames, 4).
     `uncut` holds the speech of each cut-off agent segment, in order, as it would have gone on: int16 at 22.05 kHz, from the
-    segment's start to some time after its end. `noise` names what lies under the user's channel, empty where it is clean;
+    segment's start to some time after its end. `reference`, where there is one, is the agent's voice saying something else: int16 at
+    22.05 kHz. `noise` names what lies under the user's channel, empty where it is clean;
     `bursts` are the short noises in it.
     """
 
@@ -179,6 +181,7 @@ class DuplexDialogue:
     agent: np.ndarray
     codes: np.ndarray | None = None
     uncut: tuple[np.ndarray, ...] = ()
+    reference: np.ndarray | None = None
     noise: str = ""
     bursts: tuple[Span, ...] = ()
     checks: Checks | None = None

@@ -1,14 +1,15 @@
 """Lhotse Shar shards: `DuplexDialogue` records to cuts and tar files, and back to cuts.
 
-A cut holds the user's channel as `recording`, the agent's as `target_audio`, its codes as `target_codes`, and one
-supervision per turn. NeMo's duplex datasets and `CutSet.from_shar` read it as it is.
+A cut holds the user's channel as `recording`, the agent's as `target_audio`, its codes as `target_codes`, where the corpus
+has them a reference of the agent's voice as `context_audio`, and one supervision per turn. NeMo's duplex datasets and `CutSet.from_shar` read it as it is.
 """
 
+import contextlib
 import gzip
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +24,34 @@ from lhotse.supervision import AlignmentItem
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
 from manifests.records import DuplexDialogue, Segment
 
-FIELDS = {"cuts": "jsonl.gz", "recording": "tar", "target_audio": "tar", "target_codes": "tar"}
-"""The files of a shard, in Lhotse Shar's naming: `FIELD.NNNNNN.EXTENSION`."""
+FIELDS = {"cuts": "jsonl.gz", "recording": "tar", "target_audio": "tar", "target_codes": "tar", "context_audio": "tar"}
+"""The files of a shard, in Lhotse Shar's naming: `FIELD.NNNNNN.EXTENSION`; the last one is there where the recipe wants it."""
 
 
 def shard_file(field: str, number: int) -> str:
     return f"{field}.{number:06d}.{FIELDS[field]}"
 
 
-def write_shard(directory: Path, number: int, dialogues: Iterable[DuplexDialogue], provenance: dict[str, Any]) -> None:
+def write_shard(directory: Path, number: int, dialogues: Sequence[DuplexDialogue], provenance: dict[str, Any]) -> None:
     """Write one Shar shard into an existing folder; the same dialogues give the same bytes.
 
+    Either all dialogues have a reference, over all shards of a corpus, or none has.
     `provenance` (the seed, the recipe's id) goes into every cut's custom fields.
     """
     cuts = []
-    with (
+    with contextlib.ExitStack() as files:
         # One backend, whatever else is installed: another one would give other FLAC bytes.
-        audio_backend(LibsndfileBackend()),
-        AudioTarWriter(str(directory / shard_file("recording", number)), shard_size=None, format="flac") as users,
-        AudioTarWriter(str(directory / shard_file("target_audio", number)), shard_size=None, format="flac") as agents,
-        ArrayTarWriter(str(directory / shard_file("target_codes", number)), shard_size=None) as codes,
-    ):
+        files.enter_context(audio_backend(LibsndfileBackend()))
+        roles = ["recording", "target_audio", *(["context_audio"] if dialogues[0].reference is not None else [])]
+        audio = {
+            role: files.enter_context(
+                AudioTarWriter(str(directory / shard_file(role, number)), shard_size=None, format="flac")
+            )
+            for role in roles
+        }
+        codes = files.enter_context(
+            ArrayTarWriter(str(directory / shard_file("target_codes", number)), shard_size=None)
+        )
         for dialogue in dialogues:
             if dialogue.codes is None:
                 raise ValueError(
@@ -51,8 +59,10 @@ def write_shard(directory: Path, number: int, dialogues: Iterable[DuplexDialogue
                 )
             cut = build_cut(dialogue, provenance)
             cuts.append(cut)
-            users.write(cut.id, dialogue.user[None], SOURCE_RATE, cut.recording)
-            agents.write(cut.id, dialogue.agent[None], TARGET_RATE, cut.target_audio)
+            audio["recording"].write(cut.id, dialogue.user[None], SOURCE_RATE, cut.recording)
+            audio["target_audio"].write(cut.id, dialogue.agent[None], TARGET_RATE, cut.target_audio)
+            if dialogue.reference is not None:
+                audio["context_audio"].write(cut.id, dialogue.reference[None], TARGET_RATE, cut.context_audio)
             codes.write(cut.id, dialogue.codes, cut.target_codes)
     lines = "".join(json.dumps(cut.to_dict(), ensure_ascii=False) + "\n" for cut in cuts)
     (directory / shard_file("cuts", number)).write_bytes(gzip.compress(lines.encode(), mtime=0))
@@ -75,6 +85,10 @@ def build_cut(record: DuplexDialogue, provenance: dict[str, Any]) -> MonoCut:
         "source": dialogue.source,
         **provenance,
     }
+    if record.reference is not None:
+        length = _seconds(len(record.reference), TARGET_RATE)
+        custom["context_audio"] = _recording(f"{dialogue.id}-reference", record.reference, TARGET_RATE, length)
+        custom["context_audio_unaligned"] = True  # Lhotse would load as much of it as the cut is long
     if record.noise:
         custom["noise"] = record.noise
         custom["noise_bursts"] = [

@@ -53,7 +53,9 @@ class Render(Stage):
         noise = draw(self.seed, timeline.spoken.dialogue.id, "noise")
         user, name, bursts = add_noise(clean, user_dbfs, settings.noise, noise)
         agent, uncut = render_channel(timeline, "agent", TARGET_RATE, TARGET_FRAME, settings.agent_level_dbfs)
-        return DuplexDialogue(timeline, user, agent, uncut=uncut, noise=name, bursts=bursts)
+        voice = timeline.spoken.reference
+        reference = None if voice is None else _levelled(voice, settings.agent_level_dbfs)
+        return DuplexDialogue(timeline, user, agent, uncut=uncut, reference=reference, noise=name, bursts=bursts)
 
 
 def render_channel(
@@ -78,6 +80,11 @@ def render_channel(
             at += end - stretch
             stretch = end + next((p.length for p in segment.pauses if segment.start + p.start == end), 0)
     return channel, tuple(uncut)
+
+
+def _levelled(speech: Speech, level_dbfs: float) -> np.ndarray:
+    samples = _resample(speech, TARGET_RATE)
+    return to_int16(samples * gain_to(samples, level_dbfs))
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:

@@ -29,6 +29,11 @@ class SynthesizerSettings(Settings):
         description="a CTC recogniser that finds the words' times where a recording or an engine gives none: a NeMo .nemo "
         "file or a Hugging Face folder; without one they are estimated and marked so",
     )
+    reference: str = Field(
+        default="",
+        description="what the agent's voice says besides, as each cut's `context_audio`: a model that learns to speak in any "
+        "voice is told by it in which one",
+    )
 
 
 class Synthesizer(Stage):
@@ -75,7 +80,10 @@ class Synthesizer(Stage):
     def process(self, records: Sequence[Dialogue]) -> list[SpokenDialogue | Rejected]:
         # What is said twice in one voice (takes of a dialogue share the agent's turns) is spoken once.
         turns = [turn for dialogue in records for turn in dialogue.turns if not turn.recording]
-        requests = list(dict.fromkeys((turn.spoken, turn.voice) for turn in turns))
+        requests = [(turn.spoken, turn.voice) for turn in turns]
+        if self.settings.reference:
+            requests += [(self.settings.reference, turn.voice) for turn in turns if turn.speaker == "agent"]
+        requests = list(dict.fromkeys(requests))
         spoken = dict(zip(requests, self.speak_all(requests), strict=True))
         return [self._gathered(dialogue, spoken) for dialogue in records]
 
@@ -90,15 +98,31 @@ class Synthesizer(Stage):
             except ValueError as error:
                 message = f"Turn {number} ({turn.speaker}) could not be spoken: {error}."
                 return reject(dialogue, "synthesize", BadDialogue("synthesis_failed", message))
-        return SpokenDialogue(dialogue, tuple(speech))
+        try:
+            return SpokenDialogue(dialogue, tuple(speech), self._reference(dialogue, tuple(speech), spoken))
+        except ValueError as error:
+            message = f"The agent's reference could not be spoken: {error}."
+            return reject(dialogue, "synthesize", BadDialogue("synthesis_failed", message))
+
+    def _reference(
+        self, dialogue: Dialogue, speech: Sequence[Speech], spoken: Mapping[Request, Speech | ValueError]
+    ) -> Speech | None:
+        """The agent's voice apart from the dialogue; a recorded agent's first turn tells of its voice."""
+        if not self.settings.reference:
+            return None
+        number, turn = next((n, turn) for n, turn in enumerate(dialogue.turns) if turn.speaker == "agent")
+        return speech[number] if turn.recording else _given(spoken[self.settings.reference, turn.voice])
 
     def _of_turn(self, turn: Turn, spoken: Mapping[Request, Speech | ValueError]) -> Speech:
         if turn.recording:
             return recorded_speech(turn, turn.recording, self.aligner)
-        result = spoken[turn.spoken, turn.voice]
-        if isinstance(result, ValueError):
-            raise result
-        return result
+        return _given(spoken[turn.spoken, turn.voice])
+
+
+def _given(result: Speech | ValueError) -> Speech:
+    if isinstance(result, ValueError):
+        raise result
+    return result
 
 
 def _attempt(synthesizer: Synthesizer, text: str, voice: str) -> Speech | ValueError:

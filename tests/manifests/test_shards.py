@@ -69,6 +69,22 @@ def test_the_same_dialogues_give_the_same_bytes(tmp_path, shard, tokenized):
     assert all((tmp_path / name).read_bytes() == (shard / name).read_bytes() for name in names)
 
 
+def test_a_reference_of_the_agents_voice_is_the_cuts_context_audio(tmp_path, tokenized):
+    references = [np.full(22_050 * (2 + i % 3), i, dtype=np.int16) for i in range(len(tokenized))]
+    records = [replace(record, reference=reference) for record, reference in zip(tokenized, references, strict=True)]
+    write_shard(tmp_path, 0, records, PROVENANCE)
+    assert (tmp_path / "context_audio.000000.tar").is_file()
+    cuts = CutSet.from_shar(in_dir=tmp_path).to_eager()
+    for cut, reference in zip(cuts, references, strict=True):
+        assert np.array_equal(np.rint(cut.load_context_audio()[0] * 32768), reference)
+    # NeMo's datasets for models that speak in any voice take it from there.
+    from nemo.collections.speechlm2.data.duplex_ear_tts_dataset import get_audio_prompt
+
+    heard, lengths = get_audio_prompt(cuts, 22_050, {"agent"})
+    assert lengths.tolist() == [len(reference) for reference in references]
+    assert all(np.array_equal(np.rint(h[:n] * 32768), r) for h, n, r in zip(heard, lengths, references, strict=True))
+
+
 def test_untokenized_dialogues_are_refused(tmp_path, rendered):
     with pytest.raises(ValueError, match="run the tokenize stage"):
         write_shard(tmp_path, 0, rendered, PROVENANCE)

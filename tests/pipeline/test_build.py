@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from material import openai
 
@@ -20,7 +21,12 @@ from pipeline.recipe import load_recipe
 
 BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"
 LIMIT = 14
-OVERRIDES = ["pack.shard_size=3", "ingest.test=0.15", "ingest.validation=0.15"]
+OVERRIDES = [
+    "pack.shard_size=3",
+    "ingest.test=0.15",
+    "ingest.validation=0.15",
+    "synthesize.reference=This is my voice.",
+]
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -74,6 +80,12 @@ def test_codes_decode_to_the_agent_channel(corpus):
         decoded = codec.decode(torch.from_numpy(codes)[None])[0].numpy()
         assert len(decoded) == len(agent)
         assert stoi(agent, decoded, codec.sample_rate) > 0.9
+
+
+def test_each_cut_has_a_reference_of_the_agents_voice(corpus):
+    heard = [cut.load_context_audio()[0] for cut in open_corpus(corpus).cuts("train")]
+    assert all(np.array_equal(one, heard[0]) for one in heard)  # one agent
+    assert 0.5 * 22_050 < len(heard[0]) < 3 * 22_050
 
 
 def test_splits_share_no_user_voice(corpus):

@@ -6,9 +6,11 @@ tensors and pyannote's description of a model, so that one from elsewhere can't 
 """
 
 import hashlib
+import importlib
 import importlib.util
 import io
 import os
+import warnings
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -40,6 +42,7 @@ class VoiceActivity:
     """A loaded model. `name`: `bundled`, a checkpoint's file, its folder, or its name on the Hugging Face hub."""
 
     def __init__(self, name: str = "bundled", device: str = "cpu") -> None:
+        import_pyannote()
         import torch
         from pyannote.audio import Inference
         from pyannote.audio.utils.signal import Binarize
@@ -83,6 +86,13 @@ class VoiceActivity:
 def installed() -> bool:
     """Whether pyannote.audio is here; it is not imported, which takes seconds."""
     return all(importlib.util.find_spec(name) for name in ("pyannote", "pyannote.audio"))
+
+
+def import_pyannote() -> None:
+    """Import pyannote.audio without a word: it warns at length where it could read no audio files, and here it reads none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module("pyannote.audio")
 
 
 def find_checkpoint(name: str) -> Path:

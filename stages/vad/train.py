@@ -18,7 +18,7 @@ import soxr
 from manifests.frames import SOURCE_RATE, TARGET_RATE
 from manifests.records import DuplexDialogue, Speaker
 from stages.noise import NoiseSettings, add_noise
-from stages.vad.detector import RATE, VoiceActivity
+from stages.vad.detector import RATE, VoiceActivity, import_pyannote
 
 WINDOW_S = 10.0
 """What the model hears at once, in training and after."""
@@ -84,6 +84,7 @@ def train_vad(
 
 def new_model(width: int) -> Any:
     """An untrained PyanNet that tells speech from silence."""
+    import_pyannote()
     from pyannote.audio.core.task import Problem, Resolution, Specifications
     from pyannote.audio.models.segmentation import PyanNet
 

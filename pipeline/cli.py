@@ -373,6 +373,10 @@ def evaluate_command(
             "--asr", help="Recognizer for the agent's words: pocketsphinx, a .nemo file, or a NeMo model's name."
         ),
     ] = None,
+    utmos: Annotated[
+        Path | None,
+        typer.Option("--utmos", help="UTMOS as a TorchScript file, to mark how natural the agent's speech sounds."),
+    ] = None,
     judge: Annotated[
         str | None,
         typer.Option("--judge", metavar="URL", help="An OpenAI-compatible endpoint that marks what the agent says."),
@@ -391,7 +395,7 @@ def evaluate_command(
     from salm_duplex_model.session import Decoding
 
     decoding = Decoding(temperature, code_temperature, seed)
-    request = Request(run, corpus, out, split, limit, batch, decoding, asr, judge, judge_model, fdb, codec)
+    request = Request(run, corpus, out, split, limit, batch, decoding, asr, utmos, judge, judge_model, fdb, codec)
     with _progress("dialogues", quiet=as_json) as progress:
         result = evaluate(request, progress)
     if as_json:

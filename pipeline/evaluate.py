@@ -36,6 +36,7 @@ from salm_duplex_model.evaluation.plot import write_plot
 from salm_duplex_model.evaluation.recognition import transcribe
 from salm_duplex_model.evaluation.scores import BY_TEXT, Scores, score, score_reference, summarise
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate
+from salm_duplex_model.evaluation.utmos import Utmos
 from salm_duplex_model.session import GREEDY, Decoding
 from stages.recognize import Recognizer, load_recognizer
 
@@ -46,9 +47,10 @@ PAPER: dict[str, tuple[float, float]] = {
     "barge_in_latency_s": (0.52, 0.69),
     "false_alarm_rate": (0.0, 0.0),
     "first_response_latency_s": (0.72, 0.92),
+    "agent_utmos": (4.3, 4.0),
 }
 """SALM-Duplex on its own test sets, UltraChat and Impatient (arXiv 2505.15670v4): not these dialogues, and not this size."""
-SPEECH_FIGURES = ("agent_wer", "reference_wer", "asr_bleu", "reference_asr_bleu")
+WORD_FIGURES = ("agent_wer", "reference_wer", "asr_bleu", "reference_asr_bleu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Request:
     batch: int = 16
     decoding: Decoding = GREEDY
     asr: str | None = None
+    utmos: Path | None = None
     judge: str | None = None
     judge_model: str | None = None
     fdb: Path | None = None
@@ -93,6 +96,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
         raise RequestError("Two of the corpora have the same folder name, which names their figures; rename one.")
     model, tokenizer = load_run(request.run)
     recognizer = load_recognizer(request.asr) if request.asr else None
+    utmos = Utmos(request.utmos) if request.utmos else None
     judge = Judge(request.judge, request.judge_model) if request.judge and request.judge_model else None
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     codec = load_codec(request.codec or read_config(request.run).codec)
@@ -103,7 +107,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
     total, done = sum(len(one.cuts) for one in sets), 0
     sample: tuple[Played, Scores] | None = None
     for one in sets:
-        hearing = Hearing(recognizer, codec)
+        hearing = Hearing(recognizer, utmos, codec)
         examples = Examples(request.fdb / one.name if request.fdb else None)
         scores[one.name] = []
         progress(done, total, one.name)
@@ -145,10 +149,14 @@ def _judge(judge: Judge, scores: dict[str, list[Scores]], figures: dict[str, dic
     try:
         for name, own in scores.items():
             marks = [judge.mark(one.scene, list(one.turns)) for one in own]
-            figures[name]["judge_score"] = bootstrap.mean([[m] if m is not None else [] for m in marks])
+            figures[name]["judge_score"] = _mean_mark(marks)
     except WorkError as error:
         return error
     return None
+
+
+def _mean_mark(marks: Sequence[float | None]) -> Figure:
+    return bootstrap.mean([[mark] if mark is not None else [] for mark in marks])
 
 
 def _tells_more(one: Scores, other: Scores) -> bool:
@@ -166,25 +174,35 @@ def _write_sample(played: Played, path: Path) -> None:
 
 
 class Hearing:
-    """What a recognizer makes of the agent's audio, and of the reference's through the codec: the mark for the first."""
+    """What a recognizer and UTMOS make of the agent's audio, and of the reference's through the codec: the mark for the first."""
 
-    def __init__(self, recognizer: Recognizer | None, codec: AnyCodec) -> None:
-        self._recognizer, self._codec = recognizer, codec
+    def __init__(self, recognizer: Recognizer | None, utmos: Utmos | None, codec: AnyCodec) -> None:
+        self._recognizer, self._utmos, self._codec = recognizer, utmos, codec
         self._own: list[tuple[str, str]] = []
         self._reference: list[tuple[str, str]] = []
+        self._own_marks: list[float | None] = []
+        self._reference_marks: list[float | None] = []
 
     def hear(self, played: Played, scored: Scores) -> None:
-        if self._recognizer is None:
+        if self._recognizer is None and self._utmos is None:
             return
-        self._own.append((transcribe(self._recognizer, played.audio, scored.speech), scored.text))
         codes = torch.from_numpy(played.cut.load_custom("target_codes").astype(np.int64))
-        audio = self._codec.decode(codes[None])[0].numpy()
-        heard = transcribe(self._recognizer, audio, activity.speech(audio))
-        self._reference.append((heard, scored.reference_text))
+        reference = self._codec.decode(codes[None])[0].numpy()
+        turns = activity.speech(reference)
+        if self._recognizer is not None:
+            self._own.append((transcribe(self._recognizer, played.audio, scored.speech), scored.text))
+            self._reference.append((transcribe(self._recognizer, reference, turns), scored.reference_text))
+        if self._utmos is not None:
+            self._own_marks.append(self._utmos(played.audio, scored.speech))
+            self._reference_marks.append(self._utmos(reference, turns))
 
     def figures(self) -> dict[str, Figure]:
+        marks = {"agent_utmos": self._own_marks, "reference_utmos": self._reference_marks}
+        return self._words() | {name: _mean_mark(own) for name, own in marks.items()}
+
+    def _words(self) -> dict[str, Figure]:
         if self._recognizer is None:
-            return dict.fromkeys(SPEECH_FIGURES, NOTHING)
+            return dict.fromkeys(WORD_FIGURES, NOTHING)
         (heard, said), (reference_heard, reference_said) = (
             ([a for a, _ in pairs], [b for _, b in pairs]) for pairs in (self._own, self._reference)
         )
@@ -288,6 +306,7 @@ def _about(request: Request, sets: list[TestSet]) -> dict[str, Any]:
         "frame_s": FRAME_SECONDS,
         "interval": f"95 % of {bootstrap.DRAWS} bootstrap draws of dialogues, seed {bootstrap.SEED}",
         "asr": request.asr,
+        "utmos": str(request.utmos) if request.utmos else None,
         "judge": request.judge_model,
     }
 

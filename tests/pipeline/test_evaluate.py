@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from material import SMALL_RUN
 from test_cli import refused, run
+from utmos_material import make_utmos
 
 import pipeline.evaluate
 from manifests.errors import RequestError, WorkError
@@ -71,8 +72,9 @@ def quietly(*_: object) -> None:
     pass
 
 
-def test_a_random_model_is_played_and_scored_end_to_end(request_of, small_corpus):
-    request = request_of(fdb=request_of().out.parent / "fdb", asr="pocketsphinx")
+def test_a_random_model_is_played_and_scored_end_to_end(request_of, small_corpus, tmp_path):
+    utmos = make_utmos(tmp_path / "utmos.pt")
+    request = request_of(fdb=request_of().out.parent / "fdb", asr="pocketsphinx", utmos=utmos)
     pytest.importorskip("pocketsphinx")
     result = evaluate(request, quietly)
     assert json.loads(request.out.read_text()) == json.loads(json.dumps(result))
@@ -87,6 +89,8 @@ def test_a_random_model_is_played_and_scored_end_to_end(request_of, small_corpus
         assert (found["value"] is None) == (found["n"] == 0)
     assert own["text_perplexity"]["value"] > 200 and own["agent_bleu"]["value"] < 5
     assert own["reference_wer"]["n"] > 10
+    assert own["agent_utmos"]["n"] == own["reference_utmos"]["n"] == 2
+    assert 0.01 < own["reference_utmos"]["value"] < 0.5  # a level, here
     assert own["judge_score"] == {"value": None, "n": 0, "ci95": None}
     assert (request.fdb / small_corpus.path.name / "smooth_turn_taking" / "1" / "output.json").is_file()
     assert json.loads((request.fdb / small_corpus.path.name / "index.json").read_text())

@@ -1,0 +1,17 @@
+"""A model in UTMOS's file format, with marks that can be worked out: small, since no hub can be reached."""
+
+from pathlib import Path
+
+import torch
+
+
+class Level(torch.nn.Module):
+    """Marks audio at 16 kHz by its RMS level: (1, samples) → (1,)."""
+
+    def forward(self, wav: torch.Tensor) -> torch.Tensor:
+        return wav.square().mean(dim=-1).sqrt()
+
+
+def make_utmos(path: Path) -> Path:
+    torch.jit.script(Level()).save(str(path))
+    return path

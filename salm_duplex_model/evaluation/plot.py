@@ -13,7 +13,8 @@ from salm_duplex_model.evaluation.bootstrap import Figure
 from salm_duplex_model.evaluation.metrics import STOP_WITHIN_S
 from salm_duplex_model.evaluation.scores import BY_TEXT, Scores
 
-COLOURS = ("#2a78b5", "#c2571a", "#3a8a5c", "#7a4fa3", "#b00020", "#8a7a1f", "#4a5568", "#c24f8a")
+COLOURS = ("#2a78b5", "#c2571a", "#3a8a5c", "#7a4fa3", "#b00020", "#8a7a1f", "#4a5568", "#c24f8a", "#1c9aa0")
+"""As many as there are scenes."""
 BIN_S = 0.08
 """A frame."""
 LATENCIES = {

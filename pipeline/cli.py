@@ -578,7 +578,7 @@ def vad_train(
         typer.Option("--recipe", help="How to perform them [default: pauses, noise, half of eSpeak NG's voices]."),
     ] = None,
     set_: SetOption = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="How long to train.")] = 600,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="How long to train.")] = 1500,
 ) -> None:
     """Train a voice activity model on renderings of a recipe's voices: name it in `verify.vad`."""
     from pipeline.recipe import load_recipe

@@ -49,8 +49,10 @@ class VerifySettings(Settings):
     )
     heard: float = Field(default=0.6, ge=0, le=1, description="share of each turn's speech that must be heard")
     extra_s: float = Field(default=0.25, gt=0, description="the longest speech that no label needs to have")
-    wer: float = Field(default=0.5, ge=0, description="word error rate that a turn may have")
-    wer_words: int = Field(default=4, ge=1, description="turns of fewer words are not judged by their words")
+    # Of 32 dialogues by flite, heard by pocketsphinx, 12 have a turn of 4 words or more with over half of them wrong. Of turns of
+    # 8 or more none has over 0.7 wrong, and beside another turn's words none has less. A better recognizer allows for less.
+    wer: float = Field(default=0.7, ge=0, description="word error rate that a turn may have")
+    wer_words: int = Field(default=8, ge=1, description="turns of fewer words are not judged by their words")
 
     @field_validator("vad")
     @classmethod

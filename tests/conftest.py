@@ -1,8 +1,9 @@
 """Shared fixtures: small dialogues, spoken by the real engine."""
 
+import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,19 @@ from stages.speak import Speak, SpeakSettings
 from stages.synthesize import EspeakSynthesizer, SynthesizerSettings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a model that is not there is told at once
+
+STARTS_RAY = ("test_build.py", "test_cli.py", "test_ray_job.py", "test_scenes.py", "test_trainer.py")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone_on_ray(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Files run two at a time, but no two that start Ray: on two cores one cluster would wait for the other until it gives up."""
+    if request.path.name not in STARTS_RAY:
+        yield
+        return
+    with (tmp_path_factory.getbasetemp().parent / "ray.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,11 @@ def test_a_submitted_job_builds_the_corpus(cluster, tmp_path):
     out = tmp_path / "corpus"
     build = ["salm-duplex", "build", "pipeline/data/dialogues.jsonl", "--out", str(out), "--limit", "6"]
     submit = [BIN / "ray", "job", "submit", "--working-dir", ".", "--", *build, "--set", "pack.shard_size=2"]
-    result = subprocess.run(submit, cwd=ROOT, env=cluster, capture_output=True, text=True)
+    for _ in range(60):
+        result = subprocess.run(submit, cwd=ROOT, env=cluster, capture_output=True, text=True)
+        if "No available agent to submit job" not in result.stdout + result.stderr:  # it comes up after the job server
+            break
+        time.sleep(1)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     statistics = json.loads((out / "corpus.json").read_text())["statistics"]
     assert sum(statistics["dialogues"].values()) + statistics["rejected"] == 6

@@ -1,7 +1,8 @@
 """Lhotse Shar shards: `DuplexDialogue` records to cuts and tar files, and back to cuts.
 
 A cut holds the user's channel as `recording`, the agent's as `target_audio`, its codes as `target_codes`, where the corpus
-has them a reference of the agent's voice as `context_audio`, and one supervision per turn. NeMo's duplex datasets and `CutSet.from_shar` read it as it is.
+has them a reference of the agent's voice as `context_audio`, and one supervision per turn. NeMo's duplex datasets and
+`CutSet.from_shar` read it as it is.
 """
 
 import contextlib

@@ -35,7 +35,7 @@ def cluster(tmp_path):
     short = Path("/tmp") / f"ray-test-{os.getpid()}"  # a socket's path may not be long
     arguments = ["start", "--head", "--block", f"--port={port}", f"--dashboard-port={dashboard}", "--num-cpus=2"]
     arguments += ["--dashboard-host=127.0.0.1", "--node-ip-address=127.0.0.1", f"--temp-dir={short}"]
-    arguments += ["--dashboard-agent-listen-port=0"]  # else any other cluster's agent on this machine holds the default port
+    arguments += ["--dashboard-agent-listen-port=0"]  # another cluster on this machine may hold the default one
     log = (tmp_path / "ray.log").open("w")
     head = subprocess.Popen([BIN / "ray", *arguments], env=environment, stdout=log, stderr=log, start_new_session=True)
     try:

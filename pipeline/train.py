@@ -80,10 +80,10 @@ def _run_on_ray(corpora: Sequence[Path], run: Path, config: RunConfig, workers: 
         result = trainer.fit()
     except Exception as error:
         raise _explained(error) from None
-    return dict(result.metrics or {})
+    return dict(result.return_value)
 
 
-def _worker(settings: dict[str, Any]) -> None:
+def _worker(settings: dict[str, Any]) -> dict[str, Any]:
     """One worker; its errors travel as text, since Ray keeps no more of them."""
     import ray.train
     import torch
@@ -91,10 +91,9 @@ def _worker(settings: dict[str, Any]) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // ray.train.get_context().get_world_size()))
     config = RunConfig.model_validate(settings["config"])
     try:
-        result = train([Path(path) for path in settings["corpora"]], Path(settings["run"]), config)
+        return train([Path(path) for path in settings["corpora"]], Path(settings["run"]), config)
     except (RequestError, WorkError) as error:
         raise RuntimeError(f"{MARK}{type(error).__name__}:{error}{MARK}") from None
-    ray.train.report(result)
 
 
 MARK = "\x1e"

@@ -22,7 +22,7 @@ from stages.synthesize import EspeakSynthesizer, SynthesizerSettings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a model that is not there is told at once
 
-STARTS_RAY = ("test_build.py", "test_cli.py", "test_ray_job.py", "test_scenes.py", "test_trainer.py")
+STARTS_RAY = ("test_build.py", "test_cli.py", "test_ray_job.py", "test_scenes.py", "test_trainer_workers.py")
 
 
 @pytest.fixture(scope="module", autouse=True)

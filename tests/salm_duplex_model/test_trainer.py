@@ -1,4 +1,4 @@
-"""Training as a user runs it: losses, resume after a kill, two workers, overfitting, and what is refused."""
+"""Training as a user runs it: losses, resume after a kill, overfitting, and what is refused."""
 
 import json
 import os
@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 import torch
@@ -77,20 +76,6 @@ def test_killed_and_resumed_the_curve_is_the_same(trained, talk, tmp_path):
     assert read_log(tmp_path / "run") == read_log(folder)
     done, there = (path / "checkpoints/00000012/model.safetensors" for path in (tmp_path / "run", folder))
     assert done.read_bytes() == there.read_bytes()
-
-
-def test_two_workers_reach_the_losses_of_one_process(trained, talk, tmp_path):
-    folder, preset, _ = trained
-    result = run("--corpus", talk.path, "--out", tmp_path / "run", "--preset", preset, "--workers", "2", "--json")
-    assert result.returncode == 0, result.stderr
-    alone, shared = read_log(folder), read_log(tmp_path / "run")
-    assert len(shared) == len(alone)
-    for name in ("loss", "text", "codes", "gradient_norm"):
-        np.testing.assert_allclose([r[name] for r in shared], [r[name] for r in alone], rtol=2e-4)
-    model, _ = load_run(tmp_path / "run")
-    other, _ = load_run(folder)
-    mine, theirs = model.state_dict(), other.state_dict()
-    assert all(torch.allclose(mine[name], theirs[name], atol=2e-3) for name in theirs)
 
 
 def test_converse_answers_a_recording(trained, talk, tmp_path):

@@ -1,0 +1,39 @@
+"""A job shared out over two processes of Ray Train learns what one process does."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from material import SMALL_RUN
+
+from salm_duplex_model.checkpoint import load_run, read_log
+
+
+@pytest.fixture(scope="module")
+def runs(talk, tmp_path_factory):
+    """The run folders of one process and of two workers; both print the same kind of table."""
+    folder = tmp_path_factory.mktemp("workers")
+    preset = folder / "small.yaml"
+    preset.write_text(yaml.safe_dump(SMALL_RUN))
+    for workers in ("1", "2"):
+        command = [sys.executable, "-m", "pipeline.cli", "train", "--corpus", str(talk.path), "--preset", str(preset)]
+        command += ["--out", str(folder / workers), "--workers", workers]
+        result = subprocess.run(command, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        assert "12 steps" in result.stdout and "of a unigram model" in result.stdout
+    return folder / "1", folder / "2"
+
+
+def test_two_workers_reach_the_losses_of_one_process(runs):
+    alone, shared = map(read_log, runs)
+    assert len(shared) == len(alone)
+    for name in ("loss", "text", "codes", "gradient_norm"):
+        np.testing.assert_allclose([r[name] for r in shared], [r[name] for r in alone], rtol=2e-4)
+
+
+def test_two_workers_reach_the_weights_of_one_process(runs):
+    alone, shared = (load_run(folder)[0].state_dict() for folder in runs)
+    assert all(torch.allclose(shared[name], alone[name], atol=2e-3) for name in alone)

@@ -100,7 +100,7 @@ def build(
     recipe: RecipeOption = None,
     set_: SetOption = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Shards worked on at once [default: one per core].")
+        int | None, typer.Option("--workers", min=1, help="Shards worked on at once; one per core, if not given.")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Read at most so many dialogues.")] = None,
     as_json: JsonOption = False,
@@ -173,7 +173,7 @@ def scenes_command(
     out: Annotated[Path, typer.Option("--out", help="Folder for the scenes, a corpus each.")],
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="SCENE", help="Make this scene; may be repeated [default: all]."),
+        typer.Option("--only", metavar="SCENE", help="Make this scene; may be repeated. All, if not given."),
     ] = None,
     takes: Annotated[
         int, typer.Option("--takes", min=1, help="Perform each dialogue so often, with other voices and timing.")
@@ -575,7 +575,9 @@ def vad_train(
     ),
     recipe: Annotated[
         Path | None,
-        typer.Option("--recipe", help="How to perform them [default: pauses, noise, half of eSpeak NG's voices]."),
+        typer.Option(
+            "--recipe", help="How to perform them; if not given, with pauses, noise, half of eSpeak NG's voices."
+        ),
     ] = None,
     set_: SetOption = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="How long to train.")] = 1500,

@@ -158,7 +158,9 @@ def _recordings(path: Path) -> Iterator[tuple[str, np.ndarray]]:
             try:
                 audio, rate = soundfile.read(file, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
-                raise RequestError(f"The recording {file} can't be read: {error}") from None
+                raise RequestError(
+                    f"The recording {file} can't be read: {str(error).rstrip('.')}; mend or remove it."
+                ) from None
             mono = soxr.resample(audio.mean(axis=1), rate, TARGET_RATE)
             samples = np.round(mono.clip(-1, 1) * 32767).astype(np.int16)
             yield hashlib.sha256(samples.tobytes()).hexdigest(), samples

@@ -58,6 +58,8 @@ def converse(run: Path, user: Path, tail_s: float, decoding: Decoding, codec: st
 
 def read_user(path: Path) -> np.ndarray:
     """Any audio file as float32 at 16 kHz, its channels mixed."""
+    if not path.is_file():
+        raise RequestError(f"There is no recording {path}; name an audio file.")
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:

@@ -156,12 +156,15 @@ def _normaliser() -> str:
 
 
 def _model() -> str:
-    from salm_duplex_model.config import ModelConfig, preset_names
+    from pipeline.train import load_config
+    from salm_duplex_model.config import preset_names
     from salm_duplex_model.model import build_model, parameters_by_part
 
-    model, tokenizer = build_model(ModelConfig())
+    model, tokenizer = build_model(load_config("tiny", []).model)
     size = sum(every for every, _ in parameters_by_part(model).values()) / 1e6
-    return f"made a model of {size:.1f} M parameters, {tokenizer.size} tokens; presets {', '.join(preset_names())}"
+    return (
+        f"made `tiny`, a model of {size:.1f} M parameters, {tokenizer.size} tokens; presets {', '.join(preset_names())}"
+    )
 
 
 def _agent() -> str:

@@ -5,6 +5,7 @@ The C interface is flite's `flite.h` and `cst_item.h`.
 """
 
 import ctypes
+import os
 import re
 import unicodedata
 from bisect import bisect_left
@@ -117,7 +118,6 @@ class Flite:
     def __init__(self) -> None:
         self._c = _library("libflite.so.1")
         self._c.flite_init()
-        self._libc = ctypes.CDLL(None)
         self._voices: dict[str, int] = {}
 
     def speak(self, text: str, voice: FliteVoice) -> Speech:
@@ -126,7 +126,7 @@ class Flite:
         tokens = text.split()
         plain = [_ascii(token) for token in tokens]
         handle = self._voice(voice)
-        self._libc.srand(1)  # the voices' noise comes from C's rand()
+        self._c.srand(1)  # the voices' noise comes from C's rand()
         utterance = self._c.flite_synth_text(" ".join(plain).encode(), handle)
         if not utterance:
             raise ValueError(f"flite could not speak {text[:60]!r}")
@@ -193,10 +193,23 @@ class _Voice(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("features", ctypes.c_void_p)]
 
 
+_NEW_SPACE, _SPACE_OF = -1, 1
+"""LM_ID_NEWLM and RTLD_DI_LMID of glibc's `dlfcn.h`."""
+
+
 @cache
 def _library(name: str) -> ctypes.PyDLL:
-    # PyDLL keeps Python's lock: no other thread of Python calls rand() while flite speaks.
-    library = ctypes.PyDLL(name, mode=ctypes.RTLD_GLOBAL)
+    """One of flite's libraries, loaded beside a C library of its own (`dlmopen`): its voices' noise comes from rand(), and
+    threads that are not Python's, such as Ray's, would draw from the same. PyDLL keeps Python's threads out."""
+    loader = ctypes.CDLL(None)
+    loader.dlmopen.restype, loader.dlerror.restype = ctypes.c_void_p, ctypes.c_char_p
+    space = ctypes.c_long(_NEW_SPACE)
+    if name != "libflite.so.1":
+        loader.dlinfo(ctypes.c_void_p(_library("libflite.so.1")._handle), _SPACE_OF, ctypes.byref(space))
+    handle = loader.dlmopen(space, name.encode(), os.RTLD_NOW)
+    if not handle:
+        raise OSError((loader.dlerror() or b"").decode())
+    library = ctypes.PyDLL(name, handle=handle)
     if name == "libflite.so.1":
         pointer, text = ctypes.c_void_p, ctypes.c_char_p
         for function, result, arguments in (

@@ -1,8 +1,10 @@
 """Flite: the same bytes every time, a time for every word, and words that a recogniser hears."""
 
+import ctypes
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from itertools import pairwise
 
@@ -32,6 +34,20 @@ def test_the_same_speech_whatever_was_spoken_before(flite, speaker):
     again = flite.speak("Fresh vision.", FliteVoice(speaker))
     assert np.array_equal(first.samples, again.samples) and first.words == again.words
     assert first.rate == 16_000
+
+
+@pytest.mark.parametrize("speaker", SPEAKERS)
+def test_the_same_speech_while_other_threads_draw_random_numbers(flite, speaker):
+    """As Ray's do, without Python's lock."""
+    first = flite.speak("Fresh vision.", FliteVoice(speaker))
+    c, numbers = ctypes.CDLL(None), (ctypes.c_int * 10_000_000)()
+    c.qsort.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p]
+    draws = threading.Thread(target=c.qsort, args=(numbers, len(numbers), 4, ctypes.cast(c.rand, ctypes.c_void_p)))
+    draws.start()
+    again = [flite.speak("Fresh vision.", FliteVoice(speaker)).samples for _ in range(3)]
+    assert draws.is_alive(), "nothing else was drawing"
+    draws.join()
+    assert all(np.array_equal(first.samples, samples) for samples in again)
 
 
 def test_the_same_speech_in_another_process(flite):

@@ -12,13 +12,16 @@ from salm_duplex_model.codec.nemo import NANO_CODEC, NemoCodec, check_file
 from stages.base import Resources
 from stages.tokenize import Tokenizer, TokenizerSettings
 
+GPU_BATCH_FRAMES = 750
+
 
 class NemoTokenizeSettings(TokenizerSettings):
     codec: str = Field(default=NANO_CODEC, description="a NeMo codec's name on the hub, or the path of a .nemo file")
-    batch_seconds: float = Field(
-        default=60,
+    batch_seconds: float | None = Field(
+        default=None,
         gt=0,
-        description="audio in one batch, padding included: more for a large GPU, the codes are the same",
+        description="audio in one batch, padding included, the codes are the same: by default 60 on a GPU, and 16 on a CPU, "
+        "where more takes longer",
     )
 
     @field_validator("codec")
@@ -48,5 +51,9 @@ class NemoTokenizer(Tokenizer):
         return super().made_by() | {"nemo_toolkit": version("nemo_toolkit")}
 
     def load_codec(self) -> NemoCodec:
-        self.batch_frames = round(self.settings.batch_seconds / FRAME_SECONDS)
-        return NemoCodec.load(self.settings.codec)
+        codec = NemoCodec.load(self.settings.codec)
+        if self.settings.batch_seconds:
+            self.batch_frames = round(self.settings.batch_seconds / FRAME_SECONDS)
+        elif codec.device.type == "cuda":
+            self.batch_frames = GPU_BATCH_FRAMES
+        return codec

@@ -97,7 +97,8 @@ def _espeak() -> str:
 
 
 def _flite() -> str:
-    from stages.flite import MEND, SPEAKERS, Flite, FliteVoice, version
+    from stages.flite import MEND, Flite
+    from stages.flite_engine import SPEAKERS, FliteVoice, version
 
     try:
         speech = Flite().speak("Can you hear me?", FliteVoice(SPEAKERS[0]))

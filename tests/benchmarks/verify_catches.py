@@ -25,7 +25,8 @@ from pipeline.codec import BUNDLED_DIALOGUES
 from pipeline.recipe import recipe_from
 from pipeline.vad import BUNDLED_RECIPE, rendered
 from stages.espeak import voices
-from stages.flite import Flite, FliteVoice
+from stages.flite import Flite
+from stages.flite_engine import FliteVoice
 from stages.ingest import ingest
 from stages.vad import VoiceActivity
 from stages.verify import Verify, VerifySettings

@@ -16,7 +16,8 @@ from manifests.errors import RequestError
 from manifests.records import Rejected
 from pipeline.recipe import load_recipe
 from stages.cast import speaker_of, voice_pools
-from stages.flite import SPEAKERS, Flite, FliteSynthesizer, FliteVoice, voices
+from stages.flite import Flite, FliteSynthesizer, voices
+from stages.flite_engine import SPEAKERS, FliteVoice
 
 TEXT = "“Naïve” cafés cost 2500 or $12.50 … 日本語, isn’t it? Stop. Go on."
 QUIET = 10 ** (-50 / 20) * 32768
@@ -50,9 +51,16 @@ def test_the_same_speech_while_other_threads_draw_random_numbers(flite, speaker)
     assert all(np.array_equal(first.samples, samples) for samples in again)
 
 
+def test_it_goes_on_when_its_process_is_gone():
+    flite = Flite()
+    first = flite.speak("Fresh vision.", FliteVoice("awb"))
+    flite._process.kill()
+    assert np.array_equal(first.samples, flite.speak("Fresh vision.", FliteVoice("awb")).samples)
+
+
 def test_the_same_speech_in_another_process(flite):
     code = (
-        "import sys; from stages.flite import *; f = Flite(); f.speak('Before.', FliteVoice('awb'))\n"
+        "import sys; from stages.flite import Flite, FliteVoice; f = Flite(); f.speak('Before.', FliteVoice('awb'))\n"
         "sys.stdout.buffer.write(f.speak('Fresh vision.', FliteVoice('slt')).samples.tobytes())"
     )
     path = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

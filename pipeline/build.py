@@ -13,6 +13,7 @@ import pickle
 import shutil
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -32,6 +33,10 @@ from stages.pack import pack
 
 BUILD = ".build"
 """The work folder inside an unfinished corpus; gone once the corpus is whole."""
+
+RETRIES = 3
+"""How often Ray tries again what a process did not live to finish. Machines fail, and so may a stage's native code, each
+time: by default Ray would try for ever."""
 
 Row = dict[str, Any]
 Progress = Callable[[int, int, str], None]
@@ -145,7 +150,7 @@ def _open_output(out: Path, this: dict[str, object]) -> dict[str, Any] | None:
 def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) -> Iterator[str]:
     """Stream the shards through the stages on Ray; yield each one's name as it is finished."""
     import ray
-    from ray.data import ActorPoolStrategy
+    from ray.util.annotations import RayDeprecationWarning
 
     start_ray(workers)
     workers = max(1, workers or int(ray.cluster_resources().get("CPU", 1)))
@@ -153,14 +158,10 @@ def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) 
         {"shard": shard.name, "payload": pickle.dumps((shard.dialogues, (), {})), "failure": ""} for shard in shards
     ]
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
-    for spec in recipe.stages:
-        size = min(spec.resources.concurrency or workers, len(rows))
-        options: dict[str, Any] = {"num_cpus": spec.resources.cpus, "num_gpus": spec.resources.gpus or None}
-        if spec.loads:
-            pool = ActorPoolStrategy(size=size)
-            dataset = dataset.map(StageWorker, fn_constructor_args=(spec, recipe.seed), compute=pool, **options)
-        else:
-            dataset = dataset.map(_run_light, fn_args=(spec, recipe.seed), **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RayDeprecationWarning)  # no other argument says yet how often Ray tries again
+        for spec in recipe.stages:
+            dataset = _mapped(dataset, spec, recipe.seed, min(spec.resources.concurrency or workers, len(rows)))
     provenance = {"seed": recipe.seed, "recipe": recipe.id}
     dataset = dataset.map(_write, fn_args=(str(store.resolve()), provenance), num_cpus=0.2)
     try:
@@ -168,9 +169,26 @@ def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) 
             if row["failure"]:
                 raise _failure(row, store)
             yield row["shard"]
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.ActorDiedError) as error:
+        what = (
+            f"A worker process was killed or crashed, {RETRIES + 1} times, over the same work: for want of memory, or in a "
+            "stage's native code; Ray's logs tell which"
+        )
+        raise _stopped(what, str(error), store) from None
     except ray.exceptions.RayError as error:
         what = f"Ray stopped the build: {str(error).strip().splitlines()[-1]}"
         raise _stopped(what, str(error), store) from None
+
+
+def _mapped(dataset: Any, spec: StageSpec, seed: int, size: int) -> Any:
+    from ray.data import ActorPoolStrategy
+
+    options: dict[str, Any] = {"num_cpus": spec.resources.cpus, "num_gpus": spec.resources.gpus or None}
+    if not spec.loads:
+        return dataset.map(_run_light, fn_args=(spec, seed), max_retries=RETRIES, **options)
+    options |= {"max_restarts": RETRIES, "max_task_retries": RETRIES}
+    pool = ActorPoolStrategy(size=size)
+    return dataset.map(StageWorker, fn_constructor_args=(spec, seed), compute=pool, **options)
 
 
 def start_ray(workers: int | None) -> None:
@@ -182,7 +200,7 @@ def start_ray(workers: int | None) -> None:
     from ray.data import DataContext
 
     # Our own progress is shown instead of Ray's, and errors reach the user as one sentence.
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.issue_detectors_config.detectors = []

@@ -117,8 +117,10 @@ def import_stage(name: str, use: str) -> type[Stage]:
         sys.path.insert(0, "")
     try:
         stage = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise RequestError(f"The recipe's {name}.use names '{use}', which can't be imported: {error}.") from error
+    except Exception as error:  # a user's own module may raise anything
+        raise RequestError(
+            f"The recipe's {name}.use names '{use}', which can't be imported: {type(error).__name__}: {error}."
+        ) from error
     for need in ("Settings", "loads", "resources", "setup", "process"):
         if not hasattr(stage, need):
             raise RequestError(

@@ -181,6 +181,17 @@ def test_a_failing_stage_is_named_and_finished_shards_are_kept(tmp_path, write_j
     assert not (tmp_path / "c" / "corpus.json").exists()
 
 
+@pytest.mark.parametrize("stage", ["CrashingRender", "LoadedCrashingRender"])
+def test_a_stage_that_takes_its_process_down_ends_the_build(stage, tmp_path, write_jsonl, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    path = write_jsonl(openai("a", "Question?", "Answer."))
+    crashing = command("build", path, "--out", tmp_path / "c", "--set", f"render.use=failing_stage:{stage}")
+    result = subprocess.run(crashing, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "A worker process was killed or crashed" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_an_output_with_other_files_is_refused(tmp_path, write_jsonl):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "thesis.txt").write_text("precious")

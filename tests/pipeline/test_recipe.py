@@ -83,6 +83,12 @@ def test_what_is_wrong_is_named_with_what_is_allowed(override, said):
     assert said in recipe_error(override)
 
 
+def test_a_module_of_ones_own_that_breaks_is_named(tmp_path, monkeypatch):
+    (tmp_path / "half_written.py").write_text("class Mine(Stge): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "can't be imported: NameError: name 'Stge' is not defined" in recipe_error("render.use=half_written:Mine")
+
+
 def test_a_recipe_file_that_is_none_is_told(tmp_path):
     assert "does not exist" in recipe_error(path=tmp_path / "none.yaml")
     broken = tmp_path / "broken.yaml"

@@ -150,7 +150,7 @@ class _Voice(ctypes.Structure):
 
 @cache
 def _library(name: str) -> ctypes.PyDLL:
-    # PyDLL keeps Python's lock: no other thread of Python calls rand() while flite speaks.
+    # PyDLL keeps Python's lock: no other thread of Python's calls rand() while flite speaks; others' threads may.
     library = ctypes.PyDLL(name, mode=ctypes.RTLD_GLOBAL)
     if name == "libflite.so.1":
         pointer, text = ctypes.c_void_p, ctypes.c_char_p

@@ -34,9 +34,9 @@ from stages.pack import pack
 BUILD = ".build"
 """The work folder inside an unfinished corpus; gone once the corpus is whole."""
 
-RETRIES = 3
-"""How often Ray tries again what a process did not live to finish. Machines fail, and so may a stage's native code, each
-time: by default Ray would try for ever."""
+RETRIES, RESTARTS = 3, 20
+"""How often Ray tries a shard again whose process did not live to finish it, and how often it starts a worker again in all.
+Machines fail now and then, but a stage's native code may fail each time: by default Ray would try for ever."""
 
 Row = dict[str, Any]
 Progress = Callable[[int, int, str], None]
@@ -169,10 +169,14 @@ def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) 
             if row["failure"]:
                 raise _failure(row, store)
             yield row["shard"]
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.ActorDiedError) as error:
+    except (
+        ray.exceptions.WorkerCrashedError,
+        ray.exceptions.ActorDiedError,
+        ray.exceptions.ActorUnavailableError,
+    ) as error:
         what = (
-            f"A worker process was killed or crashed, {RETRIES + 1} times, over the same work: for want of memory, or in a "
-            "stage's native code; Ray's logs tell which"
+            "A worker process was killed or crashed again and again: for want of memory, or in a stage's native code; Ray's "
+            "logs tell which"
         )
         raise _stopped(what, str(error), store) from None
     except ray.exceptions.RayError as error:
@@ -186,7 +190,7 @@ def _mapped(dataset: Any, spec: StageSpec, seed: int, size: int) -> Any:
     options: dict[str, Any] = {"num_cpus": spec.resources.cpus, "num_gpus": spec.resources.gpus or None}
     if not spec.loads:
         return dataset.map(_run_light, fn_args=(spec, seed), max_retries=RETRIES, **options)
-    options |= {"max_restarts": RETRIES, "max_task_retries": RETRIES}
+    options |= {"max_restarts": RESTARTS, "max_task_retries": RETRIES}
     pool = ActorPoolStrategy(size=size)
     return dataset.map(StageWorker, fn_constructor_args=(spec, seed), compute=pool, **options)
 

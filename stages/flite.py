@@ -75,11 +75,11 @@ class Flite:
         answer = self._answer(text, voice) or self._answer(text, voice)
         if answer is None:
             raise ValueError(f"flite broke down over {text[:60]!r}")
-        if isinstance(answer, ValueError):
+        if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def _answer(self, text: str, voice: FliteVoice) -> Speech | ValueError | None:
+    def _answer(self, text: str, voice: FliteVoice) -> Speech | ValueError | OSError | None:
         """None where the process is gone, by whatever took it."""
         if self._process is None:
             self._process = _started()
@@ -88,7 +88,7 @@ class Flite:
         try:
             pickle.dump((text, voice), requests)
             requests.flush()
-            answer: Speech | ValueError = pickle.load(answers)
+            answer: Speech | ValueError | OSError = pickle.load(answers)
         except (EOFError, BrokenPipeError, pickle.UnpicklingError):
             self._process.kill()
             self._process.communicate()

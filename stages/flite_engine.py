@@ -2,7 +2,7 @@
 
     python -m stages.flite_engine < REQUESTS > SPEECH
 
-Requests are pickled pairs of text and voice, and each is answered by a pickled `Speech`, or the ValueError for it. The C
+Requests are pickled pairs of text and voice, and each is answered by a pickled `Speech`, or the error for it. The C
 interface is flite's `flite.h` and `cst_item.h`.
 """
 
@@ -187,10 +187,10 @@ def serve() -> None:
             text, voice = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        answer: Speech | ValueError
+        answer: Speech | ValueError | OSError
         try:
             answer = engine.speak(text, voice)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             answer = error
         pickle.dump(answer, answers)
         answers.flush()

@@ -94,7 +94,7 @@ def test_converse_answers_a_recording(trained, talk, tmp_path):
     assert rate == 22_050 and both.shape == (frames * 1_764, 2)
     assert json.loads(result.stdout)["seconds"] == pytest.approx(frames * 0.08)
     missing = subprocess.run([*converse, "--user", tmp_path / "no.wav"], capture_output=True, text=True)
-    assert "There is no recording" in refused(missing, 2)
+    assert f"There is no recording {tmp_path / 'no.wav'};" in refused(missing, 2)
 
 
 def test_a_slim_run_answers_as_the_whole_one_in_half_the_space(trained, talk, tmp_path):

@@ -16,10 +16,10 @@ from manifests.files import write_whole
 from manifests.records import SPLITS
 from manifests.shards import FIELDS, shard_file
 from manifests.table import DIALOGUES, read_table, write_rejected, write_table
-from pipeline.card import card
 from pipeline.plan import Shard
-from pipeline.report import report
-from pipeline.statistics import corpus_statistics
+from pipeline.report.card import card
+from pipeline.report.page import report
+from pipeline.report.statistics import corpus_statistics
 from stages.ingest import Ingested
 from stages.pack import MANIFEST, REJECTED
 

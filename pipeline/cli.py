@@ -230,8 +230,8 @@ def stage(
 def report_command(corpus: CorpusArgument) -> None:
     """Write the corpus's report.html and dataset card again."""
     from manifests.corpus import open_corpus
-    from pipeline.card import card
-    from pipeline.report import report
+    from pipeline.report.card import card
+    from pipeline.report.page import report
 
     opened = open_corpus(corpus)
     with _writes(corpus):
@@ -253,7 +253,7 @@ def inspect_command(
 ) -> None:
     """Show one dialogue: as text, and with --out as a stereo WAV (left user, right agent) and a timeline picture."""
     from manifests.corpus import open_corpus
-    from pipeline.inspection import cut_as_json, inspect_text, write_stereo, write_timeline
+    from pipeline.report.inspection import cut_as_json, inspect_text, write_stereo, write_timeline
 
     opened = open_corpus(corpus)
     if id is None:

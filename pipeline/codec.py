@@ -22,9 +22,9 @@ from salm_duplex_model.codec.personalize import PersonalizeSettings
 from salm_duplex_model.codec.personalize import personalize as train_decoder
 from salm_duplex_model.codec.score import heldout_sentences, score_codec, score_speech
 from salm_duplex_model.codec.train import CodecTrainSettings, train_codec
-from stages.espeak import DEFAULT_AGENT_VOICE, Espeak, EspeakVoice, check_voice, voices
 from stages.ingest import IngestSettings, ingest
-from stages.normalise import Normaliser, Unspeakable
+from stages.text.normalize import Normalizer, Unspeakable
+from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, Espeak, EspeakVoice, check_voice, voices
 
 BUNDLED_DIALOGUES = Path(__file__).parent / "data" / "dialogues.jsonl"
 USER_VOICES_SCORED = 10
@@ -44,11 +44,11 @@ def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], tell: Call
         read = ingest(inputs or [str(BUNDLED_DIALOGUES)], IngestSettings(), seed=0)
     except UnreadableInput as error:
         raise RequestError(str(error)) from None
-    normaliser, texts = Normaliser(), []
+    normalizer, texts = Normalizer(), []
     for dialogue in read.dialogues:
         for turn in dialogue.turns:
             try:
-                texts.append(normaliser(turn.text))
+                texts.append(normalizer(turn.text))
             except Unspeakable:
                 continue  # a sentence less to train on
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import torch
 
 from manifests.errors import RequestError, WorkError
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE, frames_to_cover
-from pipeline.inspection import side_by_side
+from pipeline.report.inspection import side_by_side
 from salm_duplex_model.checkpoint import load_run, read_config
 from salm_duplex_model.codec.nemo import load_codec
 from salm_duplex_model.evaluation.activity import text_turns

@@ -31,20 +31,20 @@ def examine() -> list[Finding]:
         _try("Piper", "synthesize with neural voices from a folder", _piper, extra="piper"),
         _try(
             "NeMo FastPitch",
-            "synthesize with neural voices that time their words (stages.nemo_tts:FastPitchSynthesizer)",
+            "synthesize with neural voices that time their words (stages.voices.nemo_tts:FastPitchSynthesizer)",
             _fastpitch,
             extra="nemo",
         ),
         _try(
             "NeMo MagpieTTS",
-            "synthesize with neural voices, best on a GPU (stages.magpie:MagpieSynthesizer)",
+            "synthesize with neural voices, best on a GPU (stages.voices.magpie:MagpieSynthesizer)",
             _magpie,
             extra="nemo",
         ),
         _try("speech server", "synthesize with any OpenAI-compatible server", _speech_server, extra=""),
         _try("forced alignment", "word times of speech that comes without", _aligner, extra="nemo"),
         _try("bundled codec", "tokenize", _codec),
-        _try("text normaliser", "speak", _normaliser),
+        _try("text normalizer", "speak", _normalizer),
         _try("Ray Data", "build", _ray),
         _try("Lhotse", "pack", lambda: f"lhotse {version('lhotse')}"),
         _try("model and trainer", "train", _model),
@@ -70,7 +70,7 @@ def examine() -> list[Finding]:
         ),
         _try(
             "NeMo codecs",
-            "tokenize with NanoCodec (stages.nemo_codec:NemoTokenizer), codec personalize",
+            "tokenize with NanoCodec (stages.codecs.nemo:NemoTokenizer), codec personalize",
             _nemo_codecs,
             extra="nemo",
         ),
@@ -90,15 +90,15 @@ def _try(component: str, purpose: str, check: Callable[[], str], extra: str | No
 
 
 def _espeak() -> str:
-    from stages.espeak import DEFAULT_AGENT_VOICE, Espeak, voices
+    from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, Espeak, voices
 
     samples, words = Espeak().speak("Can you hear me?", DEFAULT_AGENT_VOICE)
     return f"spoke {len(words)} words in {len(samples) / 22_050:.2f} s; {len(voices())} user voices"
 
 
 def _flite() -> str:
-    from stages.flite import MEND, Flite
-    from stages.flite_engine import SPEAKERS, FliteVoice, version
+    from stages.voices.flite import MEND, Flite
+    from stages.voices.flite_engine import SPEAKERS, FliteVoice, version
 
     try:
         speech = Flite().speak("Can you hear me?", FliteVoice(SPEAKERS[0]))
@@ -113,20 +113,20 @@ def _piper() -> str:
 
 
 def _fastpitch() -> str:
-    from stages.nemo_tts import FastPitchSettings
+    from stages.voices.nemo_tts import FastPitchSettings
 
     fields = FastPitchSettings.model_fields
     return _nemo_models([fields["fastpitch"].default, fields["hifigan"].default], "500 MB")
 
 
 def _magpie() -> str:
-    from stages.magpie import MagpieSettings
+    from stages.voices.magpie import MagpieSettings
 
     return _nemo_models([MagpieSettings.model_fields["magpie"].default], "1.5 GB with its codec")
 
 
 def _speech_server() -> str:
-    from stages.speech_server import SpeechServerSettings
+    from stages.voices.speech_server import SpeechServerSettings
 
     settings = SpeechServerSettings()
     key = "is set" if os.environ.get(settings.key_env) else "is not set: only for servers that want no key"
@@ -150,10 +150,10 @@ def _codec() -> str:
     return f"coded 5 frames as {tuple(codes.shape[1:])} codes; sha256 {codec.sha256[:12]}"
 
 
-def _normaliser() -> str:
-    from stages.normalise import Normaliser
+def _normalizer() -> str:
+    from stages.text.normalize import Normalizer
 
-    return f"reads '$5' as '{Normaliser()('$5')}'"
+    return f"reads '$5' as '{Normalizer()('$5')}'"
 
 
 def _model() -> str:
@@ -183,8 +183,8 @@ def _agent() -> str:
 
 def _pyannote() -> str:
     found = f"pyannote.audio {version('pyannote.audio')}"
-    from stages.espeak import DEFAULT_AGENT_VOICE, RATE, Espeak
-    from stages.vad import VoiceActivity
+    from stages.ears.vad import VoiceActivity
+    from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, RATE, Espeak
 
     samples, _ = Espeak().speak("Can you hear me?", DEFAULT_AGENT_VOICE)
     heard = sum(end - start for start, end in VoiceActivity().speech(samples, RATE))
@@ -225,7 +225,7 @@ def _nemo_codecs() -> str:
 
 def _nemo_models(names: list[str], size: str) -> str:
     """That NeMo is there, and whether the models are: looked for in the hub's cache, without asking the hub."""
-    from stages.nemo_tts import in_hub_cache
+    from stages.voices.nemo_tts import in_hub_cache
 
     found = _package("nemo_toolkit", "nemo")
     be = "are" if len(names) > 1 else "is"

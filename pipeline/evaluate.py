@@ -23,7 +23,7 @@ from rich.table import Table
 from manifests.corpus import Corpus, open_corpus
 from manifests.errors import RequestError, WorkError
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
-from pipeline.inspection import side_by_side
+from pipeline.report.inspection import side_by_side
 from salm_duplex_model.checkpoint import latest, load_run, read_config
 from salm_duplex_model.codec.nemo import AnyCodec, load_codec
 from salm_duplex_model.data import explained
@@ -38,7 +38,7 @@ from salm_duplex_model.evaluation.scores import BY_TEXT, Scores, score, score_re
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate
 from salm_duplex_model.evaluation.utmos import Utmos
 from salm_duplex_model.session import GREEDY, Decoding
-from stages.recognize import Recognizer, load_recognizer
+from stages.ears.recognize import Recognizer, load_recognizer
 
 Progress = Callable[[int, int, str], None]
 

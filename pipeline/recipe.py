@@ -20,7 +20,7 @@ from stages.pack import PackSettings
 STAGES = {
     "speak": "stages.speak:Speak",
     "cast": "stages.cast:Cast",
-    "synthesize": "stages.synthesize:EspeakSynthesizer",
+    "synthesize": "stages.voices.espeak:EspeakSynthesizer",
     "schedule": "stages.schedule:Schedule",
     "render": "stages.render:Render",
     "verify": "stages.verify:Verify",

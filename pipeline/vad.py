@@ -9,9 +9,9 @@ from manifests.records import DuplexDialogue, Rejected
 from manifests.sources import UnreadableInput
 from pipeline.codec import BUNDLED_DIALOGUES
 from pipeline.recipe import Recipe
+from stages.ears.vad import installed
+from stages.ears.vad.train import train_vad
 from stages.ingest import ingest
-from stages.vad import installed
-from stages.vad.train import train_vad
 
 BUNDLED_RECIPE = Path(__file__).parent / "data" / "voice_activity.yaml"
 

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from manifests.records import SPLITS, Dialogue, Turn
 from stages.base import Settings, Stage, draw
-from stages.espeak import DEFAULT_AGENT_VOICE, voices
+from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, voices
 
 SAME_SPEAKER = "?"
 """What stands before it in a voice's name is the speaker; what follows is a way of speaking."""

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE, to_samples
 from manifests.records import DuplexDialogue, Speaker, Speech, Timeline
 from stages.base import Settings, Stage, draw
-from stages.noise import NoiseSettings, add_noise
+from stages.sound.noise import NoiseSettings, add_noise
 
 EDGE_FADE_S = 0.003
 CUT_FADE_S = 0.02

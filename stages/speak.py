@@ -12,7 +12,7 @@ from pydantic import Field
 
 from manifests.records import BadDialogue, Dialogue, Rejected, Turn
 from stages.base import Resources, Settings, Stage, draw, reject
-from stages.normalise import Normaliser, Unspeakable
+from stages.text.normalize import Normalizer, Unspeakable
 
 
 class BackchannelSettings(Settings):
@@ -49,7 +49,7 @@ class Speak(Stage):
     resources = Resources(cpus=0.15)
 
     def setup(self) -> None:
-        self.normaliser = Normaliser()
+        self.normalizer = Normalizer()
 
     def process(self, records: Sequence[Dialogue]) -> list[Dialogue | Rejected]:
         return [self._speak(dialogue) for dialogue in records]
@@ -58,7 +58,7 @@ class Speak(Stage):
         turns = []
         for number, turn in enumerate(dialogue.turns, 1):
             try:
-                spoken = self.normaliser(turn.text)
+                spoken = self.normalizer(turn.text)
                 if (words := len(spoken.split())) > self.settings.max_turn_words:
                     limit = f"over the {self.settings.max_turn_words} of speak.max_turn_words"
                     raise BadDialogue("turn_too_long", f"It takes {words} spoken words, {limit}.")

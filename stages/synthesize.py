@@ -1,8 +1,8 @@
-"""synthesize: text → speech with a time for every word. The embedded engine is eSpeak NG.
+"""synthesize: text → speech with a time for every word, whichever engine speaks.
 
-Other engines are stages beside it, each named in the recipe by its import path: `stages.flite:FliteSynthesizer`,
-`stages.speech_server:SpeechServerSynthesizer`, `stages.piper:PiperSynthesizer`, `stages.nemo_tts:FastPitchSynthesizer`,
-`stages.magpie:MagpieSynthesizer`.
+Engines are stages of their own, each named in the recipe by its import path: `stages.voices.espeak:EspeakSynthesizer` (the
+default), `stages.voices.flite:FliteSynthesizer`, `stages.voices.speech_server:SpeechServerSynthesizer`,
+`stages.voices.piper:PiperSynthesizer`, `stages.voices.nemo_tts:FastPitchSynthesizer`, `stages.voices.magpie:MagpieSynthesizer`.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -12,12 +12,10 @@ import numpy as np
 from pydantic import Field
 
 from manifests.errors import RequestError
-from manifests.frames import TARGET_RATE
 from manifests.records import BadDialogue, Dialogue, Rejected, Speech, SpokenDialogue, Turn
-from stages.align import CtcAligner, check_aligner
 from stages.base import Resources, Settings, Stage, reject
-from stages.espeak import DEFAULT_AGENT_VOICE, Espeak, EspeakVoice, check_voice, voices
-from stages.recorded import recorded_speech
+from stages.ears.align import CtcAligner, check_aligner
+from stages.voices.recorded import recorded_speech
 
 Request = tuple[str, str]
 """A text and the voice that is to speak it."""
@@ -133,31 +131,6 @@ def _attempt(synthesizer: Synthesizer, text: str, voice: str) -> Speech | ValueE
     if not speech.words or not np.any(speech.samples):
         return ValueError("the voice made no sound of it")
     return speech
-
-
-class EspeakSynthesizer(Synthesizer):
-    """Speaks with eSpeak NG; voices are strings such as `en-gb+f3?pitch=55&range=50&rate=170`."""
-
-    @classmethod
-    def voices(cls, settings: Any) -> list[str]:
-        return [str(DEFAULT_AGENT_VOICE), *voices()]
-
-    @classmethod
-    def check(cls, settings: Any, voices: Collection[str]) -> None:
-        super().check(settings, voices)
-        check_each(voices, check_voice)
-
-    @classmethod
-    def about(cls, settings: Any, voice: str) -> dict[str, str]:
-        return {"engine": "eSpeak NG", "source": "espeakng-loader", "licence": "GPL-3.0-or-later (the engine)"}
-
-    def setup(self) -> None:
-        super().setup()
-        self.engine = Espeak()
-
-    def speak(self, text: str, voice: str) -> Speech:
-        samples, words = self.engine.speak(text, EspeakVoice.parse(voice))
-        return Speech(samples, TARGET_RATE, tuple(words))
 
 
 def check_each(voices: Collection[str], check: Callable[[str], object]) -> None:

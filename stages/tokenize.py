@@ -19,7 +19,7 @@ from manifests.records import Checks, DuplexDialogue
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.nemo import AnyCodec
 from stages.base import Resources, Settings, Stage
-from stages.recognize import Recognizer, RecognizerName, listen, load_recognizer
+from stages.ears.recognize import Recognizer, RecognizerName, listen, load_recognizer
 
 
 class TokenizerSettings(Settings):

@@ -17,9 +17,9 @@ from manifests.errors import RequestError
 from manifests.frames import FRAME_SECONDS, SOURCE_RATE, TARGET_RATE
 from manifests.records import BadDialogue, Checks, DuplexDialogue, Rejected, Segment, Speaker
 from stages.base import Settings, Stage, reject
-from stages.recognize import RecognizerName, listen, load_recognizer
-from stages.vad import UnusableModel, VoiceActivity, installed
-from stages.vad.detector import BRIDGE_S
+from stages.ears.recognize import RecognizerName, listen, load_recognizer
+from stages.ears.vad import UnusableModel, VoiceActivity, installed
+from stages.ears.vad.detector import BRIDGE_S
 
 PLATEAU = 3
 """So many samples in a row at a channel's extreme are clipped: sound turns around in fewer."""

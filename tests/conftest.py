@@ -18,7 +18,8 @@ from stages.cast import Cast, CastSettings
 from stages.render import Render, RenderSettings
 from stages.schedule import Schedule, ScheduleSettings
 from stages.speak import Speak, SpeakSettings
-from stages.synthesize import EspeakSynthesizer, SynthesizerSettings
+from stages.synthesize import SynthesizerSettings
+from stages.voices.espeak import EspeakSynthesizer
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a model that is not there is told at once
 

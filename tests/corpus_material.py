@@ -11,7 +11,7 @@ from manifests.records import DuplexDialogue, Rejected
 from manifests.shards import write_shard
 from manifests.table import DIALOGUES, REJECTED, dialogue_row, read_table, write_rejected, write_table
 from pipeline.recipe import load_recipe
-from pipeline.statistics import corpus_statistics
+from pipeline.report.statistics import corpus_statistics
 
 HOSTILE = "<script>alert('x')</script>"
 

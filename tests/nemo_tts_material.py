@@ -76,7 +76,7 @@ def make_fastpitch(path: Path, speakers: int = 1, changes: dict[str, object] | N
     made = OmegaConf.create(config)
     for key, value in (changes or {}).items():
         OmegaConf.update(made, key, value)
-    # The normaliser takes a minute to make, and the weights don't need it.
+    # The normalizer takes a minute to make, and the weights don't need it.
     model = FastPitchModel(cfg=OmegaConf.masked_copy(made, [key for key in made if not key.startswith("text_normal")]))
     with torch.no_grad():
         last = model.fastpitch.duration_predictor.fc

@@ -8,7 +8,7 @@ import soxr
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
 from lhotse.supervision import AlignmentItem
 
-from stages.espeak import Espeak, EspeakVoice
+from stages.voices.espeak_engine import Espeak, EspeakVoice
 
 RATE = 22_050
 LEAD_S = 0.5

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import soundfile
 
-from stages.espeak import RATE, Espeak, EspeakVoice
+from stages.voices.espeak_engine import RATE, Espeak, EspeakVoice
 
 ESPEAK, LOCK = Espeak(), threading.Lock()
 VOICES = {

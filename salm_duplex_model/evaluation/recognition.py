@@ -1,4 +1,4 @@
-"""The words of an agent's turns, by any recognizer: the recognizers themselves are in `stages/recognize.py`."""
+"""The words of an agent's turns, by any recognizer: the recognizers themselves are in `stages/ears/recognize.py`."""
 
 from collections.abc import Callable, Sequence
 

@@ -23,8 +23,8 @@ from nemo_material import make_codec
 from manifests.records import DuplexDialogue
 from pipeline.codec import BUNDLED_DIALOGUES
 from pipeline.recipe import load_recipe
+from stages.codecs.nemo import NemoTokenizer, NemoTokenizeSettings
 from stages.ingest import ingest
-from stages.nemo_codec import NemoTokenizer, NemoTokenizeSettings
 from stages.tokenize import Stretch, stretches_of
 
 

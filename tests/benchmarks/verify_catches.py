@@ -24,13 +24,13 @@ from manifests.records import DuplexDialogue, Rejected, Speech, SpokenDialogue
 from pipeline.codec import BUNDLED_DIALOGUES
 from pipeline.recipe import recipe_from
 from pipeline.vad import BUNDLED_RECIPE, rendered
-from stages.espeak import voices
-from stages.flite import Flite
-from stages.flite_engine import FliteVoice
+from stages.ears.vad import VoiceActivity
 from stages.ingest import ingest
-from stages.vad import VoiceActivity
 from stages.verify import Verify, VerifySettings
-from stages.word_times import words_from_starts
+from stages.voices.espeak_engine import voices
+from stages.voices.flite import Flite
+from stages.voices.flite_engine import FliteVoice
+from stages.voices.word_times import words_from_starts
 
 WITHIN_S = 0.08
 Damage = Callable[[DuplexDialogue, random.Random], DuplexDialogue]

@@ -12,7 +12,7 @@ import soxr
 from manifests.frames import SOURCE_RATE
 from salm_duplex_model.checkpoint import BUNDLED_RUN
 from salm_duplex_model.evaluation.activity import speech
-from stages.espeak import Espeak, EspeakVoice
+from stages.voices.espeak_engine import Espeak, EspeakVoice
 
 QUESTION = "Hello there. Could you tell me how I get to the station, please?"
 LEAD_S = 1.0

@@ -9,7 +9,7 @@ from material import make_dialogue
 
 from manifests.records import Rejected
 from pipeline.recipe import load_recipe
-from pipeline.report import report
+from pipeline.report.page import report
 
 LINES = (
     "Can you tell me the price of the ticket to London?",
@@ -17,7 +17,7 @@ LINES = (
     "I would like to leave on Monday morning, please.",
     "The train will be ready in about twenty minutes.",
 )
-FLITE = ["synthesize.use=stages.flite:FliteSynthesizer", "verify.recognizer=pocketsphinx"]
+FLITE = ["synthesize.use=stages.voices.flite:FliteSynthesizer", "verify.recognizer=pocketsphinx"]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def tokenized(heard, *overrides: str):
 
 def test_words_are_heard_before_the_codec_and_after_it(heard, nemo_codec, tmp_path):
     assert not any(isinstance(record, Rejected) for record in heard)
-    nemo = ("tokenize.use=stages.nemo_codec:NemoTokenizer", f"tokenize.codec={nemo_codec}")
+    nemo = ("tokenize.use=stages.codecs.nemo:NemoTokenizer", f"tokenize.codec={nemo_codec}")
     for name, overrides in (("bundled", ()), ("nemo", nemo)):
         (record,) = tokenized(heard, *overrides)
         checks = record.checks

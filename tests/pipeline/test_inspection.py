@@ -3,7 +3,7 @@ import pytest
 import soundfile
 
 from manifests.errors import RequestError
-from pipeline.inspection import cut_as_json, inspect_text, lost_text, write_stereo, write_timeline
+from pipeline.report.inspection import cut_as_json, inspect_text, lost_text, write_stereo, write_timeline
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from material import make_dialogue
 
-from pipeline.card import card
-from pipeline.report import report
-from pipeline.timeline_plot import CHARACTER, lay_out, place_labels, timeline_svg
+from pipeline.report.card import card
+from pipeline.report.page import report
+from pipeline.report.timeline_plot import CHARACTER, lay_out, place_labels, timeline_svg
 
 
 def stat(page: str, name: str) -> str:

@@ -16,7 +16,7 @@ from salm_duplex_model.codec.codec import BUNDLED
 from salm_duplex_model.codec.fsq import FiniteScalarQuantizer
 from salm_duplex_model.codec.score import heldout_sentences, score_codec
 from salm_duplex_model.codec.train import CodecTrainSettings, train_codec
-from stages.espeak import DEFAULT_AGENT_VOICE, Espeak, voices
+from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, Espeak, voices
 
 FRAME = 1_764
 LEVELS = (9, 8, 8, 7)

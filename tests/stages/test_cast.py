@@ -2,7 +2,7 @@ import pytest
 from material import make_dialogue
 
 from stages.cast import Cast, CastSettings, voice_pools
-from stages.espeak import DEFAULT_AGENT_VOICE, voices
+from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, voices
 
 
 def cast(dialogues, seed=0, **settings):

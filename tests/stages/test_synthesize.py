@@ -6,7 +6,8 @@ from material import make_dialogue, noise_speech
 
 from manifests.records import Rejected
 from pipeline.recipe import load_recipe
-from stages.synthesize import EspeakSynthesizer, Synthesizer, SynthesizerSettings
+from stages.synthesize import Synthesizer, SynthesizerSettings
+from stages.voices.espeak import EspeakSynthesizer
 
 REFERENCE = "The agent sounds like this."
 

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from manifests.record_files import RecordWriter, read_record_files
 from manifests.records import BadDialogue, Checks, Rejected
-from pipeline.card import card
 from pipeline.recipe import load_recipe
-from pipeline.report import report
+from pipeline.report.card import card
+from pipeline.report.page import report
 from stages.render import Render, RenderSettings
 from stages.verify import Verify, VerifySettings, _speech, channel, clipped_samples, compare
 

@@ -1,0 +1,1 @@
+"""Showing a corpus: its statistics, card, report page, and single dialogues."""

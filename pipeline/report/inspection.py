@@ -1,0 +1,109 @@
+"""One dialogue to read, to hear and to see: `salm-duplex inspect`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+from lhotse import MonoCut, SupervisionSegment
+
+from manifests.frames import FRAME_SECONDS, SOURCE_RATE, TARGET_RATE
+from pipeline.report.timeline_plot import barge_ins, timeline_figure
+
+
+def stereo(cut: MonoCut) -> np.ndarray:
+    """Both channels as int16 (samples, 2) at 22 050 Hz: left the user, right the agent."""
+    return side_by_side(cut.load_audio()[0], cut.load_target_audio()[0])
+
+
+def side_by_side(user: np.ndarray, agent: np.ndarray) -> np.ndarray:
+    """A user's float samples at 16 kHz and an agent's at 22.05 kHz as int16 (samples, 2) at 22 050 Hz."""
+    user = soxr.resample(user, SOURCE_RATE, TARGET_RATE)
+    user = np.pad(user[: len(agent)], (0, max(0, len(agent) - len(user))))
+    both = np.stack([user, agent], axis=1)
+    samples: np.ndarray = np.rint(both.clip(-1, 1) * 32767).astype(np.int16)
+    return samples
+
+
+def write_stereo(cut: MonoCut, path: Path) -> None:
+    """A stereo WAV, 16 bits, 22 050 Hz: left the user, right the agent."""
+    soundfile.write(path, stereo(cut), TARGET_RATE, subtype="PCM_16", format="WAV")
+
+
+def write_timeline(cut: MonoCut, path: Path) -> None:
+    """A PNG of both channels with turns, words and barge-ins; a row for every 20 seconds."""
+    timeline_figure(cut).savefig(path, format="png", dpi=120, metadata={"Software": None})
+
+
+def lost_text(supervision: SupervisionSegment) -> str:
+    """What a cut-off took from a turn: the words after the last that is heard; nothing for a turn that is whole."""
+    full = str(supervision.custom["text_full"]).split()
+    return " ".join(full[len((supervision.text or "").split()) :]) if supervision.custom["cut_off"] else ""
+
+
+def voices(cut: MonoCut, speaker: str) -> list[str]:
+    """The voices that a speaker's turns have."""
+    return sorted({s.custom["voice"] for s in cut.supervisions if s.speaker == speaker})
+
+
+MARKS = {"turn": "", "barge_in": "barge-in", "backchannel": "backchannel"}
+
+
+def inspect_text(cut: MonoCut) -> str:
+    """The dialogue as lines: when in seconds and in frames, who, what is heard, [what a cut took]."""
+    frames, turns = round(cut.duration / FRAME_SECONDS), int(cut.custom["total_turns"])
+    lines = [f"{cut.id}: {cut.duration:.2f} s, {frames} frames of 80 ms, {turns} turns"]
+    lines += [f"{speaker} voice: {', '.join(voices(cut, speaker))}" for speaker in ("user", "agent")]
+    if noise := cut.custom.get("noise"):
+        lines.append(f"noise on the user's channel: {noise}, {len(cut.custom['noise_bursts'])} bursts")
+    if prompt := cut.custom.get("system_prompt"):
+        lines.append(f"system prompt: {prompt}")
+    cut_off_after = {agent.id: agent.end - user.start for agent, user in barge_ins(cut.supervisions)}
+    lines += [_turn_line(s, cut_off_after.get(s.id)) for s in cut.supervisions]
+    return "\n".join(map(_printable, lines))
+
+
+def _turn_line(s: SupervisionSegment, cut_off_after: float | None) -> str:
+    frames = f"{_frame(s.start)}–{_frame(s.end)}"
+    mark = MARKS[s.custom["event"]] or ("cut off" if s.custom["cut_off"] else "")
+    pauses = ", ".join(f"{length:.2f} s at {start:.2f}" for start, length in s.custom.get("pauses", ()))
+    paused = f" [pauses: {pauses}]" if pauses else ""
+    lost = f" [lost: {lost_text(s)}]" if s.custom["cut_off"] else ""
+    after = f" [silent {cut_off_after:.2f} s after the user's onset]" if cut_off_after is not None else ""
+    return f"{s.start:7.2f} – {s.end:6.2f} s  {frames:>11}  {s.speaker:<5}  {mark:<11}  {s.text}{paused}{lost}{after}"
+
+
+def _frame(seconds: float) -> int:
+    """The 80 ms frame, counted from 0, that holds a moment."""
+    return int(seconds / FRAME_SECONDS + 1e-6)
+
+
+def _printable(line: str) -> str:
+    """Without control characters: a dialogue's text must not steer the reader's terminal."""
+    return "".join(character if character.isprintable() else " " for character in line)
+
+
+def cut_as_json(cut: MonoCut) -> dict[str, Any]:
+    """What `inspect_text` says, for programs: times in seconds."""
+    return {
+        "id": cut.id,
+        "duration_s": cut.duration,
+        "frames": round(cut.duration / FRAME_SECONDS),
+        "system_prompt": cut.custom.get("system_prompt", ""),
+        "voices": {speaker: voices(cut, speaker) for speaker in ("user", "agent")},
+        "turns": [_turn_as_json(s) for s in cut.supervisions],
+    }
+
+
+def _turn_as_json(s: SupervisionSegment) -> dict[str, Any]:
+    words = (s.alignment or {}).get("word", [])
+    return {
+        "speaker": s.speaker,
+        "start_s": s.start,
+        "end_s": s.end,
+        "text": s.text,
+        **s.custom,
+        "text_lost": lost_text(s),
+        "words": [{"text": word.symbol, "start_s": word.start, "end_s": word.end} for word in words],
+    }

@@ -1,0 +1,1 @@
+"""Listening to what was made: recognizers, forced alignment, voice activity."""

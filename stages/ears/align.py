@@ -1,0 +1,143 @@
+"""Word times of any speech whose words are known: CTC forced alignment, by torchaudio and a recogniser of the user's choice."""
+
+import hashlib
+import importlib.util
+import re
+import unicodedata
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+
+from manifests.errors import RequestError
+from stages.voices.word_times import onset_near
+
+RATE = 16_000
+
+
+def check_aligner(checkpoint: str) -> None:
+    """Raise `RequestError` where `checkpoint` can't be an aligner or a package is missing; loads nothing."""
+    path = Path(checkpoint)
+    needs = {"torchaudio": "nemo"}
+    if path.suffix == ".nemo":
+        if not path.is_file():
+            raise RequestError(f"The aligner {checkpoint} does not exist; check the path.")
+        needs["nemo"] = "nemo"
+    elif not (path / "config.json").is_file():
+        raise RequestError(
+            f"The aligner {checkpoint} is neither a NeMo CTC model (a .nemo file) nor a folder with a Hugging Face "
+            "Wav2Vec2ForCTC model; name one of these."
+        )
+    for module, extra in needs.items():
+        if importlib.util.find_spec(module) is None:
+            raise RequestError(f"The aligner {checkpoint} needs {module}: pip install '.[{extra}]'.")
+
+
+class CtcAligner:
+    """Aligns with a NeMo CTC model (`.nemo`) or a Hugging Face CTC model and its processor (a folder)."""
+
+    def __init__(self, checkpoint: str) -> None:
+        check_aligner(checkpoint)
+        self._recogniser = (_Nemo if checkpoint.endswith(".nemo") else _HuggingFace)(checkpoint)
+        self.sha256 = _digest(Path(checkpoint))
+
+    def starts(self, samples: np.ndarray, rate: int, tokens: Sequence[str]) -> dict[int, int]:
+        """When each token starts, in samples of int16 speech at `rate`: {token index: sample}.
+
+        A token that the recogniser can't spell has none; none have any where the speech is too short for its words.
+        """
+        import torch
+        from torchaudio.functional import forced_align, merge_tokens
+
+        audio = soxr.resample(samples.astype(np.float32) / 32768, rate, RATE, quality="HQ")
+        spelled = [self._recogniser.spell(_plain(token)) for token in tokens]
+        targets = [label for labels in spelled for label in labels]
+        if not targets:
+            return {}
+        with torch.inference_mode():
+            scores = self._recogniser.scores(torch.from_numpy(audio)[None])
+        repeats = sum(a == b for a, b in pairwise(targets))
+        if scores.shape[1] < len(targets) + repeats:
+            return {}
+        blank = self._recogniser.blank
+        path, path_scores = forced_align(scores, torch.tensor([targets], dtype=torch.int32), blank=blank)
+        spans = merge_tokens(path[0], path_scores[0], blank=blank)
+        frame = len(samples) / scores.shape[1]
+        starts, at = {}, 0
+        for index, labels in enumerate(spelled):
+            if labels:
+                starts[index] = onset_near(samples, rate, round(spans[at].start * frame))
+            at += len(labels)
+        return starts
+
+
+class _HuggingFace:
+    """Wav2Vec2ForCTC and its like, whose tokenizer spells by characters."""
+
+    def __init__(self, folder: str) -> None:
+        from transformers import AutoModelForCTC, AutoProcessor
+
+        self._model = AutoModelForCTC.from_pretrained(folder, use_safetensors=True).eval()
+        self._processor = AutoProcessor.from_pretrained(folder)
+        self._vocabulary: dict[str, int] = self._processor.tokenizer.get_vocab()
+        self.blank = int(self._model.config.pad_token_id)
+
+    def spell(self, word: str) -> list[int]:
+        """A word's labels, in the case that the vocabulary has."""
+        found = [self._vocabulary.get(c, self._vocabulary.get(c.upper())) for c in word]
+        return [label for label in found if label is not None and label != self.blank]
+
+    def scores(self, audio: Any) -> Any:
+        import torch
+
+        inputs = self._processor(audio[0].numpy(), sampling_rate=RATE, return_tensors="pt")
+        return torch.log_softmax(self._model(inputs.input_values).logits, dim=-1)
+
+
+class _Nemo:
+    """EncDecCTCModel, which spells by characters, or EncDecCTCModelBPE, which does by word pieces."""
+
+    def __init__(self, path: str) -> None:
+        from nemo.collections.asr.models import ASRModel
+
+        self._model = ASRModel.restore_from(path, map_location="cpu").eval()
+        if not hasattr(getattr(self._model, "decoder", None), "vocabulary"):
+            raise RequestError(
+                f"The aligner {path} is a {type(self._model).__name__}, not a CTC model; name a CTC model."
+            )
+        self._model.preprocessor.featurizer.dither = 0.0  # else the times would differ from run to run
+        self._tokenizer = getattr(self._model, "tokenizer", None)
+        self._vocabulary = {label: number for number, label in enumerate(self._model.decoder.vocabulary)}
+        self.blank = len(self._vocabulary)
+
+    def spell(self, word: str) -> list[int]:
+        if self._tokenizer is not None:
+            unknown = getattr(self._tokenizer, "unk_id", None)
+            return [int(label) for label in self._tokenizer.text_to_ids(word) if label != unknown] if word else []
+        return [self._vocabulary[c] for c in word if c in self._vocabulary]
+
+    def scores(self, audio: Any) -> Any:
+        import torch
+
+        length = torch.tensor([audio.shape[1]])
+        scores, lengths, _ = self._model(input_signal=audio, input_signal_length=length)
+        return scores[:, : int(lengths[0])]
+
+
+def _plain(token: str) -> str:
+    """Lower-case letters, digits and apostrophes of a token, without accents."""
+    folded = unicodedata.normalize("NFKD", token.replace("’", "'")).lower()
+    return re.sub(r"[^\w']|_", "", "".join(c for c in folded if not unicodedata.combining(c)))
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a checkpoint: the file, or the weights in the folder."""
+    files = [path] if path.is_file() else sorted([*path.glob("*.safetensors"), path / "config.json"])
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

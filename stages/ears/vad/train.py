@@ -1,0 +1,158 @@
+"""Train a small PyanNet to find speech in what `render` makes, where every edge is known exactly.
+
+It is the architecture of pyannote's own segmentation models (SincNet and LSTM), with one narrow LSTM layer: synthetic
+voices on a clean or evenly noisy line are an easy case. What the words' times call silence is silence, so that it finds
+edges, and the pauses that a voice makes by itself; noise under the user's channel is none of the speech.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import soxr
+
+from manifests.frames import SOURCE_RATE, TARGET_RATE
+from manifests.records import DuplexDialogue, Speaker
+from stages.ears.vad.detector import RATE, VoiceActivity, import_pyannote
+from stages.sound.noise import NoiseSettings, add_noise
+
+WINDOW_S = 10.0
+"""What the model hears at once, in training and after."""
+JOIN_S = 0.1
+"""Silence between words that is shorter than this is learnt as speech."""
+BATCH = 8
+NOISE_ALONE = 0.2
+"""Share of the windows that hold noise and nobody's speech: a voice is not whatever is loudest."""
+WIDTH = 48
+"""Of the LSTM, in each direction, and of the layer after it."""
+LEARNING_RATE = 3e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Int16 samples at 16 kHz, a window long at least, and which of them are speech."""
+
+    samples: np.ndarray
+    speech: np.ndarray
+
+
+def train_vad(
+    records: Sequence[DuplexDialogue], out: Path, steps: int, seed: int, report: Callable[[str], None] = print
+) -> VoiceActivity:
+    """Train on both channels of rendered dialogues and write a pyannote.audio checkpoint to `out`.
+
+    Deterministic by `seed` for one machine and thread count. Raises ValueError where there is nothing to learn.
+    """
+    import torch
+    from torch.nn import functional as F
+
+    speakers: tuple[Speaker, Speaker] = ("user", "agent")
+    channels = [labelled(record, speaker) for record in records for speaker in speakers]
+    if not channels:
+        raise ValueError("there are no dialogues to train on")
+    report(f"{sum(len(c.samples) for c in channels) / RATE / 3600:.2f} h, {100 * _share(channels):.0f} % of it speech")
+    torch.manual_seed(seed)
+    model = new_model(WIDTH)
+    # A frame is labelled by the sample in the middle of what it hears.
+    centres = [model.receptive_field_center(i) for i in range(model.num_frames(round(WINDOW_S * RATE)))]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps, pct_start=0.1)
+    begin, running = time.monotonic(), 0.0
+    model.train()
+    for step in range(1, steps + 1):
+        audio, speech = draw_batch(channels, np.random.default_rng([seed, step]), BATCH)
+        scores = model(torch.from_numpy(audio)[:, None])[..., 0]
+        loss = F.binary_cross_entropy(scores, torch.from_numpy(speech[:, centres]))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        running += loss.item()
+        if step % 25 == 0 or step == steps:
+            pace = (time.monotonic() - begin) / step
+            report(f"step {step}/{steps}  loss {running / ((step - 1) % 25 + 1):.4f}  {pace:.2f} s/step")
+            running = 0.0
+            save(model.eval(), out)  # usable before it is finished
+            model.train()
+    return VoiceActivity(str(out))
+
+
+def new_model(width: int) -> Any:
+    """An untrained PyanNet that tells speech from silence."""
+    import_pyannote()
+    from pyannote.audio.core.task import Problem, Resolution, Specifications
+    from pyannote.audio.models.segmentation import PyanNet
+
+    model = PyanNet(
+        lstm={"hidden_size": width, "num_layers": 1, "bidirectional": True},
+        linear={"hidden_size": width, "num_layers": 1},
+    )
+    model.specifications = Specifications(
+        Problem.BINARY_CLASSIFICATION, Resolution.FRAME, duration=WINDOW_S, classes=["speech"]
+    )
+    model.setup()
+    return model
+
+
+def save(model: Any, out: Path) -> None:
+    """Write the checkpoint as Lightning's trainer does: pyannote's `Model.from_pretrained` wants that form."""
+    from lightning.pytorch import Trainer
+
+    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False)
+    trainer.strategy.connect(model)
+    trainer.save_checkpoint(out, weights_only=True)
+
+
+def labelled(record: DuplexDialogue, speaker: Speaker) -> Channel:
+    """A channel at 16 kHz with its speech, as the words' times have it."""
+    rate = SOURCE_RATE if speaker == "user" else TARGET_RATE
+    samples = record.user if speaker == "user" else record.agent
+    speech = np.zeros(len(samples), dtype=bool)
+    join = round(JOIN_S * rate)
+    for segment in record.timeline.segments:
+        if segment.speaker == speaker:
+            spans = [(word.start, word.end) for word in segment.words]
+            if segment.cut_off:  # the word that was cut is heard, and not among the words
+                spans.append((spans[-1][1] if spans else 0, segment.length))
+            last = 0
+            for start, end in spans:
+                begin = last if last and start - last < join else start
+                speech[segment.start + begin : segment.start + end] = True
+                last = end
+    if rate != RATE:
+        samples = np.rint(soxr.resample(samples.astype(np.float32), rate, RATE)).clip(-32768, 32767).astype(np.int16)
+        speech = speech[np.arange(len(samples)) * rate // RATE]
+    short = max(0, round(WINDOW_S * RATE) - len(samples))
+    return Channel(np.pad(samples, (0, short)), np.pad(speech, (0, short)))
+
+
+def draw_batch(channels: Sequence[Channel], random: np.random.Generator, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Windows of any place and channel: float32 samples, and float32 1 where there is speech, (batch, samples)."""
+    length = round(WINDOW_S * RATE)
+    audio, speech = np.empty((batch, length), np.float32), np.empty((batch, length), np.float32)
+    for row in range(batch):
+        if random.random() < NOISE_ALONE:
+            audio[row], speech[row] = _noise(length, random), 0
+            continue
+        channel = channels[int(random.integers(len(channels)))]
+        start = int(random.integers(len(channel.samples) - length + 1))
+        audio[row] = channel.samples[start : start + length] / np.float32(32768)
+        speech[row] = channel.speech[start : start + length]
+    return audio, speech
+
+
+def _noise(length: int, random: np.random.Generator) -> np.ndarray:
+    """Background and bursts at any level, float32."""
+    alone = NoiseSettings(share=1, snr_db_low=0, snr_db_high=40, bursts_a_minute=12)
+    draw = Random(int(random.integers(2**63)))
+    noise, _, _ = add_noise(np.zeros(length, np.int16), draw.uniform(-35, -15), alone, draw)
+    return noise / np.float32(32768)
+
+
+def _share(channels: Sequence[Channel]) -> float:
+    return float(np.mean(np.concatenate([channel.speech for channel in channels])))

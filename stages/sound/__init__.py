@@ -1,0 +1,1 @@
+"""What a real line adds to a clean channel."""

@@ -1,5 +1,0 @@
-"""Voice activity by pyannote.audio: the detector, its bundled checkpoint, and how that was trained."""
-
-from stages.vad.detector import BUNDLED, UnusableModel, VoiceActivity, installed
-
-__all__ = ["BUNDLED", "UnusableModel", "VoiceActivity", "installed"]

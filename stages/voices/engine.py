@@ -1,0 +1,68 @@
+"""What synthesizers of costly speech share: a cache, and word times for speech that comes without any."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from pydantic import Field
+
+from manifests.records import Speech
+from stages.ears.align import CtcAligner
+from stages.synthesize import Synthesizer, SynthesizerSettings
+from stages.voices.speech_cache import SpeechCache
+from stages.voices.word_times import sound_span, words_from_starts
+
+_SAYS_NOTHING = {"licence", "voices"}
+"""Settings that don't change how a text sounds in a voice."""
+
+
+class EngineSettings(SynthesizerSettings):
+    licence: str = Field(default="unknown", description="what the voices may be used for, noted in corpus.json")
+    # Where the cache lies does not decide the corpus's content, so it is no part of the recipe's identity.
+    cache: str = Field(default="", exclude=True, description="a folder to keep speech in; none if empty")
+
+
+class EngineSynthesizer(Synthesizer):
+    """A synthesizer with a cache, whose engine may not tell when words start; an engine implements `utter`."""
+
+    def setup(self) -> None:
+        super().setup()
+        self.cache = None
+        if self.settings.cache:
+            facts = {"engine": type(self).__name__, **self.settings.model_dump(exclude=_SAYS_NOTHING), **self.made_by()}
+            self.cache = SpeechCache(self.settings.cache, facts)
+
+    def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
+        """int16 samples, their rate, and {token index: sample} where the engine knows when words start.
+
+        Raises ValueError, with the reason, where the text can't be spoken.
+        """
+        raise NotImplementedError
+
+    def speak(self, text: str, voice: str) -> Speech:
+        if self.cache and (known := self.cache.get(text, voice)):
+            return known
+        speech = finished(text, *self.utter(text, voice), aligner=self.aligner)
+        if self.cache:
+            self.cache.put(text, voice, speech)
+        return speech
+
+
+def finished(
+    text: str, samples: np.ndarray, rate: int, starts: Mapping[int, int] | None, aligner: CtcAligner | None
+) -> Speech:
+    """Speech without silence at its ends, with its words' times from the engine, the aligner, or estimated.
+
+    Raises ValueError where it is silence.
+    """
+    tokens = text.split()
+    first, last = sound_span(samples)
+    if not last or not tokens:
+        raise ValueError("the voice made no sound of it")
+    samples = np.ascontiguousarray(samples[first:last])
+    if starts is not None:
+        own, kind = {token: start - first for token, start in starts.items()}, "engine"
+    elif aligner is not None and (own := aligner.starts(samples, rate, tokens)):
+        kind = "aligned"
+    else:
+        own, kind = {}, "estimated"
+    return Speech(samples, rate, tuple(words_from_starts(tokens, own, samples)), kind)  # type: ignore[arg-type]

@@ -1,0 +1,222 @@
+"""eSpeak NG, through ctypes and the library that the `espeakng-loader` wheel brings.
+
+eSpeak NG is GPL-3; it is loaded at run time and no part of it is in this project. Its C interface is
+`espeak-ng/speak_lib.h`; constants below carry that file's names.
+"""
+
+import _ctypes
+import ctypes
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import espeakng_loader
+import numpy as np
+
+from manifests.records import Word
+from stages.voices.word_times import sound_span, words_from_starts
+
+RATE = 22_050
+
+_AUDIO_OUTPUT_SYNCHRONOUS = 2
+_INITIALIZE_DONT_EXIT = 0x8000
+_CHARS_UTF8 = 1
+_POS_CHARACTER = 1
+_EVENT_TERMINATED, _EVENT_WORD = 0, 1
+_PARAMETERS = {"rate": 1, "pitch": 3, "pitch_range": 4}
+
+_NAME = re.compile(r"[\w-]+(\+[\w-]+)?")
+"""Language and variant: they become file names inside eSpeak's data, so no path gets through."""
+
+
+@dataclass(frozen=True, slots=True)
+class EspeakVoice:
+    """A voice: eSpeak's language and variant, pitch and range from 0 to 99, rate in words a minute.
+
+    Written `en-gb+f3?pitch=55&range=50&rate=170`; the form in manifests and recipes.
+    """
+
+    language: str
+    variant: str = ""
+    pitch: int = 50
+    pitch_range: int = 50
+    rate: int = 175
+
+    @classmethod
+    def parse(cls, text: str) -> "EspeakVoice":
+        """Raises ValueError, with what is wrong, where the text is not a voice."""
+        name, _, query = text.partition("?")
+        language, _, variant = name.partition("+")
+        try:
+            values = {key: int(value) for key, value in parse_qsl(query, strict_parsing=True)} if query else {}
+            voice = cls(language, variant, values.pop("pitch", 50), values.pop("range", 50), values.pop("rate", 175))
+        except ValueError:
+            raise ValueError(f"'{text}' is not like 'en-gb+f3?pitch=55&range=50&rate=170'") from None
+        if (
+            not _NAME.fullmatch(name)
+            or values
+            or not (0 <= voice.pitch <= 99 and 0 <= voice.pitch_range <= 99 and 80 <= voice.rate <= 450)
+        ):
+            raise ValueError(
+                f"'{text}' is not like 'en-gb+f3?pitch=55&range=50&rate=170' (pitch and range 0 to 99, rate 80 to 450)"
+            )
+        return voice
+
+    @property
+    def name(self) -> str:
+        """eSpeak's own name of the voice."""
+        return f"{self.language}+{self.variant}" if self.variant else self.language
+
+    def __str__(self) -> str:
+        return f"{self.name}?pitch={self.pitch}&range={self.pitch_range}&rate={self.rate}"
+
+
+DEFAULT_AGENT_VOICE = EspeakVoice("en-us", pitch=45, pitch_range=45, rate=160)
+
+_ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029")
+_VARIANTS = (
+    "m1", "m2", "m3", "m4", "m7", "m8", "f1", "f2", "f3", "f4", "f5", "Alex", "Alicia", "Andrea", "Andy", "Annie",
+    "Gene", "Jacky", "Lee", "Michael", "Mike", "adam", "anika", "announcer", "belinda", "benjamin", "david",
+    "ed", "edward", "grandma", "grandpa", "ian", "john", "linda", "marcelo", "max", "norbert", "paul", "quincy", "rob",
+    "robert", "shelby", "steph", "travis", "victor", "zac",
+)  # fmt: skip
+"""Variants that speak clearly. Left out: whispers, robots, monsters, and Klatt voices (`caleb`), whose noise comes from
+C's `rand()`, which any thread of a process may call in between."""
+
+
+def voices() -> list[str]:
+    """Many distinct user voices: accents × variants, each with a pitch, range and rate of its own."""
+    found = []
+    for index, (variant, accent) in enumerate(product(_VARIANTS, _ACCENTS)):
+        # Low-discrepancy steps spread pitch and rate evenly over the list without a random generator.
+        pitch, pitch_range, rate = 30 + index * 37 % 41, 35 + index * 23 % 36, 145 + index * 31 % 51
+        found.append(str(EspeakVoice(accent, variant, pitch, pitch_range, rate)))
+    return found
+
+
+class Espeak:
+    """The engine. eSpeak NG keeps global state, so a process has one of it and speaks one text at a time."""
+
+    def __init__(self) -> None:
+        self._engine = _engine()
+
+    def speak(self, text: str, voice: EspeakVoice) -> tuple[np.ndarray, list[Word]]:
+        """Speak `text`: int16 samples at 22 050 Hz without silence at the ends, and a `Word` per whitespace token.
+
+        The same text and voice give the same samples, whatever was spoken before. Raises ValueError where eSpeak NG has
+        no such voice or makes no sound of the text.
+        """
+        samples, starts = self._engine.run(text, voice)
+        first, last = sound_span(samples)
+        if not last:
+            raise ValueError(f"eSpeak NG makes no sound of {text[:60]!r}")
+        return samples[first:last].copy(), _words(text, starts, samples[first:last], first)
+
+
+def check_voice(voice: str) -> None:
+    """Raise ValueError with the reason where `voice` can't speak."""
+    _engine().set_voice(EspeakVoice.parse(voice))
+
+
+class _Event(ctypes.Structure):
+    """espeak_EVENT."""
+
+    _fields_ = [
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    ]
+
+
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+
+
+class _Engine:
+    """The C library with its callback; see `_engine`."""
+
+    def __init__(self) -> None:
+        self._c = ctypes.CDLL(None)
+        self._callback = _CALLBACK(self._receive)  # kept, or it would be collected under the library's feet
+        self._start()
+
+    def _restart(self) -> None:
+        """Unload the library and load it again (about 2 ms).
+
+        Static variables (glottal pulses, flutter) outlive an utterance and even `espeak_Terminate`: without this, speech
+        would depend on what was spoken before.
+        """
+        self._library.espeak_Terminate()
+        _ctypes.dlclose(self._library._handle)
+        self._start()
+
+    def _start(self) -> None:
+        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+        data = espeakng_loader.get_data_path().encode()
+        rate = self._library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, data, _INITIALIZE_DONT_EXIT)
+        if rate != RATE:
+            raise RuntimeError(f"eSpeak NG can't start (it answered {rate}); install espeakng-loader again")
+        self._library.espeak_SetSynthCallback(self._callback)
+
+    def set_voice(self, voice: EspeakVoice) -> None:
+        # eSpeak NG passes over a variant that it does not have, so that is checked here.
+        known = not voice.variant or Path(espeakng_loader.get_data_path(), "voices", "!v", voice.variant).is_file()
+        if not known or self._library.espeak_SetVoiceByName(voice.name.encode()) != 0:
+            raise ValueError(
+                f"eSpeak NG has no voice '{voice.name}'; `stages.voices.espeak_engine.voices()` lists those that work"
+            )
+        for name, value in (("rate", voice.rate), ("pitch", voice.pitch), ("pitch_range", voice.pitch_range)):
+            if self._library.espeak_SetParameter(_PARAMETERS[name], value, 0) != 0:
+                raise ValueError(f"eSpeak NG refuses {name} {value} for the voice '{voice.name}'")
+
+    def run(self, text: str, voice: EspeakVoice) -> tuple[np.ndarray, list[tuple[int, int]]]:
+        """Raw samples, and (character position, sample) of each word event."""
+        self._restart()
+        self.set_voice(voice)
+        # Breath noise is seeded from the clock, that of Klatt voices comes from C's rand().
+        self._library.espeak_ng_SetRandSeed(1)
+        self._c.srand(1)
+        self._chunks: list[np.ndarray] = []
+        self._starts: list[tuple[int, int]] = []
+        # Control characters would end the text, or be taken as commands to the engine.
+        data = re.sub(r"[\x00-\x1f\x7f]", " ", text).encode() + b"\0"
+        error = self._library.espeak_Synth(data, len(data), 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
+        if error:
+            raise ValueError(f"eSpeak NG could not speak {text[:60]!r} (error {error})")
+        samples = np.concatenate(self._chunks) if self._chunks else np.zeros(0, np.int16)
+        return samples, self._starts
+
+    def _receive(self, samples: Any, count: int, events: Any) -> int:
+        if samples and count > 0:
+            self._chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        index = 0
+        while events[index].type != _EVENT_TERMINATED:
+            event = events[index]
+            if event.type == _EVENT_WORD:
+                self._starts.append((event.text_position - 1, event.sample))
+            index += 1
+        return 0
+
+
+@cache
+def _engine() -> _Engine:
+    return _Engine()
+
+
+def _words(text: str, starts: list[tuple[int, int]], samples: np.ndarray, trimmed: int) -> list[Word]:
+    """A word per whitespace token. A token may have several events ("2500") or none ("of a" is spoken as one)."""
+    tokens = [(match.group(), match.start()) for match in re.finditer(r"\S+", text)]
+    first_start: dict[int, int] = {}
+    begins = [begin for _, begin in tokens]
+    for position, sample in starts:
+        first_start.setdefault(max(bisect_right(begins, position) - 1, 0), sample - trimmed)
+    return words_from_starts([token for token, _ in tokens], first_start, samples)

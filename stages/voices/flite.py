@@ -1,0 +1,104 @@
+"""Flite, by the libraries of Debian's package `flite` (BSD-like licence of Carnegie Mellon University).
+
+Its voices are small and old, and speech recognisers understand them. They give the end of every phone, and so of every word.
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Collection
+from typing import Any
+
+from manifests.errors import RequestError
+from manifests.records import Speech
+from stages.synthesize import Synthesizer, check_each
+from stages.voices.flite_engine import ONE_PITCH, SPEAKERS, FliteVoice, version
+
+MEND = "install Debian's package: apt-get install flite"
+
+
+def voices() -> list[str]:
+    """Many ways of speaking for the three speakers that users are drawn from; the first speaker is the agent's."""
+    # Low-discrepancy steps, as for eSpeak NG's voices; the speaker's own way comes first.
+    own = [FliteVoice(speaker) for speaker in SPEAKERS[1:]]
+    varied = [
+        FliteVoice(speaker, 100 if speaker == ONE_PITCH else 85 + index * 13 % 31, 86 + index * 17 % 29)
+        for speaker in SPEAKERS[1:]
+        for index in range(15)
+    ]
+    return list(map(str, [*own, *varied]))
+
+
+class FliteSynthesizer(Synthesizer):
+    """Speaks with flite; voices are strings such as `rms?pitch=110&rate=95`."""
+
+    @classmethod
+    def voices(cls, settings: Any) -> list[str]:
+        return [str(FliteVoice(SPEAKERS[0])), *voices()]
+
+    @classmethod
+    def check(cls, settings: Any, voices: Collection[str]) -> None:
+        super().check(settings, voices)
+        try:
+            version()
+        except OSError as error:
+            raise RequestError(f"The synthesizer flite is not installed ({error}); {MEND}.") from None
+        check_each(voices, FliteVoice.parse)
+
+    @classmethod
+    def about(cls, settings: Any, voice: str) -> dict[str, str]:
+        source = "Debian package flite, voice cmu_us_" + voice.partition("?")[0]
+        return {"engine": "flite", "source": source, "licence": "CMU flite licence (BSD-like)"}
+
+    def setup(self) -> None:
+        super().setup()
+        self.engine = Flite()
+
+    def made_by(self) -> dict[str, str]:
+        return super().made_by() | {"engine": "flite", "version": version()}
+
+    def speak(self, text: str, voice: str) -> Speech:
+        return self.engine.speak(text, FliteVoice.parse(voice))
+
+
+class Flite:
+    """flite in a process of its own: its voices' noise comes from C's rand(), from which any thread of this one, such as Ray's,
+    may draw in between. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def speak(self, text: str, voice: FliteVoice) -> Speech:
+        """The same text and voice give the same samples, whatever was spoken before. Raises ValueError where flite makes no
+        sound of the text, or breaks down over it twice, and OSError where it can't be run."""
+        answer = self._answer(text, voice) or self._answer(text, voice)
+        if answer is None:
+            raise ValueError(f"flite broke down over {text[:60]!r}")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _answer(self, text: str, voice: FliteVoice) -> Speech | ValueError | OSError | None:
+        """None where the process is gone, by whatever took it."""
+        if self._process is None:
+            self._process = _started()
+        requests, answers = self._process.stdin, self._process.stdout
+        assert requests and answers
+        try:
+            pickle.dump((text, voice), requests)
+            requests.flush()
+            answer: Speech | ValueError | OSError = pickle.load(answers)
+        except (EOFError, BrokenPipeError, pickle.UnpicklingError):
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+            return None
+        return answer
+
+
+def _started() -> subprocess.Popen[bytes]:
+    version()  # raises OSError where there is no flite
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "stages.voices.flite_engine"]
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

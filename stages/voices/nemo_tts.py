@@ -1,0 +1,250 @@
+"""synthesize with NeMo: FastPitch, whose durations say when each word starts, and HiFi-GAN, which makes its spectrograms heard."""
+
+import hashlib
+import importlib.util
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field, ValidationInfo, field_validator
+
+from manifests.errors import RequestError
+from salm_duplex_model.codec.nemo import read_config
+from salm_duplex_model.nemo_encoder import load_nemo
+from stages.voices.engine import EngineSettings, EngineSynthesizer
+
+_CLASS = {"fastpitch": "FastPitchModel", "hifigan": "HifiGanModel"}
+
+
+class FastPitchSettings(EngineSettings):
+    fastpitch: str = Field(
+        default="nvidia/tts_en_fastpitch",
+        description="a FastPitch model: a .nemo file, or a name on the hub or on NGC; a corpus needs one with several speakers",
+    )
+    hifigan: str = Field(default="nvidia/tts_hifigan", description="a HiFi-GAN model for its spectrograms, likewise")
+    speakers: list[int] = Field(
+        default_factory=list, description="which speakers of a FastPitch that has several, by number; all if empty"
+    )
+
+    @field_validator("fastpitch", "hifigan")
+    @classmethod
+    def _is_usable(cls, name: str, info: ValidationInfo) -> str:
+        """As much as can be known before any work, without loading or downloading it."""
+        if importlib.util.find_spec("nemo") is None:
+            raise ValueError("NeMo's voices need nemo_toolkit: pip install '.[nemo]'")
+        if name.endswith(".nemo"):
+            try:
+                check_class(Path(name), _CLASS[str(info.field_name)])
+            except RequestError as error:
+                raise ValueError(str(error).rstrip(".")) from None
+        return name
+
+
+class FastPitchSynthesizer(EngineSynthesizer):
+    """Speak every turn with FastPitch and HiFi-GAN, on the GPU where the worker was given one, else on the CPU.
+
+    A voice is the model's name, with `#N` for speaker N of a model that has several. Turns are spoken one at a time: so the
+    speech depends on the text and the voice alone.
+    """
+
+    Settings = FastPitchSettings
+    settings: FastPitchSettings
+
+    @classmethod
+    def voices(cls, settings: FastPitchSettings) -> list[str]:
+        return list(_voices(settings))
+
+    @classmethod
+    def check(cls, settings: FastPitchSettings, voices: Collection[str]) -> None:
+        super().check(settings, voices)
+        _check_pair(settings)
+        check_known(settings.fastpitch, list(_voices(settings)), voices)
+
+    @classmethod
+    def about(cls, settings: FastPitchSettings, voice: str) -> dict[str, str]:
+        return {
+            "engine": "NeMo FastPitch and HiFi-GAN",
+            "source": f"{settings.fastpitch}, {settings.hifigan}",
+            "licence": settings.licence,
+            **_digests(settings),
+        }
+
+    def setup(self) -> None:
+        from nemo.collections.tts.models import FastPitchModel, HifiGanModel
+        from omegaconf import OmegaConf
+
+        self.device = prepare_torch()
+        self._speakers = _voices(self.settings)
+        path = nemo_file(self.settings.fastpitch, "FastPitchModel")
+        # The text is normalised already, and building NeMo's normalizer takes a minute.
+        config = {key: value for key, value in nemo_config(path).items() if key != "text_normalizer"}
+        options = {"override_config_path": OmegaConf.create(config)}
+        self._fastpitch = load_nemo(FastPitchModel, str(path), **options).to(self.device)
+        self._hifigan = load_nemo(HifiGanModel, str(nemo_file(self.settings.hifigan, "HifiGanModel"))).to(self.device)
+        super().setup()
+
+    def made_by(self) -> dict[str, str]:
+        facts = {"nemo_toolkit": version("nemo_toolkit"), "device": device_name(self.device), **_digests(self.settings)}
+        return super().made_by() | facts
+
+    def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
+        import torch
+
+        if voice not in self._speakers:
+            raise ValueError(f"{self.settings.fastpitch} has no voice '{voice}'")
+        tokens = self._spell(text)
+        if not self._without_spaces(tokens):
+            raise ValueError(f"{self.settings.fastpitch} has no sound for any of its characters")
+        with torch.inference_mode():
+            spectrogram, frames, durations, *_ = self._fastpitch(
+                text=torch.tensor([tokens], device=self.device),
+                durs=None,
+                pitch=None,
+                speaker=None if (n := self._speakers[voice]) is None else torch.tensor([n], device=self.device),
+            )
+            if not int(frames):
+                raise ValueError(f"{self.settings.fastpitch} gives it no time at all")
+            audio = self._hifigan.convert_spectrogram_to_audio(spec=spectrogram)[0].cpu().numpy()
+        samples = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
+        # FastPitch rounds each duration to whole frames of the spectrogram.
+        lengths = np.floor(durations[0].float().cpu().numpy() + np.float32(0.5)).astype(int)
+        starts = (np.cumsum(lengths) - lengths) * len(samples) // int(frames)
+        return samples, int(self._hifigan.sample_rate), self._word_starts(text.split(), tokens, starts.tolist())
+
+    def _word_starts(self, words: list[str], tokens: list[int], starts: Sequence[int]) -> dict[int, int] | None:
+        """When each word's first token starts, {word index: sample}; a word of which the model speaks nothing has none.
+
+        None where the tokens can't be told apart by words: spaces must separate just what the words by themselves become.
+        """
+        space = self._space
+        if space is None:
+            return None
+        spelled = {index: own for index, word in enumerate(words) if (own := self._without_spaces(self._spell(word)))}
+        runs = [
+            list(run) for is_space, run in groupby(enumerate(tokens), lambda item: item[1] == space) if not is_space
+        ]
+        if [[token for _, token in run] for run in runs] != list(spelled.values()):
+            return None
+        return {index: starts[run[0][0]] for index, run in zip(spelled, runs, strict=True)}
+
+    def _spell(self, text: str) -> list[int]:
+        tokens: list[int] = self._fastpitch.parse(text, normalize=False)[0].tolist()
+        return tokens
+
+    def _without_spaces(self, tokens: list[int]) -> list[int]:
+        return [token for token in tokens if token != self._space]
+
+    @property
+    def _space(self) -> int | None:
+        """The token between words; older models have none that can be known."""
+        return getattr(self._fastpitch.vocab, "space", None)
+
+
+def prepare_torch() -> str:
+    """Make torch give the same speech every time, keep NeMo's log to errors, and say which device to speak on."""
+    import torch
+    from nemo.utils import logging
+
+    logging.setLevel(logging.ERROR)  # else it tells of every character that a model has no sound for
+    torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_name(device: str) -> str:
+    """For `corpus.json`: speech may differ from one device to another."""
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else device
+
+
+def check_known(where: str, known: Sequence[str], voices: Collection[str]) -> None:
+    """Raise `RequestError` where a voice is none of those that there are."""
+    for voice in sorted(voices):
+        if voice not in known:
+            shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+            raise RequestError(f"The voice '{voice}' can't be used: {where} has {shown}.")
+
+
+@cache
+def nemo_file(name: str, class_name: str) -> Path:
+    """The `.nemo` file that a name stands for, downloaded where it is not at hand; raises `RequestError` where it can't be had."""
+    if name.endswith(".nemo"):
+        return Path(name)
+    try:
+        if cached := in_hub_cache(name):
+            return cached
+        from nemo.collections.tts import models
+
+        return Path(getattr(models, class_name).from_pretrained(name, return_model_file=True))
+    except Exception as error:  # NeMo raises whatever its parts raise
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise RequestError(
+            f"The NeMo model {name} can't be downloaded ({reason}); name a .nemo file, or a model of the hub while online."
+        ) from None
+
+
+def in_hub_cache(name: str) -> Path | None:
+    """The `.nemo` file of a model of the hub, where it was downloaded before."""
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(name, f"{name.rpartition('/')[2]}.nemo") if name.count("/") == 1 else None
+    return Path(cached) if isinstance(cached, str) else None
+
+
+nemo_config = cache(read_config)
+
+
+def check_class(path: Path, class_name: str) -> dict[str, Any]:
+    """The configuration of a `.nemo` file; raises `RequestError` where it holds a model of another class."""
+    config = nemo_config(path)
+    if (found := str(config.get("target")).rpartition(".")[2]) != class_name:
+        raise RequestError(f"{path} holds no {class_name} but {found}.")
+    return config
+
+
+def _config(name: str, class_name: str) -> dict[str, Any]:
+    return check_class(nemo_file(name, class_name), class_name)
+
+
+def _voices(settings: FastPitchSettings) -> dict[str, int | None]:
+    """The voices of a model, and the number of each one's speaker; raises `RequestError` where it lacks a speaker."""
+    config = _config(settings.fastpitch, "FastPitchModel")
+    number = int(config.get("n_speakers") or 1)
+    name = Path(settings.fastpitch).name.removesuffix(".nemo")
+    for speaker in settings.speakers:
+        if number <= 1 or not 0 <= speaker < number:
+            has = f"speakers 0 to {number - 1}" if number > 1 else "one speaker, who has no number"
+            raise RequestError(f"{settings.fastpitch} has no speaker {speaker} of synthesize.speakers: it has {has}.")
+    if number <= 1:
+        return {name: None}
+    return {f"{name}#{speaker}": speaker for speaker in settings.speakers or range(number)}
+
+
+def _check_pair(settings: FastPitchSettings) -> None:
+    """Raise `RequestError` where the vocoder is made for other spectrograms than those that FastPitch predicts."""
+    fastpitch = _config(settings.fastpitch, "FastPitchModel")
+    hifigan = _config(settings.hifigan, "HifiGanModel").get("preprocessor", {})
+    makes = (fastpitch.get("n_mel_channels"), fastpitch.get("preprocessor", {}).get("sample_rate"))
+    takes = (hifigan.get("nfilt"), hifigan.get("sample_rate"))
+    if makes != takes and all(isinstance(number, int) for number in (*makes, *takes)):
+        raise RequestError(
+            f"{settings.fastpitch} makes spectrograms of {makes[0]} bands at {makes[1]} Hz, and {settings.hifigan} takes "
+            f"{takes[0]} bands at {takes[1]} Hz: name two models that were made for each other."
+        )
+
+
+def _digests(settings: FastPitchSettings) -> dict[str, str]:
+    names = {key: getattr(settings, key) for key in _CLASS}
+    return {f"{key}_sha256": digest(nemo_file(name, _CLASS[key])) for key, name in names.items()}
+
+
+@cache
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,105 @@
+"""Piper's voices (VITS as ONNX), through the package `piper-tts`, which is GPL-3 and loaded at run time."""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Collection, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from manifests.errors import RequestError
+from stages.voices.engine import EngineSettings, EngineSynthesizer
+
+MEND = "pip install '.[piper]', and download voices (20 to 110 MB each, a .onnx and a .onnx.json) with `python -m "
+MEND += "piper.download_voices --download-dir FOLDER NAME`"
+
+
+class PiperSettings(EngineSettings):
+    folder: str = Field(default="voices", description="the folder with the voices: NAME.onnx and NAME.onnx.json")
+    length_scale: float = Field(default=1, ge=0.5, le=2, description="above 1 is slower")
+
+
+class PiperSynthesizer(EngineSynthesizer):
+    """Speak every turn with Piper; a voice is the name of its file, with `#N` for speaker N of one that has several."""
+
+    Settings = PiperSettings
+    settings: PiperSettings
+
+    @classmethod
+    def voices(cls, settings: PiperSettings) -> list[str]:
+        return [voice for path in sorted(Path(settings.folder).glob("*.onnx")) for voice in _speakers(path)]
+
+    @classmethod
+    def check(cls, settings: PiperSettings, voices: Collection[str]) -> None:
+        if importlib.util.find_spec("piper") is None:
+            raise RequestError(f"The synthesizer Piper is not installed: {MEND}.")
+        super().check(settings, voices)
+        if not (known := cls.voices(settings)):
+            raise RequestError(f"The folder {settings.folder} of synthesize.folder holds no Piper voice; {MEND}.")
+        for voice in sorted(voices):
+            if voice not in known:
+                shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+                raise RequestError(f"The voice '{voice}' can't be used: {settings.folder} has {shown}")
+
+    @classmethod
+    def about(cls, settings: PiperSettings, voice: str) -> dict[str, str]:
+        name = voice.partition("#")[0]
+        path = Path(settings.folder) / f"{name}.onnx"
+        facts = {"engine": "Piper", "source": f"{name}.onnx", "licence": settings.licence}
+        return facts | ({"sha256": _digest(path)} if path.is_file() else {})
+
+    def setup(self) -> None:
+        self._loaded: dict[str, Any] = {}
+        super().setup()
+
+    def made_by(self) -> dict[str, str]:
+        folder = Path(self.settings.folder)
+        digests = {path.name: _digest(path) for path in sorted(folder.glob("*.onnx*"))}
+        together = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+        return super().made_by() | {"piper-tts": version("piper-tts"), "voices_sha256": together}
+
+    def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
+        from piper import SynthesisConfig
+
+        name, _, speaker = voice.partition("#")
+        if voice not in self.voices(self.settings):  # a dialogue must not name files out of the folder
+            raise ValueError(f"{self.settings.folder} has no voice '{voice}'")
+        engine = self._engine(name)
+        # Without noise: the graph draws it from a state that it keeps, and speech would depend on what was spoken before.
+        how = SynthesisConfig(
+            speaker_id=int(speaker) if speaker else None,
+            length_scale=self.settings.length_scale,
+            noise_scale=0.0,
+            noise_w_scale=0.0,
+        )
+        # `[[` would begin raw phonemes.
+        chunks = [chunk.audio_int16_array for chunk in engine.synthesize(text.replace("[[", "["), how)]
+        samples = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
+        return samples, int(engine.config.sample_rate), None
+
+    def _engine(self, name: str) -> Any:
+        from piper import PiperVoice
+
+        if name not in self._loaded:
+            self._loaded[name] = PiperVoice.load(Path(self.settings.folder) / f"{name}.onnx")
+        return self._loaded[name]
+
+
+def _speakers(path: Path) -> list[str]:
+    """A voice's name, or one for each of its speakers; none without a readable configuration beside it."""
+    try:
+        number = int(json.loads(path.with_name(f"{path.name}.json").read_text("utf-8")).get("num_speakers", 1))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return []
+    return [path.stem] if number <= 1 else [f"{path.stem}#{speaker}" for speaker in range(number)]
+
+
+@cache
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

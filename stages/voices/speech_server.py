@@ -1,0 +1,198 @@
+"""Speech from any server with OpenAI's `/v1/audio/speech`: OpenAI itself, or one of the many that speak its protocol.
+
+A busy server (429, 5xx, a connection that breaks or hangs) is asked again, later each time and not before `Retry-After`. What
+it has spoken is kept in a cache, so that a build that was stopped asks, and pays, for nothing twice.
+"""
+
+import io
+import os
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+from urllib.parse import urlsplit
+
+import numpy as np
+import soundfile
+import urllib3
+from pydantic import Field, model_validator
+
+from manifests.errors import RequestError, WorkError
+from manifests.records import Speech
+from stages.base import Resources
+from stages.synthesize import Request
+from stages.voices.engine import EngineSettings, EngineSynthesizer
+from stages.voices.speech_cache import default_folder
+
+BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
+"""What a server answers that may answer better later."""
+
+
+class SpeechServerSettings(EngineSettings):
+    url: str = Field(default="https://api.openai.com/v1", description="the server's base address")
+    model: str = Field(default="gpt-4o-mini-tts", description="the server's name of the model")
+    voices: list[str] = Field(
+        default=["alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse"],
+        min_length=1,
+        description="the server's voices: the agent's first, then the users'",
+    )
+    instructions: str = Field(default="", description="how to speak, where the model takes instructions")
+    speed: float = Field(default=1, ge=0.25, le=4)
+    response_format: Literal["wav", "pcm"] = "wav"
+    pcm_rate: int = Field(default=24_000, ge=8_000, le=48_000, description="the rate of `pcm`, which does not tell it")
+    key_env: str = Field(default="OPENAI_API_KEY", description="the environment variable that holds the key, if any")
+    # How the server is asked does not decide the corpus's content.
+    at_once: int = Field(default=4, ge=1, le=256, exclude=True, description="requests under way at any time, a worker")
+    per_minute: float | None = Field(default=None, gt=0, exclude=True, description="requests begun a minute at most")
+    timeout_s: float = Field(default=60, gt=0, exclude=True, description="a server silent for so long hangs")
+    retries: int = Field(default=6, ge=0, le=20, exclude=True)
+    back_off_s: float = Field(default=0.5, ge=0, exclude=True, description="before the second retry; doubles each time")
+    cache: str = Field(default_factory=default_folder, exclude=True, description="a folder to keep speech in")
+
+    @model_validator(mode="after")
+    def _address_without_secrets(self) -> "SpeechServerSettings":
+        # Of the whole model and not of the field, whose value, maybe with a key in it, would be told with the error.
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("'url' must be a server's base address such as http://localhost:8000/v1")
+        if parts.username or parts.password or parts.query:
+            raise ValueError("'url' must hold no key, since recipes are published; put it into an environment variable")
+        return self
+
+
+class SpeechServerSynthesizer(EngineSynthesizer):
+    """Speak every turn by a server; voices are the server's own names. One worker asks for `at_once` turns at a time."""
+
+    Settings = SpeechServerSettings
+    settings: SpeechServerSettings
+    resources = Resources(cpus=0.1, concurrency=1)
+
+    @classmethod
+    def voices(cls, settings: SpeechServerSettings) -> list[str]:
+        return list(settings.voices)
+
+    @classmethod
+    def check(cls, settings: SpeechServerSettings, voices: Collection[str]) -> None:
+        """Has every voice say one word, which the cache keeps: so a wrong key, model or voice is known before any work."""
+        super().check(settings, voices)
+        stage = cls(settings.model_copy(update={"aligner": ""}), 0)
+        stage.setup()
+        ordered = sorted(voices)
+        try:
+            results = stage.speak_all([("Hello.", voice) for voice in ordered])
+        except WorkError as error:
+            raise RequestError(str(error)) from None
+        except OSError as error:
+            raise RequestError(
+                f"The speech cache {settings.cache} can't be written ({error.strerror}); name another folder in "
+                "synthesize.cache."
+            ) from None
+        for voice, result in zip(ordered, results, strict=True):
+            if isinstance(result, ValueError):
+                raise RequestError(f"The voice '{voice}' can't be used: {result}.")
+
+    @classmethod
+    def about(cls, settings: SpeechServerSettings, voice: str) -> dict[str, str]:
+        return {"engine": settings.model, "source": settings.url, "licence": settings.licence}
+
+    def setup(self) -> None:
+        super().setup()
+        settings = self.settings
+        self._retry = urllib3.Retry(
+            total=settings.retries,
+            # A server that is not there at all is told at once, not after every retry of every turn.
+            connect=min(settings.retries, 1),
+            redirect=0,
+            backoff_factor=settings.back_off_s,
+            backoff_max=30,
+            status_forcelist=BUSY,
+            allowed_methods=None,
+            raise_on_status=False,
+        )
+        self._pool = urllib3.PoolManager(maxsize=settings.at_once, timeout=settings.timeout_s)
+        self._pace = _Pace(settings.per_minute)
+
+    def speak_all(self, requests: Sequence[Request]) -> list[Speech | ValueError]:
+        """Raises `WorkError` where the server is at fault and not a text: it is not there, or refuses everything."""
+        with ThreadPoolExecutor(self.settings.at_once) as pool:
+            tasks = [pool.submit(super(SpeechServerSynthesizer, self).speak_all, [request]) for request in requests]
+            try:
+                results = [result for task in tasks for result in task.result()]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        failures = [result for result in results if isinstance(result, ValueError)]
+        if len(failures) == len(results) > 1:
+            raise WorkError(f"The speech server at {self.settings.url} speaks nothing: {failures[0]}.")
+        return results
+
+    def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
+        settings = self.settings
+        body: dict[str, str | float] = {
+            "model": settings.model,
+            "input": text,
+            "voice": voice,
+            "response_format": settings.response_format,
+        }
+        body |= {"speed": settings.speed} if settings.speed != 1 else {}
+        body |= {"instructions": settings.instructions} if settings.instructions else {}
+        key = os.environ.get(settings.key_env)
+        self._pace.wait()
+        try:
+            response = self._pool.request(
+                "POST",
+                f"{settings.url.rstrip('/')}/audio/speech",
+                json=body,
+                headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {}),
+                retries=self._retry,
+            )
+        except urllib3.exceptions.MaxRetryError as error:
+            # The error's text may hold the request; its kind says enough.
+            reason = type(error.reason).__name__
+            if isinstance(error.reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError):
+                raise WorkError(
+                    f"The speech server at {settings.url} can't be reached ({reason}); start it, or mend synthesize.url."
+                ) from None
+            raise ValueError(f"the speech server failed {settings.retries + 1} times, at last by {reason}") from None
+        except urllib3.exceptions.HTTPError as error:
+            raise ValueError(f"the speech server failed by {type(error).__name__}") from None
+        if response.status in (401, 403, 404):
+            raise WorkError(
+                f"The speech server at {settings.url} answers with status {response.status}; check synthesize.url, "
+                f"synthesize.model and the key in {settings.key_env}."
+            )
+        if response.status != 200:
+            raise ValueError(f"the speech server answers with status {response.status}{_told(response.data, key)}")
+        return *self._sound(response.data), None
+
+    def _sound(self, data: bytes) -> tuple[np.ndarray, int]:
+        if self.settings.response_format == "pcm":
+            return np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2").astype(np.int16), self.settings.pcm_rate
+        try:
+            samples, rate = soundfile.read(io.BytesIO(data), dtype="int16", always_2d=True)
+        except (soundfile.LibsndfileError, RuntimeError):
+            raise ValueError("the speech server's answer is not a WAV file") from None
+        return np.ascontiguousarray(samples[:, 0]), int(rate)
+
+
+class _Pace:
+    """Lets requests begin no faster than so many a minute. Retries are not counted: they wait by themselves."""
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._step = 60 / per_minute if per_minute else 0.0
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        with self._lock:
+            now = time.monotonic()
+            begin = max(now, self._next)
+            self._next = begin + self._step
+        time.sleep(begin - now)
+
+
+def _told(body: bytes, key: str | None) -> str:
+    """What the server says of its refusal, without the key."""
+    text = " ".join(body[:300].decode("utf-8", "replace").split())
+    return f" ({text.replace(key, '***') if key else text})" if text else ""

@@ -1,0 +1,166 @@
+"""A folder at a local path or any fsspec URL: the one way in which corpora are written and read.
+
+A file appears whole or not at all: locally it is written beside its place and renamed into it, on an object store a PUT
+does the same. Operations on a remote store are idempotent and tried again while the store is slow, busy or away.
+"""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import fsspec
+import tenacity
+
+T = TypeVar("T")
+
+PATIENCE_S = 180.0
+"""How long a remote store may be away before an operation fails."""
+
+_FINAL = (
+    FileNotFoundError,
+    FileExistsError,
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+    ImportError,
+    ValueError,
+)
+_FINAL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG)
+
+
+class Store:
+    """A folder, local or remote. Names are relative to it, with `/` between their parts."""
+
+    def __init__(self, url: str | Path, patience_s: float = PATIENCE_S) -> None:
+        """Raises ImportError where the URL's protocol needs a package, ValueError where there is no such protocol."""
+        self.url = str(url).rstrip("/") or "/"
+        self._fs, root = fsspec.core.url_to_fs(self.url)
+        self.root = root.rstrip("/") or "/"
+        self.is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
+        self._patience_s = 0.0 if self.is_local else patience_s
+
+    def __str__(self) -> str:
+        return self.url
+
+    def at(self, name: str) -> str:
+        """The full path or URL of a file or folder in the store."""
+        return f"{self.url}/{name}" if name else self.url
+
+    def folder(self, name: str) -> "Store":
+        return Store(self.at(name))
+
+    def exists(self, name: str = "") -> bool:
+        return self._tried(lambda: bool(self._fs.exists(self._path(name))))
+
+    def names(self, folder: str = "") -> list[str]:
+        """The names of what a folder holds, in order, without what is being written; none where there is no folder."""
+
+        def listed() -> list[str]:
+            self._fs.invalidate_cache(self._path(folder))
+            try:
+                found = self._fs.ls(self._path(folder), detail=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+            return sorted(name for path in found if not _is_part(name := path.rstrip("/").rsplit("/", 1)[-1]) and name)
+
+        return self._tried(listed)
+
+    def read(self, name: str) -> bytes:
+        return self._tried(lambda: bytes(self._fs.cat_file(self._path(name))))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole; its folder is made where there is none."""
+        if self.is_local:
+            place = Path(self._path(name))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with _part(place) as part:
+                part.write_bytes(content)
+                os.replace(part, place)
+        else:
+            self._tried(lambda: self._fs.pipe_file(self._path(name), content))
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file that is not there yet; False where there is one. On a remote store another writer may win meanwhile:
+        read it again before you rely on it."""
+        if not self.is_local:
+            if self.exists(name):
+                return False
+            self.write(name, content)
+            return True
+        place = Path(self._path(name))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with _part(place) as part:
+            part.write_bytes(content)
+            try:
+                os.link(part, place)
+            except FileExistsError:
+                return False
+        return True
+
+    def put(self, file: Path, name: str) -> None:
+        """Copy a local file into the store."""
+        if self.is_local:
+            place = Path(self._path(name))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with _part(place) as part:
+                shutil.copyfile(file, part)
+                os.replace(part, place)
+        else:
+            self._tried(lambda: self._fs.put_file(str(file), self._path(name)))
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or a folder with all it holds; nothing happens where there is none."""
+
+        def removed() -> None:
+            self._fs.invalidate_cache()
+            try:
+                self._fs.rm(self._path(name), recursive=True)
+            except FileNotFoundError:
+                return
+
+        self._tried(removed)
+
+    def _path(self, name: str) -> str:
+        parts = name.split("/") if name else []
+        if any(part in ("", ".", "..") for part in parts):
+            raise ValueError(f"{name!r} is not a name in {self.url}")
+        return "/".join([self.root.rstrip("/"), *parts]) or "/"
+
+    def _tried(self, operation: Callable[[], T]) -> T:
+        if not self._patience_s:
+            return operation()
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_transient),
+            wait=tenacity.wait_exponential_jitter(initial=0.2, max=10),
+            stop=tenacity.stop_after_delay(self._patience_s),
+            reraise=True,
+        )
+        return retrying(operation)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether a store may well do a moment later what it just failed to do."""
+    if isinstance(error, _FINAL) or not isinstance(error, Exception):
+        return False
+    return getattr(error, "errno", None) not in _FINAL_ERRNOS
+
+
+class _part:
+    """A file's name while it is written, beside its place; gone afterwards whatever happens."""
+
+    def __init__(self, place: Path) -> None:
+        self.path = place.with_name(f".{place.name}.{uuid.uuid4().hex[:12]}.part")
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".part")

@@ -185,8 +185,3 @@ def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
     elif member.name.endswith(".npy"):
         np.load(io.BytesIO(content), allow_pickle=False)
     return True
-
-
-def read_codes(cuts: Sequence[MonoCut]) -> list[np.ndarray]:
-    """The codes of each cut: int16 (frames, 4)."""
-    return [cut.load_custom("target_codes") for cut in cuts]

@@ -5,15 +5,15 @@ does the same. Operations on a remote store are idempotent and tried again while
 """
 
 import errno
-import os
 import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import fsspec
 import tenacity
+
+from manifests.files import create_whole, is_unfinished, unfinished, write_whole
 
 T = TypeVar("T")
 
@@ -65,7 +65,9 @@ class Store:
                 found = self._fs.ls(self._path(folder), detail=False)
             except (FileNotFoundError, NotADirectoryError):
                 return []
-            return sorted(name for path in found if not _is_part(name := path.rstrip("/").rsplit("/", 1)[-1]) and name)
+            return sorted(
+                name for path in found if not is_unfinished(name := path.rstrip("/").rsplit("/", 1)[-1]) and name
+            )
 
         return self._tried(listed)
 
@@ -77,9 +79,7 @@ class Store:
         if self.is_local:
             place = Path(self._path(name))
             place.parent.mkdir(parents=True, exist_ok=True)
-            with _part(place) as part:
-                part.write_bytes(content)
-                os.replace(part, place)
+            write_whole(place, content)
         else:
             self._tried(lambda: self._fs.pipe_file(self._path(name), content))
 
@@ -93,22 +93,15 @@ class Store:
             return True
         place = Path(self._path(name))
         place.parent.mkdir(parents=True, exist_ok=True)
-        with _part(place) as part:
-            part.write_bytes(content)
-            try:
-                os.link(part, place)
-            except FileExistsError:
-                return False
-        return True
+        return create_whole(place, content)
 
     def put(self, file: Path, name: str) -> None:
         """Copy a local file into the store."""
         if self.is_local:
             place = Path(self._path(name))
             place.parent.mkdir(parents=True, exist_ok=True)
-            with _part(place) as part:
+            with unfinished(place) as part:
                 shutil.copyfile(file, part)
-                os.replace(part, place)
         else:
             self._tried(lambda: self._fs.put_file(str(file), self._path(name)))
 
@@ -147,20 +140,3 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, _FINAL) or not isinstance(error, Exception):
         return False
     return getattr(error, "errno", None) not in _FINAL_ERRNOS
-
-
-class _part:
-    """A file's name while it is written, beside its place; gone afterwards whatever happens."""
-
-    def __init__(self, place: Path) -> None:
-        self.path = place.with_name(f".{place.name}.{uuid.uuid4().hex[:12]}.part")
-
-    def __enter__(self) -> Path:
-        return self.path
-
-    def __exit__(self, *_: object) -> None:
-        self.path.unlink(missing_ok=True)
-
-
-def _is_part(name: str) -> bool:
-    return name.startswith(".") and name.endswith(".part")

@@ -25,6 +25,7 @@ from manifests.errors import RequestError, WorkError
 from manifests.files import write_whole
 from manifests.recordings import MAX_SECONDS, parse_recording
 from manifests.records import BadDialogue
+from manifests.words import words_of
 from salm_duplex_model.chat import Chat
 
 PROMPT = (
@@ -41,8 +42,7 @@ MAX_TOKENS = 300
 TRIES = 2
 
 _COMMON = frozenset(
-    re.findall(
-        r"\w+",
+    words_of(
         "a about after all also am an and any are as at be because been before but by can could did do does for from had has have "
         "he her hers him his how i if in into is it its just me more most my no nor not of on one only or other our out over said "
         "say says she should so some such than that the their them then there these they this those to too under until up us very "
@@ -233,20 +233,16 @@ def checked(answer: str, transcript: str) -> Row:
             raise BadDialogue("too_wordy", f"The {name} has {words} words, over {most}.")
     if not question.endswith("?"):
         raise BadDialogue("no_question", "The question does not end with a question mark.")
-    said, quoted = _words(transcript), _words(evidence)
+    said, quoted = words_of(transcript), words_of(evidence)
     if len(quoted) < MIN_EVIDENCE_WORDS or f" {' '.join(quoted)} " not in f" {' '.join(said)} ":
         raise BadDialogue("no_evidence", "The evidence does not stand in what was said, word for word.")
-    telling = [word for word in _words(spoken) if word not in _COMMON]
-    known = {*said, *_words(question)}
+    telling = [word for word in words_of(spoken) if word not in _COMMON]
+    known = {*said, *words_of(question)}
     numbers = [word for word in telling if any(c.isdigit() for c in word) and word not in said]
     grounded = sum(word in known for word in telling)
-    if numbers or grounded < GROUNDED * len(telling) or not {*said} & {*_words(spoken)}:
+    if numbers or grounded < GROUNDED * len(telling) or not {*said} & {*words_of(spoken)}:
         raise BadDialogue("not_grounded", "The answer says what was not said.")
     return {"question": question, "answer": spoken}
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[\w']+", text.casefold().replace("’", "'"))
 
 
 def _join(cuts: Iterable[MonoCut], rows: Iterable[Row], pairs: int) -> Iterator[Row]:

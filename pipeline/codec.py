@@ -15,6 +15,7 @@ import yaml
 from manifests.corpus import open_corpus
 from manifests.errors import RequestError, WorkError
 from manifests.frames import TARGET_RATE
+from manifests.pcm import to_float, to_int16
 from manifests.sources import UnreadableInput
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.nemo import AnyCodec, load_codec
@@ -143,7 +144,7 @@ def _corpus_turns(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     corpus = open_corpus(path)
     for split in corpus.splits:
         for cut in corpus.cuts(split):
-            channel = np.round(cut.load_target_audio()[0] * 32768).astype(np.int16)
+            channel = to_int16(cut.load_target_audio()[0])
             for turn in cut.supervisions:
                 if turn.speaker == "agent" and not turn.cut_off:
                     first, last = (round(seconds * TARGET_RATE) for seconds in (turn.start, turn.end))
@@ -162,7 +163,7 @@ def _recordings(path: Path) -> Iterator[tuple[str, np.ndarray]]:
                     f"The recording {file} can't be read: {str(error).rstrip('.')}; mend or remove it."
                 ) from None
             mono = soxr.resample(audio.mean(axis=1), rate, TARGET_RATE)
-            samples = np.round(mono.clip(-1, 1) * 32767).astype(np.int16)
+            samples = to_int16(mono)
             yield hashlib.sha256(samples.tobytes()).hexdigest(), samples
 
 
@@ -176,7 +177,7 @@ def _hold_out(utterances: Mapping[str, np.ndarray], seed: int) -> tuple[list[np.
 def _codes(codec: AnyCodec, utterances: Sequence[np.ndarray]) -> torch.Tensor:
     """All codes of the utterances, end to end (frames, 4)."""
     frame = codec.frame_samples
-    padded = [np.pad(samples, (0, -len(samples) % frame)) / np.float32(32768) for samples in utterances]
+    padded = [to_float(np.pad(samples, (0, -len(samples) % frame))) for samples in utterances]
     return torch.cat([codec.encode(torch.from_numpy(samples)[None])[0] for samples in padded])
 
 

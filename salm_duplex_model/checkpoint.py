@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from manifests.errors import RequestError, WorkError
-from manifests.files import write_whole
+from manifests.files import unfinished, write_whole
 from salm_duplex_model.config import LlamaConfig, RunConfig
 from salm_duplex_model.model import DuplexModel, build_model
 from salm_duplex_model.tokenizer import TextTokenizer
@@ -57,13 +57,12 @@ def latest(run: Path) -> Path | None:
 def save(run: Path, step: int, weights: dict[str, Tensor], trainer: dict[str, Any], keep: int) -> None:
     """Write a checkpoint and drop all but the newest `keep`."""
     place = run / CHECKPOINTS / f"{step:08d}"
-    part = place.with_name(f".{place.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part / "model.safetensors")
-    torch.save(trainer, part / "trainer.pt")
-    shutil.rmtree(place, ignore_errors=True)
-    part.rename(place)
+    place.parent.mkdir(exist_ok=True)
+    with unfinished(place) as part:
+        part.mkdir()
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part / "model.safetensors")
+        torch.save(trainer, part / "trainer.pt")
+        shutil.rmtree(place, ignore_errors=True)
     old = sorted(p for p in (run / CHECKPOINTS).glob("*") if p.name.isdigit())[:-keep]
     for folder in old:
         shutil.rmtree(folder, ignore_errors=True)

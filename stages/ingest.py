@@ -16,6 +16,7 @@ from manifests.formats import parse_dialogue
 from manifests.recordings import found_beside
 from manifests.records import BadDialogue, Dialogue, Rejected
 from manifests.sources import BrokenRecord, UnreadableInput, base_name, fingerprint, read_bytes, read_records
+from manifests.words import words_of
 from stages.base import Settings
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
@@ -148,9 +149,8 @@ def text_key(dialogue: Dialogue) -> bytes:
 
 
 def _words(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
     # A text with no letters or digits at all keeps its symbols: an emoji is not the same as another.
-    return " ".join(re.findall(r"\w+", folded)) or folded
+    return " ".join(words_of(text)) or unicodedata.normalize("NFKC", text).casefold()
 
 
 def _split(dialogues: list[Dialogue], settings: IngestSettings, seed: int) -> list[Dialogue]:

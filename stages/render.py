@@ -11,6 +11,7 @@ import soxr
 from pydantic import Field, model_validator
 
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE, to_samples
+from manifests.pcm import to_float, to_int16
 from manifests.records import DuplexDialogue, Speaker, Speech, Timeline
 from stages.base import Settings, Stage, draw
 from stages.sound.noise import NoiseSettings, add_noise
@@ -87,13 +88,8 @@ def _levelled(speech: Speech, level_dbfs: float) -> np.ndarray:
     return to_int16(samples * gain_to(samples, level_dbfs))
 
 
-def to_int16(samples: np.ndarray) -> np.ndarray:
-    quantized: np.ndarray = np.rint(samples * 32767).astype(np.int16)
-    return quantized
-
-
 def _resample(speech: Speech, rate: int) -> np.ndarray:
-    samples = speech.samples.astype(np.float32) / 32768
+    samples = to_float(speech.samples)
     resampled: np.ndarray = samples if speech.rate == rate else soxr.resample(samples, speech.rate, rate, quality="HQ")
     return resampled
 

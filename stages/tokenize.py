@@ -15,6 +15,7 @@ import torch
 from pydantic import Field, field_validator
 
 from manifests.frames import TARGET_FRAME, frames_to_cover
+from manifests.pcm import to_float
 from manifests.records import Checks, DuplexDialogue
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.nemo import AnyCodec
@@ -73,7 +74,7 @@ class Tokenizer(Stage):
             audio = np.zeros((len(batch), longest * TARGET_FRAME), dtype=np.float32)
             for row, stretch in zip(audio, batch, strict=True):
                 samples = stretch.samples[: len(row) - margin * TARGET_FRAME]
-                row[margin * TARGET_FRAME :][: len(samples)] = samples / np.float32(32768)
+                row[margin * TARGET_FRAME :][: len(samples)] = to_float(samples)
             encoded = self.codec.encode(torch.from_numpy(audio)).numpy()[:, margin:]
             for own, stretch in zip(encoded, batch, strict=True):
                 codes[stretch.record][stretch.first : stretch.first + stretch.frames] = own[: stretch.frames]

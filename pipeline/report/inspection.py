@@ -9,6 +9,7 @@ import soxr
 from lhotse import MonoCut, SupervisionSegment
 
 from manifests.frames import FRAME_SECONDS, SOURCE_RATE, TARGET_RATE
+from manifests.pcm import to_int16
 from pipeline.report.timeline_plot import barge_ins, timeline_figure
 
 
@@ -21,9 +22,7 @@ def side_by_side(user: np.ndarray, agent: np.ndarray) -> np.ndarray:
     """A user's float samples at 16 kHz and an agent's at 22.05 kHz as int16 (samples, 2) at 22 050 Hz."""
     user = soxr.resample(user, SOURCE_RATE, TARGET_RATE)
     user = np.pad(user[: len(agent)], (0, max(0, len(agent) - len(user))))
-    both = np.stack([user, agent], axis=1)
-    samples: np.ndarray = np.rint(both.clip(-1, 1) * 32767).astype(np.int16)
-    return samples
+    return to_int16(np.stack([user, agent], axis=1))
 
 
 def write_stereo(cut: MonoCut, path: Path) -> None:

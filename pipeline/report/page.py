@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from manifests.corpus import Corpus
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
+from manifests.pcm import to_float
 from pipeline.report.inspection import MARKS, lost_text, stereo, voices
 from pipeline.report.timeline_plot import PIXELS_PER_SECOND, barge_ins, lane_names_svg, lay_out, timeline_svg
 
@@ -155,7 +156,7 @@ def _mp3(cut: MonoCut) -> bytes:
     Written from floats: libsndfile 1.2.2 makes noise of half of a stereo file's int16 samples (its pull request 1106).
     """
     audio = io.BytesIO()
-    samples = stereo(cut).astype(np.float32) / 32768
+    samples = to_float(stereo(cut))
     soundfile.write(audio, samples, TARGET_RATE, format="MP3", bitrate_mode="CONSTANT", compression_level=0.6)
     return audio.getvalue()
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME
+from manifests.pcm import to_float, to_int16
 from salm_duplex_model.session import Session
 
 QUEUE_FRAMES = 25
@@ -129,8 +130,8 @@ class Engine:
     def _compute(self, present: list[Conversation], user: np.ndarray) -> tuple[np.ndarray, list[int], float]:
         begun = time.perf_counter()
         self._seat(present)
-        agent = self._session.step(torch.from_numpy(user).float() / 32_768)
-        samples = (agent * 32_767).round().to(torch.int16).numpy()
+        agent = self._session.step(torch.from_numpy(to_float(user)))
+        samples = to_int16(agent.numpy())
         return samples, self._session.text.tolist(), 1000 * (time.perf_counter() - begun)
 
     def _seat(self, present: list[Conversation]) -> None:

@@ -6,8 +6,6 @@ around it, as long as the encoder sees (`reach`). And floating point differs a l
 code whose latent lies on the border between two levels is decided by a window of one fixed shape, encoded alone.
 """
 
-import hashlib
-import os
 import tarfile
 from collections.abc import Mapping
 from functools import cached_property
@@ -20,6 +18,7 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 
 from manifests.errors import RequestError
+from manifests.files import sha256_of, unfinished
 from manifests.frames import CODEBOOK_SIZE, CODEBOOKS, FSQ_LEVELS, TARGET_FRAME, TARGET_RATE
 from salm_duplex_model.codec.codec import Codec
 from salm_duplex_model.nemo_encoder import load_nemo
@@ -84,8 +83,7 @@ class NemoCodec:
     @cached_property
     def sha256(self) -> str:
         """Of the `.nemo` file."""
-        with self.file.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(self.file)
 
     @torch.inference_mode()
     def encode(self, audio: Tensor) -> Tensor:
@@ -135,9 +133,8 @@ class NemoCodec:
         path = Path(path)
         whole = type(self.model).restore_from(str(self.file), map_location="cpu")
         whole.audio_decoder.load_state_dict(self.decoder.state_dict())
-        unfinished = path.with_name(f".unfinished.{path.name}")
-        whole.save_to(str(unfinished))
-        os.replace(unfinished, path)
+        with unfinished(path) as part:
+            whole.save_to(str(part))
 
     def _encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (B, frames, 4), and whether each frame (B, frames) has a latent on a border, both on the CPU."""

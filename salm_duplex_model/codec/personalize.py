@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manifests.pcm import to_float
 from salm_duplex_model.codec.losses import SpectralLoss
 from salm_duplex_model.codec.nemo import AnyCodec
 
@@ -89,7 +90,7 @@ def _track(codec: AnyCodec, utterances: Sequence[np.ndarray]) -> tuple[Tensor, T
     for samples in utterances:
         frames = -(-len(samples) // size)
         padded = torch.zeros(frames + 2 * codec.reach, size)
-        padded[codec.reach :].view(-1)[: len(samples)] = torch.from_numpy(samples / np.float32(32768))
+        padded[codec.reach :].view(-1)[: len(samples)] = torch.from_numpy(to_float(samples))
         own = slice(codec.reach, codec.reach + frames)
         codes += [codec.encode(padded.view(1, -1))[0, own], silence.expand(_GAP_FRAMES, -1)]
         audio += [padded[own], torch.zeros(_GAP_FRAMES, size)]

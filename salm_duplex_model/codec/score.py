@@ -10,6 +10,7 @@ import soxr
 import torch
 
 from manifests.frames import TARGET_RATE
+from manifests.pcm import to_float
 from salm_duplex_model.codec.features import MelSpectrogram
 from salm_duplex_model.codec.nemo import AnyCodec
 from salm_duplex_model.codec.train import Speak
@@ -59,7 +60,7 @@ def _coded(codec: AnyCodec, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray
     frames = -(-len(samples) // codec.frame_samples)
     margin = codec.reach * codec.frame_samples
     original = np.zeros(frames * codec.frame_samples + 2 * margin, np.float32)
-    original[margin:][: len(samples)] = samples / np.float32(32768)
+    original[margin:][: len(samples)] = to_float(samples)
     decoded = codec.decode(codec.encode(torch.from_numpy(original)[None]))[0].numpy()
     # One frame of the silence is enough to hear what the codec makes of it.
     kept = slice(margin - codec.frame_samples, len(original) - margin + codec.frame_samples)

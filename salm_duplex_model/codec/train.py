@@ -4,7 +4,6 @@ Everything is remade from the settings: sentences are the dialogues' own and ran
 speaks them. No recording is needed.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from manifests.files import unfinished
+from manifests.pcm import to_float
 from salm_duplex_model.codec.codec import Codec
 from salm_duplex_model.codec.losses import SpectralLoss
 from salm_duplex_model.codec.network import CodecConfig, CodecNetwork
@@ -164,7 +165,7 @@ def _crops(agent: np.ndarray, users: np.ndarray, step: int, settings: CodecTrain
     for crop in crops:
         source = users if random.random() < settings.user_share else agent
         start = random.integers(len(source) - length)
-        crop[:] = source[start : start + length] * (10 ** (random.uniform(-8, 2) / 20) / 32768)
+        crop[:] = to_float(source[start : start + length]) * 10 ** (random.uniform(-8, 2) / 20)
     return torch.from_numpy(crops.clip(-1, 1))
 
 
@@ -176,9 +177,8 @@ def _save_state(
     optimizer: torch.optim.Optimizer,
 ) -> None:
     parts = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-    unfinished = path.with_name(path.name + ".unfinished")
-    torch.save({"step": step, "settings": asdict(settings), **parts}, unfinished)
-    os.replace(unfinished, path)
+    with unfinished(path) as part:
+        torch.save({"step": step, "settings": asdict(settings), **parts}, part)
 
 
 def _resume(

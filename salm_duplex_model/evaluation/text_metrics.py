@@ -4,7 +4,6 @@ All are sums over dialogues, for the bootstrap. Texts are compared in lower case
 counted (WER); BLEU is sacrebleu's, with its own tokenization (13a), in lower case, a dialogue being one segment.
 """
 
-import re
 from collections.abc import Sequence
 
 import jiwer
@@ -14,6 +13,7 @@ from lhotse import MonoCut
 from sacrebleu.metrics.bleu import BLEU
 from torch.nn import functional as F
 
+from manifests.words import words_of
 from salm_duplex_model.data import collate
 from salm_duplex_model.evaluation.bootstrap import Figure, figure, ratio
 from salm_duplex_model.model import DuplexModel
@@ -40,7 +40,7 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> Figure:
 
 def word_errors(hypothesis: str, reference: str) -> tuple[int, int]:
     """Substitutions, deletions and insertions, and the reference's number of words."""
-    heard, said = _words(hypothesis), _words(reference)
+    heard, said = words_of(hypothesis), words_of(reference)
     if not said:  # jiwer wants words to compare with
         return len(heard), 0
     found = jiwer.process_words(" ".join(said), " ".join(heard))
@@ -51,10 +51,6 @@ def word_error_rate(hypotheses: Sequence[str], references: Sequence[str]) -> Fig
     """Over all dialogues, `n` being the reference's words; above 1 where more is heard than said."""
     pairs = zip(hypotheses, references, strict=True)
     return figure(np.array([word_errors(own, other) for own, other in pairs], dtype=np.float64).reshape(-1, 2))
-
-
-def _words(text: str) -> list[str]:
-    return re.sub(r"[^\w\s']", " ", text.lower()).split()
 
 
 @torch.inference_mode()

@@ -13,6 +13,8 @@ import numpy as np
 import soxr
 
 from manifests.errors import RequestError
+from manifests.files import sha256_of
+from manifests.pcm import to_float
 from stages.voices.word_times import onset_near
 
 RATE = 16_000
@@ -52,7 +54,7 @@ class CtcAligner:
         import torch
         from torchaudio.functional import forced_align, merge_tokens
 
-        audio = soxr.resample(samples.astype(np.float32) / 32768, rate, RATE, quality="HQ")
+        audio = soxr.resample(to_float(samples), rate, RATE, quality="HQ")
         spelled = [self._recogniser.spell(_plain(token)) for token in tokens]
         targets = [label for labels in spelled for label in labels]
         if not targets:
@@ -136,8 +138,4 @@ def _plain(token: str) -> str:
 def _digest(path: Path) -> str:
     """SHA-256 of a checkpoint: the file, or the weights in the folder."""
     files = [path] if path.is_file() else sorted([*path.glob("*.safetensors"), path / "config.json"])
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(bytes.fromhex(sha256_of(file)) for file in files)).hexdigest()

@@ -8,7 +8,6 @@ silence), and it takes about a second for a second of speech.
 """
 
 import importlib.util
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,9 @@ from pydantic import AfterValidator, Field
 
 from manifests.errors import RequestError
 from manifests.frames import to_samples
+from manifests.pcm import to_float, to_int16
 from manifests.records import DuplexDialogue, Segment, Speaker
+from manifests.words import words_of
 
 RATE = 16_000
 MARGIN_S = 0.1
@@ -91,7 +92,7 @@ class Pocketsphinx:
     def _words(self, samples: np.ndarray) -> str:
         self._decoder.reinit_feat()  # else it would hear by the voice of whoever spoke before
         self._decoder.start_utt()
-        self._decoder.process_raw((samples.clip(-1, 1) * 32767).astype(np.int16).tobytes(), full_utt=True)
+        self._decoder.process_raw(to_int16(samples).tobytes(), full_utt=True)
         self._decoder.end_utt()
         found = self._decoder.hyp()
         return found.hypstr if found else ""
@@ -132,15 +133,10 @@ def listen(
     ]
 
 
-def words_of(text: str) -> list[str]:
-    """Words in lower case, without punctuation."""
-    return re.sub(r"[^\w\s']", " ", text.lower()).split()
-
-
 def _cut(samples: np.ndarray, rate: int, segment: Segment) -> np.ndarray:
     """A turn's audio, float32 at 16 kHz; of one that was cut off, only as far as its last whole word."""
     margin = to_samples(MARGIN_S, rate)
     end = segment.start + segment.words[-1].end if segment.cut_off and segment.words else segment.end + margin
     turn = samples[max(0, segment.start - margin) : end]
-    heard = turn.astype(np.float32) / (32768 if turn.dtype == np.int16 else 1)
+    heard = to_float(turn) if turn.dtype == np.int16 else turn.astype(np.float32)
     return heard if rate == RATE else soxr.resample(heard, rate, RATE)

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from manifests.frames import SOURCE_RATE, to_samples
+from manifests.pcm import to_float, to_int16
 from manifests.records import Span
 from stages.base import Settings
 
@@ -49,8 +50,8 @@ def add_noise(
         noise[burst.start : burst.end] += 10 ** ((speech_dbfs + draw.uniform(-6, 6)) / 20) * _burst(
             burst.length, values
         )
-    mixed = np.clip(channel / 32767 + noise, -1, 1)
-    return np.rint(mixed * 32767).astype(np.int16), f"{kind} at {snr:.0f} dB", bursts
+    mixed = to_float(channel) + noise
+    return to_int16(mixed), f"{kind} at {snr:.0f} dB", bursts
 
 
 def _background(kind: str, values: np.random.Generator) -> np.ndarray:

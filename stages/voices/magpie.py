@@ -16,9 +16,11 @@ import soxr
 from pydantic import Field, field_validator
 
 from manifests.errors import RequestError
+from manifests.files import sha256_of
+from manifests.pcm import to_int16
 from salm_duplex_model.nemo_encoder import load_nemo
 from stages.voices.engine import EngineSettings, EngineSynthesizer
-from stages.voices.nemo_tts import check_class, check_known, device_name, digest, nemo_config, nemo_file, prepare_torch
+from stages.voices.nemo_tts import check_class, check_known, device_name, nemo_config, nemo_file, prepare_torch
 
 
 class MagpieSettings(EngineSettings):
@@ -76,7 +78,7 @@ class MagpieSynthesizer(EngineSynthesizer):
     def about(cls, settings: MagpieSettings, voice: str) -> dict[str, str]:
         facts = {"engine": "NeMo MagpieTTS", "source": settings.magpie, "licence": settings.licence}
         prompt = _voices(settings).get(voice)
-        return facts | _digests(settings) | ({"prompt_sha256": digest(prompt)} if isinstance(prompt, Path) else {})
+        return facts | _digests(settings) | ({"prompt_sha256": sha256_of(prompt)} if isinstance(prompt, Path) else {})
 
     def setup(self) -> None:
         from nemo.collections.tts.models import MagpieTTSModel
@@ -95,7 +97,7 @@ class MagpieSynthesizer(EngineSynthesizer):
         super().setup()
 
     def made_by(self) -> dict[str, str]:
-        prompts = {name: digest(prompt) for name, prompt in self._known.items() if isinstance(prompt, Path)}
+        prompts = {name: sha256_of(prompt) for name, prompt in self._known.items() if isinstance(prompt, Path)}
         together = hashlib.sha256(json.dumps(prompts).encode()).hexdigest()
         facts = {"nemo_toolkit": version("nemo_toolkit"), "device": device_name(self.device), **_digests(self.settings)}
         return super().made_by() | facts | ({"prompts_sha256": together} if prompts else {})
@@ -140,7 +142,7 @@ class MagpieSynthesizer(EngineSynthesizer):
             together = torch.cat(codes, dim=2)
             lengths = torch.tensor([together.shape[2]], device=self.device)
             audio = model._codec_helper.codes_to_audio(together, lengths)[0][0].cpu().numpy()
-        samples = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
+        samples = to_int16(audio)
         return samples, int(model.output_sample_rate), None
 
     def _context(self, voice: str) -> dict[str, Any]:
@@ -243,6 +245,6 @@ def _codec_file(settings: MagpieSettings) -> Path:
 
 def _digests(settings: MagpieSettings) -> dict[str, str]:
     return {
-        "magpie_sha256": digest(nemo_file(settings.magpie, "MagpieTTSModel")),
-        "codec_sha256": digest(_codec_file(settings)),
+        "magpie_sha256": sha256_of(nemo_file(settings.magpie, "MagpieTTSModel")),
+        "codec_sha256": sha256_of(_codec_file(settings)),
     }

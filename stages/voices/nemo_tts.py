@@ -1,6 +1,5 @@
 """synthesize with NeMo: FastPitch, whose durations say when each word starts, and HiFi-GAN, which makes its spectrograms heard."""
 
-import hashlib
 import importlib.util
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
@@ -13,6 +12,8 @@ import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
 from manifests.errors import RequestError
+from manifests.files import sha256_of
+from manifests.pcm import to_int16
 from salm_duplex_model.codec.nemo import read_config
 from salm_duplex_model.nemo_encoder import load_nemo
 from stages.voices.engine import EngineSettings, EngineSynthesizer
@@ -109,7 +110,7 @@ class FastPitchSynthesizer(EngineSynthesizer):
             if not int(frames):
                 raise ValueError(f"{self.settings.fastpitch} gives it no time at all")
             audio = self._hifigan.convert_spectrogram_to_audio(spec=spectrogram)[0].cpu().numpy()
-        samples = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
+        samples = to_int16(audio)
         # FastPitch rounds each duration to whole frames of the spectrogram.
         lengths = np.floor(durations[0].float().cpu().numpy() + np.float32(0.5)).astype(int)
         starts = (np.cumsum(lengths) - lengths) * len(samples) // int(frames)
@@ -241,10 +242,4 @@ def _check_pair(settings: FastPitchSettings) -> None:
 
 def _digests(settings: FastPitchSettings) -> dict[str, str]:
     names = {key: getattr(settings, key) for key in _CLASS}
-    return {f"{key}_sha256": digest(nemo_file(name, _CLASS[key])) for key, name in names.items()}
-
-
-@cache
-def digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {f"{key}_sha256": sha256_of(nemo_file(name, _CLASS[key])) for key, name in names.items()}

@@ -4,7 +4,6 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Collection, Mapping
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from manifests.errors import RequestError
+from manifests.files import sha256_of
 from stages.voices.engine import EngineSettings, EngineSynthesizer
 
 MEND = "pip install '.[piper]', and download voices (20 to 110 MB each, a .onnx and a .onnx.json) with `python -m "
@@ -51,7 +51,7 @@ class PiperSynthesizer(EngineSynthesizer):
         name = voice.partition("#")[0]
         path = Path(settings.folder) / f"{name}.onnx"
         facts = {"engine": "Piper", "source": f"{name}.onnx", "licence": settings.licence}
-        return facts | ({"sha256": _digest(path)} if path.is_file() else {})
+        return facts | ({"sha256": sha256_of(path)} if path.is_file() else {})
 
     def setup(self) -> None:
         self._loaded: dict[str, Any] = {}
@@ -59,7 +59,7 @@ class PiperSynthesizer(EngineSynthesizer):
 
     def made_by(self) -> dict[str, str]:
         folder = Path(self.settings.folder)
-        digests = {path.name: _digest(path) for path in sorted(folder.glob("*.onnx*"))}
+        digests = {path.name: sha256_of(path) for path in sorted(folder.glob("*.onnx*"))}
         together = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
         return super().made_by() | {"piper-tts": version("piper-tts"), "voices_sha256": together}
 
@@ -97,9 +97,3 @@ def _speakers(path: Path) -> list[str]:
     except (OSError, ValueError, AttributeError, TypeError):
         return []
     return [path.stem] if number <= 1 else [f"{path.stem}#{speaker}" for speaker in range(number)]
-
-
-@cache
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,10 +10,11 @@ import numpy as np
 import soxr
 
 from manifests.frames import SOURCE_RATE, TARGET_RATE
+from manifests.pcm import to_int16
 from manifests.recordings import read_recording
 from manifests.records import BadDialogue, Recording, Speech, Turn, Word
 from stages.ears.align import CtcAligner
-from stages.render import gain_to, to_int16
+from stages.render import gain_to
 from stages.voices.word_times import words_from_starts
 
 LEVEL_DBFS = -20

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from manifests.files import unfinished
 from manifests.records import Speech, Word
 
 _FORMAT = 1
@@ -45,13 +45,11 @@ class SpeechCache:
         """Raises OSError where the folder can't be written."""
         path = self._path(text, voice)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.{time.time_ns()}")
         words = json.dumps([[word.text, word.start, word.end] for word in speech.words])
-        with part.open("wb") as file:
+        with unfinished(path) as part, part.open("wb") as file:
             np.savez_compressed(
                 file, samples=speech.samples, rate=speech.rate, words=words, word_times=speech.word_times
             )
-        part.replace(path)
 
     def _path(self, text: str, voice: str) -> Path:
         key = hashlib.sha256(json.dumps([self._made_by, voice, text]).encode()).hexdigest()

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import soxr
 
+from manifests.pcm import to_float
+
 BUNDLED = Path(__file__).parent / "bundled.ckpt"
 RATE = 16_000
 OVERLAP = 0.2
@@ -67,7 +69,7 @@ class VoiceActivity:
         """Start and end, in seconds, of each stretch of speech in a channel: int16, shape (samples,)."""
         import torch
 
-        heard = samples.astype(np.float32) / 32768
+        heard = to_float(samples)
         if rate != RATE:
             heard = soxr.resample(heard, rate, RATE)
         scores = self._inference.slide(torch.from_numpy(self._filled(heard))[None], RATE, hook=None)

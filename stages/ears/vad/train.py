@@ -16,6 +16,7 @@ import numpy as np
 import soxr
 
 from manifests.frames import SOURCE_RATE, TARGET_RATE
+from manifests.pcm import to_float, to_int16
 from manifests.records import DuplexDialogue, Speaker
 from stages.ears.vad.detector import RATE, VoiceActivity, import_pyannote
 from stages.sound.noise import NoiseSettings, add_noise
@@ -125,7 +126,7 @@ def labelled(record: DuplexDialogue, speaker: Speaker) -> Channel:
                 speech[segment.start + begin : segment.start + end] = True
                 last = end
     if rate != RATE:
-        samples = np.rint(soxr.resample(samples.astype(np.float32), rate, RATE)).clip(-32768, 32767).astype(np.int16)
+        samples = to_int16(soxr.resample(to_float(samples), rate, RATE))
         speech = speech[np.arange(len(samples)) * rate // RATE]
     short = max(0, round(WINDOW_S * RATE) - len(samples))
     return Channel(np.pad(samples, (0, short)), np.pad(speech, (0, short)))
@@ -141,7 +142,7 @@ def draw_batch(channels: Sequence[Channel], random: np.random.Generator, batch: 
             continue
         channel = channels[int(random.integers(len(channels)))]
         start = int(random.integers(len(channel.samples) - length + 1))
-        audio[row] = channel.samples[start : start + length] / np.float32(32768)
+        audio[row] = to_float(channel.samples[start : start + length])
         speech[row] = channel.speech[start : start + length]
     return audio, speech
 
@@ -151,7 +152,7 @@ def _noise(length: int, random: np.random.Generator) -> np.ndarray:
     alone = NoiseSettings(share=1, snr_db_low=0, snr_db_high=40, bursts_a_minute=12)
     draw = Random(int(random.integers(2**63)))
     noise, _, _ = add_noise(np.zeros(length, np.int16), draw.uniform(-35, -15), alone, draw)
-    return noise / np.float32(32768)
+    return to_float(noise)
 
 
 def _share(channels: Sequence[Channel]) -> float:

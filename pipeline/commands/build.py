@@ -1,0 +1,52 @@
+"""`salm-duplex build`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from manifests.errors import WorkError
+from pipeline.commands.console import out_console, print_json, progress_shown
+from pipeline.commands.options import JsonOption, RecipeOption, SetOption
+
+
+def command(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Dialogue files or URLs: JSONL, JSON or Parquet, plain, gzip or zstd."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The corpus folder; an unfinished one is resumed.")],
+    recipe: RecipeOption = None,
+    set_: SetOption = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Shards worked on at once; one per core, if not given.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Read at most so many dialogues.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn text dialogues into a two-channel speech corpus.
+
+    Runs on this machine, or on the Ray cluster that submitted it. Run again after a stop, it goes on where it was.
+    """
+    from pipeline.build import build as run
+    from pipeline.recipe import load_recipe
+
+    loaded = load_recipe(recipe, set_ or [])
+    with progress_shown("shards", quiet=as_json) as progress:
+        info = run(inputs, out, loaded, workers, limit, progress)
+    statistics = info["statistics"]
+    if as_json:
+        print_json({"corpus": str(out), **statistics})
+    else:
+        kept = statistics["dialogues"]
+        out_console.print(
+            f"[bold]{escape(str(out))}[/]: {sum(kept.values())} dialogues ({', '.join(f'{n} {split}' for split, n in kept.items())}), "
+            f"{statistics['hours']:.2f} hours, {statistics['barge_ins']} barge-ins; "
+            f"{statistics['rejected']} of {statistics['dialogues_read']} rejected"
+        )
+        for reason, number in statistics["rejected_by_reason"].items():
+            out_console.print(f"  rejected {number} × {reason}")
+        out_console.print(f"See {out / 'report.html'}")
+    if not any(statistics["dialogues"].values()):
+        raise WorkError(f"No dialogue could be used; {out / 'rejected'} says why for each.")

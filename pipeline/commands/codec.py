@@ -1,0 +1,88 @@
+"""`salm-duplex codec`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.commands.console import err_console, out_console, print_json
+from pipeline.commands.options import JsonOption, SetOption
+
+app = typer.Typer(help="Train, personalise and score the speech codec.", no_args_is_help=True)
+
+
+@app.command("train")
+def train(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUT...]",
+            help="Dialogue files whose sentences are spoken, beside random ones; default: the bundled dialogues.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The checkpoint to write (.safetensors).")] = Path(
+        "codec.safetensors"
+    ),
+    set_: SetOption = None,
+) -> None:
+    """Train the codec on speech that eSpeak NG makes, personalised to the agent's voice."""
+    from pipeline.codec import train
+
+    train(inputs or [], out, set_ or [], err_console.print)
+
+
+@app.command("personalize")
+def personalize(
+    codec: Annotated[
+        str,
+        typer.Argument(
+            metavar="CODEC", help="'bundled', a checkpoint, a .nemo file, or a NeMo codec's name on the hub."
+        ),
+    ],
+    corpus: Annotated[
+        Path,
+        typer.Option("--corpus", help="A corpus whose agent speaks in the voice, or a folder of WAV or FLAC files."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The codec to write, in the format of CODEC.")],
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a codec's decoder on one voice. Its codes stay what they are, bit for bit.
+
+    It is scored before and after on sentences that are held out.
+    """
+    from pipeline.codec import personalize
+
+    scores = personalize(codec, corpus, out, set_ or [], err_console.print)
+    if as_json:
+        print_json(scores)
+        return
+    table = Table("", "sentences", "STOI", "log-mel distance", box=None, pad_edge=False)
+    for name in ("before", "after"):
+        row = scores[name]
+        table.add_row(name, str(row["n"]), f"{row['stoi']:.3f}", f"{row['mel_distance']:.3f}")
+    out_console.print(table)
+    out_console.print(f"[bold]{escape(str(out))}[/]: codes as before; sha256 {scores['sha256'][:12]}")
+
+
+@app.command("score")
+def score(
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="[CODEC]", help="'bundled', a checkpoint, a .nemo file, or a NeMo codec's name.")
+    ] = "bundled",
+    as_json: JsonOption = False,
+) -> None:
+    """Score a codec on unseen sentences: STOI, PESQ and log-mel distance, for the agent's voice and users' voices."""
+    from pipeline.codec import score
+
+    scores = score(checkpoint)
+    if as_json:
+        print_json(scores)
+        return
+    table = Table("voice", "sentences", "STOI", "PESQ", "log-mel distance", box=None, pad_edge=False)
+    for name, row in scores["voices"].items():
+        table.add_row(name, str(row["n"]), f"{row['stoi']:.3f}", f"{row['pesq']:.2f}", f"{row['mel_distance']:.3f}")
+    out_console.print(table)
+    out_console.print(f"{scores['bits_per_second']:.0f} bits a second")

@@ -1,0 +1,62 @@
+"""What commands print with: the two consoles, JSON for programs, and the display of progress."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from manifests.errors import WorkError
+from pipeline.progress import Progress, silent
+
+out_console = Console(soft_wrap=True, highlight=False)
+err_console = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def writes(where: Path) -> Iterator[None]:
+    """Turn a refusal of the file system into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkError(f"{where} can't be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def progress_shown(unit: str, quiet: bool) -> Iterator[Progress]:
+    """A progress bar on a terminal, plain lines elsewhere, nothing where JSON is wanted."""
+    if quiet or not err_console.is_terminal:
+        yield silent if quiet else _lines(unit)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+    )
+    with Bar(*columns, console=err_console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total, message: bar.update(task, completed=done, total=total or None, description=message)
+
+
+def _lines(unit: str) -> Progress:
+    told: list[tuple[int, str]] = []
+
+    def tell(done: int, total: int, message: str) -> None:
+        # Without a total (single stages) a line for every dialogue would drown the rest.
+        if (total or (done and done % 100 == 0)) and (not told or told[-1] != (done, message)):
+            told.append((done, message))
+            err_console.print(f"{done}/{total} {unit}: {escape(message)}" if total else f"{message} ({done} {unit})")
+
+    return tell

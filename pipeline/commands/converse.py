@@ -1,0 +1,48 @@
+"""`salm-duplex converse`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from pipeline.commands.console import out_console, print_json
+from pipeline.commands.options import (
+    CodeTemperatureOption,
+    JsonOption,
+    RunArgument,
+    SeedOption,
+    SpeakingCodecOption,
+    TemperatureOption,
+)
+
+
+def command(
+    run: RunArgument,
+    user: Annotated[Path, typer.Option("--user", help="A recording of the user: any rate, any format.")],
+    out: Annotated[Path, typer.Option("--out", help="The WAV to write.")],
+    stereo: Annotated[bool, typer.Option("--stereo", help="Write both: left the user, right the agent.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Print what the agent says, with its times.")] = False,
+    tail: Annotated[float, typer.Option("--tail", min=0, max=600, help="Seconds of silence after the recording.")] = 4,
+    temperature: TemperatureOption = 0,
+    code_temperature: CodeTemperatureOption = 0.8,
+    seed: SeedOption = 0,
+    codec: SpeakingCodecOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Play a recording to a trained model, 80 ms at a time, and write what it answers."""
+    from pipeline.converse import converse, write_conversation
+    from salm_duplex_model.session import Decoding
+
+    conversation = converse(run, user, tail, Decoding(temperature, code_temperature, seed), codec)
+    write_conversation(conversation, out, stereo)
+    told = conversation.as_dict()
+    if as_json:
+        print_json({"out": str(out), **told})
+        return
+    for turn in conversation.turns if text else ():
+        out_console.print(f"{turn.start:7.2f} – {turn.end:6.2f} s  {escape(turn.text)}")
+    out_console.print(
+        f"Wrote {out}: {told['seconds']} s; a step of 80 ms took {told['step_ms_mean']} ms in the mean, "
+        f"{told['step_ms_p99']} at the 99th percentile"
+    )

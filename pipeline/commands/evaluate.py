@@ -1,0 +1,71 @@
+"""`salm-duplex evaluate`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.commands.console import out_console, print_json, progress_shown
+from pipeline.commands.options import (
+    CodeTemperatureOption,
+    JsonOption,
+    RunArgument,
+    SeedOption,
+    SpeakingCodecOption,
+    TemperatureOption,
+)
+
+
+def command(
+    run: RunArgument,
+    corpus: Annotated[list[Path], typer.Option("--corpus", help="A corpus with a test split; repeat it for several.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.json", help="The figures; a plot goes beside, as .png.")],
+    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Play at most so many dialogues a corpus.")
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Dialogues played side by side.")] = 16,
+    temperature: TemperatureOption = 0,
+    code_temperature: CodeTemperatureOption = 0.8,
+    seed: SeedOption = 0,
+    codec: SpeakingCodecOption = None,
+    asr: Annotated[
+        str | None,
+        typer.Option(
+            "--asr", help="Recognizer for the agent's words: pocketsphinx, a .nemo file, or a NeMo model's name."
+        ),
+    ] = None,
+    utmos: Annotated[
+        Path | None,
+        typer.Option("--utmos", help="UTMOS as a TorchScript file, to mark how natural the agent's speech sounds."),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option("--judge", metavar="URL", help="An OpenAI-compatible endpoint that marks what the agent says."),
+    ] = None,
+    judge_model: Annotated[
+        str | None, typer.Option("--judge-model", help="The judge's model; its key is in OPENAI_API_KEY.")
+    ] = None,
+    fdb: Annotated[
+        Path | None,
+        typer.Option("--fdb", help="Also write the examples in Full-Duplex-Bench's layout, to a new folder."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Play test sets to a trained model and measure how it converses: barge-ins, turns, pauses, words."""
+    from pipeline.evaluate import Request, evaluate, tables
+    from salm_duplex_model.session import Decoding
+
+    decoding = Decoding(temperature, code_temperature, seed)
+    request = Request(run, corpus, out, split, limit, batch, decoding, asr, utmos, judge, judge_model, fdb, codec)
+    with progress_shown("dialogues", quiet=as_json) as progress:
+        result = evaluate(request, progress)
+    if as_json:
+        print_json(result)
+        return
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    for table in tables(result):
+        console.print(table)
+    out_console.print(f"Wrote {out}, {out.with_suffix('.png')} and a conversation, {out.with_suffix('.wav')}")

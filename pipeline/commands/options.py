@@ -1,0 +1,46 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeOption = Annotated[
+    Path | None, typer.Option("--recipe", help="A YAML recipe; `salm-duplex recipe` prints the default one.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the recipe; may be repeated."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
+CorpusArgument = Annotated[Path, typer.Argument(metavar="CORPUS", help="A corpus folder that `build` made.")]
+
+
+def _run_folder(name: str) -> Path:
+    """`bundled`, where there is no such folder, is the small agent that comes with the package."""
+    from salm_duplex_model.checkpoint import BUNDLED_RUN
+
+    return BUNDLED_RUN if name == "bundled" and not Path(name).exists() else Path(name)
+
+
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", parser=_run_folder, help="A run folder that `train` made, or 'bundled'.")
+]
+TemperatureOption = Annotated[
+    float, typer.Option("--temperature", min=0, max=5, help="Of the text. 0: always the likeliest; above: drawn.")
+]
+CodeTemperatureOption = Annotated[
+    float,
+    typer.Option(
+        "--code-temperature", min=0, max=5, help="Of the codes. 0 is apt to hang in one sound, as greedy speech does."
+    ),
+]
+SpeakingCodecOption = Annotated[
+    str | None,
+    typer.Option(
+        "--codec",
+        help="What the agent speaks with, such as a personalised one; default: the codec of the run's corpora.",
+        show_default=False,
+    ),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="For what is drawn.")]

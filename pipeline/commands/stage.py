@@ -1,0 +1,37 @@
+"""`salm-duplex stage`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from pipeline.commands.console import out_console, print_json, progress_shown
+from pipeline.commands.options import JsonOption, RecipeOption, SetOption
+
+
+def command(
+    name: Annotated[
+        str, typer.Argument(help="ingest, speak, cast, synthesize, schedule, render, verify, tokenize or pack.")
+    ],
+    source: Annotated[
+        Path, typer.Option("--in", help="What the stage before wrote; for ingest, a dialogue file or a folder of them.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="A new folder for what this stage writes.")],
+    recipe: RecipeOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a single stage, to see what it does or to try your own in its place."""
+    from pipeline.recipe import load_recipe
+    from pipeline.single import run_stage
+
+    loaded = load_recipe(recipe, set_ or [])
+    with progress_shown("dialogues", quiet=as_json) as progress:
+        counts = run_stage(name, source, out, loaded, lambda done: progress(done, 0, name))
+    if as_json:
+        print_json(counts)
+    else:
+        out_console.print(
+            f"[bold]{escape(str(out))}[/]: {counts['kept']} dialogues kept, {counts['rejected']} rejected"
+        )

@@ -1,0 +1,36 @@
+"""`salm-duplex vad`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.console import err_console
+from pipeline.commands.options import SetOption
+
+app = typer.Typer(help="Train the voice activity model that `verify` listens with.", no_args_is_help=True)
+
+
+@app.command("train")
+def train(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[INPUT...]", help="Dialogue files to perform; default: the bundled dialogues."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The checkpoint to write (pyannote.audio's format).")] = Path(
+        "vad.ckpt"
+    ),
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            "--recipe", help="How to perform them; if not given, with pauses, noise, half of eSpeak NG's voices."
+        ),
+    ] = None,
+    set_: SetOption = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="How long to train.")] = 1500,
+) -> None:
+    """Train a voice activity model on renderings of a recipe's voices: name it in `verify.vad`."""
+    from pipeline.recipe import load_recipe
+    from pipeline.vad import BUNDLED_RECIPE, train
+
+    train(inputs or [], out, load_recipe(recipe or BUNDLED_RECIPE, set_ or []), steps, err_console.print)

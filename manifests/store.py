@@ -5,8 +5,9 @@ does the same. Operations on a remote store are idempotent and tried again while
 """
 
 import errno
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 PATIENCE_S = 180.0
 """How long a remote store may be away before an operation fails."""
+
+_AT_ONCE = 200
 
 _FINAL = (
     FileNotFoundError,
@@ -46,6 +49,11 @@ class Store:
     def __str__(self) -> str:
         return self.url
 
+    @property
+    def absolute(self) -> str:
+        """What opens the same store from any working folder."""
+        return self.root if self.is_local else self.url
+
     def at(self, name: str) -> str:
         """The full path or URL of a file or folder in the store."""
         return f"{self.url}/{name}" if name else self.url
@@ -58,6 +66,11 @@ class Store:
 
     def names(self, folder: str = "") -> list[str]:
         """The names of what a folder holds, in order, without what is being written; none where there is no folder."""
+
+        if self.is_local:
+            place = Path(self._path(folder))
+            found = os.listdir(place) if place.is_dir() else []
+            return sorted(name for name in found if not is_unfinished(name))
 
         def listed() -> list[str]:
             self._fs.invalidate_cache(self._path(folder))
@@ -73,6 +86,26 @@ class Store:
 
     def read(self, name: str) -> bytes:
         return self._tried(lambda: bytes(self._fs.cat_file(self._path(name))))
+
+    def read_many(self, names: Sequence[str]) -> Iterator[bytes]:
+        """The content of many files, in order; a remote store is asked for many at once, and few are held."""
+        if self.is_local:
+            yield from map(self.read, names)
+            return
+        for at in range(0, len(names), _AT_ONCE):
+            yield from self._read_at_once([self._path(name) for name in names[at : at + _AT_ONCE]])
+
+    def _read_at_once(self, paths: Sequence[str]) -> list[bytes]:
+        def read() -> list[bytes]:
+            # For one path alone fsspec gives its content instead of a dictionary.
+            found = self._fs.cat(list(paths)) if len(paths) > 1 else {paths[0]: self._fs.cat_file(paths[0])}
+            return [bytes(found[path]) for path in paths]
+
+        return self._tried(read)
+
+    def fetch(self, folder: Path) -> None:
+        """Copy all files of the store into a local folder."""
+        self._tried(lambda: self._fs.get(self.root + "/", str(folder) + "/", recursive=True))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole; its folder is made where there is none."""
@@ -96,14 +129,20 @@ class Store:
         return create_whole(place, content)
 
     def put(self, file: Path, name: str) -> None:
-        """Copy a local file into the store."""
+        """Move a local file into the store."""
         if self.is_local:
             place = Path(self._path(name))
             place.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished(place) as part:
-                shutil.copyfile(file, part)
+            try:
+                os.replace(file, place)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                with unfinished(place) as part:
+                    shutil.copyfile(file, part)
         else:
             self._tried(lambda: self._fs.put_file(str(file), self._path(name)))
+        file.unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all it holds; nothing happens where there is none."""

@@ -11,6 +11,7 @@ import pytest
 from corpus_material import make_corpus
 from material import make_dialogue
 from nemo_material import make_trained_codec
+from s3_material import FaultyProxy, moto_server, use_s3
 
 from manifests.corpus import Corpus
 from manifests.records import DuplexDialogue, Timeline
@@ -85,3 +86,31 @@ def small_corpus(tmp_path_factory, rendered) -> Corpus:
 @pytest.fixture(scope="session")
 def empty_corpus(tmp_path_factory) -> Corpus:
     return make_corpus(tmp_path_factory.mktemp("empty"), [])
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The address of a real S3-speaking server on loopback."""
+    with moto_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def s3(moto: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a new bucket on the S3 server, which this process and its children reach by their environment."""
+    return use_s3(moto, moto, monkeypatch)
+
+
+@pytest.fixture
+def faulty(moto: str) -> Iterator[FaultyProxy]:
+    """A proxy before the S3 server, faultless until a test says otherwise."""
+    proxy = FaultyProxy(moto)
+    proxy.start()
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture
+def faulty_s3(moto: str, faulty: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a new bucket, reached through the proxy `faulty`."""
+    return use_s3(moto, faulty.url, monkeypatch)

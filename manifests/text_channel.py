@@ -5,14 +5,19 @@ frame nearest to a turn's start, then one token a frame; EOS at the frame neares
 than frames, NeMo leaves the rest standing after EOS; here the text is cut at EOS, and the cut tokens are counted.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from lhotse import SupervisionSegment
 
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, nearest_frame, to_samples
 from manifests.records import Speaker
+
+if TYPE_CHECKING:
+    from lhotse import SupervisionSegment
 
 
 @dataclass(frozen=True, slots=True)

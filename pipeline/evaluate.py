@@ -26,7 +26,6 @@ from manifests.frames import FRAME_SECONDS, TARGET_RATE
 from pipeline.report.inspection import side_by_side
 from salm_duplex_model.checkpoint import latest, load_run, read_config
 from salm_duplex_model.codec.nemo import AnyCodec, load_codec
-from salm_duplex_model.data import explained
 from salm_duplex_model.evaluation import activity, bootstrap, full_duplex_bench
 from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure
 from salm_duplex_model.evaluation.judge import Judge
@@ -38,6 +37,7 @@ from salm_duplex_model.evaluation.scores import BY_TEXT, Scores, score, score_re
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate
 from salm_duplex_model.evaluation.utmos import Utmos
 from salm_duplex_model.session import GREEDY, Decoding
+from salm_duplex_model.stream import explained
 from stages.ears.recognize import Recognizer, load_recognizer
 
 Progress = Callable[[int, int, str], None]

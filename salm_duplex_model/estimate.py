@@ -8,9 +8,9 @@ import psutil
 import torch
 
 from manifests.frames import CODEBOOKS, FRAMES_PER_SECOND, SOURCE_FRAME
+from salm_duplex_model.batch import Batch
 from salm_duplex_model.channels import SPEECH_VOCABULARY
 from salm_duplex_model.config import RunConfig
-from salm_duplex_model.data import Batch
 from salm_duplex_model.model import DuplexModel, build_model, parameters_by_part
 from salm_duplex_model.trainer import autocast, learning_rate
 

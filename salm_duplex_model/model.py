@@ -21,9 +21,9 @@ from transformers import LlamaConfig as HfLlamaConfig
 from manifests.errors import RequestError
 from manifests.frames import CODEBOOKS
 from manifests.text_channel import SpecialTokens
+from salm_duplex_model.batch import Batch
 from salm_duplex_model.channels import SPEECH_DELAY, SPEECH_VOCABULARY, Channels, arrange
 from salm_duplex_model.config import LlamaConfig, LossConfig, ModelConfig, NemoEncoderConfig
-from salm_duplex_model.data import Batch
 from salm_duplex_model.encoder import CausalEncoder, StreamingEncoder
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 

@@ -23,11 +23,13 @@ from manifests.errors import RequestError, WorkError
 from manifests.frames import CODEBOOKS, SOURCE_FRAME
 from manifests.identity import differences
 from salm_duplex_model import checkpoint
+from salm_duplex_model.batch import Batch
 from salm_duplex_model.channels import SPEECH_VOCABULARY
 from salm_duplex_model.config import OptimizerConfig, RunConfig
-from salm_duplex_model.data import Batch, Steps, codec_of, first_batches, open_for_training
 from salm_duplex_model.loss_plot import write_loss_plot
 from salm_duplex_model.model import DuplexModel, build_model
+from salm_duplex_model.steps import Steps
+from salm_duplex_model.stream import codec_of, first_batches, open_for_training
 
 UNIGRAM_SECONDS = 3_600
 """Training audio, at most, whose labels are counted for the unigram mark."""

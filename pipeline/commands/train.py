@@ -34,7 +34,7 @@ def command(
 ) -> None:
     """Train the SALM-Duplex model on corpora; run again after a stop, it goes on from its last checkpoint."""
     from pipeline.train import load_config, plan, run_training
-    from salm_duplex_model.data import open_for_training
+    from salm_duplex_model.stream import open_for_training
 
     config = load_config(preset, set_ or [])
     for path in corpus:

@@ -12,8 +12,8 @@ import torch
 from lhotse import MonoCut
 
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, TARGET_FRAME
+from salm_duplex_model.batch import frames_of
 from salm_duplex_model.codec.nemo import AnyCodec
-from salm_duplex_model.data import frames_of
 from salm_duplex_model.evaluation.metrics import TAIL_S
 from salm_duplex_model.model import DuplexModel
 from salm_duplex_model.session import GREEDY, Decoding, Session

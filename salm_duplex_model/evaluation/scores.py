@@ -11,7 +11,7 @@ from lhotse import MonoCut
 
 from manifests.frames import FRAME_SECONDS, TARGET_FRAME
 from manifests.text_channel import text_channel
-from salm_duplex_model.data import frames_of
+from salm_duplex_model.batch import frames_of
 from salm_duplex_model.evaluation import full_duplex_bench
 from salm_duplex_model.evaluation.activity import speech, text_turns
 from salm_duplex_model.evaluation.bootstrap import Figure, figure, mean

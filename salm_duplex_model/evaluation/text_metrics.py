@@ -14,7 +14,7 @@ from sacrebleu.metrics.bleu import BLEU
 from torch.nn import functional as F
 
 from manifests.words import words_of
-from salm_duplex_model.data import collate
+from salm_duplex_model.batch import collate
 from salm_duplex_model.evaluation.bootstrap import Figure, figure, ratio
 from salm_duplex_model.model import DuplexModel
 from salm_duplex_model.tokenizer import TextTokenizer

@@ -19,8 +19,8 @@ from lhotse import CutSet
 from nemo_material import copy_weights, make_asr, make_codec, make_llm, nemo_duplex_model
 
 from manifests.corpus import open_corpus
+from salm_duplex_model.batch import collate
 from salm_duplex_model.config import LossConfig, ModelConfig, NemoEncoderConfig
-from salm_duplex_model.data import collate
 from salm_duplex_model.model import build_model
 
 ROUNDS = 3

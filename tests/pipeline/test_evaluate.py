@@ -14,9 +14,9 @@ import pipeline.evaluate
 from manifests.errors import RequestError, WorkError
 from manifests.text_channel import text_channel
 from pipeline.evaluate import Request, evaluate, tables
+from salm_duplex_model.batch import frames_of
 from salm_duplex_model.checkpoint import save, write_config
 from salm_duplex_model.config import RunConfig
-from salm_duplex_model.data import frames_of
 from salm_duplex_model.evaluation.play import Played, batches, play
 from salm_duplex_model.model import build_model
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer

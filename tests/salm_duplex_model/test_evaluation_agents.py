@@ -8,7 +8,7 @@ import soxr
 
 from manifests.frames import SOURCE_RATE, TARGET_FRAME, TARGET_RATE
 from manifests.text_channel import text_channel
-from salm_duplex_model.data import frames_of
+from salm_duplex_model.batch import frames_of
 from salm_duplex_model.evaluation.bootstrap import Figure
 from salm_duplex_model.evaluation.scores import score, score_reference, summarise
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer

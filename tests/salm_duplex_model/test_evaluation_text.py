@@ -11,8 +11,8 @@ import urllib3
 from torch.nn import functional as F
 
 from manifests.errors import WorkError
+from salm_duplex_model.batch import collate
 from salm_duplex_model.config import LlamaConfig, ModelConfig
-from salm_duplex_model.data import collate
 from salm_duplex_model.evaluation.judge import Judge, parse_mark, transcript
 from salm_duplex_model.evaluation.recognition import transcribe
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate, word_errors

@@ -5,9 +5,9 @@ import torch
 
 from manifests.errors import RequestError
 from manifests.text_channel import SpecialTokens
+from salm_duplex_model.batch import collate
 from salm_duplex_model.channels import SPEECH_BOS, SPEECH_DELAY, SPEECH_EOS, arrange
 from salm_duplex_model.config import LlamaConfig, LoraConfig, ModelConfig
-from salm_duplex_model.data import collate
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model, parameters_by_part
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from nemo_material import make_asr
 
+from salm_duplex_model.batch import collate
 from salm_duplex_model.channels import SPEECH_EOS
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.config import LlamaConfig, ModelConfig, NemoEncoderConfig
-from salm_duplex_model.data import collate
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model
 from salm_duplex_model.session import Decoding, Session

@@ -19,13 +19,14 @@ from safetensors.torch import load_file
 
 from manifests.corpus import open_corpus
 from manifests.errors import RequestError
+from salm_duplex_model.batch import collate
 from salm_duplex_model.checkpoint import load_run, read_config, read_log, slim
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.config import LlamaConfig, OptimizerConfig, RunConfig
-from salm_duplex_model.data import Steps, codec_of, collate, frames_of
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model
 from salm_duplex_model.session import Session
+from salm_duplex_model.stream import codec_of
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 from salm_duplex_model.trainer import learning_rate, train
 
@@ -122,47 +123,6 @@ def test_one_table_of_codes_is_trained_kept_once_and_gone_on_with(talk, tmp_path
     shutil.rmtree(tmp_path / "run/checkpoints/00000012")
     train([talk.path], tmp_path / "run", config)
     assert torch.equal(load_run(tmp_path / "run")[0].code_head.weight, model.code_head.weight)
-
-
-def test_parts_of_all_processes_make_up_the_batch(talk):
-    config = RunConfig.model_validate(SMALL_RUN).data
-    tokenizer = TextTokenizer.load(BUNDLED)
-
-    def ids(rank: int, world: int, accumulate: int) -> list[list[str]]:
-        settings = config.model_copy(update={"accumulate": accumulate})
-        steps = Steps([talk], settings, tokenizer, 0, rank, world)
-        return [[i for part in step.parts if part for i in part.ids] for step in steps.iterate(0, 5)]
-
-    whole = ids(0, 1, 1)
-    assert [sorted(step) for step in ids(0, 1, 3)] == [sorted(step) for step in whole]
-    halves = zip(ids(0, 2, 1), ids(1, 2, 1), strict=True)
-    assert [sorted(a + b) for a, b in halves] == [sorted(step) for step in whole]
-    frames = {cut.id: frames_of(cut) for cut in talk.cuts("train")}
-    for step in Steps([talk], config, tokenizer, 0, 0, 1).iterate(0, 5):
-        assert step.frames == sum(frames[i] - 1 for part in step.parts if part for i in part.ids)
-
-
-def test_code_dropout_is_drawn_for_each_cut_whoever_works_on_it(talk):
-    tokenizer = TextTokenizer.load(BUNDLED)
-    data = RunConfig(**SMALL_RUN).data.model_copy(update={"code_dropout": 0.8})
-
-    def unheard(rank: int, world: int) -> dict[str, torch.Tensor]:
-        step = next(Steps([talk], data, tokenizer, 0, rank, world).iterate(0, 1))
-        batches = [part for part in step.parts if part is not None]
-        return {id: row[:length] for b in batches for id, row, length in zip(b.ids, b.unheard, b.frames, strict=True)}
-
-    whole, shared = unheard(0, 1), unheard(0, 2) | unheard(1, 2)
-    assert whole.keys() == shared.keys() and all(torch.equal(whole[id], shared[id]) for id in whole)
-    rates = [float(row.float().mean()) for row in whole.values()]
-    assert len(rates) > 1 and max(rates) < 0.9 and max(rates) - min(rates) > 0.1
-
-
-def test_an_epoch_has_every_dialogue_once(talk):
-    steps = Steps([talk], RunConfig.model_validate(SMALL_RUN).data, TextTokenizer.load(BUNDLED), 3, 0, 1)
-    seen: dict[int, list[str]] = {}
-    for step in steps.iterate(0, 8):
-        seen.setdefault(step.position[0][0], []).extend(i for part in step.parts if part for i in part.ids)
-    assert sorted(seen[0]) == sorted(seen[1]) == sorted(cut.id for cut in talk.cuts("train"))
 
 
 def test_pre_trained_parts_mixed_corpora_and_lora_train_together(talk, tmp_path):

@@ -1,0 +1,129 @@
+"""A run's steps: each one's batch belongs to the whole job, and a process loads its own share of it ahead of time.
+
+Every process draws the same batches and works off its own share of the cuts, so the losses do not depend on how many
+processes there are, nor does where a run resumes after a stop.
+"""
+
+import queue
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from lhotse import MonoCut
+
+from manifests.corpus import Corpus
+from manifests.errors import RequestError
+from manifests.identity import digest
+from salm_duplex_model.batch import Batch, collate, frames_of
+from salm_duplex_model.config import DataConfig
+from salm_duplex_model.stream import CorpusStream, explained, seed_of
+from salm_duplex_model.tokenizer import TextTokenizer
+
+PREFETCH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One process's work of one step: its parts of the batch, None where it has none, and the whole batch's measure."""
+
+    parts: tuple[Batch | None, ...]
+    frames: int
+    """Positions that count in the whole batch, over all processes: what sums of losses are divided by."""
+    position: list[list[int]]
+    """Where the stream stands after this step: (epoch, batches drawn in it) for each corpus."""
+
+
+class Steps:
+    """The endless sequence of a process's `Step`s, loaded ahead by a thread.
+
+    `corpora` are mixed by `config.weights`, each step's batch from one of them. `rank` of `world` processes works off its
+    share, in `config.accumulate` parts.
+    """
+
+    def __init__(
+        self, corpora: Sequence[Corpus], config: DataConfig, tokenizer: TextTokenizer, seed: int, rank: int, world: int
+    ) -> None:
+        if config.weights is not None and len(config.weights) != len(corpora):
+            raise RequestError(f"data.weights has {len(config.weights)} numbers for {len(corpora)} corpora.")
+        self.streams = [CorpusStream(corpus, config, seed) for corpus in corpora]
+        self.weights = config.weights or [corpus.info["statistics"]["hours"] for corpus in corpora]
+        self.config, self.tokenizer, self.seed, self.rank, self.world = config, tokenizer, seed, rank, world
+
+    def state_after(self, step: Step) -> dict[str, Any]:
+        """What `seek` needs to go on after a step."""
+        return {
+            "corpora": [digest(stream.corpus.info["identity"]) for stream in self.streams],
+            "position": step.position,
+        }
+
+    def seek(self, state: dict[str, Any]) -> None:
+        """Go on where `state_after` stood; raises `RequestError` where the corpora are not the same, in the same order."""
+        if state["corpora"] != [digest(stream.corpus.info["identity"]) for stream in self.streams]:
+            raise RequestError(
+                "The run to go on with was trained on other corpora; name the same ones, in the same order."
+            )
+        for stream, (epoch, drawn) in zip(self.streams, state["position"], strict=True):
+            stream.seek(epoch, drawn)
+
+    def iterate(self, first: int, last: int) -> Iterator[Step]:
+        """The steps from `first` up to, not including, `last`; `first` must be where `seek` went."""
+        ahead: queue.Queue[Step | BaseException | None] = queue.Queue(PREFETCH)
+        stop = threading.Event()
+
+        def put(item: Step | BaseException | None) -> None:
+            while not stop.is_set():
+                try:
+                    return ahead.put(item, timeout=0.2)
+                except queue.Full:
+                    continue
+
+        def load() -> None:
+            try:
+                with ThreadPoolExecutor(self.config.loaders) as pool:
+                    for number in range(first, last):
+                        if stop.is_set():
+                            return
+                        put(self._step(number, pool))
+                put(None)
+            except BaseException as error:
+                put(error)
+
+        thread = threading.Thread(target=load, daemon=True)
+        thread.start()
+        try:
+            while (item := ahead.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            stop.set()
+            thread.join()
+
+    def _step(self, number: int, pool: ThreadPoolExecutor) -> Step:
+        choose = random.Random(f"{self.seed}-{number}-corpus")
+        stream = choose.choices(self.streams, self.weights)[0]
+        # Sorted, so that the shares of the processes are alike in length.
+        cuts = sorted(stream.next(), key=lambda cut: (frames_of(cut), cut.id))
+        shares = self.world * self.config.accumulate
+        own = [cuts[self.rank + self.world * part :: shares] for part in range(self.config.accumulate)]
+        try:
+            parts = tuple(pool.map(lambda share: self._part(number, share) if share else None, own))
+        except Exception as error:
+            raise explained(stream.corpus, stream.split, error) from error
+        position = [[stream.epoch, stream.drawn] for stream in self.streams]
+        return Step(parts, sum(frames_of(cut) - 1 for cut in cuts), position)
+
+    def _part(self, number: int, cuts: Sequence[MonoCut]) -> Batch:
+        batch = collate(cuts, self.tokenizer)
+        if self.config.code_dropout == 0:
+            return batch
+        # Drawn for each cut by itself, so that it does not matter which process has it.
+        draws = [np.random.default_rng(seed_of(self.seed, f"{number}-{id}-unheard")) for id in batch.ids]
+        frames = batch.text.shape[1]
+        unheard = np.stack([draw.random() * self.config.code_dropout > draw.random(frames) for draw in draws])
+        return replace(batch, unheard=torch.from_numpy(unheard))

@@ -7,12 +7,19 @@ returns new ones. A dialogue that a stage refuses becomes a `Rejected` and goes 
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
+from manifests.arrays import ArrayOf
+from manifests.frames import SOURCE_RATE, TARGET_RATE
+
 Speaker = Literal["user", "agent"]
 Event = Literal["turn", "barge_in", "backchannel"]
+SourceAudio = Annotated[np.ndarray, ArrayOf(SOURCE_RATE)]
+"""int16 samples at 16 kHz, the user's rate."""
+TargetAudio = Annotated[np.ndarray, ArrayOf(TARGET_RATE)]
+"""int16 samples at 22.05 kHz, the agent's rate."""
 SPLITS = ("train", "validation", "test")
 
 
@@ -98,7 +105,7 @@ class Word:
 class Speech:
     """A synthesized turn: mono int16 samples at `rate`, trimmed of silence, and its words in time."""
 
-    samples: np.ndarray
+    samples: Annotated[np.ndarray, ArrayOf("rate")]
     rate: int
     words: tuple[Word, ...]
     word_times: Literal["engine", "aligned", "estimated"] = "engine"
@@ -177,11 +184,11 @@ class DuplexDialogue:
     """
 
     timeline: Timeline
-    user: np.ndarray
-    agent: np.ndarray
-    codes: np.ndarray | None = None
-    uncut: tuple[np.ndarray, ...] = ()
-    reference: np.ndarray | None = None
+    user: SourceAudio
+    agent: TargetAudio
+    codes: Annotated[np.ndarray, ArrayOf(None)] | None = None
+    uncut: tuple[TargetAudio, ...] = ()
+    reference: TargetAudio | None = None
     noise: str = ""
     bursts: tuple[Span, ...] = ()
     checks: Checks | None = None
@@ -189,6 +196,17 @@ class DuplexDialogue:
     @property
     def dialogue(self) -> Dialogue:
         return self.timeline.spoken.dialogue
+
+
+Record = Dialogue | SpokenDialogue | Timeline | DuplexDialogue
+"""What flows between stages."""
+
+
+def dialogue_of(record: Record) -> Dialogue:
+    """The dialogue that a record of any stage carries."""
+    if isinstance(record, Dialogue):
+        return record
+    return record.spoken.dialogue if isinstance(record, Timeline) else record.dialogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +218,8 @@ class Rejected:
     stage: str
     reason: str
     message: str
+    traceback: str = ""
+    """Of a stage that raised (reason `stage_failed`)."""
 
 
 class BadDialogue(ValueError):

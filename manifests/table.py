@@ -2,9 +2,10 @@
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -51,19 +52,66 @@ DIALOGUES = pa.schema(
         ("recipe", pa.string()),
     ]
 )
-REJECTED = pa.schema([(name, pa.string()) for name in ("id", "source", "stage", "reason", "message")])
+REJECTED = pa.schema([(field.name, pa.string()) for field in fields(Rejected)])
+
+ROWS_TOGETHER = 4_096
+"""Rows of a row group: what a `TableWriter` holds in memory, and the least that a reader reads."""
 
 
 def write_dialogues(path: Path, records: Iterable[DuplexDialogue], provenance: dict[str, Any]) -> None:
     write_table(path, [dialogue_row(record) | provenance for record in records], DIALOGUES)
 
 
-def write_rejected(path: Path, rejected: Iterable[Rejected], rows: Iterable[dict[str, Any]] = ()) -> None:
-    write_table(path, [*map(asdict, rejected), *rows], REJECTED)
+def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
+    write_table(path, [asdict(one) for one in rejected], REJECTED)
 
 
 def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, compression="zstd")
+    with TableWriter(path, schema) as table:
+        table.add_rows(rows)
+
+
+class TableWriter:
+    """One Parquet file out of many small ones, row after row in the order of adding, in flat memory.
+
+    The same rows give the same bytes, however they were spread over the small files. `sink` is a path or a binary file.
+    """
+
+    def __init__(self, sink: Path | BinaryIO, schema: pa.Schema) -> None:
+        self._file = pq.ParquetWriter(sink, schema, compression="zstd")
+        self._schema = schema
+        self._waiting: list[pa.Table] = []
+
+    def __enter__(self) -> "TableWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._write(ends=True)
+        self._file.close()
+
+    def add(self, table: Path | bytes) -> None:
+        """Append the rows of a Parquet file, at a path or as its bytes."""
+        source = pa.BufferReader(table) if isinstance(table, bytes) else table
+        self._append(pq.ParquetFile(source).read())
+
+    def add_rows(self, rows: list[dict[str, Any]]) -> None:
+        self._append(pa.Table.from_pylist(rows, schema=self._schema))
+
+    def _append(self, rows: pa.Table) -> None:
+        self._waiting.append(rows.select(self._schema.names).cast(self._schema))
+        if sum(len(table) for table in self._waiting) >= ROWS_TOGETHER:
+            self._write(ends=False)
+
+    def _write(self, ends: bool) -> None:
+        rows = pa.concat_tables([self._schema.empty_table(), *self._waiting])
+        whole = len(rows) if ends else len(rows) - len(rows) % ROWS_TOGETHER
+        for start in range(0, whole, ROWS_TOGETHER):
+            # In one piece: where a column's chunks end would show in the bytes.
+            self._file.write_table(rows.slice(start, min(ROWS_TOGETHER, whole - start)).combine_chunks())
+        self._waiting = [rows.slice(whole)]
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:

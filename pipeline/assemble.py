@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from manifests.corpus import FORMAT_VERSION, Corpus
 from manifests.files import write_whole
 from manifests.records import SPLITS
 from manifests.shards import FIELDS, shard_file
-from manifests.table import DIALOGUES, read_table, write_rejected, write_table
+from manifests.table import DIALOGUES, TableWriter, read_table
+from manifests.table import REJECTED as REFUSED
 from pipeline.plan import Shard
 from pipeline.report.card import card
 from pipeline.report.page import report
@@ -77,13 +79,16 @@ def _gather_split(place: Path, folders: list[Path]) -> None:
 def _gather_tables(parts: Path, out: Path, folders: list[Path], ingested: Ingested) -> None:
     if not (out / "manifest").is_dir():
         (parts / "manifest").mkdir(parents=True)
-        rows = [row for folder in folders for row in read_table(folder / MANIFEST)]
-        write_table(parts / "manifest" / "dialogues.parquet", rows, DIALOGUES)
+        with TableWriter(parts / "manifest" / "dialogues.parquet", DIALOGUES) as table:
+            for folder in folders:
+                table.add(folder / MANIFEST)
         (parts / "manifest").rename(out / "manifest")
     if not (out / "rejected").is_dir():
         (parts / "rejected").mkdir(parents=True)
-        late = [row for folder in folders for row in read_table(folder / REJECTED)]
-        write_rejected(parts / "rejected" / "rejected.parquet", ingested.rejected, late)
+        with TableWriter(parts / "rejected" / "rejected.parquet", REFUSED) as table:
+            table.add_rows([asdict(one) for one in ingested.rejected])
+            for folder in folders:
+                table.add(folder / REJECTED)
         (parts / "rejected").rename(out / "rejected")
 
 

@@ -6,8 +6,8 @@ from itertools import islice
 from pathlib import Path
 
 from manifests.errors import RequestError, WorkError
-from manifests.record_files import Record, RecordWriter, UnreadableRecords, read_record_files, read_rejected
-from manifests.records import SPLITS, DuplexDialogue, Rejected
+from manifests.record_files import RecordWriter, UnreadableRecords, read_record_files, read_rejected
+from manifests.records import SPLITS, DuplexDialogue, Record, Rejected
 from manifests.shards import write_shard
 from manifests.sources import UnreadableInput
 from manifests.table import DIALOGUES, dialogue_row, write_rejected, write_table

@@ -1,0 +1,58 @@
+"""Records as plain values, which any format can carry, and their arrays beside them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError, with_config
+
+from manifests.arrays import Find, Keep
+from manifests.records import Dialogue, DuplexDialogue, Record, SpokenDialogue, Timeline
+
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {
+    # What a record does not know must not get lost on the way.
+    kind.__name__: TypeAdapter(with_config(extra="forbid")(kind))
+    for kind in (Dialogue, SpokenDialogue, Timeline, DuplexDialogue)
+}
+
+
+def to_plain(record: Record) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """A record as values that JSON can hold, its `type` among them, and its arrays, to which they refer by position."""
+    arrays: list[np.ndarray] = []
+
+    def keep(array: np.ndarray, rate: int | None) -> int:
+        arrays.append(array)
+        return len(arrays) - 1
+
+    return dump(record, keep), arrays
+
+
+def from_plain(plain: dict[str, Any], arrays: Sequence[np.ndarray]) -> Record:
+    """The record that `to_plain` took apart; raises ValueError where the values are no record's."""
+
+    def find(position: int) -> np.ndarray:
+        if not isinstance(position, int) or not 0 <= position < len(arrays):
+            raise ValueError(f"there is no array {position!r}")
+        return arrays[position]
+
+    return load(plain, find)
+
+
+def dump(record: Record, keep: Keep) -> dict[str, Any]:
+    """A record's plain form; `keep` gives each array its reference."""
+    kind = type(record).__name__
+    values: dict[str, Any] = _ADAPTERS[kind].dump_python(record, context=keep)
+    return {"type": kind} | values
+
+
+def load(plain: dict[str, Any], find: Find) -> Record:
+    """The record of a plain form; raises ValueError where it is none's."""
+    kind, values = plain.get("type"), {name: value for name, value in plain.items() if name != "type"}
+    if kind not in _ADAPTERS:
+        raise ValueError(f"there is no record of the type {kind!r}")
+    try:
+        record: Record = _ADAPTERS[kind].validate_python(values, context=find)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    return record

@@ -1,0 +1,72 @@
+import itertools
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from manifests import table
+from manifests.records import Rejected
+from manifests.table import REJECTED, TableWriter, read_table, write_dialogues, write_rejected
+
+PROVENANCE = {"seed": 0, "recipe": "abc"}
+
+
+def rejected(number: int) -> list[Rejected]:
+    return [
+        Rejected(f"d{i}", f"f:{i}", "speak", "empty", f"Turn {i} is empty.", "Traceback" * i) for i in range(number)
+    ]
+
+
+def joined(path, parts):
+    with TableWriter(path, REJECTED) as writer:
+        for part in parts:
+            writer.add(part)
+    return path
+
+
+@pytest.fixture
+def small_groups(monkeypatch):
+    monkeypatch.setattr(table, "ROWS_TOGETHER", 7)
+
+
+@pytest.mark.parametrize("sizes", [(20,), (1,) * 20, (0, 13, 0, 7), (6, 1, 7, 6)])
+def test_the_bytes_are_those_of_the_rows_however_they_were_spread(tmp_path, small_groups, sizes):
+    rows = rejected(20)
+    ends = list(itertools.accumulate(sizes))
+    for number, (size, end) in enumerate(zip(sizes, ends, strict=True)):
+        write_rejected(tmp_path / f"{number}.parquet", rows[end - size : end])
+    parts = [tmp_path / f"{number}.parquet" for number in range(len(sizes))]
+    write_rejected(tmp_path / "at-once.parquet", rows)
+    assert joined(tmp_path / "joined.parquet", parts).read_bytes() == (tmp_path / "at-once.parquet").read_bytes()
+    whole = [part.read_bytes() for part in parts]
+    assert joined(tmp_path / "of-bytes.parquet", whole).read_bytes() == (tmp_path / "at-once.parquet").read_bytes()
+    assert [row["id"] for row in read_table(tmp_path / "joined.parquet")] == [one.id for one in rows]
+    assert [row["traceback"] for row in read_table(tmp_path / "joined.parquet")] == [one.traceback for one in rows]
+    metadata = pq.read_metadata(tmp_path / "joined.parquet")
+    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [7, 7, 6]
+
+
+def test_a_table_of_no_rows_has_its_columns(tmp_path):
+    assert pq.read_table(joined(tmp_path / "none.parquet", [])).schema.equals(REJECTED)
+
+
+def test_memory_stays_flat_however_many_tables_are_joined(tmp_path):
+    rows = [Rejected(f"d{i}", "f", "speak", "empty", f"{i} " * 100) for i in range(500)]
+    write_rejected(tmp_path / "part.parquet", rows)
+    part = (tmp_path / "part.parquet").read_bytes()
+    peaks = []
+    for number in (40, 400):
+        before, held = pa.total_allocated_bytes(), []
+        with TableWriter(tmp_path / "joined.parquet", REJECTED) as writer:
+            for _ in range(number):
+                writer.add(part)
+                held.append(pa.total_allocated_bytes() - before)
+        peaks.append(max(held))
+    assert 0 < peaks[1] < 1.3 * peaks[0]
+
+
+def test_a_real_dialogue_fills_a_row(tmp_path, rendered):
+    write_dialogues(tmp_path / "rows.parquet", rendered, PROVENANCE)
+    rows = read_table(tmp_path / "rows.parquet")
+    assert [row["id"] for row in rows] == [record.dialogue.id for record in rendered]
+    assert {row["recipe"] for row in rows} == {"abc"}

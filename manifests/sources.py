@@ -1,165 +1,205 @@
-"""Opening dialogue files: local or any fsspec URL, plain, gzip or zstd, JSONL, JSON or Parquet.
+"""Where dialogues are read from: files, folders, patterns, standard input, any fsspec URL; plain, gzip or zstd.
 
-What a file holds is told by its first bytes, never by its name alone. Nothing is skipped in silence: what can't be
-parsed comes out as `BrokenRecord` in its place.
+Everything is read once, as a stream, and hashed on the way. What the content holds is told in `manifests.raw_records`.
 """
 
-import gzip
+import contextlib
+import glob
 import hashlib
 import io
-import json
+import itertools
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import fsspec
-import pyarrow.parquet as pq
-import zstandard
+import pyarrow as pa
 
-GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+from manifests.raw_records import CHUNK, PARQUET, BrokenRecord, Readable, read_ahead, read_json, read_parquet
 
+STDIN = "-"
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
+PACKED = ("", ".gz", ".zst", ".zstd")
 
-@dataclass(frozen=True, slots=True)
-class BrokenRecord:
-    """A place in a file that holds no readable record."""
-
-    reason: str
-    message: str
+_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
 
-class UnreadableInput(ValueError):
-    """An input file that can't be opened at all."""
+class UnreadableInput(Exception):
+    """An input that can't be opened at all, or is damaged beyond reading on."""
 
 
-def read_bytes(url: str) -> bytes:
-    """The whole decompressed content of a local path or fsspec URL; raises `UnreadableInput`."""
-    try:
-        with fsspec.open(url, "rb") as file:
-            data: bytes = file.read()
-    except FileNotFoundError:
-        raise UnreadableInput(f"The input {url} does not exist; check the path.") from None
-    except IsADirectoryError:
-        raise UnreadableInput(f"The input {url} is a folder; name the files in it.") from None
-    except PermissionError:
-        raise UnreadableInput(f"The input {url} may not be read; check its permissions.") from None
-    except (OSError, ImportError, ValueError) as error:
-        raise UnreadableInput(f"The input {url} can't be opened: {error}.") from error
-    try:
-        if data.startswith(GZIP):
-            return gzip.decompress(data)
-        if data.startswith(ZSTD):
-            return zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True).read()
-    except (OSError, EOFError, zstandard.ZstdError) as error:
-        raise UnreadableInput(f"The input {url} is damaged, its compression can't be undone: {error}.") from error
-    return data
+def expand(inputs: Sequence[str]) -> list[str]:
+    """The files and URLs that `inputs` name, each once, in the order of the inputs and sorted within each.
 
-
-def read_records(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Yield (position counted from 1, parsed object or `BrokenRecord`) for each record of a file's content.
-
-    The position is the line in JSONL and the record's number elsewhere.
+    A folder stands for the dialogue files at any depth in it: those with a name of `SUFFIXES`, packed or not, and no hidden
+    ones. A pattern (`data/*.jsonl`) stands for every file that it matches, `-` for standard input. Raises
+    `UnreadableInput` where there is no such file, and where a folder or pattern holds none.
     """
-    if data.startswith(PARQUET):
-        yield from _read_parquet(data)
-        return
+    return list(dict.fromkeys(url for name in inputs for url in _expand(name)))
+
+
+def _expand(url: str) -> list[str]:
+    if url == STDIN or "::" in url or url.startswith(("http://", "https://")):
+        return [url]  # nothing to list
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        yield line, BrokenRecord("not_utf8", f"Line {line} holds bytes that are not UTF-8; save the file as UTF-8.")
-        return
-    start = text.lstrip()[:1]
-    if start == "[":
-        yield from _read_array(text)
-    elif start == "{" and (whole := _whole_object(text)) is not None:
-        yield from _read_object(whole)
-    else:
-        yield from _read_lines(text)
+        fs, path = fsspec.core.url_to_fs(url)
+        if glob.has_magic(url) and not fs.exists(path):
+            matches = fs.glob(path, detail=True).items()
+            found = [match for match, info in matches if info["type"] != "directory" and not _is_hidden(match)]
+            if not found:
+                raise UnreadableInput(f"No file matches {url}; check the pattern.")
+            return sorted(match if _is_local(url) else fs.unstrip_protocol(match) for match in found)
+        if fs.info(path)["type"] != "directory":
+            return [url]
+        below = (file.removeprefix(path).lstrip("/") for file in fs.find(path))
+        files = sorted(file for file in below if _is_dialogue_file(file))
+    except (OSError, ImportError, ValueError) as error:
+        raise _unreadable(url, error) from error
+    if not files:
+        endings = ", ".join(SUFFIXES)
+        raise UnreadableInput(
+            f"The folder {url} holds no dialogue files ({endings}); name the files that are to be read."
+        )
+    return [f"{url.rstrip('/')}/{file}" for file in files]
 
 
-def fingerprint(data: bytes) -> str:
-    """SHA-256 of a file's decompressed content."""
-    return hashlib.sha256(data).hexdigest()
+def _is_hidden(path: str) -> bool:
+    return PurePosixPath(path).name.startswith(".")
+
+
+def _is_dialogue_file(path: str) -> bool:
+    """By its name: beside dialogues, a folder may hold a README, recordings, or what writing them has left."""
+    if any(part.startswith((".", "_")) for part in PurePosixPath(path).parts):
+        return False
+    return path.lower().endswith(tuple(f"{suffix}{packed}" for suffix in SUFFIXES for packed in PACKED))
+
+
+class Source:
+    """The records of one file, URL or standard input, read once."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.name = "stdin" if url == STDIN else url.rsplit("/", 1)[-1]
+        self.fingerprint = ""
+        """The SHA-256 of the unpacked content, once `records` has come to its end."""
+
+    def records(self, limit: int | None = None) -> Iterator[tuple[int, Any | BrokenRecord]]:
+        """Yield (position, record), at most `limit` of them; see `read_json` and `read_parquet`. Raises `UnreadableInput`."""
+        with contextlib.ExitStack() as stack:
+            content = stack.enter_context(_content(self.url))
+            head, stream = read_ahead(content, len(PARQUET))
+            if head == PARQUET:
+                seekable = stack.enter_context(_seekable(self.url, content, stream))
+                records = read_parquet(seekable)
+            else:
+                records = read_json(stream)
+            yield from itertools.islice(records, limit)
+            content.drain()
+            self.fingerprint = content.fingerprint
+
+
+def fingerprint_of(url: str) -> str:
+    """The SHA-256 of a source's unpacked content; raises `UnreadableInput`."""
+    with _content(url) as content:
+        content.drain()
+        return content.fingerprint
 
 
 def base_name(url: str) -> str:
     """The last part of a path or URL, without any of its suffixes: `s3://b/chat.jsonl.gz` gives `chat`."""
+    if url == STDIN:
+        return "stdin"
     return PurePosixPath(url.replace(os.sep, "/")).name.split(".")[0] or "dialogues"
 
 
-def _read_lines(text: str) -> Iterator[tuple[int, Any]]:
-    # Split on line feeds only: JSON strings may hold U+2028 and other characters that str.splitlines cuts at.
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield number, _parse(line, number)
+class _Raw:
+    """A source's bytes as they stand; what fails is told as `UnreadableInput`."""
 
+    def __init__(self, url: str, file: Readable) -> None:
+        self._url, self._file = url, file
 
-def _parse(line: str, number: int) -> Any:
-    try:
-        return json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        detail = (
-            f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "nested too deep"
-        )
-        return BrokenRecord("broken_json", f"Line {number} is not valid JSON ({detail}).")
-
-
-def _whole_object(text: str) -> dict[str, Any] | None:
-    """The file as one JSON object, or None where it is not one (JSONL, or broken)."""
-    try:
-        whole = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        return None
-    return whole if isinstance(whole, dict) else None
-
-
-def _read_object(whole: dict[str, Any]) -> Iterator[tuple[int, Any]]:
-    """A single dialogue, or an object that maps each dialogue's id to it."""
-    if whole and all(isinstance(value, dict) for value in whole.values()):
-        for number, (key, value) in enumerate(whole.items(), 1):
-            yield number, {"id": key, **value}
-    else:
-        yield 1, whole
-
-
-def _read_array(text: str) -> Iterator[tuple[int, Any]]:
-    """Elements one by one, so that those before a broken place are kept and the place is named."""
-    decoder = json.JSONDecoder()
-    at, number = text.index("[") + 1, 1
-    while True:
-        at = _skip(text, at, " \t\r\n,")
-        if at >= len(text):
-            yield number, BrokenRecord("broken_json", "The JSON array has no end; the file was cut short.")
-            return
-        if text[at] == "]":
-            return
+    def read(self, length: int, /) -> bytes:
         try:
-            value, at = decoder.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError) as error:
-            detail = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
-            line = text.count("\n", 0, at) + 1
-            message = f"Record {number}, at line {line}, is not valid JSON ({detail}); the file can't be read past it."
-            yield number, BrokenRecord("broken_json", message)
-            return
-        yield number, value
-        number += 1
+            return self._file.read(length)
+        except (OSError, ValueError) as error:
+            raise _unreadable(self._url, error) from error
 
 
-def _skip(text: str, at: int, characters: str) -> int:
-    while at < len(text) and text[at] in characters:
-        at += 1
-    return at
+class _Content:
+    """A source's unpacked content, hashed as it is read."""
+
+    def __init__(self, url: str, stream: Readable, packing: str) -> None:
+        self._url, self._stream, self._packing = url, stream, packing
+        self._hash = hashlib.sha256()
+
+    @property
+    def fingerprint(self) -> str:
+        return self._hash.hexdigest()
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the content is that of a local file as it stands."""
+        return not self._packing and _is_local(self._url) and os.path.isfile(self._url)
+
+    def read(self, length: int, /) -> bytes:
+        try:
+            chunk = self._stream.read(length)
+        except OSError as error:
+            message = f"The input {self._url} is damaged, its {self._packing} can't be unpacked: {error}."
+            raise UnreadableInput(message) from error
+        self._hash.update(chunk)
+        return chunk
+
+    def drain(self) -> None:
+        while self.read(CHUNK):
+            pass
 
 
-def _read_parquet(data: bytes) -> Iterator[tuple[int, Any]]:
-    try:
-        file = pq.ParquetFile(io.BytesIO(data))
-        number = 0
-        for batch in file.iter_batches(batch_size=1024):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
-    except (OSError, ValueError) as error:
-        yield 1, BrokenRecord("broken_parquet", f"The Parquet file is damaged: {error}.")
+@contextlib.contextmanager
+def _content(url: str) -> Iterator[_Content]:
+    with contextlib.ExitStack() as stack:
+        try:
+            file = sys.stdin.buffer if url == STDIN else stack.enter_context(fsspec.open(url, "rb"))
+        except (OSError, ImportError, ValueError) as error:
+            raise _unreadable(url, error) from error
+        magic, stream = read_ahead(_Raw(url, file), 4)
+        packing = next((name for name, start in _MAGIC.items() if magic.startswith(start)), "")
+        unpacked = pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), packing) if packing else stream
+        yield _Content(url, unpacked, packing)
+
+
+@contextlib.contextmanager
+def _seekable(url: str, content: _Content, stream: io.BufferedReader) -> Iterator[BinaryIO]:
+    """The content as a file to seek in: the local file itself, else a temporary copy."""
+    if content.is_file:
+        with open(url, "rb") as file:
+            yield file
+        return
+    with tempfile.TemporaryFile() as copy:
+        try:
+            shutil.copyfileobj(stream, copy, CHUNK)
+        except OSError as error:
+            message = f"The input {url} can't be unpacked to {tempfile.gettempdir()}: {error.strerror or error}."
+            raise UnreadableInput(message) from error
+        copy.seek(0)
+        yield cast(BinaryIO, copy)
+
+
+def _is_local(url: str) -> bool:
+    return url != STDIN and "://" not in url and "::" not in url
+
+
+def _unreadable(url: str, error: Exception) -> UnreadableInput:
+    if isinstance(error, UnreadableInput):
+        return error
+    if isinstance(error, FileNotFoundError):
+        return UnreadableInput(f"The input {url} does not exist; check the path.")
+    if isinstance(error, IsADirectoryError):
+        return UnreadableInput(f"The input {url} is a folder; name the files in it.")
+    if isinstance(error, PermissionError):
+        return UnreadableInput(f"The input {url} may not be read; check its permissions.")
+    return UnreadableInput(f"The input {url} can't be opened: {error}.")

@@ -60,8 +60,7 @@ def _run(name: str, source: Path, out: Path, recipe: Recipe, progress: Progress)
 
 
 def _ingested(source: Path, recipe: Recipe) -> Iterator[Record | Rejected]:
-    files = sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else [source]
-    result = ingest(map(str, files), recipe.ingest, recipe.seed)
+    result = ingest([str(source)], recipe.ingest, recipe.seed)
     yield from result.rejected
     yield from result.dialogues
 

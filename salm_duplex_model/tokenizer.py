@@ -77,7 +77,7 @@ def train_tokenizer(texts: Sequence[str], out: Path, size: int = BUNDLED_SIZE) -
 
 def main() -> None:
     from manifests.formats import parse_dialogue
-    from manifests.sources import read_bytes, read_records
+    from manifests.sources import Source, expand
 
     parser = argparse.ArgumentParser(description="Train the bundled tokenizer.")
     parser.add_argument("inputs", nargs="+", help="dialogue files")
@@ -85,8 +85,8 @@ def main() -> None:
     arguments = parser.parse_args()
     texts = [
         turn.text
-        for url in arguments.inputs
-        for position, raw in read_records(read_bytes(url))
+        for url in expand(arguments.inputs)
+        for position, raw in Source(url).records()
         for turn in parse_dialogue(raw, url, str(position)).turns
     ]
     train_tokenizer(texts, arguments.out)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pydantic import Field, model_validator
 
 from manifests.formats import parse_dialogue
+from manifests.raw_records import BrokenRecord
 from manifests.recordings import found_beside
 from manifests.records import BadDialogue, Dialogue, Rejected
-from manifests.sources import BrokenRecord, UnreadableInput, base_name, fingerprint, read_bytes, read_records
+from manifests.sources import Source, UnreadableInput, base_name, expand
 from manifests.words import words_of
 from stages.base import Settings
 
@@ -68,15 +69,11 @@ def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: in
     ids: dict[str, str] = {}
     texts: dict[bytes, str] = {}
     read = 0
-    for url in inputs:
-        data = read_bytes(url)
-        name = url.rsplit("/", 1)[-1]
-        fingerprints[f"{len(fingerprints) + 1}:{name}"] = fingerprint(data)
-        for position, raw in read_records(data):
-            if limit is not None and read >= limit:
-                break
+    for url in expand(list(inputs)):
+        origin = Source(url)
+        for position, raw in origin.records(None if limit is None else limit - read):
             read += 1
-            source, fallback = f"{name}:{position}", f"{base_name(url)}-{position:06d}"
+            source, fallback = f"{origin.name}:{position}", f"{base_name(url)}-{position:06d}"
             claimed = str(raw["id"]) if isinstance(raw, dict) and raw.get("id") else fallback
             try:
                 dialogue = _checked(raw, source, fallback, settings, url)
@@ -92,6 +89,7 @@ def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: in
             texts[key] = source
             ids |= dict.fromkeys(takes, source)
             read_dialogues.append(dialogue)
+        fingerprints[f"{len(fingerprints) + 1}:{origin.name}"] = origin.fingerprint
     if read == 0:
         raise UnreadableInput("The input holds no dialogues at all; check that it is the right file.")
     dialogues = [

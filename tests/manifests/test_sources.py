@@ -1,6 +1,9 @@
 import gzip
+import hashlib
 import io
 import json
+import subprocess
+import sys
 
 import fsspec
 import pyarrow as pa
@@ -8,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from manifests.sources import BrokenRecord, UnreadableInput, base_name, read_bytes, read_records
+from manifests.sources import Source, UnreadableInput, base_name, expand, fingerprint_of
 
 RECORDS = [{"id": "a", "data": ["Hi", "Hello"]}, {"id": "b", "data": ["Bye", "So\u2028long"]}]
 JSONL = "\n".join(json.dumps(r, ensure_ascii=False) for r in RECORDS).encode()
@@ -30,54 +33,93 @@ CONTENT = {
 PACKED = {"plain": lambda b: b, "gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}
 
 
+def read(url: str, limit: int | None = None) -> list:
+    return [record for _, record in Source(url).records(limit)]
+
+
 @pytest.mark.parametrize("pack", PACKED.values(), ids=PACKED.keys())
 @pytest.mark.parametrize("content", CONTENT.values(), ids=CONTENT.keys())
 def test_content_not_name_decides_how_a_file_is_read(tmp_path, content, pack):
     path = tmp_path / "misleading.txt"
     path.write_bytes(pack(content))
-    assert [record for _, record in read_records(read_bytes(str(path)))] == RECORDS
+    source = Source(str(path))
+    assert [record for _, record in source.records()] == RECORDS
+    assert source.fingerprint == fingerprint_of(str(path)) == hashlib.sha256(content).hexdigest()
 
 
-def test_any_fsspec_url_is_read():
+@pytest.mark.parametrize("content", CONTENT.values(), ids=CONTENT.keys())
+def test_a_limit_reads_fewer_and_tells_the_same_fingerprint(tmp_path, content):
+    path = tmp_path / "dialogues"
+    path.write_bytes(content)
+    source = Source(str(path))
+    assert [record for _, record in source.records(1)] == RECORDS[:1]
+    assert source.fingerprint == fingerprint_of(str(path))
+
+
+@pytest.mark.parametrize("content", [JSONL, gzip.compress(JSONL), parquet()], ids=["jsonl", "gzip", "parquet"])
+def test_any_fsspec_url_is_read(content):
     with fsspec.open("memory://folder/chat.jsonl", "wb") as file:
-        file.write(JSONL)
-    assert [r for _, r in read_records(read_bytes("memory://folder/chat.jsonl"))] == RECORDS
+        file.write(content)
+    assert read("memory://folder/chat.jsonl") == RECORDS
 
 
-def test_a_broken_line_is_told_and_the_rest_is_read():
-    lines = [json.dumps(RECORDS[0]), '{"id": "broken', json.dumps(RECORDS[1])]
-    read = list(read_records("\n".join(lines).encode()))
-    assert [position for position, _ in read] == [1, 2, 3]
-    assert isinstance(read[1][1], BrokenRecord)
-    assert "Line 2" in read[1][1].message
-    assert read[2][1] == RECORDS[1]
+@pytest.mark.parametrize("content", [JSONL, gzip.compress(JSONL), parquet()], ids=["jsonl", "gzip", "parquet"])
+def test_standard_input_is_read(content):
+    code = "from manifests.sources import Source; print(list(Source('-').records()), Source('-').name)"
+    done = subprocess.run([sys.executable, "-c", code], input=content, capture_output=True, check=True)
+    assert done.stdout.decode().strip() == f"{list(enumerate(RECORDS, 1))} stdin"
 
 
-def test_an_array_cut_short_keeps_what_stands_before_the_cut():
-    read = [r for _, r in read_records(json.dumps(RECORDS).encode()[:-20])]
-    assert read[0] == RECORDS[0]
-    assert isinstance(read[1], BrokenRecord)
-
-
-def test_bytes_that_are_not_utf8_are_told_with_their_line():
-    (_, record), *_ = read_records(b'{"id": "a"}\n{"id": "\xff\xfe"}')
-    assert isinstance(record, BrokenRecord)
-    assert record.reason == "not_utf8"
-    assert "Line 2" in record.message
-
-
-def test_deep_nesting_is_a_broken_record_not_a_crash():
-    ((_, record),) = read_records(b"[" * 100_000)
-    assert isinstance(record, BrokenRecord)
+def test_gzip_and_zstd_files_put_end_to_end_are_read_whole(tmp_path):
+    for pack in (gzip.compress, zstandard.ZstdCompressor().compress):
+        path = tmp_path / "two"
+        path.write_bytes(pack(JSONL + b"\n") + pack(JSONL))
+        assert read(str(path)) == RECORDS * 2
 
 
 def test_a_missing_file_and_a_damaged_one_are_named(tmp_path):
     with pytest.raises(UnreadableInput, match="does not exist"):
-        read_bytes(str(tmp_path / "nowhere.jsonl"))
-    damaged = tmp_path / "damaged.gz"
-    damaged.write_bytes(gzip.compress(JSONL)[:-9])
-    with pytest.raises(UnreadableInput, match=r"damaged\.gz is damaged"):
-        read_bytes(str(damaged))
+        read(str(tmp_path / "nowhere.jsonl"))
+    with pytest.raises(UnreadableInput, match="does not exist"):
+        expand([str(tmp_path / "nowhere.jsonl")])
+    for pack in (gzip.compress, zstandard.ZstdCompressor().compress):
+        damaged = tmp_path / "damaged.packed"
+        damaged.write_bytes(pack(JSONL * 9_999)[:-9])
+        with pytest.raises(UnreadableInput, match=r"damaged\.packed is damaged"):
+            read(str(damaged))
+
+
+def test_a_folder_stands_for_its_dialogue_files_at_any_depth(tmp_path):
+    for name in ("b.jsonl", "a.parquet", "deep/er/c.JSON.gz", "d.ndjson.zst", "README.md", "LICENSE", "notes.txt",
+                 ".hidden.jsonl", ".git/e.json", "_SUCCESS", "wav/one.flac", "words.rttm.gz"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(JSONL)
+    found = [url.removeprefix(f"{tmp_path}/") for url in expand([str(tmp_path)])]
+    assert found == ["a.parquet", "b.jsonl", "d.ndjson.zst", "deep/er/c.JSON.gz"]
+    assert expand([f"{tmp_path}/*.parquet", str(tmp_path)]) == expand([str(tmp_path)])
+    assert expand([f"{tmp_path}/*.jsonl"]) == [f"{tmp_path}/b.jsonl"]
+    assert expand([f"{tmp_path}/**/*.gz"]) == [f"{tmp_path}/deep/er/c.JSON.gz", f"{tmp_path}/words.rttm.gz"]
+    assert expand([f"{tmp_path}/notes.txt", "-"]) == [f"{tmp_path}/notes.txt", "-"]
+    with pytest.raises(UnreadableInput, match="holds no dialogue files"):
+        expand([f"{tmp_path}/wav"])
+    with pytest.raises(UnreadableInput, match="No file matches"):
+        expand([f"{tmp_path}/*.csv"])
+
+
+def test_folders_and_patterns_of_a_url_are_found():
+    for name in ("b.jsonl", "a.jsonl", "README.md", "deep/c.jsonl"):
+        with fsspec.open(f"memory://bucket/talk/{name}", "wb") as file:
+            file.write(JSONL)
+    at = "memory://bucket/talk"
+    assert expand([at]) == [f"{at}/a.jsonl", f"{at}/b.jsonl", f"{at}/deep/c.jsonl"]
+    found = expand([f"{at}/*.jsonl"])
+    assert [url.rsplit("/", 1)[-1] for url in found] == ["a.jsonl", "b.jsonl"]
+    assert [read(url) for url in found] == [RECORDS, RECORDS]
+
+
+def test_a_name_that_looks_like_a_pattern_is_a_name_where_there_is_such_a_file(tmp_path):
+    (tmp_path / "chat[1].jsonl").write_bytes(JSONL)
+    assert read(*expand([f"{tmp_path}/chat[1].jsonl"])) == RECORDS
 
 
 def test_base_name_drops_folders_and_all_suffixes():

@@ -225,7 +225,7 @@ def _nemo_codecs() -> str:
 
 def _nemo_models(names: list[str], size: str) -> str:
     """That NeMo is there, and whether the models are: looked for in the hub's cache, without asking the hub."""
-    from stages.voices.nemo_tts import in_hub_cache
+    from salm_duplex_model.nemo_files import in_hub_cache
 
     found = _package("nemo_toolkit", "nemo")
     be = "are" if len(names) > 1 else "is"

@@ -5,7 +5,6 @@ its checkpoints' weights fit as they are. Of a whole recording it makes its own 
 its caches, as NeMo's cache-aware models do, and the spectrum before it and the adapter behind it likewise.
 """
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from manifests.errors import RequestError
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE
 from salm_duplex_model.config import NemoEncoderConfig
 from salm_duplex_model.encoder import StreamingEncoder
+from salm_duplex_model.nemo_files import load_nemo
 
 
 class NemoEncoder(StreamingEncoder):
@@ -140,12 +140,11 @@ class NemoEncoder(StreamingEncoder):
 
 def _perception(config: NemoEncoderConfig, output_width: int) -> Any:
     try:
-        from nemo.collections.asr.models import ASRModel
         from nemo.collections.speechlm2.modules import AudioPerceptionModule
         from omegaconf import OmegaConf
     except ImportError as error:
         raise RequestError(f"A NeMo encoder needs {error.name}: pip install '.[nemo]'.") from None
-    asr = load_nemo(ASRModel, config.name)
+    asr = load_nemo("ASRModel", config.name)
     encoder: Any = OmegaConf.to_container(asr.cfg.encoder, resolve=True)
     if config.context is not None:
         encoder = encoder | {"att_context_size": list(config.context), "att_context_style": "chunked_limited"}
@@ -208,20 +207,3 @@ def adapter_config(config: NemoEncoderConfig, width: int) -> dict[str, Any]:
         "conv_kernel_size": 9, "conv_norm_type": "layer_norm", "conv_context_size": "causal",
         "dropout": 0.0, "dropout_pre_encoder": 0.0, "dropout_emb": 0.0, "dropout_att": 0.0, "reduction": None,
     }  # fmt: skip
-
-
-def load_nemo(kind: Any, name: str, **options: Any) -> Any:
-    """A NeMo model from a `.nemo` file or the hub; raises `RequestError` where there is none.
-
-    `options` are those of NeMo's `restore_from` and `from_pretrained`.
-    """
-    if name.endswith(".nemo") and not Path(name).is_file():
-        raise RequestError(f"The NeMo checkpoint {name} does not exist; check the path.")
-    try:
-        load = kind.restore_from if name.endswith(".nemo") else kind.from_pretrained
-        return load(name, map_location="cpu", **options).eval()
-    except Exception as error:  # NeMo raises whatever its parts raise
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise RequestError(
-            f"The NeMo model {name} can't be loaded ({reason}); name a .nemo file, or a model of the hub while online."
-        ) from None

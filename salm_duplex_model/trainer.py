@@ -231,7 +231,7 @@ def _quick_in_bf16(device: torch.device) -> bool:
     """A CPU that has no instructions for bf16 takes ten times as long in it as in fp32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported())
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 @torch.no_grad()

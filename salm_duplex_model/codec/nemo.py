@@ -6,14 +6,12 @@ around it, as long as the encoder sees (`reach`). And floating point differs a l
 code whose latent lies on the border between two levels is decided by a window of one fixed shape, encoded alone.
 """
 
-import tarfile
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 from torch.nn.utils import parametrize
 
@@ -21,7 +19,7 @@ from manifests.errors import RequestError
 from manifests.files import sha256_of, unfinished
 from manifests.frames import CODEBOOK_SIZE, CODEBOOKS, FSQ_LEVELS, TARGET_FRAME, TARGET_RATE
 from salm_duplex_model.codec.codec import Codec
-from salm_duplex_model.nemo_encoder import load_nemo
+from salm_duplex_model.nemo_files import is_file_name, is_hub_name, load_nemo, nemo_config, nemo_file
 
 NANO_CODEC = "nvidia/nemo-nano-codec-22khz-0.6kbps-12.5fps"
 _PROBE_FRAMES = 64
@@ -54,15 +52,10 @@ class NemoCodec:
     @classmethod
     def load(cls, name: str) -> "NemoCodec":
         """From a `.nemo` file or by its name on the hub, onto the GPU where there is one; raises `RequestError` where it can't be, or has another geometry."""
-        try:
-            from nemo.collections.tts.models import AudioCodecModel
-        except ImportError as error:
-            raise RequestError(f"A NeMo codec needs {error.name}: pip install '.[nemo]'.") from None
-        model = load_nemo(AudioCodecModel, name)
+        model = load_nemo("AudioCodecModel", name)
         check_geometry(model.cfg, name)
-        file = name if name.endswith(".nemo") else AudioCodecModel.from_pretrained(name, return_model_file=True)
         torch.backends.cudnn.allow_tf32 = False  # it rounds so coarsely that another batch would give other codes
-        return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), Path(file))
+        return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), nemo_file(name, "AudioCodecModel"))
 
     @property
     def device(self) -> torch.device:
@@ -226,8 +219,8 @@ def load_codec(name: str) -> AnyCodec:
     """
     if name == "bundled":
         return Codec.bundled()
-    on_hub = name.count("/") == 1 and not Path(name).exists() and Path(name).suffix != ".safetensors"
-    if name.endswith(".nemo") or on_hub:
+    on_hub = is_hub_name(name) and not Path(name).exists() and Path(name).suffix != ".safetensors"
+    if is_file_name(name) or on_hub:
         return NemoCodec.load(name)
     try:
         return Codec.load(name)
@@ -239,23 +232,7 @@ def load_codec(name: str) -> AnyCodec:
 
 def check_file(path: Path) -> None:
     """Raise `RequestError` where a `.nemo` file is not there, is none, or holds a codec of another geometry; loads nothing."""
-    check_geometry(read_config(path), str(path))
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The configuration in a `.nemo` file; raises `RequestError` where the file is not there, or is none."""
-    try:
-        with tarfile.open(path) as archive:
-            member = next((m for m in archive if m.name.removeprefix("./") == "model_config.yaml"), None)
-            content = archive.extractfile(member) if member else None
-            config = yaml.safe_load(content) if content else None
-    except FileNotFoundError:
-        raise RequestError(f"The NeMo checkpoint {path} does not exist; check the path.") from None
-    except (OSError, tarfile.TarError, yaml.YAMLError):
-        config = None
-    if not isinstance(config, dict):
-        raise RequestError(f"{path} is not a .nemo file, or it is damaged: copy it again.")
-    return config
+    check_geometry(nemo_config(path), str(path))
 
 
 def check_geometry(config: Mapping[str, Any], name: str) -> None:

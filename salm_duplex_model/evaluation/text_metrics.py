@@ -27,13 +27,16 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> Figure:
         return figure(np.zeros((0, 1)))
     metric = BLEU(lowercase=True)
     # What sacrebleu's own bootstrap does with sentences, done with dialogues: sums of n-gram counts, then the score.
-    sums = np.array(metric._extract_corpus_statistics([own for own, _ in pairs], [[other for _, other in pairs]]))
+    alone = [metric.corpus_score([own], [[other]]) for own, other in pairs]
+    sums = np.array([[one.sys_len, one.ref_len, *one.counts, *one.totals] for one in alone])
+
+    def score_of(own: int, other: int, *counts: int) -> float:
+        n = metric.max_ngram_order
+        return float(BLEU.compute_bleu(list(counts[:n]), list(counts[n:]), own, other, metric.smooth_method).score)
 
     def score(drawn: np.ndarray) -> np.ndarray:
-        rows = drawn.reshape(-1, drawn.shape[-1])
-        return np.array([metric._compute_score_from_stats([int(x) for x in row]).score for row in rows]).reshape(
-            drawn.shape[:-1]
-        )
+        rows = drawn.reshape(-1, drawn.shape[-1]).astype(int).tolist()
+        return np.array([score_of(*row) for row in rows]).reshape(drawn.shape[:-1])
 
     return figure(sums, score, np.ones(len(pairs)))
 

@@ -1,14 +1,12 @@
 """tokenize with a NeMo codec: NanoCodec by its name on the hub, or a `.nemo` file, such as a personalised one."""
 
-import importlib.util
 from importlib.metadata import version
-from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from manifests.errors import RequestError
 from manifests.frames import FRAME_SECONDS
 from salm_duplex_model.codec.nemo import NANO_CODEC, NemoCodec, check_file
+from salm_duplex_model.nemo_files import check_name, is_file_name, is_hub_name
 from stages.base import Resources
 from stages.tokenize import Tokenizer, TokenizerSettings
 
@@ -28,14 +26,8 @@ class NemoTokenizeSettings(TokenizerSettings):
     @classmethod
     def _is_usable(cls, codec: str) -> str:
         """As much as can be known before any work, without loading it."""
-        if importlib.util.find_spec("nemo") is None:
-            raise ValueError("a NeMo codec needs nemo_toolkit: pip install '.[nemo]'")
-        if codec.endswith(".nemo"):
-            try:
-                check_file(Path(codec))
-            except RequestError as error:
-                raise ValueError(str(error).rstrip(".")) from None
-        elif codec.count("/") != 1:
+        check_name(codec, check_file, "a NeMo codec")
+        if not (is_file_name(codec) or is_hub_name(codec)):
             raise ValueError(f"it must be the path of a .nemo file, or a name on the hub such as {NANO_CODEC}")
         return codec
 

@@ -15,6 +15,7 @@ import soxr
 from manifests.errors import RequestError
 from manifests.files import sha256_of
 from manifests.pcm import to_float
+from salm_duplex_model.nemo_files import is_file_name, load_nemo
 from stages.voices.word_times import onset_near
 
 RATE = 16_000
@@ -24,7 +25,7 @@ def check_aligner(checkpoint: str) -> None:
     """Raise `RequestError` where `checkpoint` can't be an aligner or a package is missing; loads nothing."""
     path = Path(checkpoint)
     needs = {"torchaudio": "nemo"}
-    if path.suffix == ".nemo":
+    if is_file_name(checkpoint):
         if not path.is_file():
             raise RequestError(f"The aligner {checkpoint} does not exist; check the path.")
         needs["nemo"] = "nemo"
@@ -43,7 +44,7 @@ class CtcAligner:
 
     def __init__(self, checkpoint: str) -> None:
         check_aligner(checkpoint)
-        self._recogniser = (_Nemo if checkpoint.endswith(".nemo") else _HuggingFace)(checkpoint)
+        self._recogniser = (_Nemo if is_file_name(checkpoint) else _HuggingFace)(checkpoint)
         self.sha256 = _digest(Path(checkpoint))
 
     def starts(self, samples: np.ndarray, rate: int, tokens: Sequence[str]) -> dict[int, int]:
@@ -103,9 +104,7 @@ class _Nemo:
     """EncDecCTCModel, which spells by characters, or EncDecCTCModelBPE, which does by word pieces."""
 
     def __init__(self, path: str) -> None:
-        from nemo.collections.asr.models import ASRModel
-
-        self._model = ASRModel.restore_from(path, map_location="cpu").eval()
+        self._model = load_nemo("ASRModel", path)
         if not hasattr(getattr(self._model, "decoder", None), "vocabulary"):
             raise RequestError(
                 f"The aligner {path} is a {type(self._model).__name__}, not a CTC model; name a CTC model."

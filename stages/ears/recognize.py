@@ -23,6 +23,7 @@ from manifests.frames import to_samples
 from manifests.pcm import to_float, to_int16
 from manifests.records import DuplexDialogue, Segment, Speaker
 from manifests.words import words_of
+from salm_duplex_model.nemo_files import is_file_name, is_hub_name, load_nemo
 
 RATE = 16_000
 MARGIN_S = 0.1
@@ -40,8 +41,7 @@ def check_recognizer(name: str) -> None:
         if not importlib.util.find_spec("pocketsphinx"):
             raise ValueError("pocketsphinx is not installed: pip install '.[asr]'")
         return
-    path = Path(name)
-    if not (path.suffix == ".nemo" and path.is_file()) and (path.suffix == ".nemo" or name.count("/") != 1):
+    if not (Path(name).is_file() if is_file_name(name) else is_hub_name(name)):
         raise ValueError(
             f"{name} is neither pocketsphinx nor a NeMo checkpoint (a .nemo file, or a name like nvidia/parakeet-ctc-0.6b)"
         )
@@ -69,14 +69,7 @@ def load_recognizer(name: str) -> Recognizer:
         check_recognizer(name)
     except ValueError as error:
         raise RequestError(f"The recognizer can't be used: {error}.") from None
-    if name == "pocketsphinx":
-        return Pocketsphinx()
-    try:
-        return NemoRecognizer(name)
-    except Exception as error:  # whatever NeMo raises on a checkpoint that is none, or a name that it can't get
-        raise RequestError(
-            f"The NeMo checkpoint {name} can't be loaded: {' '.join(str(error).split())[:160]}."
-        ) from None
+    return Pocketsphinx() if name == "pocketsphinx" else NemoRecognizer(name)
 
 
 class Pocketsphinx:
@@ -100,10 +93,7 @@ class Pocketsphinx:
 
 class NemoRecognizer:
     def __init__(self, name: str) -> None:
-        from nemo.collections.asr.models import ASRModel
-
-        load = ASRModel.restore_from if Path(name).is_file() else ASRModel.from_pretrained
-        self._model: Any = load(name).eval()
+        self._model: Any = load_nemo("ASRModel", name)
 
     def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
         found = self._model.transcribe(list(speech), batch_size=len(speech), verbose=False)

@@ -4,7 +4,6 @@ eSpeak NG is GPL-3; it is loaded at run time and no part of it is in this projec
 `espeak-ng/speak_lib.h`; constants below carry that file's names.
 """
 
-import _ctypes
 import ctypes
 import re
 from bisect import bisect_right
@@ -156,7 +155,7 @@ class _Engine:
         would depend on what was spoken before.
         """
         self._library.espeak_Terminate()
-        _ctypes.dlclose(self._library._handle)
+        _unload(self._library)
         self._start()
 
     def _start(self) -> None:
@@ -220,3 +219,10 @@ def _words(text: str, starts: list[tuple[int, int]], samples: np.ndarray, trimme
     for position, sample in starts:
         first_start.setdefault(max(bisect_right(begins, position) - 1, 0), sample - trimmed)
     return words_from_starts([token for token, _ in tokens], first_start, samples)
+
+
+def _unload(library: ctypes.CDLL) -> None:
+    """Take a library out of the process, so that loading it again begins with fresh data; ctypes has no function for it."""
+    close = ctypes.CDLL(None).dlclose
+    close.argtypes = [ctypes.c_void_p]
+    close(library._handle)

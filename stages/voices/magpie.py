@@ -1,7 +1,6 @@
 """synthesize with NeMo's MagpieTTS, which draws a codec's codes one frame after another, in a speaker's voice or a recording's."""
 
 import hashlib
-import importlib.util
 import json
 import tarfile
 from collections.abc import Collection, Mapping
@@ -18,9 +17,9 @@ from pydantic import Field, field_validator
 from manifests.errors import RequestError
 from manifests.files import sha256_of
 from manifests.pcm import to_int16
-from salm_duplex_model.nemo_encoder import load_nemo
+from salm_duplex_model.nemo_files import check_class, check_name, load_nemo, nemo_config, nemo_file
 from stages.voices.engine import EngineSettings, EngineSynthesizer
-from stages.voices.nemo_tts import check_class, check_known, device_name, nemo_config, nemo_file, prepare_torch
+from stages.voices.nemo_tts import check_known, device_name, prepare_torch
 
 
 class MagpieSettings(EngineSettings):
@@ -38,13 +37,7 @@ class MagpieSettings(EngineSettings):
     @classmethod
     def _is_usable(cls, name: str) -> str:
         """As much as can be known before any work, without loading or downloading it."""
-        if importlib.util.find_spec("nemo") is None:
-            raise ValueError("NeMo's voices need nemo_toolkit: pip install '.[nemo]'")
-        if name.endswith(".nemo"):
-            try:
-                check_class(Path(name), "MagpieTTSModel")
-            except RequestError as error:
-                raise ValueError(str(error).rstrip(".")) from None
+        check_name(name, lambda path: check_class(path, "MagpieTTSModel"), "a NeMo voice")
         return name
 
 
@@ -81,14 +74,13 @@ class MagpieSynthesizer(EngineSynthesizer):
         return facts | _digests(settings) | ({"prompt_sha256": sha256_of(prompt)} if isinstance(prompt, Path) else {})
 
     def setup(self) -> None:
-        from nemo.collections.tts.models import MagpieTTSModel
         from omegaconf import OmegaConf
 
         self.device = prepare_torch()
         self._known = _voices(self.settings)
         path = nemo_file(self.settings.magpie, "MagpieTTSModel")
         config = {**nemo_config(path), "codecmodel_path": str(_codec_file(self.settings))}
-        model = load_nemo(MagpieTTSModel, str(path), override_config_path=OmegaConf.create(config))
+        model = load_nemo("MagpieTTSModel", str(path), override_config_path=OmegaConf.create(config))
         for tokenizer in model.tokenizer.tokenizers.values():
             if hasattr(getattr(tokenizer, "g2p", None), "phoneme_probability"):
                 tokenizer.g2p.phoneme_probability = 1.0  # in training some words, drawn at random, stay letters
@@ -185,9 +177,9 @@ class MagpieSynthesizer(EngineSynthesizer):
 def speakers_within(path: Path) -> int:
     """How many speakers a MagpieTTS `.nemo` file has of its own, from the shapes of its weights, which are not loaded."""
     import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.serialization import skip_data
 
-    with tarfile.open(path) as archive, FakeTensorMode():
+    with tarfile.open(path) as archive, skip_data():
         weights = archive.extractfile(next(m for m in archive if m.name.endswith("model_weights.ckpt")))
         state = torch.load(weights, map_location="cpu", weights_only=True)  # type: ignore[arg-type]
     own = state.get("baked_context_embedding.weight")

@@ -1,8 +1,6 @@
 """synthesize with NeMo: FastPitch, whose durations say when each word starts, and HiFi-GAN, which makes its spectrograms heard."""
 
-import importlib.util
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -14,8 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from manifests.errors import RequestError
 from manifests.files import sha256_of
 from manifests.pcm import to_int16
-from salm_duplex_model.codec.nemo import read_config
-from salm_duplex_model.nemo_encoder import load_nemo
+from salm_duplex_model.nemo_files import check_class, check_name, load_nemo, nemo_config, nemo_file
 from stages.voices.engine import EngineSettings, EngineSynthesizer
 
 _CLASS = {"fastpitch": "FastPitchModel", "hifigan": "HifiGanModel"}
@@ -35,13 +32,7 @@ class FastPitchSettings(EngineSettings):
     @classmethod
     def _is_usable(cls, name: str, info: ValidationInfo) -> str:
         """As much as can be known before any work, without loading or downloading it."""
-        if importlib.util.find_spec("nemo") is None:
-            raise ValueError("NeMo's voices need nemo_toolkit: pip install '.[nemo]'")
-        if name.endswith(".nemo"):
-            try:
-                check_class(Path(name), _CLASS[str(info.field_name)])
-            except RequestError as error:
-                raise ValueError(str(error).rstrip(".")) from None
+        check_name(name, lambda path: check_class(path, _CLASS[str(info.field_name)]), "a NeMo voice")
         return name
 
 
@@ -75,7 +66,6 @@ class FastPitchSynthesizer(EngineSynthesizer):
         }
 
     def setup(self) -> None:
-        from nemo.collections.tts.models import FastPitchModel, HifiGanModel
         from omegaconf import OmegaConf
 
         self.device = prepare_torch()
@@ -84,8 +74,8 @@ class FastPitchSynthesizer(EngineSynthesizer):
         # The text is normalised already, and building NeMo's normalizer takes a minute.
         config = {key: value for key, value in nemo_config(path).items() if key != "text_normalizer"}
         options = {"override_config_path": OmegaConf.create(config)}
-        self._fastpitch = load_nemo(FastPitchModel, str(path), **options).to(self.device)
-        self._hifigan = load_nemo(HifiGanModel, str(nemo_file(self.settings.hifigan, "HifiGanModel"))).to(self.device)
+        self._fastpitch = load_nemo("FastPitchModel", str(path), **options).to(self.device)
+        self._hifigan = load_nemo("HifiGanModel", str(nemo_file(self.settings.hifigan, "HifiGanModel"))).to(self.device)
         super().setup()
 
     def made_by(self) -> dict[str, str]:
@@ -170,43 +160,6 @@ def check_known(where: str, known: Sequence[str], voices: Collection[str]) -> No
         if voice not in known:
             shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
             raise RequestError(f"The voice '{voice}' can't be used: {where} has {shown}.")
-
-
-@cache
-def nemo_file(name: str, class_name: str) -> Path:
-    """The `.nemo` file that a name stands for, downloaded where it is not at hand; raises `RequestError` where it can't be had."""
-    if name.endswith(".nemo"):
-        return Path(name)
-    try:
-        if cached := in_hub_cache(name):
-            return cached
-        from nemo.collections.tts import models
-
-        return Path(getattr(models, class_name).from_pretrained(name, return_model_file=True))
-    except Exception as error:  # NeMo raises whatever its parts raise
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise RequestError(
-            f"The NeMo model {name} can't be downloaded ({reason}); name a .nemo file, or a model of the hub while online."
-        ) from None
-
-
-def in_hub_cache(name: str) -> Path | None:
-    """The `.nemo` file of a model of the hub, where it was downloaded before."""
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(name, f"{name.rpartition('/')[2]}.nemo") if name.count("/") == 1 else None
-    return Path(cached) if isinstance(cached, str) else None
-
-
-nemo_config = cache(read_config)
-
-
-def check_class(path: Path, class_name: str) -> dict[str, Any]:
-    """The configuration of a `.nemo` file; raises `RequestError` where it holds a model of another class."""
-    config = nemo_config(path)
-    if (found := str(config.get("target")).rpartition(".")[2]) != class_name:
-        raise RequestError(f"{path} holds no {class_name} but {found}.")
-    return config
 
 
 def _config(name: str, class_name: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
+import sacrebleu
 import torch
 import urllib3
 from torch.nn import functional as F
@@ -20,6 +21,12 @@ from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, UserT
 from salm_duplex_model.model import build_model
 
 REFERENCES = ["Of course, leave the square on the north side.", "The stone one, right after the market hall."]
+
+
+def test_bleu_is_sacrebleu_s():
+    hypotheses = [" ".join(reference.split()[:-2]) for reference in REFERENCES]
+    expected = sacrebleu.corpus_bleu(hypotheses, [REFERENCES], lowercase=True).score
+    assert 0 < expected < 100 and bleu(hypotheses, REFERENCES).value == pytest.approx(expected)
 
 
 def test_bleu():

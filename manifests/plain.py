@@ -7,12 +7,12 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError, with_config
 
 from manifests.arrays import Find, Keep
-from manifests.records import Dialogue, DuplexDialogue, Record, SpokenDialogue, Timeline
+from manifests.records import Dialogue, DuplexDialogue, Record, SpokenDialogue, Timeline, TokenizedDialogue
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     # What a record does not know must not get lost on the way.
     kind.__name__: TypeAdapter(with_config(extra="forbid")(kind))
-    for kind in (Dialogue, SpokenDialogue, Timeline, DuplexDialogue)
+    for kind in (Dialogue, SpokenDialogue, Timeline, DuplexDialogue, TokenizedDialogue)
 }
 
 

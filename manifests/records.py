@@ -1,12 +1,13 @@
 """The records that flow between stages, from a written dialogue to a rendered, tokenized one.
 
-    Dialogue ─speak, cast─▶ Dialogue ─synthesize─▶ SpokenDialogue ─schedule─▶ Timeline ─render, verify, tokenize─▶ DuplexDialogue
+    Dialogue ─speak, cast─▶ Dialogue ─synthesize─▶ SpokenDialogue ─schedule─▶ Timeline
+             ─render, verify─▶ DuplexDialogue ─tokenize─▶ TokenizedDialogue
 
 Each record holds the one before it, so nothing that an earlier stage knew is lost. Records are immutable; a stage
 returns new ones. A dialogue that a stage refuses becomes a `Rejected` and goes no further.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 
 import numpy as np
@@ -174,9 +175,9 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class DuplexDialogue:
-    """Two channels of equal length, and, once tokenized, the agent channel's codes.
+    """Two channels of equal length.
 
-    `user` is int16 (frames × 1 280,) at 16 kHz, `agent` int16 (frames × 1 764,) at 22.05 kHz, `codes` int16 (frames, 4).
+    `user` is int16 (frames × 1 280,) at 16 kHz, `agent` int16 (frames × 1 764,) at 22.05 kHz.
     `uncut` holds the speech of each cut-off agent segment, in order, as it would have gone on: int16 at 22.05 kHz, from the
     segment's start to some time after its end. `reference`, where there is one, is the agent's voice saying something else: int16 at
     22.05 kHz. `noise` names what lies under the user's channel, empty where it is clean;
@@ -186,7 +187,6 @@ class DuplexDialogue:
     timeline: Timeline
     user: SourceAudio
     agent: TargetAudio
-    codes: Annotated[np.ndarray, ArrayOf(None)] | None = None
     uncut: tuple[TargetAudio, ...] = ()
     reference: TargetAudio | None = None
     noise: str = ""
@@ -196,6 +196,18 @@ class DuplexDialogue:
     @property
     def dialogue(self) -> Dialogue:
         return self.timeline.spoken.dialogue
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedDialogue(DuplexDialogue):
+    """A duplex dialogue with the agent channel's codes: int16 (frames, 4). The uncut speech has served its end."""
+
+    codes: Annotated[np.ndarray, ArrayOf(None)] = field(kw_only=True)
+
+    @classmethod
+    def of(cls, record: DuplexDialogue, codes: np.ndarray) -> "TokenizedDialogue":
+        kept = {part.name: getattr(record, part.name) for part in fields(DuplexDialogue)}
+        return cls(**kept | {"uncut": ()}, codes=codes)
 
 
 Record = Dialogue | SpokenDialogue | Timeline | DuplexDialogue

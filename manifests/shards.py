@@ -23,7 +23,7 @@ from lhotse.shar import ArrayTarWriter, AudioTarWriter
 from lhotse.supervision import AlignmentItem
 
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
-from manifests.records import DuplexDialogue, Segment
+from manifests.records import DuplexDialogue, Segment, TokenizedDialogue
 
 FIELDS = {"cuts": "jsonl.gz", "recording": "tar", "target_audio": "tar", "target_codes": "tar", "context_audio": "tar"}
 """The files of a shard, in Lhotse Shar's naming: `FIELD.NNNNNN.EXTENSION`; the last one is there where the recipe wants it."""
@@ -33,7 +33,9 @@ def shard_file(field: str, number: int) -> str:
     return f"{field}.{number:06d}.{FIELDS[field]}"
 
 
-def write_shard(directory: Path, number: int, dialogues: Sequence[DuplexDialogue], provenance: dict[str, Any]) -> None:
+def write_shard(
+    directory: Path, number: int, dialogues: Sequence[TokenizedDialogue], provenance: dict[str, Any]
+) -> None:
     """Write one Shar shard into an existing folder; the same dialogues give the same bytes.
 
     Either all dialogues have a reference, over all shards of a corpus, or none has.
@@ -54,10 +56,6 @@ def write_shard(directory: Path, number: int, dialogues: Sequence[DuplexDialogue
             ArrayTarWriter(str(directory / shard_file("target_codes", number)), shard_size=None)
         )
         for dialogue in dialogues:
-            if dialogue.codes is None:
-                raise ValueError(
-                    f"The dialogue {dialogue.dialogue.id} has no codes; run the tokenize stage before pack."
-                )
             cut = build_cut(dialogue, provenance)
             cuts.append(cut)
             audio["recording"].write(cut.id, dialogue.user[None], SOURCE_RATE, cut.recording)
@@ -74,7 +72,7 @@ def read_cuts(split: Path) -> CutSet:
     return CutSet.from_shar(in_dir=split)
 
 
-def build_cut(record: DuplexDialogue, provenance: dict[str, Any]) -> MonoCut:
+def build_cut(record: TokenizedDialogue, provenance: dict[str, Any]) -> MonoCut:
     """The Lhotse cut of a dialogue; audio and codes are placeholders that Shar fills from its tar files."""
     dialogue, timeline = record.dialogue, record.timeline
     duration = _seconds(timeline.frames * SOURCE_FRAME, SOURCE_RATE)
@@ -113,9 +111,7 @@ def _recording(id: str, samples: np.ndarray, rate: int, duration: float) -> Reco
     return Recording(id=id, sources=[source], sampling_rate=rate, num_samples=len(samples), duration=duration)
 
 
-def _codes(codes: np.ndarray | None) -> TemporalArray | None:
-    if codes is None:
-        return None
+def _codes(codes: np.ndarray) -> TemporalArray:
     array = Array(storage_type="shar", storage_path="", storage_key="", shape=list(codes.shape))
     return TemporalArray(array=array, temporal_dim=0, frame_shift=FRAME_SECONDS, start=0)
 

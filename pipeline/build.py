@@ -16,7 +16,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ from manifests.sources import UnreadableInput
 from pipeline.assemble import assemble
 from pipeline.plan import Shard, identity, plan_shards
 from pipeline.recipe import Recipe, StageSpec
-from stages.cast import is_recorded
-from stages.ingest import Ingested, ingest
+from pipeline.voices import about_voice, check_stages
+from stages.ingest import ingest
 from stages.pack import pack
 
 BUILD = ".build"
@@ -60,7 +60,7 @@ def build(
         ingested = ingest(inputs, recipe.ingest, recipe.seed, limit)
     except UnreadableInput as error:
         raise RequestError(str(error)) from None
-    check_voices(recipe, ingested)
+    check_stages(recipe, {t.voice for d in ingested.dialogues for t in d.turns if not t.recording})
     this = identity(recipe, ingested.fingerprints, limit)
     if finished := _open_output(out, this):
         return finished
@@ -82,34 +82,11 @@ def build(
         "shards_found": len(shards) - len(todo),
     }
     try:
-        return assemble(out, store, shards, ingested, this, run, _about_voices(recipe))
+        return assemble(out, store, shards, ingested, this, run, partial(about_voice, recipe))
     except OSError as error:
         raise WorkError(
             f"The corpus at {out} could not be put together: {error}; mend that and run the same again."
         ) from error
-
-
-def check_voices(recipe: Recipe, ingested: Ingested) -> None:
-    """Refuse a synthesizer or voices that can't be used, before any work; see `Synthesizer.check`."""
-    spec = recipe.stage("synthesize")
-    if not hasattr(spec.stage_class, "check"):
-        return
-    cast = recipe.stage("cast").settings
-    wanted = {getattr(cast, "agent_voice", ""), *getattr(cast, "user_voices", [])}
-    wanted |= {turn.voice for dialogue in ingested.dialogues for turn in dialogue.turns if not turn.recording}
-    spec.stage_class.check(spec.settings, wanted - {""})
-
-
-def _about_voices(recipe: Recipe) -> Callable[[str], dict[str, str]]:
-    """Tells where a voice comes from, as far as the synthesizer knows; see `Synthesizer.about`."""
-    spec = recipe.stage("synthesize")
-
-    def about(voice: str) -> dict[str, str]:
-        if is_recorded(voice):
-            return {"source": "recordings that the input names"}
-        return dict(spec.stage_class.about(spec.settings, voice)) if hasattr(spec.stage_class, "about") else {}
-
-    return about
 
 
 def _open_output(out: Path, this: dict[str, object]) -> dict[str, Any] | None:
@@ -161,9 +138,10 @@ def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RayDeprecationWarning)  # no other argument says yet how often Ray tries again
         for spec in recipe.stages:
-            dataset = _mapped(dataset, spec, recipe.seed, min(spec.resources.concurrency or workers, len(rows)))
+            size = min(spec.resources.concurrency or workers, len(rows))
+            dataset = _mapped(dataset, spec, recipe.seed, size, 1 / (len(recipe.stages) + 1))
     provenance = {"seed": recipe.seed, "recipe": recipe.id}
-    dataset = dataset.map(_write, fn_args=(str(store.resolve()), provenance), num_cpus=0.2)
+    dataset = dataset.map(_write, fn_args=(str(store.resolve()), provenance), num_cpus=0.1)
     try:
         for row in dataset.iter_rows():
             if row["failure"]:
@@ -184,10 +162,11 @@ def _run(shards: list[Shard], recipe: Recipe, store: Path, workers: int | None) 
         raise _stopped(what, str(error), store) from None
 
 
-def _mapped(dataset: Any, spec: StageSpec, seed: int, size: int) -> Any:
+def _mapped(dataset: Any, spec: StageSpec, seed: int, size: int, share: float) -> Any:
+    """`share`: of a core, since each of the stages holds its own processes, and they take turns."""
     from ray.data import ActorPoolStrategy
 
-    options: dict[str, Any] = {"num_cpus": spec.resources.cpus, "num_gpus": spec.resources.gpus or None}
+    options: dict[str, Any] = {"num_cpus": spec.resources.cpus * share, "num_gpus": spec.resources.gpus or None}
     if not spec.loads:
         return dataset.map(_run_light, fn_args=(spec, seed), max_retries=RETRIES, **options)
     options |= {"max_restarts": RESTARTS, "max_task_retries": RETRIES}

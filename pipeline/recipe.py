@@ -1,4 +1,4 @@
-"""The recipe: one section per stage, every value checked before any work begins."""
+"""The recipe: which stages, in which order, and a section for each; every value is checked before any work begins."""
 
 import hashlib
 import importlib
@@ -13,11 +13,14 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from manifests.errors import RequestError
-from stages.base import Resources, Stage
+from manifests.records import Dialogue, TokenizedDialogue
+from stages.base import Resources, Settings, Stage, StageTypes, loads, stage_types
+from stages.cast import CastSettings
 from stages.ingest import IngestSettings
 from stages.pack import PackSettings
+from stages.synthesize import Synthesizer
 
-STAGES = {
+EMBEDDED = {
     "speak": "stages.speak:Speak",
     "cast": "stages.cast:Cast",
     "synthesize": "stages.voices.espeak:EspeakSynthesizer",
@@ -26,11 +29,16 @@ STAGES = {
     "verify": "stages.verify:Verify",
     "tokenize": "stages.tokenize:BundledTokenizer",
 }
-"""The stages between ingest and pack, in order, and the class that runs where the recipe names no other."""
+"""The stages between ingest and pack where the recipe lists no others, in order, and the class of each where it names none."""
 
 M = TypeVar("M", bound=BaseModel)
 
-SECTIONS = ("seed", "ingest", *STAGES, "pack")
+AnyStage = Stage[Any, Any, Any]
+
+HEAD, TAIL = ("seed", "stages", "max_failed", "ingest"), ("pack",)
+"""The keys of a recipe before and after its stages' sections."""
+
+GUIDE = "see docs/write_a_stage.md and examples/phone.py"
 
 
 @dataclass(frozen=True)
@@ -39,18 +47,22 @@ class StageSpec:
 
     name: str
     use: str
-    settings: BaseModel
+    settings: Settings
     resources: Resources
 
     @property
-    def stage_class(self) -> type[Stage]:
+    def stage_class(self) -> type[AnyStage]:
         return import_stage(self.name, self.use)
 
     @property
-    def loads(self) -> bool:
-        return bool(self.stage_class(self.settings, 0).loads)
+    def types(self) -> StageTypes:
+        return stage_types(self.stage_class)
 
-    def make(self, seed: int) -> Stage:
+    @property
+    def loads(self) -> bool:
+        return loads(self.stage_class)
+
+    def make(self, seed: int) -> AnyStage:
         """A stage ready to process: its `setup` has run."""
         stage = self.stage_class(self.settings, seed)
         stage.setup()
@@ -60,17 +72,30 @@ class StageSpec:
 @dataclass(frozen=True)
 class Recipe:
     seed: int
+    max_failed: float
+    """Share of the dialogues that may be rejected because a stage raised or hung; above it the build stops with exit code 1."""
     ingest: IngestSettings
     stages: tuple[StageSpec, ...]
     pack: PackSettings
 
     def stage(self, name: str) -> StageSpec:
-        return next(spec for spec in self.stages if spec.name == name)
+        """A stage by its name; raises `RequestError` where the recipe has none of this name."""
+        for spec in self.stages:
+            if spec.name == name:
+                return spec
+        names = ", ".join(spec.name for spec in self.stages)
+        raise RequestError(f"The recipe has no stage '{name}'; its stages are {names}.")
 
     def as_dict(self) -> dict[str, Any]:
-        """All that decides the corpus's content, defaults included; resources don't."""
+        """All that decides the corpus's content, defaults included; resources and `max_failed` don't."""
         sections = {spec.name: {"use": spec.use, **spec.settings.model_dump()} for spec in self.stages}
-        return {"seed": self.seed, "ingest": self.ingest.model_dump(), **sections, "pack": self.pack.model_dump()}
+        return {
+            "seed": self.seed,
+            "stages": list(sections),
+            "ingest": self.ingest.model_dump(),
+            **sections,
+            "pack": self.pack.model_dump(),
+        }
 
     @property
     def id(self) -> str:
@@ -91,27 +116,35 @@ def load_recipe(path: Path | None = None, overrides: Sequence[str] = ()) -> Reci
 
 def recipe_from(data: dict[str, Any]) -> Recipe:
     """A recipe from its plain form (what `Recipe.as_dict` gives, or parts of it); raises `RequestError`."""
+    names = _stage_names(data.get("stages"))
+    known = (*HEAD, *names, *TAIL)
     for key in data:
-        if key not in SECTIONS:
-            raise RequestError(f"The recipe has no section '{key}'; the sections are {', '.join(SECTIONS)}.")
+        if key not in known:
+            raise RequestError(
+                f"The recipe has no section '{key}'; the sections are {', '.join(known)}. A stage of your own, or one that was "
+                "left out, is named in 'stages' too."
+            )
     seed = data.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         raise RequestError(f"The recipe's seed must be a whole number from 0 to 2^63 - 1, not {seed!r}.")
-    sections = {name: _section(data, name) for name in STAGES}
-    synthesize = _stage_spec("synthesize", sections["synthesize"])
-    sections["cast"] = _voices_of(synthesize) | sections["cast"]
+    max_failed = data.get("max_failed", 0.01)
+    if not isinstance(max_failed, int | float) or isinstance(max_failed, bool) or not 0 <= max_failed <= 1:
+        raise RequestError(f"The recipe's max_failed must be a share from 0 to 1, not {max_failed!r}.")
+    stages: list[StageSpec] = []
+    for name in reversed(names):  # from the end, since a synthesizer decides which voices the cast before it has
+        stages.insert(0, _stage_spec(name, _section(data, name), stages))
+    _check_order(stages)
     return Recipe(
         seed=seed,
+        max_failed=float(max_failed),
         ingest=validated("ingest", IngestSettings, _section(data, "ingest")),
-        stages=tuple(
-            synthesize if name == "synthesize" else _stage_spec(name, section) for name, section in sections.items()
-        ),
+        stages=tuple(stages),
         pack=validated("pack", PackSettings, _section(data, "pack")),
     )
 
 
-def import_stage(name: str, use: str) -> type[Stage]:
-    """The class at `module:Class`; the current folder is searched too, for a user's own stages."""
+def import_stage(name: str, use: str) -> type[AnyStage]:
+    """The stage at `module:Class`; the current folder is searched too, for a user's own stages."""
     module_name, _, class_name = use.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")
@@ -121,12 +154,13 @@ def import_stage(name: str, use: str) -> type[Stage]:
         raise RequestError(
             f"The recipe's {name}.use names '{use}', which can't be imported: {type(error).__name__}: {error}."
         ) from error
-    for need in ("Settings", "loads", "resources", "setup", "process"):
-        if not hasattr(stage, need):
-            raise RequestError(
-                f"The class '{use}' of {name}.use has no '{need}'; see stages/base.py for what a stage has."
-            )
-    return stage  # type: ignore[no-any-return]
+    if not (isinstance(stage, type) and issubclass(stage, Stage)):
+        raise RequestError(f"The recipe's {name}.use names '{use}', which is no Stage; {GUIDE}.")
+    try:
+        stage_types(stage)
+    except TypeError as error:
+        raise RequestError(f"The recipe's {name}.use names '{use}', which can't be used: {error}; {GUIDE}.") from None
+    return stage
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -139,7 +173,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise RequestError(f"The recipe {path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(data, dict | None):
-        raise RequestError(f"The recipe {path} must be a mapping of sections: {', '.join(SECTIONS)}.")
+        raise RequestError(f"The recipe {path} must be a mapping of sections, as `salm-duplex recipe` prints it.")
     return data or {}
 
 
@@ -167,22 +201,64 @@ def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
     return dict(section)
 
 
-def _voices_of(synthesize: StageSpec) -> dict[str, Any]:
-    """The part of `cast` that a synthesizer decides, where the recipe does not."""
-    offers = getattr(synthesize.stage_class, "voices", None)
-    if offers is None or not (voices := offers(synthesize.settings)):
-        return {}
-    return {"agent_voice": voices[0], "user_voices": voices[1:]}
+def _stage_names(given: object) -> list[str]:
+    if given is None:
+        return list(EMBEDDED)
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given) or not given:
+        raise RequestError(
+            f"The recipe's 'stages' must be a list of names, as in [{', '.join(EMBEDDED)}], not {given!r}."
+        )
+    for name in given:
+        if name in ("ingest", "pack"):
+            raise RequestError(
+                f"The recipe's 'stages' name '{name}', which always runs; list the stages between ingest and pack."
+            )
+        if name in HEAD:
+            raise RequestError(
+                f"The recipe's 'stages' name '{name}', which is another key of the recipe; choose another name."
+            )
+        if given.count(name) > 1:
+            raise RequestError(f"The recipe's 'stages' name '{name}' twice; give the second one a name of its own.")
+    return given
 
 
-def _stage_spec(name: str, section: dict[str, Any]) -> StageSpec:
-    use = section.pop("use", STAGES[name])
+def _check_order(stages: Sequence[StageSpec]) -> None:
+    """Raise `RequestError` where a stage does not take what the one before it gives."""
+    ends = [(spec.name, spec.types.takes, spec.types.gives) for spec in stages]
+    before: str = "ingest"
+    given: type = Dialogue
+    for name, takes, gives in [*ends, ("pack", TokenizedDialogue, TokenizedDialogue)]:
+        if not issubclass(given, takes):
+            raise RequestError(
+                f"The recipe's stages are in the wrong order: '{name}' takes {takes.__name__} records, but '{before}' before it "
+                f"gives {given.__name__}."
+            )
+        before, given = name, gives
+
+
+def _offered_voices(following: Sequence[StageSpec]) -> dict[str, Any]:
+    """The part of `cast` that the synthesizer after it decides, where the recipe does not."""
+    for spec in following:
+        if issubclass(spec.stage_class, Synthesizer) and (voices := spec.stage_class.voices(spec.settings)):
+            return {"agent_voice": voices[0], "user_voices": voices[1:]}
+    return {}
+
+
+def _stage_spec(name: str, section: dict[str, Any], following: Sequence[StageSpec]) -> StageSpec:
+    if not (use := section.pop("use", EMBEDDED.get(name))):
+        raise RequestError(
+            f"The recipe's stage '{name}' is none of the embedded ones ({', '.join(EMBEDDED)}), so its section must name its "
+            f'class, as in {name}: {{use: "my_module:MyStage"}}; {GUIDE}.'
+        )
     stage = import_stage(name, str(use))
+    model = stage_types(stage).settings
     own = section.pop("resources", None) or {}
     if not isinstance(own, dict):
         raise RequestError(f"The recipe's {name}.resources must hold keys and values, not {own!r}.")
     resources = validated(f"{name}.resources", Resources, stage.resources.model_dump() | own)
-    return StageSpec(name, str(use), validated(name, stage.Settings, section), resources)
+    if issubclass(model, CastSettings):
+        section = _offered_voices(following) | section
+    return StageSpec(name, str(use), validated(name, model, section), resources)
 
 
 def validated(name: str, model: type[M], section: dict[str, Any], file: str = "recipe") -> M:

@@ -110,7 +110,11 @@ def make_scenes(
 def scene_recipe(corpus: Corpus, name: str, takes: int) -> Row:
     """The corpus's recipe with the scene's changes."""
     scene, recipe = SCENES[name], deepcopy(corpus.info["identity"]["recipe"])
-    gap = {edge: seconds * scene.user_gap for edge, seconds in recipe["schedule"]["user_gap_s"].items()}
+    if "user_gap_s" not in (schedule := recipe.get("schedule", {})):
+        raise RequestError(
+            f"The scenes need the embedded stage 'schedule', and {corpus.path} was timed by another; build a corpus with it."
+        )
+    gap = {edge: seconds * scene.user_gap for edge, seconds in schedule["user_gap_s"].items()}
     for change in (QUIET, {"schedule": {"user_gap_s": gap}}, scene.recipe, {"ingest": {"takes": takes}}):
         _merge(recipe, change)
     return dict(recipe)

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from manifests.errors import RequestError, WorkError
 from manifests.record_files import RecordWriter, UnreadableRecords, read_record_files, read_rejected
-from manifests.records import SPLITS, DuplexDialogue, Record, Rejected
+from manifests.records import SPLITS, Record, Rejected, TokenizedDialogue
 from manifests.shards import write_shard
 from manifests.sources import UnreadableInput
 from manifests.table import DIALOGUES, dialogue_row, write_rejected, write_table
-from pipeline.recipe import STAGES, Recipe
+from pipeline.recipe import Recipe
 from stages.ingest import ingest
-
-NAMES = ("ingest", *STAGES, "pack")
 
 Progress = Callable[[int], None]
 """Told the number of dialogues done so far."""
@@ -28,8 +26,9 @@ def run_stage(
     `source` is the folder that the stage before wrote; for ingest, a file of dialogues or a folder of such files. Raises
     `RequestError` or `WorkError`.
     """
-    if name not in NAMES:
-        raise RequestError(f"There is no stage '{name}'; the stages are {', '.join(NAMES)}.")
+    names = ("ingest", *(spec.name for spec in recipe.stages), "pack")
+    if name not in names:
+        raise RequestError(f"There is no stage '{name}'; the stages are {', '.join(names)}.")
     if out.exists():
         raise RequestError(f"{out} exists already; name a new folder with --out.")
     part = out.with_name(f".{out.name}.part")
@@ -70,23 +69,27 @@ def _processed(name: str, source: Path, recipe: Recipe) -> Iterator[Record | Rej
     spec = recipe.stage(name)
     yield from read_rejected(source)
     records = read_record_files(source)
-    if name == "synthesize" and hasattr(spec.stage_class, "check"):
-        spec.stage_class.check(spec.settings, ())
-    stage = None
+    spec.stage_class.check(spec.settings)
+    stage, takes = None, spec.types.takes
     while batch := list(islice(records, recipe.pack.shard_size)):
+        for record in batch:
+            if not isinstance(record, takes):
+                raise RequestError(
+                    f"The stage '{name}' takes {takes.__name__} records, and {source} holds {type(record).__name__} records; "
+                    "give --in the folder that the stage before it wrote."
+                )
         stage = stage or spec.make(recipe.seed)
         try:
             yield from stage.process(batch)
-        except (TypeError, AttributeError) as error:
-            kind = type(batch[0]).__name__
-            raise WorkError(f"The stage '{name}' can't take the {kind} records in {source}: {error}.") from error
+        except Exception as error:  # a user's own stage may raise anything
+            raise WorkError(f"The stage '{name}' failed: {type(error).__name__}: {error}.") from error
 
 
 def _pack(source: Path, out: Path, recipe: Recipe, progress: Progress) -> dict[str, int]:
     """Shards of each split in its own folder, and the tables; the corpus's card and report come with `build` alone."""
     rejected = read_rejected(source)
     provenance = {"seed": recipe.seed, "recipe": recipe.id}
-    waiting: dict[str, list[DuplexDialogue]] = {split: [] for split in SPLITS}
+    waiting: dict[str, list[TokenizedDialogue]] = {split: [] for split in SPLITS}
     numbers = dict.fromkeys(SPLITS, 0)
     rows = []
 
@@ -97,7 +100,7 @@ def _pack(source: Path, out: Path, recipe: Recipe, progress: Progress) -> dict[s
         waiting[split].clear()
 
     for record in read_record_files(source):
-        if not isinstance(record, DuplexDialogue) or record.codes is None:
+        if not isinstance(record, TokenizedDialogue):
             raise UnreadableRecords(f"{source} holds no tokenized dialogues; give --in the folder that tokenize wrote.")
         split = record.dialogue.split or "train"
         waiting[split].append(record)

@@ -37,7 +37,9 @@ def rendered(inputs: Sequence[str], recipe: Recipe) -> list[DuplexDialogue]:
         records: list[Any] = list(ingest(inputs, recipe.ingest, recipe.seed).dialogues)
     except UnreadableInput as error:
         raise RequestError(str(error)) from None
-    for name in ("speak", "cast", "synthesize", "schedule", "render"):
-        stage = recipe.stage(name).make(recipe.seed)
+    for spec in recipe.stages:
+        stage = spec.make(recipe.seed)
         records = [record for record in stage.process(records) if not isinstance(record, Rejected)]
+        if issubclass(spec.types.gives, DuplexDialogue):
+            break
     return records

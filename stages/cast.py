@@ -41,11 +41,8 @@ class CastSettings(Settings):
         return self
 
 
-class Cast(Stage):
+class Cast(Stage[Dialogue, Dialogue, CastSettings]):
     """Give every turn a voice; one that the input fixes, or a recording brings, is kept."""
-
-    Settings = CastSettings
-    settings: CastSettings
 
     def setup(self) -> None:
         self.pools = voice_pools([v for v in self.settings.user_voices if v != self.settings.agent_voice], self.seed)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from manifests.records import DuplexDialogue, Rejected
+from manifests.records import Rejected, TokenizedDialogue
 from manifests.shards import write_shard
 from manifests.table import write_dialogues, write_rejected
 from stages.base import Settings
@@ -16,12 +16,18 @@ MANIFEST, REJECTED = "manifest.parquet", "rejected.parquet"
 
 class PackSettings(Settings):
     shard_size: int = Field(default=50, ge=1, le=10_000, description="dialogues in a shard, before any is rejected")
+    shard_mb: int = Field(
+        default=256,
+        ge=1,
+        description="audio of a shard before compression, as estimated from its text; a shard ends at this or at shard_size, "
+        "whichever comes first",
+    )
 
 
 def pack(
     directory: Path,
     number: int,
-    records: Sequence[DuplexDialogue],
+    records: Sequence[TokenizedDialogue],
     rejected: Sequence[Rejected],
     provenance: dict[str, Any],
 ) -> None:

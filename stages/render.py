@@ -37,11 +37,8 @@ class RenderSettings(Settings):
         return self
 
 
-class Render(Stage):
+class Render(Stage[Timeline, DuplexDialogue, RenderSettings]):
     """Render each timeline; one level per speaker and dialogue."""
-
-    Settings = RenderSettings
-    settings: RenderSettings
 
     def process(self, records: Sequence[Timeline]) -> list[DuplexDialogue]:
         return [self._render(timeline) for timeline in records]

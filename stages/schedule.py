@@ -112,11 +112,8 @@ class Plan:
     """(word before which it falls, length) of each pause, by the user turn's index."""
 
 
-class Schedule(Stage):
+class Schedule(Stage[SpokenDialogue, Timeline, ScheduleSettings]):
     """Lay each spoken dialogue out in time."""
-
-    Settings = ScheduleSettings
-    settings: ScheduleSettings
 
     def process(self, records: Sequence[SpokenDialogue]) -> list[Timeline | Rejected]:
         return [self._schedule(spoken) for spoken in records]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pydantic import Field
 
 from manifests.records import BadDialogue, Dialogue, Rejected, Turn
-from stages.base import Resources, Settings, Stage, draw, reject
+from stages.base import Settings, Stage, draw, reject
 from stages.text.normalize import Normalizer, Unspeakable
 
 
@@ -40,13 +40,8 @@ class SpeakSettings(Settings):
     backchannel: BackchannelSettings = BackchannelSettings()
 
 
-class Speak(Stage):
+class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
     """Make every turn speakable, or reject the dialogue with the turn and the reason."""
-
-    Settings = SpeakSettings
-    settings: SpeakSettings
-    loads = True
-    resources = Resources(cpus=0.15)
 
     def setup(self) -> None:
         self.normalizer = Normalizer()

@@ -6,14 +6,14 @@ default), `stages.voices.flite:FliteSynthesizer`, `stages.voices.speech_server:S
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from pydantic import Field
 
 from manifests.errors import RequestError
 from manifests.records import BadDialogue, Dialogue, Rejected, Speech, SpokenDialogue, Turn
-from stages.base import Resources, Settings, Stage, reject
+from stages.base import Settings, Stage, reject
 from stages.ears.align import CtcAligner, check_aligner
 from stages.voices.recorded import recorded_speech
 
@@ -34,16 +34,14 @@ class SynthesizerSettings(Settings):
     )
 
 
-class Synthesizer(Stage):
+Own = TypeVar("Own", bound=SynthesizerSettings)
+
+
+class Synthesizer(Stage[Dialogue, SpokenDialogue, Own]):
     """Speaks every turn but recorded ones. An engine says what voices it has and implements `speak`."""
 
-    Settings = SynthesizerSettings
-    settings: Any
-    loads = True
-    resources = Resources(cpus=0.2)
-
     @classmethod
-    def voices(cls, settings: Any) -> list[str]:
+    def voices(cls, settings: Own) -> list[str]:
         """What `cast` chooses from where the recipe names no voices: the agent's first, then the users'.
 
         What stands before a `?` is the speaker, what follows is a way of speaking; splits share no speaker.
@@ -51,13 +49,16 @@ class Synthesizer(Stage):
         return []
 
     @classmethod
-    def check(cls, settings: Any, voices: Collection[str]) -> None:
-        """Raise `RequestError` where the engine, or one of these voices, can't be used; called before any work."""
+    def check(cls, settings: Own) -> None:
         if settings.aligner:
             check_aligner(settings.aligner)
 
     @classmethod
-    def about(cls, settings: Any, voice: str) -> dict[str, str]:
+    def check_voices(cls, settings: Own, voices: Collection[str]) -> None:
+        """Raise `RequestError` where one of these voices can't be used; called before any work, after `check`."""
+
+    @classmethod
+    def about(cls, settings: Own, voice: str) -> dict[str, str]:
         """Where a voice comes from (`engine`, `source`) and what it may be used for (`licence`), for `corpus.json`."""
         return {}
 
@@ -123,7 +124,7 @@ def _given(result: Speech | ValueError) -> Speech:
     return result
 
 
-def _attempt(synthesizer: Synthesizer, text: str, voice: str) -> Speech | ValueError:
+def _attempt(synthesizer: Synthesizer[Own], text: str, voice: str) -> Speech | ValueError:
     try:
         speech = synthesizer.speak(text, voice)
     except ValueError as error:

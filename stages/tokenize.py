@@ -9,6 +9,7 @@ all frames between turns have one code of silence.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,18 +17,22 @@ from pydantic import Field, field_validator
 
 from manifests.frames import TARGET_FRAME, frames_to_cover
 from manifests.pcm import to_float
-from manifests.records import Checks, DuplexDialogue
+from manifests.records import Checks, DuplexDialogue, TokenizedDialogue
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.nemo import AnyCodec
-from stages.base import Resources, Settings, Stage
+from stages.base import Settings, Stage
 from stages.ears.recognize import Recognizer, RecognizerName, listen, load_recognizer
 
 
 class TokenizerSettings(Settings):
     """What a tokenizer of any codec can be told."""
 
+    codec: str
     recognizer: RecognizerName = None
     """Listens to the agent's turns as the codec gives them back; the word error rates are noted."""
+
+
+Own = TypeVar("Own", bound=TokenizerSettings)
 
 
 class TokenizeSettings(TokenizerSettings):
@@ -41,14 +46,13 @@ class TokenizeSettings(TokenizerSettings):
         return codec
 
 
-class Tokenizer(Stage):
+class Tokenizer(Stage[DuplexDialogue, TokenizedDialogue, Own]):
     """Encode the agent's turns, in batches of like length; which codec does it is what subclasses say.
 
     Floating point may make codes depend on the batch's shape and the number of threads. The batches are formed from the
     records of one call, which is one shard in a build, and one thread is used: so the codes depend on the shard alone.
     """
 
-    loads = True
     batch_frames = 200
     """Frames in one batch, padding included. A CPU takes twice the time in batches of 4 000, which its caches do not hold."""
 
@@ -65,7 +69,7 @@ class Tokenizer(Stage):
         made = {"codec": self.settings.codec, "codec_sha256": self.codec.sha256, "device": self.codec.device_name}
         return made | ({"recognizer": self.settings.recognizer} if self.settings.recognizer else {})
 
-    def process(self, records: Sequence[DuplexDialogue]) -> list[DuplexDialogue]:
+    def process(self, records: Sequence[DuplexDialogue]) -> list[TokenizedDialogue]:
         codes = [np.tile(self.silence, (record.timeline.frames, 1)) for record in records]
         stretches = [stretch for i, record in enumerate(records) for stretch in stretches_of(i, record)]
         margin = self.codec.reach
@@ -78,21 +82,17 @@ class Tokenizer(Stage):
             encoded = self.codec.encode(torch.from_numpy(audio)).numpy()[:, margin:]
             for own, stretch in zip(encoded, batch, strict=True):
                 codes[stretch.record][stretch.first : stretch.first + stretch.frames] = own[: stretch.frames]
-        coded = [replace(record, codes=own, uncut=()) for record, own in zip(records, codes, strict=True)]
+        coded = [TokenizedDialogue.of(record, own) for record, own in zip(records, codes, strict=True)]
         return [self._listened(record, self.recognize) for record in coded] if self.recognize else coded
 
-    def _listened(self, record: DuplexDialogue, recognize: Recognizer) -> DuplexDialogue:
+    def _listened(self, record: TokenizedDialogue, recognize: Recognizer) -> TokenizedDialogue:
         decoded = self.codec.decode(torch.from_numpy(record.codes)[None])[0].numpy()
         turns = listen(recognize, record, "agent", decoded, self.codec.sample_rate)
         return replace(record, checks=replace(record.checks or Checks(), coded_wers=tuple(turn.wer for turn in turns)))
 
 
-class BundledTokenizer(Tokenizer):
+class BundledTokenizer(Tokenizer[TokenizeSettings]):
     """The bundled codec, or another one of `salm-duplex codec`, on the CPU."""
-
-    Settings = TokenizeSettings
-    settings: TokenizeSettings
-    resources = Resources(cpus=0.4)
 
     def load_codec(self) -> Codec:
         return Codec.bundled() if self.settings.codec == "bundled" else Codec.load(self.settings.codec)

@@ -67,18 +67,11 @@ class VerifySettings(Settings):
         return vad
 
 
-class Verify(Stage):
+class Verify(Stage[DuplexDialogue, DuplexDialogue, VerifySettings]):
     """Drop dialogues whose audio is not as labelled, and keep the figures of the others."""
 
-    Settings = VerifySettings
-    settings: VerifySettings
-
-    @property
-    def loads(self) -> bool:
-        return self.settings.vad is not None or self.settings.recognizer is not None
-
     def setup(self) -> None:
-        if not self.loads:
+        if not (self.settings.vad or self.settings.recognizer):
             return
         import torch
 

@@ -1,13 +1,12 @@
 """A small finished corpus without Ray: real speech and timing; codes only where the records have some."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from manifests.corpus import FORMAT_VERSION, Corpus
-from manifests.records import DuplexDialogue, Rejected
+from manifests.records import DuplexDialogue, Rejected, TokenizedDialogue
 from manifests.shards import write_shard
 from manifests.table import DIALOGUES, REJECTED, dialogue_row, read_table, write_rejected, write_table
 from pipeline.recipe import load_recipe
@@ -21,7 +20,8 @@ def make_corpus(out: Path, records: list[DuplexDialogue]) -> Corpus:
     provenance = {"seed": 0, "recipe": recipe.id}
     silence = [np.zeros((r.timeline.frames, 4), dtype=np.int16) for r in records]
     coded = [
-        replace(r, codes=r.codes if r.codes is not None else zeros) for r, zeros in zip(records, silence, strict=True)
+        r if isinstance(r, TokenizedDialogue) else TokenizedDialogue.of(r, zeros)
+        for r, zeros in zip(records, silence, strict=True)
     ]
     rejected = [Rejected("bad", "f:1", "speak", "empty", f"Turn 1 is {HOSTILE}.")]
     for folder in ("train", "manifest", "rejected"):

@@ -103,7 +103,7 @@ def _table(rows: list[tuple[str, Any]]) -> str:
 
 def _making(info: dict[str, Any], recipe_id: str) -> list[str]:
     """Sentences; a stage of the user's own may not have the embedded one's settings, and is then not spoken of."""
-    recipe, schedule = info["identity"]["recipe"], info["identity"]["recipe"]["schedule"]
+    recipe, schedule = info["identity"]["recipe"], info["identity"]["recipe"].get("schedule", {})
     sentences = [f"Recipe `{recipe_id}`, seed {recipe['seed']}; the whole recipe is in `corpus.json`."]
     if (gap := schedule.get("agent_gap_s")) is not None:
         sentences.append(f"The agent waits {gap} s before it speaks.")

@@ -205,7 +205,7 @@ def _plots(corpus: Corpus) -> list[Row]:
 
 def _histograms(rows: Sequence[Row], recipe: dict[str, Any]) -> list[Histogram]:
     # A class of the user's own may have another schedule's settings: what is not there is not marked.
-    schedule, verify = recipe["schedule"], recipe.get("verify", {})
+    schedule, verify = recipe.get("schedule", {}), recipe.get("verify", {})
 
     def all_of(column: str) -> list[float]:
         return [value for row in rows for value in row.get(column) or ()]

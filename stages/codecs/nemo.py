@@ -7,7 +7,6 @@ from pydantic import Field, field_validator
 from manifests.frames import FRAME_SECONDS
 from salm_duplex_model.codec.nemo import NANO_CODEC, NemoCodec, check_file
 from salm_duplex_model.nemo_files import check_name, is_file_name, is_hub_name
-from stages.base import Resources
 from stages.tokenize import Tokenizer, TokenizerSettings
 
 GPU_BATCH_FRAMES = 750
@@ -32,12 +31,8 @@ class NemoTokenizeSettings(TokenizerSettings):
         return codec
 
 
-class NemoTokenizer(Tokenizer):
+class NemoTokenizer(Tokenizer[NemoTokenizeSettings]):
     """A NeMo codec, on the GPU where the worker was given one (`resources: {gpus: 0.25}`), else on the CPU."""
-
-    Settings = NemoTokenizeSettings
-    settings: NemoTokenizeSettings
-    resources = Resources(cpus=0.4)
 
     def made_by(self) -> dict[str, str]:
         return super().made_by() | {"nemo_toolkit": version("nemo_toolkit")}

@@ -1,6 +1,7 @@
 """What synthesizers of costly speech share: a cache, and word times for speech that comes without any."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -21,7 +22,10 @@ class EngineSettings(SynthesizerSettings):
     cache: str = Field(default="", exclude=True, description="a folder to keep speech in; none if empty")
 
 
-class EngineSynthesizer(Synthesizer):
+OfEngine = TypeVar("OfEngine", bound=EngineSettings)
+
+
+class EngineSynthesizer(Synthesizer[OfEngine]):
     """A synthesizer with a cache, whose engine may not tell when words start; an engine implements `utter`."""
 
     def setup(self) -> None:

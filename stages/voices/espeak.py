@@ -1,28 +1,26 @@
 """eSpeak NG: the embedded default, 300 and more voices, many hundred times faster than real time."""
 
 from collections.abc import Collection
-from typing import Any
 
 from manifests.frames import TARGET_RATE
 from manifests.records import Speech
-from stages.synthesize import Synthesizer, check_each
+from stages.synthesize import Synthesizer, SynthesizerSettings, check_each
 from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, Espeak, EspeakVoice, check_voice, voices
 
 
-class EspeakSynthesizer(Synthesizer):
+class EspeakSynthesizer(Synthesizer[SynthesizerSettings]):
     """Speaks with eSpeak NG; voices are strings such as `en-gb+f3?pitch=55&range=50&rate=170`."""
 
     @classmethod
-    def voices(cls, settings: Any) -> list[str]:
+    def voices(cls, settings: SynthesizerSettings) -> list[str]:
         return [str(DEFAULT_AGENT_VOICE), *voices()]
 
     @classmethod
-    def check(cls, settings: Any, voices: Collection[str]) -> None:
-        super().check(settings, voices)
+    def check_voices(cls, settings: SynthesizerSettings, voices: Collection[str]) -> None:
         check_each(voices, check_voice)
 
     @classmethod
-    def about(cls, settings: Any, voice: str) -> dict[str, str]:
+    def about(cls, settings: SynthesizerSettings, voice: str) -> dict[str, str]:
         return {"engine": "eSpeak NG", "source": "espeakng-loader", "licence": "GPL-3.0-or-later (the engine)"}
 
     def setup(self) -> None:

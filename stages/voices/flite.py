@@ -8,11 +8,10 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Collection
-from typing import Any
 
 from manifests.errors import RequestError
 from manifests.records import Speech
-from stages.synthesize import Synthesizer, check_each
+from stages.synthesize import Synthesizer, SynthesizerSettings, check_each
 from stages.voices.flite_engine import ONE_PITCH, SPEAKERS, FliteVoice, version
 
 MEND = "install Debian's package: apt-get install flite"
@@ -30,24 +29,27 @@ def voices() -> list[str]:
     return list(map(str, [*own, *varied]))
 
 
-class FliteSynthesizer(Synthesizer):
+class FliteSynthesizer(Synthesizer[SynthesizerSettings]):
     """Speaks with flite; voices are strings such as `rms?pitch=110&rate=95`."""
 
     @classmethod
-    def voices(cls, settings: Any) -> list[str]:
+    def voices(cls, settings: SynthesizerSettings) -> list[str]:
         return [str(FliteVoice(SPEAKERS[0])), *voices()]
 
     @classmethod
-    def check(cls, settings: Any, voices: Collection[str]) -> None:
-        super().check(settings, voices)
+    def check(cls, settings: SynthesizerSettings) -> None:
+        super().check(settings)
         try:
             version()
         except OSError as error:
             raise RequestError(f"The synthesizer flite is not installed ({error}); {MEND}.") from None
+
+    @classmethod
+    def check_voices(cls, settings: SynthesizerSettings, voices: Collection[str]) -> None:
         check_each(voices, FliteVoice.parse)
 
     @classmethod
-    def about(cls, settings: Any, voice: str) -> dict[str, str]:
+    def about(cls, settings: SynthesizerSettings, voice: str) -> dict[str, str]:
         source = "Debian package flite, voice cmu_us_" + voice.partition("?")[0]
         return {"engine": "flite", "source": source, "licence": "CMU flite licence (BSD-like)"}
 

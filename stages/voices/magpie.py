@@ -41,7 +41,7 @@ class MagpieSettings(EngineSettings):
         return name
 
 
-class MagpieSynthesizer(EngineSynthesizer):
+class MagpieSynthesizer(EngineSynthesizer[MagpieSettings]):
     """Speak every turn with MagpieTTS, on the GPU where the worker was given one, else, slowly, on the CPU.
 
     A voice is the model's name with `#N` for its speaker N, or the name of a prompt: a recording of some seconds, whose voice
@@ -49,22 +49,22 @@ class MagpieSynthesizer(EngineSynthesizer):
     the text and the voice: so the speech depends on these alone.
     """
 
-    Settings = MagpieSettings
-    settings: MagpieSettings
-
     @classmethod
     def voices(cls, settings: MagpieSettings) -> list[str]:
         return list(_voices(settings))
 
     @classmethod
-    def check(cls, settings: MagpieSettings, voices: Collection[str]) -> None:
-        super().check(settings, voices)
+    def check(cls, settings: MagpieSettings) -> None:
+        super().check(settings)
         config = nemo_config(nemo_file(settings.magpie, "MagpieTTSModel"))
         _check_language(settings, list(config.get("text_tokenizers", {})))
         check_class(_codec_file(settings), "AudioCodecModel")
         for prompt in _voices(settings).values():
             if isinstance(prompt, Path):
                 _check_prompt(prompt)
+
+    @classmethod
+    def check_voices(cls, settings: MagpieSettings, voices: Collection[str]) -> None:
         check_known(settings.prompts or settings.magpie, list(_voices(settings)), voices)
 
     @classmethod

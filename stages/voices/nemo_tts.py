@@ -36,24 +36,24 @@ class FastPitchSettings(EngineSettings):
         return name
 
 
-class FastPitchSynthesizer(EngineSynthesizer):
+class FastPitchSynthesizer(EngineSynthesizer[FastPitchSettings]):
     """Speak every turn with FastPitch and HiFi-GAN, on the GPU where the worker was given one, else on the CPU.
 
     A voice is the model's name, with `#N` for speaker N of a model that has several. Turns are spoken one at a time: so the
     speech depends on the text and the voice alone.
     """
 
-    Settings = FastPitchSettings
-    settings: FastPitchSettings
-
     @classmethod
     def voices(cls, settings: FastPitchSettings) -> list[str]:
         return list(_voices(settings))
 
     @classmethod
-    def check(cls, settings: FastPitchSettings, voices: Collection[str]) -> None:
-        super().check(settings, voices)
+    def check(cls, settings: FastPitchSettings) -> None:
+        super().check(settings)
         _check_pair(settings)
+
+    @classmethod
+    def check_voices(cls, settings: FastPitchSettings, voices: Collection[str]) -> None:
         check_known(settings.fastpitch, list(_voices(settings)), voices)
 
     @classmethod

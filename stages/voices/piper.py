@@ -24,23 +24,24 @@ class PiperSettings(EngineSettings):
     length_scale: float = Field(default=1, ge=0.5, le=2, description="above 1 is slower")
 
 
-class PiperSynthesizer(EngineSynthesizer):
+class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
     """Speak every turn with Piper; a voice is the name of its file, with `#N` for speaker N of one that has several."""
-
-    Settings = PiperSettings
-    settings: PiperSettings
 
     @classmethod
     def voices(cls, settings: PiperSettings) -> list[str]:
         return [voice for path in sorted(Path(settings.folder).glob("*.onnx")) for voice in _speakers(path)]
 
     @classmethod
-    def check(cls, settings: PiperSettings, voices: Collection[str]) -> None:
+    def check(cls, settings: PiperSettings) -> None:
         if importlib.util.find_spec("piper") is None:
             raise RequestError(f"The synthesizer Piper is not installed: {MEND}.")
-        super().check(settings, voices)
-        if not (known := cls.voices(settings)):
+        super().check(settings)
+        if not cls.voices(settings):
             raise RequestError(f"The folder {settings.folder} of synthesize.folder holds no Piper voice; {MEND}.")
+
+    @classmethod
+    def check_voices(cls, settings: PiperSettings, voices: Collection[str]) -> None:
+        known = cls.voices(settings)
         for voice in sorted(voices):
             if voice not in known:
                 shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")

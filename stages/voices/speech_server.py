@@ -61,11 +61,9 @@ class SpeechServerSettings(EngineSettings):
         return self
 
 
-class SpeechServerSynthesizer(EngineSynthesizer):
+class SpeechServerSynthesizer(EngineSynthesizer[SpeechServerSettings]):
     """Speak every turn by a server; voices are the server's own names. One worker asks for `at_once` turns at a time."""
 
-    Settings = SpeechServerSettings
-    settings: SpeechServerSettings
     resources = Resources(cpus=0.1, concurrency=1)
 
     @classmethod
@@ -73,9 +71,8 @@ class SpeechServerSynthesizer(EngineSynthesizer):
         return list(settings.voices)
 
     @classmethod
-    def check(cls, settings: SpeechServerSettings, voices: Collection[str]) -> None:
+    def check_voices(cls, settings: SpeechServerSettings, voices: Collection[str]) -> None:
         """Has every voice say one word, which the cache keeps: so a wrong key, model or voice is known before any work."""
-        super().check(settings, voices)
         stage = cls(settings.model_copy(update={"aligner": ""}), 0)
         stage.setup()
         ordered = sorted(voices)

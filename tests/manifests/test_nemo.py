@@ -1,11 +1,10 @@
 """NeMo's own duplex dataset reads our shards, and its target tokens are ours."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from lhotse import CutSet
 
+from manifests.records import TokenizedDialogue
 from manifests.shards import write_shard
 from manifests.text_channel import SpecialTokens, text_channel
 
@@ -13,7 +12,7 @@ from manifests.text_channel import SpecialTokens, text_channel
 @pytest.fixture(scope="module")
 def cuts(tmp_path_factory, rendered) -> CutSet:
     folder = tmp_path_factory.mktemp("shard")
-    coded = [replace(r, codes=np.zeros((r.timeline.frames, 4), dtype=np.int16)) for r in rendered]
+    coded = [TokenizedDialogue.of(r, np.zeros((r.timeline.frames, 4), dtype=np.int16)) for r in rendered]
     write_shard(folder, 0, coded, {})
     return CutSet.from_shar(in_dir=folder).to_eager()
 

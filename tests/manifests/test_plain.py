@@ -1,5 +1,5 @@
 import json
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 
 from manifests.frames import SOURCE_RATE, TARGET_RATE
 from manifests.plain import dump, from_plain, to_plain
-from manifests.records import Dialogue, DuplexDialogue, Speech, SpokenDialogue, Timeline
+from manifests.records import Dialogue, DuplexDialogue, Speech, SpokenDialogue, Timeline, TokenizedDialogue
 
 audio = arrays.arrays(np.int16, st.integers(0, 50))
 codes = arrays.arrays(np.int16, st.tuples(st.integers(0, 20), st.just(4)))
@@ -18,15 +18,14 @@ spoken_dialogues = st.builds(
     SpokenDialogue, speech=st.lists(spoken, max_size=3).map(tuple), reference=st.none() | spoken
 )
 timelines = st.builds(Timeline, spoken=spoken_dialogues)
-duplex = st.builds(
-    DuplexDialogue,
-    timeline=timelines,
-    user=audio,
-    agent=audio,
-    codes=st.none() | codes,
-    uncut=st.lists(audio, max_size=3).map(tuple),
-    reference=st.none() | audio,
-)
+channels = {
+    "timeline": timelines,
+    "user": audio,
+    "agent": audio,
+    "uncut": st.lists(audio, max_size=3).map(tuple),
+    "reference": st.none() | audio,
+}
+duplex = st.builds(DuplexDialogue, **channels) | st.builds(TokenizedDialogue, codes=codes, **channels)
 records = st.from_type(Dialogue) | spoken_dialogues | timelines | duplex
 
 
@@ -61,7 +60,7 @@ def test_real_records_come_back_and_their_arrays_are_not_copied(timelines, rende
 
 def test_audio_is_kept_with_its_rate_and_codes_without_one(rendered):
     rates = {}
-    record = replace(rendered[0], codes=np.zeros((3, 4), dtype=np.int16))
+    record = TokenizedDialogue.of(rendered[0], np.zeros((3, 4), dtype=np.int16))
     dump(record, lambda array, rate: rates.setdefault(id(array), rate))
     assert rates[id(record.user)] == SOURCE_RATE
     assert rates[id(record.agent)] == TARGET_RATE

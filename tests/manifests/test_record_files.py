@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from manifests.record_files import RecordWriter, UnreadableRecords, read_record_files, read_rejected
-from manifests.records import Rejected
+from manifests.records import Rejected, TokenizedDialogue
 
 
 def same(a, b) -> bool:
@@ -11,9 +11,9 @@ def same(a, b) -> bool:
 
 
 def test_every_kind_of_record_comes_back_as_it_was(tmp_path, timelines, rendered):
-    from dataclasses import replace
-
-    tokenized = replace(rendered[0], codes=np.arange(rendered[0].timeline.frames * 4, dtype=np.int16).reshape(-1, 4))
+    tokenized = TokenizedDialogue.of(
+        rendered[0], np.arange(rendered[0].timeline.frames * 4, dtype=np.int16).reshape(-1, 4)
+    )
     written = [timelines[1].spoken.dialogue, timelines[1].spoken, timelines[2], rendered[3], tokenized]
     with RecordWriter(tmp_path) as writer:
         for record in written:

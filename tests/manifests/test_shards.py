@@ -5,6 +5,7 @@ import pytest
 from lhotse import CutSet
 
 from manifests.frames import SOURCE_FRAME, TARGET_FRAME
+from manifests.records import TokenizedDialogue
 from manifests.shards import write_shard
 
 PROVENANCE = {"seed": 0, "recipe": "abc"}
@@ -16,7 +17,7 @@ def tokenized(rendered):
     made = []
     for i, record in enumerate(rendered):
         codes = np.random.default_rng(i).integers(0, 4032, (record.timeline.frames, 4), dtype=np.int16)
-        made.append(replace(record, codes=codes))
+        made.append(TokenizedDialogue.of(record, codes))
     return made
 
 
@@ -83,8 +84,3 @@ def test_a_reference_of_the_agents_voice_is_the_cuts_context_audio(tmp_path, tok
     heard, lengths = get_audio_prompt(cuts, 22_050, {"agent"})
     assert lengths.tolist() == [len(reference) for reference in references]
     assert all(np.array_equal(np.rint(h[:n] * 32768), r) for h, n, r in zip(heard, lengths, references, strict=True))
-
-
-def test_untokenized_dialogues_are_refused(tmp_path, rendered):
-    with pytest.raises(ValueError, match="run the tokenize stage"):
-        write_shard(tmp_path, 0, rendered, PROVENANCE)

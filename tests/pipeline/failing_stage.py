@@ -3,15 +3,16 @@
 import os
 import signal
 
-from stages.base import Stage
+from manifests.records import DuplexDialogue, Timeline
+from stages.base import Settings, Stage
 
 
-class FailingRender(Stage):
+class FailingRender(Stage[Timeline, DuplexDialogue, Settings]):
     def process(self, records):
         raise RuntimeError("the room is on fire")
 
 
-class CrashingRender(Stage):
+class CrashingRender(Stage[Timeline, DuplexDialogue, Settings]):
     """Native code may take a whole process down."""
 
     def process(self, records):
@@ -20,4 +21,5 @@ class CrashingRender(Stage):
 
 
 class LoadedCrashingRender(CrashingRender):
-    loads = True
+    def setup(self):
+        """Nothing, but the stage lives in an actor for it."""

@@ -11,6 +11,10 @@ class LoudRender(Render):
     """A user's own stage, named in a recipe by its import path."""
 
 
+class Untyped(Stage):
+    """It says neither what it takes nor what it gives."""
+
+
 def recipe_error(*overrides, path=None) -> str:
     with pytest.raises(RequestError) as caught:
         load_recipe(path, overrides)
@@ -57,6 +61,23 @@ def test_a_users_own_stage_is_used():
     assert type(made).__name__ == "LoudRender"
 
 
+def test_a_stage_is_left_out_another_inserted_and_each_has_its_section():
+    listed = ["stages=[speak, cast, synthesize, schedule, render, again, tokenize]", "seed=3"]
+    own = ["again={use: 'stages.verify:Verify', clipped: 0.5, resources: {timeout_s: 5}}"]
+    recipe = load_recipe(overrides=[*listed, *own])
+    assert [spec.name for spec in recipe.stages] == recipe.as_dict()["stages"] != load_recipe().as_dict()["stages"]
+    again = recipe.stage("again")
+    assert (again.settings.clipped, again.resources.timeout_s, again.resources.cpus) == (0.5, 5, 1)
+    assert recipe.as_dict()["again"]["clipped"] == 0.5 and "verify" not in recipe.as_dict()
+    with pytest.raises(RequestError, match="no stage 'verify'; its stages are speak, cast"):
+        recipe.stage("verify")
+
+
+def test_a_limit_on_failures_does_not_make_another_corpus():
+    assert load_recipe().max_failed == 0.01
+    assert load_recipe(overrides=["max_failed=0"]).id == load_recipe().id
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
@@ -64,7 +85,7 @@ def test_a_users_own_stage_is_used():
             "schedule.barge_in.shre=1",
             "no key 'schedule.barge_in.shre'; the keys there are: share, turn_share, cut_off_s, earliest_s",
         ),
-        ("shedule.tail_s=1", "no section 'shedule'; the sections are seed, ingest, speak"),
+        ("shedule.tail_s=1", "no section 'shedule'; the sections are seed, stages, max_failed, ingest, speak"),
         (
             "schedule.barge_in.share=2",
             "schedule.barge_in.share is wrong: input should be less than or equal to 1, not 2",
@@ -73,7 +94,29 @@ def test_a_users_own_stage_is_used():
         ("seed=-1", "whole number"),
         ("seed=soon", "whole number"),
         ("render.use=nowhere:Stage", "can't be imported"),
-        ("render.use=pathlib:Path", "has no 'Settings'"),
+        ("render.use=pathlib:Path", "'pathlib:Path', which is no Stage; see docs/write_a_stage.md"),
+        ("render.use=pathlib:PurePath.name", "can't be imported"),
+        ("render.use=test_recipe:Untyped", "Untyped does not say which records it takes and gives; see"),
+        ("max_failed=2", "max_failed must be a share from 0 to 1, not 2"),
+        ("phone={use: x}", "no section 'phone'; the sections are seed, stages, max_failed, ingest, speak"),
+        ("stages=speak", "'stages' must be a list of names, as in [speak, cast, "),
+        ("stages=[speak, cast, phone]", "'phone' is none of the embedded ones (speak, cast, "),
+        ("stages=[ingest, speak]", "'stages' name 'ingest', which always runs"),
+        ("stages=[seed, speak]", "'stages' name 'seed', which is another key of the recipe"),
+        ("stages=[speak, speak]", "'stages' name 'speak' twice"),
+        (
+            "stages=[speak, cast, synthesize, render, schedule, verify, tokenize]",
+            "The recipe's stages are in the wrong order: 'render' takes Timeline records, but 'synthesize' before it gives "
+            "SpokenDialogue.",
+        ),
+        (
+            "stages=[schedule, render, tokenize]",
+            "'schedule' takes SpokenDialogue records, but 'ingest' before it gives Dialogue.",
+        ),
+        (
+            "stages=[speak, cast, synthesize, schedule, render, verify]",
+            "'pack' takes TokenizedDialogue records, but 'verify' before it gives DuplexDialogue.",
+        ),
         ("tokenize.resources.cpus=none", "tokenize.resources.cpus is wrong"),
         ("ingest=5", "section 'ingest' must hold keys and values"),
         ("justakey", "--set takes key=value"),

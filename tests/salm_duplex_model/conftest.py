@@ -8,6 +8,7 @@ from corpus_material import make_corpus
 from material import SMALL_RUN, make_dialogue
 
 from manifests.corpus import Corpus
+from manifests.records import TokenizedDialogue
 from pipeline.recipe import load_recipe
 
 TEXTS = (
@@ -25,7 +26,7 @@ def talk(tmp_path_factory) -> Corpus:
     recipe = load_recipe(overrides=["schedule.barge_in.share=0"])
     for spec in recipe.stages:
         records = spec.make(0).process(records)
-    assert all(record.codes is not None for record in records)
+    assert all(isinstance(record, TokenizedDialogue) for record in records)
     return make_corpus(tmp_path_factory.mktemp("talk"), records)
 
 

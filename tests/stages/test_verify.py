@@ -193,10 +193,8 @@ def test_words_are_recognised_turn_by_turn_and_wrong_ones_are_told(rendered, tmp
 
 def test_without_a_model_only_clipping_is_looked_for(rendered):
     stage = verify()
-    assert not stage.loads and stage.made_by() == {}
+    assert stage.made_by() == {}
     assert [r.checks for r in stage.process(rendered)] == [Checks(r.checks.clipped) for r in stage.process(rendered)]
-    assert not load_recipe().stage("verify").loads
-    assert load_recipe(overrides=["verify.vad=bundled"]).stage("verify").loads
 
 
 def test_what_made_the_checks_is_recorded(listening):

@@ -16,6 +16,7 @@ from manifests.errors import RequestError
 from manifests.records import Rejected
 from pipeline.recipe import load_recipe
 from stages.cast import speaker_of, voice_pools
+from stages.synthesize import SynthesizerSettings
 from stages.voices.flite import Flite, FliteSynthesizer, voices
 from stages.voices.flite_engine import SPEAKERS, FliteVoice
 
@@ -102,13 +103,13 @@ def test_pitch_and_rate_change_the_voice(flite):
 )
 def test_a_voice_that_there_is_not_is_refused(voice, said):
     with pytest.raises(RequestError, match="can't be used") as caught:
-        FliteSynthesizer.check(FliteSynthesizer.Settings(), [voice])
+        FliteSynthesizer.check_voices(SynthesizerSettings(), [voice])
     assert said in str(caught.value)
 
 
 def test_voices_are_dealt_out_by_speaker(flite):
     assert len(set(voices())) == len(voices()) == 48
-    FliteSynthesizer.check(FliteSynthesizer.Settings(), voices())
+    FliteSynthesizer.check_voices(SynthesizerSettings(), voices())
     pools = voice_pools(voices(), 0)
     assert sorted(voice for pool in pools.values() for voice in pool) == sorted(voices())
     assert Counter(len({speaker_of(voice) for voice in pool}) for pool in pools.values()) == {1: 3}
@@ -130,7 +131,7 @@ def test_the_recipe_names_flite_in_one_line_and_its_voices_follow(flite):
 
 
 def test_a_turn_without_sound_rejects_its_dialogue(flite):
-    stage = FliteSynthesizer(FliteSynthesizer.Settings(), 0)
+    stage = FliteSynthesizer(SynthesizerSettings(), 0)
     stage.setup()
     dialogue = make_dialogue()
     turns = tuple(t.__class__(t.speaker, t.text, spoken="日本", voice="slt") for t in dialogue.turns)

@@ -50,7 +50,8 @@ def test_two_recipe_lines_and_every_speaker_is_a_voice(folder):
     recipe = load_recipe(overrides=use)
     cast, spec = recipe.stage("cast").settings, recipe.stage("synthesize")
     assert (cast.agent_voice, cast.user_voices) == ("own#0", ["own#1", "own#2", "own#3"])
-    spec.stage_class.check(spec.settings, ["own#0", "own#3"])
+    spec.stage_class.check(spec.settings)
+    spec.stage_class.check_voices(spec.settings, ["own#0", "own#3"])
 
 
 def test_every_prompt_is_a_voice(folder):
@@ -121,7 +122,7 @@ def test_where_voices_come_from_is_told(own, prompted, folder):
 @pytest.mark.parametrize("voice", ["own", "own#4", "../own#1", "voice0"])
 def test_a_voice_that_there_is_not(own, voice):
     with pytest.raises(RequestError, match=rf"The voice '{voice}' can't be used: .* has own#0, own#1"):
-        MagpieSynthesizer.check(own.settings, [voice])
+        MagpieSynthesizer.check_voices(own.settings, [voice])
     with pytest.raises(ValueError, match="has no voice"):
         own.speak("Hello.", voice)
 
@@ -131,7 +132,7 @@ def test_a_language_that_the_model_lacks(folder, tmp_path):
     tokenizers = {"english_phoneme": ("en-US", "HELLO  həˈɫoʊ\n"), "spanish_phoneme": ("es-ES", "HOLA  ˈola\n")}
     two = make_magpie(tmp_path / "two.nemo", folder / "codec.nemo", speakers=4, tokenizers=tokenizers)
     for language in ("en", "es"):
-        MagpieSynthesizer.check(MagpieSettings(magpie=str(two), language=language), ["two#0"])
+        MagpieSynthesizer.check(MagpieSettings(magpie=str(two), language=language))
     told = "has no tokenizer for the synthesize.language 'de': it has english_phoneme, spanish_phoneme"
     assert told in refusal(f"synthesize.magpie={two}", "synthesize.language=de")
 
@@ -139,7 +140,7 @@ def test_a_language_that_the_model_lacks(folder, tmp_path):
 def refusal(*lines: str) -> str:
     with pytest.raises(RequestError) as caught:
         recipe = load_recipe(overrides=["synthesize.use=stages.voices.magpie:MagpieSynthesizer", *lines])
-        recipe.stage("synthesize").stage_class.check(recipe.stage("synthesize").settings, [])
+        recipe.stage("synthesize").stage_class.check(recipe.stage("synthesize").settings)
     message = str(caught.value)
     assert message.endswith(".") and "\n" not in message
     return message

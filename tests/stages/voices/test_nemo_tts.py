@@ -42,7 +42,8 @@ def test_three_recipe_lines_and_every_speaker_is_a_voice(folder):
     recipe = load_recipe(overrides=[f"synthesize.{line}" for line in lines])
     cast, spec = recipe.stage("cast").settings, recipe.stage("synthesize")
     assert (cast.agent_voice, cast.user_voices) == ("crowd#0", [f"crowd#{n}" for n in range(1, 5)])
-    spec.stage_class.check(spec.settings, ["crowd#0", "crowd#4"])
+    spec.stage_class.check(spec.settings)
+    spec.stage_class.check_voices(spec.settings, ["crowd#0", "crowd#4"])
     chosen = load_recipe(overrides=[*(f"synthesize.{line}" for line in lines), "synthesize.speakers=[4, 0, 3, 1]"])
     assert chosen.stage("cast").settings.user_voices == ["crowd#0", "crowd#3", "crowd#1"]
 
@@ -104,7 +105,8 @@ def test_a_model_of_one_speaker(folder):
     make_fastpitch(folder / "alone.nemo")
     settings = settings_of(folder, "alone.nemo")
     assert FastPitchSynthesizer.voices(settings) == ["alone"]
-    FastPitchSynthesizer.check(settings, ["alone"])
+    FastPitchSynthesizer.check(settings)
+    FastPitchSynthesizer.check_voices(settings, ["alone"])
     stage = FastPitchSynthesizer(settings, 0)
     stage.setup()
     assert stage.speak(TEXT, "alone").word_times == "engine"
@@ -135,7 +137,7 @@ def test_where_voices_come_from_is_told(fastpitch, folder):
 @pytest.mark.parametrize("voice", ["crowd", "crowd#5", "../crowd#1", "nobody"])
 def test_a_voice_that_there_is_not(fastpitch, voice):
     with pytest.raises(RequestError, match=rf"The voice '{voice}' can't be used: .* has crowd#0, crowd#1"):
-        FastPitchSynthesizer.check(fastpitch.settings, [voice])
+        FastPitchSynthesizer.check_voices(fastpitch.settings, [voice])
     with pytest.raises(ValueError, match="has no voice"):
         fastpitch.speak("Hello.", voice)
 
@@ -143,7 +145,7 @@ def test_a_voice_that_there_is_not(fastpitch, voice):
 def refusal(*lines: str) -> str:
     with pytest.raises(RequestError) as caught:
         recipe = load_recipe(overrides=["synthesize.use=stages.voices.nemo_tts:FastPitchSynthesizer", *lines])
-        recipe.stage("synthesize").stage_class.check(recipe.stage("synthesize").settings, [])
+        recipe.stage("synthesize").stage_class.check(recipe.stage("synthesize").settings)
     message = str(caught.value)
     assert message.endswith(".") and "\n" not in message
     return message

@@ -32,7 +32,8 @@ def test_one_recipe_line_and_a_folder_of_voices(folder):
     cast = recipe.stage("cast").settings
     assert (cast.agent_voice, cast.user_voices) == ("alan", [f"crowd#{n}" for n in range(4)])
     spec = recipe.stage("synthesize")
-    spec.stage_class.check(spec.settings, ["alan", "crowd#3"])
+    spec.stage_class.check(spec.settings)
+    spec.stage_class.check_voices(spec.settings, ["alan", "crowd#3"])
 
 
 def test_a_text_is_spoken_whatever_was_spoken_before(piper):
@@ -59,7 +60,7 @@ def test_where_voices_come_from_is_told(piper, folder):
 @pytest.mark.parametrize("voice", ["crowd", "crowd#4", "../alan", "nobody"])
 def test_a_voice_that_there_is_not(piper, voice):
     with pytest.raises(RequestError, match=rf"The voice '{voice}' can't be used: .* has alan, crowd#0"):
-        PiperSynthesizer.check(piper.settings, [voice])
+        PiperSynthesizer.check_voices(piper.settings, [voice])
     with pytest.raises(ValueError, match="has no voice"):
         piper.speak("Hello.", voice)
 
@@ -67,7 +68,7 @@ def test_a_voice_that_there_is_not(piper, voice):
 def test_an_empty_folder_and_a_single_voice_are_told(tmp_path):
     use = ["synthesize.use=stages.voices.piper:PiperSynthesizer", f"synthesize.folder={tmp_path}"]
     with pytest.raises(RequestError, match=r"holds no Piper voice; pip install '\.\[piper\]', and download"):
-        PiperSynthesizer.check(PiperSettings(folder=str(tmp_path)), [])
+        PiperSynthesizer.check(PiperSettings(folder=str(tmp_path)))
     make_voice(tmp_path, "alone")
     with pytest.raises(RequestError, match=r"three different speakers or more .* has 0 \(none\); name more voices"):
         load_recipe(overrides=use)

@@ -126,16 +126,16 @@ def test_a_server_that_is_not_there_is_one_sentence(tmp_path):
     gone = Server()
     gone.stop()
     with pytest.raises(RequestError, match=r"can't be reached \(NewConnectionError\); start it"):
-        SpeechServerSynthesizer.check(settings(gone.url, tmp_path), VOICES)
+        SpeechServerSynthesizer.check_voices(settings(gone.url, tmp_path), VOICES)
     with pytest.raises(WorkError, match="can't be reached"):
         stage(gone.url).process([make_dialogue(f"d{n}") for n in range(50)])
 
 
 def test_wrong_voice_and_model_are_told_before_any_work(server, tmp_path):
     with pytest.raises(RequestError, match=r"The voice 'eve' can't be used: .*status 400 \(no voice eve"):
-        SpeechServerSynthesizer.check(settings(server.url, tmp_path), ["ann", "eve"])
+        SpeechServerSynthesizer.check_voices(settings(server.url, tmp_path), ["ann", "eve"])
     with pytest.raises(RequestError, match=r"status 404; check synthesize\.url, synthesize\.model and the key in"):
-        SpeechServerSynthesizer.check(settings(server.url, tmp_path, model="parrot"), VOICES)
+        SpeechServerSynthesizer.check_voices(settings(server.url, tmp_path, model="parrot"), VOICES)
 
 
 def test_the_key_comes_from_the_environment_and_goes_nowhere_else(tmp_path, monkeypatch):
@@ -144,12 +144,12 @@ def test_the_key_comes_from_the_environment_and_goes_nowhere_else(tmp_path, monk
         asked = settings(locked.url, tmp_path, key_env="MY_TTS_KEY")
         monkeypatch.setenv("MY_TTS_KEY", "wrong-one")
         with pytest.raises(RequestError) as caught:
-            SpeechServerSynthesizer.check(asked, VOICES)
+            SpeechServerSynthesizer.check_voices(asked, VOICES)
         assert "the key in MY_TTS_KEY" in str(caught.value) and "wrong-one" not in str(caught.value)
         monkeypatch.setenv("MY_TTS_KEY", KEY)
-        SpeechServerSynthesizer.check(asked, VOICES)
+        SpeechServerSynthesizer.check_voices(asked, VOICES)
         with pytest.raises(RequestError) as caught:  # this server tells the key to whoever asks for a wrong voice
-            SpeechServerSynthesizer.check(asked, ["ann", "eve"])
+            SpeechServerSynthesizer.check_voices(asked, ["ann", "eve"])
         assert "you are Bearer ***" in str(caught.value)
         kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
         assert kept and KEY.encode() not in kept + json.dumps(asked.model_dump()).encode()

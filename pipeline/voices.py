@@ -1,0 +1,32 @@
+"""Whether the recipe's stages and voices can be used, and where a voice comes from."""
+
+from collections.abc import Collection
+
+from pipeline.recipe import Recipe
+from stages.cast import CastSettings, is_recorded
+from stages.synthesize import Synthesizer
+
+
+def check_stages(recipe: Recipe, voices: Collection[str] = ()) -> None:
+    """Raise `RequestError` where a stage, or a voice of the recipe or of `voices` (those that the input names), can't be used.
+
+    Called before any work; see `Stage.check` and `Synthesizer.check_voices`.
+    """
+    wanted = set(voices)
+    for spec in recipe.stages:
+        spec.stage_class.check(spec.settings)
+        if isinstance(spec.settings, CastSettings):
+            wanted |= {spec.settings.agent_voice, *spec.settings.user_voices}
+    for spec in recipe.stages:
+        if issubclass(spec.stage_class, Synthesizer):
+            spec.stage_class.check_voices(spec.settings, wanted - {""})
+
+
+def about_voice(recipe: Recipe, voice: str) -> dict[str, str]:
+    """Where a voice comes from and what it may be used for, as far as the recipe's synthesizer knows."""
+    if is_recorded(voice):
+        return {"source": "recordings that the input names"}
+    for spec in recipe.stages:
+        if issubclass(spec.stage_class, Synthesizer):
+            return spec.stage_class.about(spec.settings, voice)
+    return {}

@@ -10,7 +10,8 @@ from lhotse import CutSet, MonoCut
 from manifests.errors import RequestError
 from manifests.records import SPLITS
 from manifests.shards import read_cuts
-from manifests.table import read_table
+from manifests.store import Store
+from manifests.table import Table, corpus_tables
 
 FORMAT_VERSION = 1
 """Of the folder's layout and of the cuts' fields; a reader refuses another."""
@@ -18,31 +19,37 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """An opened corpus: its folder, its `corpus.json` and the rows of its tables."""
+    """An opened corpus: its folder, its `corpus.json` and its tables, of which columns are read as they are asked for."""
 
     path: Path
     info: dict[str, Any]
-    dialogues: list[dict[str, Any]]
-    rejected: list[dict[str, Any]]
+    dialogues: Table
+    rejected: Table
 
     @property
     def splits(self) -> list[str]:
         """The splits that hold a dialogue."""
         return [split for split in SPLITS if self.info["statistics"]["dialogues"][split]]
 
+    @property
+    def recipe_id(self) -> str:
+        """The hash of the recipe that its rows name; empty where it holds no dialogue."""
+        recipes = self.dialogues.read("recipe")["recipe"]
+        return str(recipes.iloc[0]) if len(recipes) else ""
+
     def cuts(self, split: str) -> CutSet:
         return read_cuts(self.path / split)
 
     def cut(self, id: str) -> MonoCut:
         """The cut of one dialogue; raises `RequestError` where there is none."""
-        row = next((row for row in self.dialogues if row["id"] == id), None)
-        if row is None:
-            dropped = next((r for r in self.rejected if r["id"] == id), None)
-            why = f"; it was rejected: {dropped['message']}" if dropped else "."
-            if not dropped and self.dialogues:
-                why = f"; ids are like {self.dialogues[0]['id']}."
-            raise RequestError(f"The corpus {self.path} holds no dialogue '{id}'{why}")
-        return next(cut for cut in self.cuts(row["split"]) if cut.id == id)
+        known = self.dialogues.read("id", "split").set_index("id")["split"]
+        if id in known.index:
+            return next(cut for cut in self.cuts(known[id]) if cut.id == id)
+        rejected = self.rejected.read("id", "message").drop_duplicates("id").set_index("id")["message"]
+        why = f"; ids are like {known.index[0]}." if len(known) else "."
+        if id in rejected.index:
+            why = f"; it was rejected: {rejected[id]}"
+        raise RequestError(f"The corpus {self.path} holds no dialogue '{id}'{why}")
 
 
 def open_corpus(path: Path) -> Corpus:
@@ -60,4 +67,4 @@ def open_corpus(path: Path) -> Corpus:
         raise RequestError(f"{path / 'corpus.json'} can't be read ({error}); build the corpus again.") from None
     if version != FORMAT_VERSION:
         raise RequestError(f"{path} has format version {version}, this program reads {FORMAT_VERSION}; build it again.")
-    return Corpus(path, info, read_table(path / "manifest"), read_table(path / "rejected"))
+    return Corpus(path, info, *corpus_tables(Store(path)))

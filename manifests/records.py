@@ -83,7 +83,7 @@ class Dialogue:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a channel, in samples: a pause, counted from its segment's start, or a noise."""
+    """A stretch of a channel, in samples: a pause, counted from its segment's start, or a burst of noise."""
 
     start: int
     length: int
@@ -91,6 +91,16 @@ class Span:
     @property
     def end(self) -> int:
         return self.start + self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What lies under the user's channel: a steady background, and short bursts."""
+
+    kind: str
+    snr_db: float
+    """Level of the user's speech above the background."""
+    bursts: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +190,7 @@ class DuplexDialogue:
     `user` is int16 (frames × 1 280,) at 16 kHz, `agent` int16 (frames × 1 764,) at 22.05 kHz.
     `uncut` holds the speech of each cut-off agent segment, in order, as it would have gone on: int16 at 22.05 kHz, from the
     segment's start to some time after its end. `reference`, where there is one, is the agent's voice saying something else: int16 at
-    22.05 kHz. `noise` names what lies under the user's channel, empty where it is clean;
-    `bursts` are the short noises in it.
+    22.05 kHz. `noise` is None where the user's channel is clean.
     """
 
     timeline: Timeline
@@ -189,8 +198,7 @@ class DuplexDialogue:
     agent: TargetAudio
     uncut: tuple[TargetAudio, ...] = ()
     reference: TargetAudio | None = None
-    noise: str = ""
-    bursts: tuple[Span, ...] = ()
+    noise: Noise | None = None
     checks: Checks | None = None
 
     @property

@@ -88,10 +88,10 @@ def build_cut(record: TokenizedDialogue, provenance: dict[str, Any]) -> MonoCut:
         length = _seconds(len(record.reference), TARGET_RATE)
         custom["context_audio"] = _recording(f"{dialogue.id}-reference", record.reference, TARGET_RATE, length)
         custom["context_audio_unaligned"] = True  # Lhotse would load as much of it as the cut is long
-    if record.noise:
-        custom["noise"] = record.noise
+    if noise := record.noise:
+        custom["noise"] = {"kind": noise.kind, "snr_db": round(noise.snr_db, 2)}
         custom["noise_bursts"] = [
-            [_seconds(b.start, SOURCE_RATE), _seconds(b.length, SOURCE_RATE)] for b in record.bursts
+            [_seconds(b.start, SOURCE_RATE), _seconds(b.length, SOURCE_RATE)] for b in noise.bursts
         ]
     if dialogue.system_prompt:
         custom["system_prompt"] = dialogue.system_prompt

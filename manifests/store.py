@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import fsspec
 import tenacity
@@ -86,6 +86,15 @@ class Store:
 
     def read(self, name: str) -> bytes:
         return self._tried(lambda: bytes(self._fs.cat_file(self._path(name))))
+
+    def read_with(self, name: str, use: Callable[[BinaryIO], T]) -> T:
+        """What `use` makes of a file that it reads by parts; it begins again where a remote store fails."""
+
+        def used() -> T:
+            with self._fs.open(self._path(name), "rb") as file:
+                return use(file)
+
+        return self._tried(used)
 
     def read_many(self, names: Sequence[str]) -> Iterator[bytes]:
         """The content of many files, in order; a remote store is asked for many at once, and few are held."""

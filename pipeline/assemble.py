@@ -16,7 +16,8 @@ from manifests.corpus import FORMAT_VERSION, Corpus
 from manifests.files import write_whole
 from manifests.records import SPLITS
 from manifests.shards import FIELDS, shard_file
-from manifests.table import DIALOGUES, TableWriter, read_table
+from manifests.store import Store
+from manifests.table import DIALOGUES, Table, TableWriter, corpus_tables
 from manifests.table import REJECTED as REFUSED
 from pipeline.plan import Shard
 from pipeline.report.card import card
@@ -44,7 +45,7 @@ def assemble(
             if any((parts / split).iterdir()):
                 (parts / split).rename(out / split)
     _gather_tables(parts, out, [store / shard.name for shard in shards], ingested)
-    dialogues, rejected = read_table(out / "manifest"), read_table(out / "rejected")
+    dialogues, rejected = corpus_tables(Store(out))
     info = {
         "format_version": FORMAT_VERSION,
         "identity": identity,
@@ -92,9 +93,10 @@ def _gather_tables(parts: Path, out: Path, folders: list[Path], ingested: Ingest
         (parts / "rejected").rename(out / "rejected")
 
 
-def _voices(dialogues: list[dict[str, Any]], about: Callable[[str], dict[str, str]]) -> dict[str, dict[str, str]]:
+def _voices(dialogues: Table, about: Callable[[str], dict[str, str]]) -> dict[str, dict[str, str]]:
     """Every voice that is heard, with where it comes from and its licence."""
-    heard = {voice for row in dialogues for key in ("user_voice", "agent_voice") for voice in row[key].split(",")}
+    columns = dialogues.read("user_voice", "agent_voice")
+    heard = {voice for name in columns for voices in columns[name].unique() for voice in voices.split(",")}
     return {voice: about(voice) for voice in sorted(heard - {""})}
 
 

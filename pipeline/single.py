@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from manifests.columns import dialogue_row
 from manifests.errors import RequestError, WorkError
 from manifests.record_files import RecordWriter, UnreadableRecords, read_record_files, read_rejected
 from manifests.records import SPLITS, Record, Rejected, TokenizedDialogue
 from manifests.shards import write_shard
 from manifests.sources import UnreadableInput
-from manifests.table import DIALOGUES, dialogue_row, write_rejected, write_table
+from manifests.table import DIALOGUES, TableWriter, write_rejected
 from pipeline.recipe import Recipe
 from stages.ingest import ingest
 
@@ -91,7 +92,9 @@ def _pack(source: Path, out: Path, recipe: Recipe, progress: Progress) -> dict[s
     provenance = {"seed": recipe.seed, "recipe": recipe.id}
     waiting: dict[str, list[TokenizedDialogue]] = {split: [] for split in SPLITS}
     numbers = dict.fromkeys(SPLITS, 0)
-    rows = []
+    kept = 0
+    for folder in ("manifest", "rejected"):
+        (out / folder).mkdir()
 
     def flush(split: str) -> None:
         (out / split).mkdir(exist_ok=True)
@@ -99,20 +102,21 @@ def _pack(source: Path, out: Path, recipe: Recipe, progress: Progress) -> dict[s
         numbers[split] += 1
         waiting[split].clear()
 
-    for record in read_record_files(source):
-        if not isinstance(record, TokenizedDialogue):
-            raise UnreadableRecords(f"{source} holds no tokenized dialogues; give --in the folder that tokenize wrote.")
-        split = record.dialogue.split or "train"
-        waiting[split].append(record)
-        rows.append(dialogue_row(record) | provenance)
-        progress(len(rows))
-        if len(waiting[split]) == recipe.pack.shard_size:
-            flush(split)
+    with TableWriter(out / "manifest" / "dialogues.parquet", DIALOGUES) as table:
+        for record in read_record_files(source):
+            if not isinstance(record, TokenizedDialogue):
+                raise UnreadableRecords(
+                    f"{source} holds no tokenized dialogues; give --in the folder that tokenize wrote."
+                )
+            split = record.dialogue.split or "train"
+            waiting[split].append(record)
+            table.add_rows([dialogue_row(record) | provenance])
+            kept += 1
+            progress(kept)
+            if len(waiting[split]) == recipe.pack.shard_size:
+                flush(split)
     for split in SPLITS:
         if waiting[split]:
             flush(split)
-    for folder in ("manifest", "rejected"):
-        (out / folder).mkdir()
-    write_table(out / "manifest" / "dialogues.parquet", rows, DIALOGUES)
     write_rejected(out / "rejected" / "rejected.parquet", rejected)
-    return {"kept": len(rows), "rejected": len(rejected)}
+    return {"kept": kept, "rejected": len(rejected)}

@@ -138,9 +138,10 @@ class CorpusStream:
         return CutSet(_Again(count))
 
     def _bins(self) -> list[float]:
-        durations = sorted(row["duration_s"] for row in self.corpus.dialogues if row["split"] == self.split)
+        rows = self.corpus.dialogues.read("split", "duration_s")
+        durations = rows["duration_s"][rows["split"] == self.split].to_numpy()
         shares = np.linspace(0, 1, self.config.buckets + 1)[1:-1]
-        return sorted({round(float(edge), 3) for edge in np.quantile(durations, shares)}) or [float(durations[-1])]
+        return sorted({round(float(edge), 3) for edge in np.quantile(durations, shares)}) or [float(durations.max())]
 
 
 class _Again:

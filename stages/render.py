@@ -48,12 +48,12 @@ class Render(Stage[Timeline, DuplexDialogue, RenderSettings]):
         level = draw(self.seed, timeline.spoken.dialogue.id, "level")
         user_dbfs = level.uniform(settings.user_level_dbfs_low, settings.user_level_dbfs_high)
         clean, _ = render_channel(timeline, "user", SOURCE_RATE, SOURCE_FRAME, user_dbfs)
-        noise = draw(self.seed, timeline.spoken.dialogue.id, "noise")
-        user, name, bursts = add_noise(clean, user_dbfs, settings.noise, noise)
+        chance = draw(self.seed, timeline.spoken.dialogue.id, "noise")
+        user, noise = add_noise(clean, user_dbfs, settings.noise, chance)
         agent, uncut = render_channel(timeline, "agent", TARGET_RATE, TARGET_FRAME, settings.agent_level_dbfs)
         voice = timeline.spoken.reference
         reference = None if voice is None else _levelled(voice, settings.agent_level_dbfs)
-        return DuplexDialogue(timeline, user, agent, uncut=uncut, reference=reference, noise=name, bursts=bursts)
+        return DuplexDialogue(timeline, user, agent, uncut=uncut, reference=reference, noise=noise)
 
 
 def render_channel(

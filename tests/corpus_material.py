@@ -8,7 +8,8 @@ import numpy as np
 from manifests.corpus import FORMAT_VERSION, Corpus
 from manifests.records import DuplexDialogue, Rejected, TokenizedDialogue
 from manifests.shards import write_shard
-from manifests.table import DIALOGUES, REJECTED, dialogue_row, read_table, write_rejected, write_table
+from manifests.store import Store
+from manifests.table import Table, corpus_tables, write_dialogues, write_rejected
 from pipeline.recipe import load_recipe
 from pipeline.report.statistics import corpus_statistics
 
@@ -28,13 +29,17 @@ def make_corpus(out: Path, records: list[DuplexDialogue]) -> Corpus:
         (out / folder).mkdir()
     if coded:
         write_shard(out / "train", 0, coded, provenance)
-    write_table(out / "manifest" / "d.parquet", [dialogue_row(r) | provenance for r in coded], DIALOGUES)
+    write_dialogues(out / "manifest" / "d.parquet", coded, provenance)
     write_rejected(out / "rejected" / "r.parquet", rejected)
-    rows, refused = read_table(out / "manifest"), read_table(out / "rejected")
-    assert set(refused[0]) == set(REJECTED.names)
+    kept, refused = corpus_tables(Store(out))
     info = {
         "identity": {"recipe": recipe.as_dict(), "inputs": {"1:f.jsonl": "0" * 64}, "versions": {"torch": "2.11"}},
-        "statistics": corpus_statistics(rows, refused, len(rows) + len(refused)),
+        "statistics": corpus_statistics(kept, refused, len(kept) + len(refused)),
     }
     (out / "corpus.json").write_text(json.dumps(info | {"format_version": FORMAT_VERSION}), "utf-8")
-    return Corpus(out, info, rows, refused)
+    return Corpus(out, info, kept, refused)
+
+
+def rows_of(table: Table) -> list[dict]:
+    """A table's rows, each as a dictionary."""
+    return table.read().to_dict("records")

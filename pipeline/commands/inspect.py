@@ -27,9 +27,11 @@ def command(
 
     opened = open_corpus(corpus)
     if id is None:
-        if not opened.dialogues:
+        rows = opened.dialogues.read("id", "barge_ins")
+        if rows.empty:
             raise RequestError(f"The corpus {corpus} holds no dialogues.")
-        id = next((row["id"] for row in opened.dialogues if row["barge_ins"]), opened.dialogues[0]["id"])
+        interrupted = rows[rows["barge_ins"] > 0]
+        id = str((rows if interrupted.empty else interrupted)["id"].iloc[0])
     cut = opened.cut(id)
     if as_json:
         print_json(cut_as_json(cut))

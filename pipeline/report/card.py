@@ -4,32 +4,23 @@ from typing import Any
 
 import yaml
 
+from manifests.columns import COLUMNS, Column, Distribution, Number, distributions, numbers
 from manifests.corpus import Corpus
 
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
 """Hugging Face's names for the number of dialogues, by powers of ten from a thousand on."""
 
 
-_CHECKED = (
-    ("edge_error_s", "edge of a turn, as heard by a voice activity model after its label", "s"),
-    ("least_heard", "share of a turn's speech that is heard, the least of a dialogue", ""),
-    ("extra_speech_s", "longest extra speech of a dialogue", "s"),
-    ("user_wer", "word error rate of a user's turn, by a recognizer", ""),
-    ("agent_wer", "word error rate of an agent's turn, before the codec", ""),
-    ("coded_wer", "word error rate of an agent's turn, after the codec", ""),
-)
-"""What `verify` measured, where the recipe asked for it."""
-
-
 def card(corpus: Corpus) -> str:
     """Markdown with a YAML header. No path and no clock time: equal corpora have equal cards."""
-    recipe_id = str(corpus.dialogues[0]["recipe"]) if corpus.dialogues else "(empty)"
+    recipe_id = corpus.recipe_id or "(empty)"
     title = f"salm-duplex corpus {recipe_id}"
     parts = (
         f"---\n{yaml.safe_dump(_header(corpus, title), sort_keys=False).strip()}\n---\n\n# {title}",
         _INTRODUCTION,
-        _table(_figures(corpus.info["statistics"])),
+        _table(("", "", ""), _figures(corpus.info["statistics"])),
         _FORMAT,
+        _table(("column", "type", "unit", ""), [(f"`{c.name}`", f"`{c.type}`", c.unit, c.definition) for c in COLUMNS]),
         "## How it was made\n\n" + " ".join(_making(corpus.info, recipe_id)),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in corpus.info["identity"]["versions"].items()),
         "Input, with its SHA-256:\n\n" + _inputs(corpus.info["identity"]["inputs"]),
@@ -52,53 +43,46 @@ def _header(corpus: Corpus, title: str) -> dict[str, Any]:
     }
     # The Parquet tables are what Hugging Face's viewer can show; one without rows would only make it fail.
     tables = (("dialogues", "manifest", corpus.dialogues), ("rejected", "rejected", corpus.rejected))
-    configs = [{"config_name": name, "data_files": f"{folder}/*.parquet"} for name, folder, rows in tables if rows]
+    configs = [{"config_name": name, "data_files": f"{folder}/*.parquet"} for name, folder, rows in tables if len(rows)]
     return header | ({"configs": configs} if configs else {})
 
 
-def _figures(statistics: dict[str, Any]) -> list[tuple[str, Any]]:
-    share = statistics["share_of_those_with_barge_in"]
+def _figures(statistics: dict[str, Any]) -> list[tuple[str, Any, str]]:
+    """Title, value and, of distributions, definition of every figure."""
     return [
-        ("dialogues read", statistics["dialogues_read"]),
-        ("dialogues", sum(statistics["dialogues"].values())),
-        *((f"dialogues in {split}", number) for split, number in statistics["dialogues"].items()),
-        ("rejected", statistics["rejected"]),
-        *((f"rejected by {name}", number) for name, number in statistics["rejected_by_reason"].items()),
-        ("hours", statistics["hours"]),
-        ("hours of user speech", statistics["user_speech_hours"]),
-        ("hours of agent speech", statistics["agent_speech_hours"]),
-        ("turns", statistics["turns"]),
-        ("words heard", statistics["words"]),
-        *((f"user voices in {split}", number) for split, number in statistics["user_voices"].items()),
-        ("barge-ins", statistics["barge_ins"]),
-        ("backchannels", statistics["backchannels"]),
-        ("turns that are recordings", statistics.get("recorded_turns", 0)),
-        ("pauses put into users' turns", statistics["pauses"]),
-        ("dialogues with noise", statistics["dialogues_with_noise"]),
-        ("dialogues of three turns or more", statistics["dialogues_of_three_turns_or_more"]),
-        ("share of those with a barge-in", "–" if share is None else share),
-        ("agent's gap: user's end → agent's start", _quantiles(statistics["agent_gap_s"], "s")),
-        ("user's gap: agent's end → user's start, barge-ins left out", _quantiles(statistics["user_gap_s"], "s")),
-        ("cut-off: user's onset → agent's silence", _quantiles(statistics["cut_off_s"], "s")),
-        ("words lost to a cut-off", _quantiles(statistics["words_lost_to_a_cut"], "words")),
-        ("turn", _quantiles(statistics["turn_s"], "s")),
-        ("dialogue", _quantiles(statistics["dialogue_s"], "s")),
+        ("dialogues read", statistics["dialogues_read"], ""),
+        ("dialogues", sum(statistics["dialogues"].values()), ""),
+        ("rejected", statistics["rejected"], ""),
+        *((f"rejected by {name}", number, "") for name, number in statistics["rejected_by_reason"].items()),
+        *(row for _, figure in numbers() for row in _number(figure, statistics)),
         *(
-            (name, _quantiles(values, unit))
-            for key, name, unit in _CHECKED
-            if (values := statistics.get(key)) is not None
+            _spread(column, figure, values)
+            for column, figure in distributions()
+            if (values := statistics.get(figure.key))
         ),
     ]
 
 
-def _quantiles(values: dict[str, Any] | None, unit: str) -> str:
-    if values is None:
-        return "–"
-    return f"median {values['median']} {unit} (10 %: {values['p10']}, 90 %: {values['p90']}, n = {values['n']})"
+def _number(figure: Number, statistics: dict[str, Any]) -> list[tuple[str, Any, str]]:
+    if not figure.title or figure.key not in statistics:
+        return []
+    value = statistics[figure.key]
+    if figure.each_split:
+        return [(f"{figure.title} in {split}", number, "") for split, number in value.items()]
+    return [(figure.title, "–" if value is None else value, "")]
 
 
-def _table(rows: list[tuple[str, Any]]) -> str:
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+def _spread(column: Column, figure: Distribution, values: dict[str, Any]) -> tuple[str, str, str]:
+    median = f"{values['median']} {column.unit}".strip()
+    return (
+        figure.counted,
+        f"median {median} (10 %: {values['p10']}, 90 %: {values['p90']}, n = {values['n']})",
+        column.definition,
+    )
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (head, ("---",) * len(head), *rows))
 
 
 def _making(info: dict[str, Any], recipe_id: str) -> list[str]:
@@ -171,10 +155,10 @@ A cut has
   `text_written` (as in the input), `voice`, `speech` (synthesis or recording), `word_times` (how the words' times were found), and, where silences were put into the turn, `pauses`
   ([start, length] in seconds);
 * custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` where the dialogue has one, and, where there is noise on the user's channel,
-  `noise` and `noise_bursts` ([start, length] in seconds).
+  `noise` (its `kind`, and `snr_db`, the level of the speech above it) and `noise_bursts` ([start, length] in seconds).
 
-`manifest/*.parquet` has a row for each dialogue, `rejected/*.parquet` one for each that was dropped, with the reason.
-No two splits share a dialogue or a user's voice."""
+No two splits share a dialogue or a user's voice. `rejected/*.parquet` has a row for each dialogue that was dropped, with
+the reason, and `manifest/*.parquet` one for each that was kept:"""
 
 _LIMITS = """\
 ## Limits

@@ -55,7 +55,8 @@ def inspect_text(cut: MonoCut) -> str:
     lines = [f"{cut.id}: {cut.duration:.2f} s, {frames} frames of 80 ms, {turns} turns"]
     lines += [f"{speaker} voice: {', '.join(voices(cut, speaker))}" for speaker in ("user", "agent")]
     if noise := cut.custom.get("noise"):
-        lines.append(f"noise on the user's channel: {noise}, {len(cut.custom['noise_bursts'])} bursts")
+        background = f"{noise['kind']} at {noise['snr_db']:.0f} dB"
+        lines.append(f"noise on the user's channel: {background}, {len(cut.custom['noise_bursts'])} bursts")
     if prompt := cut.custom.get("system_prompt"):
         lines.append(f"system prompt: {prompt}")
     cut_off_after = {agent.id: agent.end - user.start for agent, user in barge_ins(cut.supervisions)}

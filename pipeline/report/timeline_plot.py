@@ -23,7 +23,7 @@ ROW, LANE, MARGIN = 14, 56, 6
 """Heights in pixels: a row of labels, a channel's lane, and what keeps labels off a lane."""
 ROW_SECONDS = 20
 """A PNG breaks the time axis into rows of so many seconds."""
-COLOURS = {"user": "#2a78b5", "agent": "#c2571a", "event": "#b00020", "ink": "#22242a", "line": "#dcdad5"}
+COLORS = {"user": "#2a78b5", "agent": "#c2571a", "event": "#b00020", "ink": "#22242a", "line": "#dcdad5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def _x(seconds: float) -> float:
 
 
 def timeline_svg(layout: Layout) -> str:
-    """The drawing as inline SVG, 90 pixels a second, coloured by the page's style; the playhead is the script's to move."""
+    """The drawing as inline SVG, 90 pixels a second, colored by the page's style; the playhead is the script's to move."""
     width, height = round(layout.width), round(layout.height + ROW + MARGIN)
     parts = [f'<svg class="timeline" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" ']
     parts.append('aria-label="Both channels over time: waveforms, words, barge-ins">')
@@ -249,31 +249,31 @@ def _draw_row(figure: Figure, bounds: tuple[float, float, float, float], layout:
     seconds = range(row * ROW_SECONDS, (row + 1) * ROW_SECONDS + 1)
     axes.set_xticks([second * PIXELS_PER_SECOND for second in seconds], [f"{second} s" for second in seconds])
     axes.set_yticks([lane.middle for lane in layout.lanes], [lane.speaker for lane in layout.lanes])
-    axes.grid(axis="x", color=COLOURS["line"], linewidth=0.5)
+    axes.grid(axis="x", color=COLORS["line"], linewidth=0.5)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelsize=8, labelcolor="#666b76")
     axes.spines[:].set_visible(False)
     for tick, lane in zip(axes.get_yticklabels(), layout.lanes, strict=True):
-        tick.set(color=COLOURS[lane.speaker], fontsize=10)
+        tick.set(color=COLORS[lane.speaker], fontsize=10)
 
-    def write(label: Label, colour: str) -> None:
+    def write(label: Label, color: str) -> None:
         # A label belongs to the row that it begins in, and may reach into the right margin.
         if first <= label.x < last:
             axes.text(
-                label.x, label.y, label.text, color=colour, fontsize=FONT * 0.72, family="monospace", parse_math=False
+                label.x, label.y, label.text, color=color, fontsize=FONT * 0.72, family="monospace", parse_math=False
             )
 
     for lane in layout.lanes:
-        colour = COLOURS[lane.speaker]
+        color = COLORS[lane.speaker]
         for x, width, _ in lane.turns:
-            axes.axvspan(x, x + width, *_span(lane.top, lane.top + LANE, layout), color=colour, alpha=0.13, linewidth=0)
+            axes.axvspan(x, x + width, *_span(lane.top, lane.top + LANE, layout), color=color, alpha=0.13, linewidth=0)
         columns = np.arange(first, min(last, len(lane.low)))
         reach = LANE / 2 - 3
         top, bottom = lane.middle - lane.high[columns] * reach, lane.middle - lane.low[columns] * reach
-        axes.fill_between(columns + 0.5, top, bottom, step="mid", color=colour, linewidth=0)
+        axes.fill_between(columns + 0.5, top, bottom, step="mid", color=color, linewidth=0)
         for word in lane.words:
-            write(word, COLOURS["ink"])
-    event = COLOURS["event"]
+            write(word, COLORS["ink"])
+    event = COLORS["event"]
     for cut_off in layout.cut_offs:
         both = _span(layout.user.top, layout.bottom, layout)
         axes.axvspan(cut_off.onset, cut_off.silence, *both, color=event, alpha=0.1, linewidth=0)

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from manifests.frames import SOURCE_RATE, to_samples
 from manifests.pcm import to_float, to_int16
-from manifests.records import Span
+from manifests.records import Noise, Span
 from stages.base import Settings
 
 SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}
@@ -38,10 +38,10 @@ class NoiseSettings(Settings):
 
 def add_noise(
     channel: np.ndarray, speech_dbfs: float, settings: NoiseSettings, draw: random.Random
-) -> tuple[np.ndarray, str, tuple[Span, ...]]:
-    """A channel (int16, at 16 kHz) with noise, or as it was; what the background is; where the bursts are."""
+) -> tuple[np.ndarray, Noise | None]:
+    """A channel (int16, at 16 kHz) with noise and what that is, or, in the share that stays clean, as it was and None."""
     if draw.random() >= settings.share:
-        return channel, "", ()
+        return channel, None
     values = np.random.default_rng(draw.getrandbits(64))
     kind, snr = draw.choice([*SLOPES, "hum"]), draw.uniform(settings.snr_db_low, settings.snr_db_high)
     noise = 10 ** ((speech_dbfs - snr) / 20) * np.resize(_background(kind, values), len(channel))
@@ -51,7 +51,7 @@ def add_noise(
             burst.length, values
         )
     mixed = to_float(channel) + noise
-    return to_int16(mixed), f"{kind} at {snr:.0f} dB", bursts
+    return to_int16(mixed), Noise(kind, snr, bursts)
 
 
 def _background(kind: str, values: np.random.Generator) -> np.ndarray:

@@ -1,12 +1,16 @@
 import itertools
+from dataclasses import asdict
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from manifests import table
+from manifests.columns import dialogue_row
 from manifests.records import Rejected
-from manifests.table import REJECTED, TableWriter, read_table, write_dialogues, write_rejected
+from manifests.store import Store
+from manifests.table import DIALOGUES, REJECTED, Table, TableWriter, write_dialogues, write_rejected
 
 PROVENANCE = {"seed": 0, "recipe": "abc"}
 
@@ -40,8 +44,7 @@ def test_the_bytes_are_those_of_the_rows_however_they_were_spread(tmp_path, smal
     assert joined(tmp_path / "joined.parquet", parts).read_bytes() == (tmp_path / "at-once.parquet").read_bytes()
     whole = [part.read_bytes() for part in parts]
     assert joined(tmp_path / "of-bytes.parquet", whole).read_bytes() == (tmp_path / "at-once.parquet").read_bytes()
-    assert [row["id"] for row in read_table(tmp_path / "joined.parquet")] == [one.id for one in rows]
-    assert [row["traceback"] for row in read_table(tmp_path / "joined.parquet")] == [one.traceback for one in rows]
+    assert pq.read_table(tmp_path / "joined.parquet").to_pylist() == [asdict(one) for one in rows]
     metadata = pq.read_metadata(tmp_path / "joined.parquet")
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [7, 7, 6]
 
@@ -65,8 +68,30 @@ def test_memory_stays_flat_however_many_tables_are_joined(tmp_path):
     assert 0 < peaks[1] < 1.3 * peaks[0]
 
 
-def test_a_real_dialogue_fills_a_row(tmp_path, rendered):
-    write_dialogues(tmp_path / "rows.parquet", rendered, PROVENANCE)
-    rows = read_table(tmp_path / "rows.parquet")
-    assert [row["id"] for row in rows] == [record.dialogue.id for record in rendered]
-    assert {row["recipe"] for row in rows} == {"abc"}
+def test_a_table_is_read_by_column_over_all_its_files(tmp_path, rendered):
+    write_dialogues(tmp_path / "a.parquet", rendered[:6], PROVENANCE)
+    write_dialogues(tmp_path / "b.parquet", rendered[6:], PROVENANCE)
+    read = Table(Store(tmp_path), DIALOGUES)
+    assert len(read) == len(rendered)
+    rows = read.read("id", "recipe")
+    assert list(rows.columns) == ["id", "recipe"]
+    assert list(rows["id"]) == [record.dialogue.id for record in rendered]
+    assert set(rows["recipe"]) == {"abc"}
+    gaps = [gap for row in map(dialogue_row, rendered) for gap in row["agent_gaps_s"]]
+    assert gaps and read.values("agent_gaps_s").tolist() == gaps
+    assert read.values("words_lost").dtype == np.int64
+    assert not len(read.values("least_heard"))
+
+
+def test_a_column_that_an_older_corpus_lacks_is_null(tmp_path, rendered):
+    write_dialogues(tmp_path / "a.parquet", rendered, PROVENANCE)
+    older = pq.read_table(tmp_path / "a.parquet").drop_columns(["noise_bursts", "noise_snr_db"])
+    pq.write_table(older, tmp_path / "a.parquet")
+    read = Table(Store(tmp_path), DIALOGUES)
+    assert read.read("id", "noise_bursts")["noise_bursts"].isna().all()
+    assert not len(read.values("noise_snr_db"))
+
+
+def test_a_folder_without_files_is_a_table_without_rows(tmp_path):
+    read = Table(Store(tmp_path), DIALOGUES)
+    assert len(read) == 0 and read.read("id").empty and not len(read.values("turn_seconds"))

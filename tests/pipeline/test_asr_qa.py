@@ -11,11 +11,11 @@ import pytest
 import urllib3
 from recorded_material import SAID, make_cuts
 
+from manifests.columns import dialogue_row
 from manifests.errors import RequestError, WorkError
 from manifests.record_files import RecordWriter, read_record_files
 from manifests.records import BadDialogue
 from manifests.shards import build_cut
-from manifests.table import dialogue_row
 from pipeline.asr_qa import Request, checked, write_dialogues
 from pipeline.recipe import load_recipe
 from stages.ingest import IngestSettings, ingest

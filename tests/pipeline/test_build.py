@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from corpus_material import rows_of
 from material import openai
 
 from manifests.corpus import open_corpus
@@ -59,7 +60,7 @@ def test_counts_add_up_and_agree_with_the_shards(corpus):
     cuts = {split: list(opened.cuts(split)) for split in opened.splits}
     assert sum(statistics["dialogues"].values()) + statistics["rejected"] == statistics["dialogues_read"] == LIMIT
     assert {split: len(cuts.get(split, [])) for split in statistics["dialogues"]} == statistics["dialogues"]
-    assert sorted(c.id for own in cuts.values() for c in own) == sorted(row["id"] for row in opened.dialogues)
+    assert sorted(c.id for own in cuts.values() for c in own) == sorted(opened.dialogues.read("id")["id"])
     barge_ins = sum(s.custom["event"] == "barge_in" for own in cuts.values() for c in own for s in c.supervisions)
     assert barge_ins == statistics["barge_ins"] > 0
 
@@ -89,7 +90,7 @@ def test_each_cut_has_a_reference_of_the_agents_voice(corpus):
 
 
 def test_splits_share_no_user_voice(corpus):
-    rows = open_corpus(corpus).dialogues
+    rows = rows_of(open_corpus(corpus).dialogues)
     voices = {
         split: {r["user_voice"] for r in rows if r["split"] == split} for split in ("train", "validation", "test")
     }

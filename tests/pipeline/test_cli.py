@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from corpus_material import rows_of
 from material import openai
 
 
@@ -49,7 +50,7 @@ def test_each_kind_of_bad_dialogue_is_rejected_with_its_reason_and_the_build_goe
     assert {reason.split("/")[1] for reason in statistics["rejected_by_reason"]} == set(BAD_DIALOGUES)
     from manifests.corpus import open_corpus
 
-    rows = open_corpus(tmp_path / "c").rejected
+    rows = rows_of(open_corpus(tmp_path / "c").rejected)
     assert all(row["message"].endswith(".") and row["source"] for row in rows)
     assert next(row for row in rows if row["reason"] == "unsupported_script")["id"] == "script"
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from corpus_material import make_corpus
+from corpus_material import make_corpus, rows_of
 from material import make_dialogue
 
 from manifests.records import Rejected
@@ -45,7 +45,7 @@ def test_words_are_heard_before_the_codec_and_after_it(heard, nemo_codec, tmp_pa
         assert np.mean(checks.coded_wers) > np.mean(checks.agent_wers)  # neither codec was made for this voice
         (tmp_path / name).mkdir()
         corpus = make_corpus(tmp_path / name, [record])
-        assert corpus.dialogues[0]["coded_wers"] == list(checks.coded_wers)
+        assert rows_of(corpus.dialogues)[0]["coded_wers"] == list(checks.coded_wers)
         page = report(corpus)
         assert "words wrong, after the codec" in page and "of an agent&#39;s turn, after the codec" in page
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import soundfile
+from corpus_material import rows_of
 
 from manifests.errors import RequestError
 from pipeline.report.inspection import cut_as_json, inspect_text, lost_text, write_stereo, write_timeline
@@ -9,7 +10,7 @@ from pipeline.report.inspection import cut_as_json, inspect_text, lost_text, wri
 @pytest.fixture(scope="module")
 def cut(small_corpus):
     """A dialogue with a barge-in."""
-    row = next(row for row in small_corpus.dialogues if row["barge_ins"])
+    row = next(row for row in rows_of(small_corpus.dialogues) if row["barge_ins"])
     return small_corpus.cut(row["id"])
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import soundfile
 import yaml
+from corpus_material import rows_of
 from hypothesis import given
 from hypothesis import strategies as st
 from material import make_dialogue
@@ -21,7 +22,7 @@ def stat(page: str, name: str) -> str:
 
 
 def test_numbers_are_those_of_the_tables(small_corpus):
-    page, rows = report(small_corpus), small_corpus.dialogues
+    page, rows = report(small_corpus), rows_of(small_corpus.dialogues)
     assert int(stat(page, "dialogues")) == int(stat(page, "train.dialogues")) == len(rows)
     assert int(stat(page, "dialogues_read")) == len(rows) + 1
     assert int(stat(page, "turns")) == sum(row["turns"] for row in rows)
@@ -34,7 +35,7 @@ def test_five_dialogues_can_be_heard_for_as_long_as_they_last(small_corpus):
     page = report(small_corpus)
     sounds = [base64.b64decode(text) for text in re.findall(r"data:audio/mpeg;base64,([^\"]+)", page)]
     assert len(sounds) == page.count('<svg class="timeline"') == 5
-    durations = {round(row["duration_s"], 1) for row in small_corpus.dialogues}
+    durations = {round(row["duration_s"], 1) for row in rows_of(small_corpus.dialogues)}
     for sound in sounds:
         samples, rate = soundfile.read(io.BytesIO(sound))
         assert samples.shape[1] == 2
@@ -87,4 +88,4 @@ def test_the_card_has_a_header_that_hugging_face_reads(small_corpus):
 
 def test_the_fixture_is_of_real_dialogues(small_corpus):
     assert len(small_corpus.dialogues) == 10
-    assert replace(make_dialogue("d0")).id == small_corpus.dialogues[0]["id"]
+    assert replace(make_dialogue("d0")).id == rows_of(small_corpus.dialogues)[0]["id"]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from corpus_material import rows_of
 
 from manifests.corpus import open_corpus
 from manifests.errors import RequestError
@@ -32,11 +33,11 @@ def scenes(corpus, tmp_path_factory):
 
 def test_scenes_hold_the_test_dialogues_in_voices_of_the_test(corpus, scenes):
     words = {split: {cut.supervisions[0].text for cut in corpus.cuts(split)} for split in ("train", "test")}
-    heard = {row["user_voice"] for row in corpus.dialogues if row["split"] != "test"}
+    heard = {row["user_voice"] for row in rows_of(corpus.dialogues) if row["split"] != "test"}
     for name, scene in scenes.items():
         assert scene.splits == ["test"]
         assert len(scene.dialogues) == 3 * 2
-        assert not heard & {row["user_voice"] for row in scene.dialogues}
+        assert not heard & {row["user_voice"] for row in rows_of(scene.dialogues)}
         if name != "monologue":
             first = {cut.supervisions[0].text for cut in scene.cuts("test")}
             assert first <= words["test"]
@@ -45,21 +46,25 @@ def test_scenes_hold_the_test_dialogues_in_voices_of_the_test(corpus, scenes):
 
 def test_each_scene_holds_what_it_asks_and_nothing_else(scenes):
     counts = {
-        name: {key: sum(row[key] for row in scene.dialogues) for key in ("barge_ins", "pauses", "backchannels")}
+        name: {
+            key: sum(row[key] for row in rows_of(scene.dialogues)) for key in ("barge_ins", "pauses", "backchannels")
+        }
         for name, scene in scenes.items()
     }
-    assert all(row["pauses"] for row in scenes["pauses"].dialogues)
+    assert all(row["pauses"] for row in rows_of(scenes["pauses"].dialogues))
     assert counts["pauses"]["barge_ins"] == counts["pauses"]["backchannels"] == 0
     assert counts["backchannels"]["backchannels"] >= 4
     assert counts["backchannels"]["barge_ins"] == counts["backchannels"]["pauses"] == 0
     assert counts["repeated_interruption"]["barge_ins"] > counts["impatient"]["barge_ins"] > 0
-    assert all(row["noise"] for row in scenes["noise"].dialogues)
-    assert not any(row["noise"] for name, scene in scenes.items() if name != "noise" for row in scene.dialogues)
+    assert all(row["noise"] for row in rows_of(scenes["noise"].dialogues))
+    assert not any(
+        row["noise"] for name, scene in scenes.items() if name != "noise" for row in rows_of(scene.dialogues)
+    )
 
 
 def test_a_wait_is_long_an_impatient_user_waits_half_and_a_monologue_is_one_turn(corpus, scenes):
     assert all(10 <= cut.supervisions[0].start <= 15.1 for cut in scenes["noise"].cuts("test"))
-    gaps = [gap for row in scenes["impatient"].dialogues for gap in row["user_gaps_s"] if gap >= 0]
+    gaps = [gap for row in rows_of(scenes["impatient"].dialogues) for gap in row["user_gaps_s"] if gap >= 0]
     assert gaps
     assert max(gaps) <= 0.6 + 0.01
     whole = {cut.id: cut for cut in corpus.cuts("test")}

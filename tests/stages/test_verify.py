@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soxr
-from corpus_material import make_corpus
+from corpus_material import make_corpus, rows_of
 from nemo_material import make_asr
 from pydantic import ValidationError
 
@@ -222,10 +222,10 @@ def test_checks_are_kept_on_disk_in_the_manifest_and_in_the_report(kept, tmp_pat
     assert read.checks == kept[0].checks
     (tmp_path / "corpus").mkdir()
     corpus = make_corpus(tmp_path / "corpus", kept)
-    row = corpus.dialogues[0]
+    row = rows_of(corpus.dialogues)[0]
     assert row["edge_errors_s"] == list(kept[0].checks.edge_errors_s) and row["agent_wers"] == []
     page = report(corpus)
-    for title in ("Edges", "Speech heard", "Extra speech"):
+    for title in ("Edge of a turn, as heard", "Speech heard", "Extra speech"):
         assert f"<h3>{title}</h3>" in page
     assert "words wrong" not in page
     assert "edge of a turn, as heard" in card(corpus)

@@ -1,6 +1,6 @@
 """The corpus's Parquet tables: one row per dialogue kept, one per dialogue rejected."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
@@ -90,7 +90,7 @@ class Table:
         self._schema = schema
 
     def __len__(self) -> int:
-        return sum(self._folder.read_with(name, lambda file: pq.read_metadata(file).num_rows) for name in self._files())
+        return sum(self._of_file(name, lambda file: file.metadata.num_rows) for name in self._files())
 
     def read(self, *columns: str) -> pd.DataFrame:
         """The rows with these columns, or with all, in Arrow's types: what is not known is NA."""
@@ -108,12 +108,13 @@ class Table:
         return [name for name in self._folder.names() if name.endswith(".parquet")]
 
     def _read(self, columns: tuple[str, ...]) -> pa.Table:
-        def read(file: BinaryIO) -> pa.Table:
-            return pq.ParquetFile(file).read(columns=list(columns))
-
-        parts = [self._folder.read_with(name, read) for name in self._files()]
+        parts = [self._of_file(name, lambda file: file.read(columns=list(columns))) for name in self._files()]
         nothing = pa.schema([self._schema.field(name) for name in columns]).empty_table()
         return pa.concat_tables([nothing, *parts], promote_options="default").select(columns)
+
+    def _of_file(self, name: str, use: Callable[[pq.ParquetFile], Any]) -> Any:
+        with self._folder.open(name) as file:
+            return use(pq.ParquetFile(file))
 
 
 def corpus_tables(corpus: Store) -> tuple[Table, Table]:

@@ -70,7 +70,7 @@ class Distribution:
 class Column:
     """A column of the manifest: its name and type, how it is computed, in which unit, what it says, what a corpus makes of it.
 
-    `of` is None where the row's writer knows it: the build's seed and recipe.
+    `of` is None where the row's writer knows it: the shard, the build's seed and recipe.
     """
 
     name: str
@@ -171,6 +171,7 @@ COLUMNS = (
         "split", TEXT, lambda r: r.dialogue.split, "", "train, validation or test.",
         (Number("dialogues", "dialogues", len, each_split=True, in_splits=True),),
     ),
+    Column("shard", WHOLE, None, "", "The number of the shard that holds its cut, in its split's folder."),
     Column("source", TEXT, lambda r: r.dialogue.source, "", "The file that it was read from and the position there."),
     Column("frames", WHOLE, lambda r: r.timeline.frames, "frames", "How long it lasts, in frames of 80 ms."),
     Column(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from lhotse import CutSet, MonoCut
 
 from manifests.errors import RequestError
@@ -42,14 +43,28 @@ class Corpus:
 
     def cut(self, id: str) -> MonoCut:
         """The cut of one dialogue; raises `RequestError` where there is none."""
-        known = self.dialogues.read("id", "split").set_index("id")["split"]
-        if id in known.index:
-            return next(cut for cut in self.cuts(known[id]) if cut.id == id)
-        rejected = self.rejected.read("id", "message").drop_duplicates("id").set_index("id")["message"]
-        why = f"; ids are like {known.index[0]}." if len(known) else "."
-        if id in rejected.index:
-            why = f"; it was rejected: {rejected[id]}"
+        rows = self.dialogues.read("id", "split", "shard")
+        if len(row := rows[rows["id"] == id]):
+            return self.cuts_of(row)[id]
+        rejected = self.rejected.read("id", "message")
+        why = f"; ids are like {rows['id'].iloc[0]}." if len(rows) else "."
+        if len(dropped := rejected[rejected["id"] == id]):
+            why = f"; it was rejected: {dropped['message'].iloc[0]}"
         raise RequestError(f"The corpus {self.path} holds no dialogue '{id}'{why}")
+
+    def cuts_of(self, rows: pd.DataFrame) -> dict[str, MonoCut]:
+        """The cuts of these dialogues (`id`, `split`, `shard`) by id, read from their shards; a row that does not know its
+        shard takes its whole split."""
+        found: dict[str, MonoCut] = {}
+        for _, own in rows.groupby(["split", "shard"], dropna=False):
+            split, shard, missing = own["split"].iloc[0], own["shard"].iloc[0], set(own["id"])
+            for cut in read_cuts(self.path / split, None if pd.isna(shard) else int(shard)):
+                if cut.id in missing:
+                    found[cut.id] = cut
+                    missing.remove(cut.id)
+                if not missing:
+                    break
+        return found
 
 
 def open_corpus(path: Path) -> Corpus:

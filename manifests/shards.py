@@ -67,9 +67,12 @@ def write_shard(
     (directory / shard_file("cuts", number)).write_bytes(gzip.compress(lines.encode(), mtime=0))
 
 
-def read_cuts(split: Path) -> CutSet:
-    """The cuts of one split, lazily, shard by shard in order."""
-    return CutSet.from_shar(in_dir=split)
+def read_cuts(split: Path, shard: int | None = None) -> CutSet:
+    """The cuts of one split, lazily, shard by shard in order; or those of one shard."""
+    if shard is None:
+        return CutSet.from_shar(in_dir=split)
+    files = {field: split / shard_file(field, shard) for field in FIELDS}
+    return CutSet.from_shar(fields={field: [str(file)] for field, file in files.items() if file.is_file()})
 
 
 def build_cut(record: TokenizedDialogue, provenance: dict[str, Any]) -> MonoCut:

@@ -29,7 +29,7 @@ def make_corpus(out: Path, records: list[DuplexDialogue]) -> Corpus:
         (out / folder).mkdir()
     if coded:
         write_shard(out / "train", 0, coded, provenance)
-    write_dialogues(out / "manifest" / "d.parquet", coded, provenance)
+    write_dialogues(out / "manifest" / "d.parquet", coded, provenance | {"shard": 0})
     write_rejected(out / "rejected" / "r.parquet", rejected)
     kept, refused = corpus_tables(Store(out))
     info = {

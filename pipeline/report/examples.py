@@ -25,22 +25,9 @@ SPLIT_ORDER = {"test": 0, "validation": 1, "train": 2}
 
 def examples(corpus: Corpus) -> list[dict[str, Any]]:
     """What the page shows of each example dialogue."""
-    return [_example(cut, split) for cut, split in _example_cuts(corpus)]
-
-
-def _example_cuts(corpus: Corpus) -> list[tuple[MonoCut, str]]:
-    """The cuts of the example dialogues and their splits, in the order of the choice."""
-    chosen = choose_examples(corpus.dialogues.read("id", "split", "duration_s", "turns", "barge_ins"))
-    found: dict[str, MonoCut] = {}
-    for split, rows in chosen.groupby("split"):
-        missing = set(rows["id"])
-        for cut in corpus.cuts(str(split)):
-            if cut.id in missing:
-                found[cut.id] = cut
-                missing.discard(cut.id)
-                if not missing:
-                    break
-    return [(found[id], split) for id, split in zip(chosen["id"], chosen["split"], strict=True)]
+    chosen = choose_examples(corpus.dialogues.read("id", "split", "shard", "duration_s", "turns", "barge_ins"))
+    cuts = corpus.cuts_of(chosen)
+    return [_example(cuts[id], split) for id, split in zip(chosen["id"], chosen["split"], strict=True)]
 
 
 def choose_examples(rows: pd.DataFrame) -> pd.DataFrame:

@@ -28,7 +28,7 @@ class OwnTurn(BaseModel):
     text: str
     voice: str = ""
     event: Event | None = None
-    gap_s: float | None = Field(default=None, ge=0, le=60)
+    gap_s: float | None = Field(default=None, ge=0, le=60, allow_inf_nan=False)
     recording: str | dict[str, Any] | None = None
 
 
@@ -58,13 +58,40 @@ def parse_dialogue(raw: Any, source: str, fallback_id: str) -> Dialogue:
     speakers = {turn.speaker for turn in turns}
     if len(speakers) < 2:
         raise BadDialogue("one_sided", f"Only the {speakers.pop()} speaks; a dialogue needs a user and an agent.")
-    return Dialogue(
-        id=str(raw["id"]) if raw.get("id") not in (None, "") else fallback_id,
+    if not isinstance(raw.get("id"), str | int | None) or isinstance(raw.get("id"), bool):
+        raise BadDialogue("wrong_field", f"'id' is a {type(raw['id']).__name__}; give a string or a whole number.")
+    dialogue = Dialogue(
+        id=claimed_id(raw, fallback_id),
         turns=tuple(turns),
         system_prompt=system_prompt,
         source=source,
         split=raw.get("split", "") if parse is _own else "",
     )
+    _refuse_half_characters(dialogue)
+    return dialogue
+
+
+def claimed_id(raw: Any, fallback_id: str) -> str:
+    """The id that a record gives itself, be it a dialogue or not, else the one of its place."""
+    claimed = raw.get("id") if isinstance(raw, dict) else None
+    if isinstance(claimed, str | int) and not isinstance(claimed, bool) and claimed != "":
+        return str(claimed)
+    return fallback_id
+
+
+def _refuse_half_characters(dialogue: Dialogue) -> None:
+    """JSON can spell half of a surrogate pair (`"\\ud83d"`), which is no character and can't be written again."""
+    texts = {"'id'": dialogue.id, "The system prompt": dialogue.system_prompt}
+    for number, turn in enumerate(dialogue.turns, 1):
+        heard = turn.recording
+        recorded = (heard.path, heard.speaker, *(word.text for word in heard.words)) if heard else ()
+        texts[f"Turn {number} ({turn.speaker})"] = "".join((turn.text, turn.voice, *recorded))
+    for name, text in texts.items():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            message = f"{name} holds half of a surrogate pair, which is no character; remove it or mend its escape."
+            raise BadDialogue("not_utf8", message) from None
 
 
 Parsed = tuple[str, list[Turn]]

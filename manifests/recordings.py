@@ -18,6 +18,7 @@ from manifests.records import BadDialogue, Recording, TimedWord
 
 MAX_SECONDS = 120
 """A longer recording is no turn of a conversation."""
+_LONGEST_FILE_S = 1e7
 _SLACK_S = 0.1
 """By which aligners pass the edges of what they align."""
 
@@ -45,8 +46,8 @@ class _Supervision(_Part):
 
 
 class _Cut(_Part):
-    start: float = Field(default=0, ge=0)
-    duration: float = Field(gt=0)
+    start: float = Field(default=0, ge=0, le=_LONGEST_FILE_S, allow_inf_nan=False)
+    duration: float = Field(gt=0, le=_LONGEST_FILE_S, allow_inf_nan=False)
     channel: int = 0
     recording: _Recording
     supervisions: list[_Supervision] = []
@@ -57,7 +58,7 @@ def parse_recording(raw: str | dict[str, Any]) -> Recording:
     if isinstance(raw, str):
         if not raw.strip():
             raise BadDialogue("wrong_field", "'recording' is empty; name an audio file, or leave it out.")
-        return Recording(raw)
+        return Recording(_path(raw))
     try:
         cut = _Cut.model_validate(raw)
     except ValidationError as error:
@@ -71,13 +72,19 @@ def parse_recording(raw: str | dict[str, Any]) -> Recording:
         reason = "has no source for its channel" if source is None else "changes its audio; save that to a file first"
         raise BadDialogue("wrong_field", f"The Lhotse cut in 'recording' {reason}.")
     return Recording(
-        source.source,
+        _path(source.source),
         cut.start,
         cut.duration,
         source.channels.index(cut.channel),
         next((s.speaker for s in cut.supervisions if s.speaker), ""),
         _words(cut),
     )
+
+
+def _path(path: str) -> str:
+    if "\0" in path:
+        raise BadDialogue("wrong_field", "The path of 'recording' holds a null character; mend it.")
+    return path
 
 
 def _words(cut: _Cut) -> tuple[TimedWord, ...]:

@@ -19,11 +19,10 @@ from manifests.shards import FIELDS, shard_file
 from manifests.store import Store
 from manifests.table import DIALOGUES, Table, TableWriter, corpus_tables
 from manifests.table import REJECTED as REFUSED
-from pipeline.plan import Shard
+from pipeline.plan import Ingested, Shard
 from pipeline.report.card import card
 from pipeline.report.page import report
 from pipeline.report.statistics import corpus_statistics
-from stages.ingest import Ingested
 from stages.pack import MANIFEST, REJECTED
 
 

@@ -25,7 +25,7 @@ from manifests.identity import differences, digest
 from manifests.records import Rejected
 from manifests.sources import UnreadableInput
 from pipeline.assemble import assemble
-from pipeline.plan import Shard, identity, plan_shards
+from pipeline.plan import Shard, gather, identity, plan_shards
 from pipeline.recipe import Recipe, StageSpec
 from pipeline.voices import about_voice, check_stages
 from stages.ingest import ingest
@@ -57,7 +57,7 @@ def build(
     """
     progress(0, 0, "reading the dialogues")
     try:
-        ingested = ingest(inputs, recipe.ingest, recipe.seed, limit)
+        ingested = gather(ingest(inputs, recipe.ingest, recipe.seed, limit))
     except UnreadableInput as error:
         raise RequestError(str(error)) from None
     check_stages(recipe, {t.voice for d in ingested.dialogues for t in d.turns if not t.recording})

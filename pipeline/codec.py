@@ -16,6 +16,7 @@ from manifests.corpus import open_corpus
 from manifests.errors import RequestError, WorkError
 from manifests.frames import TARGET_RATE
 from manifests.pcm import to_float, to_int16
+from manifests.records import Dialogue
 from manifests.sources import UnreadableInput
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.nemo import AnyCodec, load_codec
@@ -42,16 +43,15 @@ def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], tell: Call
     """Train a codec on the sentences of dialogue files (the bundled ones where none are named) and random ones."""
     settings = _settings("codec train", CodecTrainSettings(), overrides)
     try:
-        read = ingest(inputs or [str(BUNDLED_DIALOGUES)], IngestSettings(), seed=0)
+        results = list(ingest(inputs or [str(BUNDLED_DIALOGUES)], IngestSettings(), seed=0))
     except UnreadableInput as error:
         raise RequestError(str(error)) from None
     normalizer, texts = Normalizer(), []
-    for dialogue in read.dialogues:
-        for turn in dialogue.turns:
-            try:
-                texts.append(normalizer(turn.text))
-            except Unspeakable:
-                continue  # a sentence less to train on
+    for turn in (turn for result in results if isinstance(result, Dialogue) for turn in result.turns):
+        try:
+            texts.append(normalizer(turn.text))
+        except Unspeakable:
+            continue  # a sentence less to train on
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         check_voice(settings.agent_voice)

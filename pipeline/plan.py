@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from manifests.corpus import FORMAT_VERSION
-from manifests.records import SPLITS, Dialogue
+from manifests.records import SPLITS, Dialogue, Rejected
 from pipeline.recipe import Recipe
-from stages.ingest import Ingested
+from stages.ingest import Ingestion
 
 LIBRARIES = (
     "salm-duplex",
@@ -29,6 +29,26 @@ class Shard:
     name: str
     split: str
     dialogues: tuple[Dialogue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """An ingestion that has come to its end."""
+
+    dialogues: list[Dialogue]
+    rejected: list[Rejected]
+    fingerprints: dict[str, str]
+    read: int
+
+
+def gather(ingestion: Ingestion) -> Ingested:
+    results = list(ingestion)
+    return Ingested(
+        [result for result in results if isinstance(result, Dialogue)],
+        [result for result in results if isinstance(result, Rejected)],
+        ingestion.fingerprints,
+        ingestion.read,
+    )
 
 
 def plan_shards(ingested: Ingested, shard_size: int) -> list[Shard]:

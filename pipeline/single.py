@@ -60,9 +60,7 @@ def _run(name: str, source: Path, out: Path, recipe: Recipe, progress: Progress)
 
 
 def _ingested(source: Path, recipe: Recipe) -> Iterator[Record | Rejected]:
-    result = ingest([str(source)], recipe.ingest, recipe.seed)
-    yield from result.rejected
-    yield from result.dialogues
+    yield from ingest([str(source)], recipe.ingest, recipe.seed)
 
 
 def _processed(name: str, source: Path, recipe: Recipe) -> Iterator[Record | Rejected]:

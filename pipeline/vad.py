@@ -34,7 +34,8 @@ def train(inputs: Sequence[str], out: Path, recipe: Recipe, steps: int, tell: Ca
 def rendered(inputs: Sequence[str], recipe: Recipe) -> list[DuplexDialogue]:
     """The dialogues that a recipe makes of text, as `render` leaves them; what is rejected on the way is left out."""
     try:
-        records: list[Any] = list(ingest(inputs, recipe.ingest, recipe.seed).dialogues)
+        read = ingest(inputs, recipe.ingest, recipe.seed)
+        records: list[Any] = [result for result in read if not isinstance(result, Rejected)]
     except UnreadableInput as error:
         raise RequestError(str(error)) from None
     for spec in recipe.stages:

@@ -1,18 +1,30 @@
 """ingest: files → dialogues, validated, de-duplicated and split.
 
-The only stage that must see all dialogues at once, since a duplicate may stand anywhere; so it runs in the driver, over
-text alone.
+A stream: dialogues are read one by one, and of those before only keys are kept, in a temporary file. A duplicate may stand
+anywhere, so this stage runs in the driver, over text alone.
+
+**Splits.** A dialogue's place between 0 and 1 is a hash of the seed and its key: the recorded user, where there is one, else its
+words. The test split takes the places from 0 up, validation those from 1 down, each as far as its share. So a dialogue's split
+depends on nothing but itself, the seed and the shares: more input, another order or other files move nobody, takes and
+dialogues that differ in case or punctuation stay together, and so do those of one recorded user. It also means that a split's size is random around its share,
+and that near-duplicates beyond that (a word changed) may part.
+
+One exception makes small inputs usable: of an input with at most `SMALL` dialogues, a split that was asked for and is empty
+gets the dialogue of `train` that lies nearest, as long as `train` keeps one. More input may move that one back.
 """
 
 import hashlib
 import re
+import sqlite3
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 
 from pydantic import Field, model_validator
 
-from manifests.formats import parse_dialogue
+from manifests.formats import claimed_id, parse_dialogue
 from manifests.raw_records import BrokenRecord
 from manifests.recordings import found_beside
 from manifests.records import BadDialogue, Dialogue, Rejected
@@ -20,7 +32,11 @@ from manifests.sources import Source, UnreadableInput, base_name, expand
 from manifests.words import words_of
 from stages.base import Settings
 
+SMALL = 1_000
+
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+_WHOLE = 1 << 64
+_LONGEST = 500
 
 
 class IngestSettings(Settings):
@@ -44,60 +60,110 @@ class IngestSettings(Settings):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Ingested:
-    """What came in: dialogues in input order, each with its split; what was refused; and each file's fingerprint.
+class Ingestion:
+    """The dialogues of some inputs, and what was refused of them; to be iterated once.
 
-    `read` counts the records found, each as often as it is to be performed: it equals the dialogues plus the rejected.
+    Dialogues come in input order, each with its id and split and its takes one after the other (ids `ID`, `ID-take2`, …), and
+    so do the rejected among themselves; of a small input, the dialogues come last.
     """
 
-    dialogues: list[Dialogue]
-    rejected: list[Rejected]
-    fingerprints: dict[str, str]
-    read: int
+    def __init__(self, urls: Sequence[str], settings: IngestSettings, seed: int, limit: int | None) -> None:
+        self._urls, self._settings, self._seed, self._limit = urls, settings, seed, limit
+        self.fingerprints: dict[str, str] = {}
+        """The SHA-256 of each input's unpacked content, by its number and name; complete at the end."""
+        self.read = 0
+        """Records found so far, each as often as it is to be performed: the dialogues and the rejected."""
+
+    def __iter__(self) -> Iterator[Dialogue | Rejected]:
+        """Raises `UnreadableInput` where a file can't be opened, is damaged, or all of them hold nothing."""
+        held: list[Dialogue] | None = []
+        for result in self._distinct():
+            if isinstance(result, Rejected):
+                self.read += 1
+                yield result
+            elif held is None:
+                yield from self._takes(result, self._split(result))
+            else:
+                held.append(result)
+                if len(held) > SMALL:
+                    yield from (take for d in held for take in self._takes(d, self._split(d)))
+                    held = None
+        for dialogue, split in _with_every_split(held or [], self._settings, self._seed):
+            yield from self._takes(dialogue, split)
+        if self.read == 0:
+            raise UnreadableInput("The input holds no dialogues at all; check that it is the right file.")
+
+    def _distinct(self) -> Iterator[Dialogue | Rejected]:
+        """Each record once: those that are no dialogue, or repeat an earlier one, as `Rejected`."""
+        names: Counter[str] = Counter()
+        left = self._limit
+        with closing(_Seen()) as seen:
+            for url in self._urls:
+                source, base = Source(url), base_name(url)
+                names[base] += 1
+                base = base if names[base] == 1 else f"{base}-{names[base]}"  # two files of one name in two folders
+                for position, raw in source.records(left):
+                    left = None if left is None else left - 1
+                    place, fallback = f"{source.name}:{position}", f"{base}-{position:06d}"
+                    try:
+                        dialogue = _checked(raw, place, fallback, self._settings, url)
+                        seen.add(dialogue, self._take_ids(dialogue))
+                    except BadDialogue as error:
+                        id, message = _printable(claimed_id(raw, fallback)), _printable(str(error))
+                        yield Rejected(id, place, "ingest", error.reason, message)
+                    else:
+                        yield dialogue
+                self.fingerprints[f"{len(self.fingerprints) + 1}:{source.name}"] = source.fingerprint
+
+    def _take_ids(self, dialogue: Dialogue) -> list[str]:
+        return [dialogue.id, *(f"{dialogue.id}-take{n}" for n in range(2, self._settings.takes + 1))]
+
+    def _split(self, dialogue: Dialogue) -> str:
+        return dialogue.split or _split_at(_place(dialogue, self._seed), self._settings)
+
+    def _takes(self, dialogue: Dialogue, split: str) -> Iterator[Dialogue]:
+        for id in self._take_ids(dialogue):
+            self.read += 1
+            yield replace(dialogue, id=id, split=split)
 
 
-def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: int | None = None) -> Ingested:
-    """Read dialogues from files or URLs, at most `limit` records; raises `UnreadableInput` where a file can't be opened.
+def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: int | None = None) -> Ingestion:
+    """Read dialogues from files, folders, patterns or URLs, at most `limit` records; raises `UnreadableInput` where
+    there is no such input.
 
     A dialogue that repeats an earlier one's id, or its words once case and punctuation are set aside, is rejected: a
-    repeated text in two splits would leak the test into the training. Takes of a dialogue are kept to one split.
+    repeated text in two splits would leak the test into the training.
     """
-    read_dialogues: list[Dialogue] = []
-    rejected: list[Rejected] = []
-    fingerprints: dict[str, str] = {}
-    ids: dict[str, str] = {}
-    texts: dict[bytes, str] = {}
-    read = 0
-    for url in expand(list(inputs)):
-        origin = Source(url)
-        for position, raw in origin.records(None if limit is None else limit - read):
-            read += 1
-            source, fallback = f"{origin.name}:{position}", f"{base_name(url)}-{position:06d}"
-            claimed = str(raw["id"]) if isinstance(raw, dict) and raw.get("id") else fallback
-            try:
-                dialogue = _checked(raw, source, fallback, settings, url)
-                takes = [dialogue.id, *(f"{dialogue.id}-take{n}" for n in range(2, settings.takes + 1))]
-                if taken := [id for id in takes if id in ids]:
-                    raise BadDialogue("duplicate_id", f"The id {taken[0]} was already used at {ids[taken[0]]}.")
-                key = text_key(dialogue)
-                if key in texts:
-                    raise BadDialogue("duplicate_text", f"The same words were already read at {texts[key]}.")
-            except BadDialogue as error:
-                rejected.append(Rejected(claimed, source, "ingest", error.reason, str(error)))
-                continue
-            texts[key] = source
-            ids |= dict.fromkeys(takes, source)
-            read_dialogues.append(dialogue)
-        fingerprints[f"{len(fingerprints) + 1}:{origin.name}"] = origin.fingerprint
-    if read == 0:
-        raise UnreadableInput("The input holds no dialogues at all; check that it is the right file.")
-    dialogues = [
-        replace(dialogue, id=f"{dialogue.id}-take{take}" if take > 1 else dialogue.id)
-        for take in range(1, settings.takes + 1)
-        for dialogue in _split(read_dialogues, settings, seed)
-    ]
-    return Ingested(dialogues, rejected, fingerprints, len(dialogues) + len(rejected))
+    return Ingestion(expand(list(inputs)), settings, seed, limit)
+
+
+class _Seen:
+    """Where each id and each text was first read, in a temporary file: some hundred bytes a dialogue, none of them in memory."""
+
+    def __init__(self) -> None:
+        self._keys = sqlite3.connect("", isolation_level=None)
+        self._keys.execute("PRAGMA journal_mode = OFF")
+        self._keys.execute("PRAGMA synchronous = OFF")
+        self._keys.execute("CREATE TABLE seen (key BLOB PRIMARY KEY, place TEXT) WITHOUT ROWID")
+
+    def add(self, dialogue: Dialogue, ids: Sequence[str]) -> None:
+        """Raises `BadDialogue` where one of its ids or its words were seen before."""
+        id_keys = {hashlib.blake2b(id.encode(), digest_size=16).digest(): id for id in ids}
+        for key, id in id_keys.items():
+            if place := self._place(key):
+                raise BadDialogue("duplicate_id", f"The id {id} was already used at {place}.")
+        text = text_key(dialogue)[:16]
+        if place := self._place(text):
+            raise BadDialogue("duplicate_text", f"The same words were already read at {place}.")
+        rows = ((key, dialogue.source) for key in (text, *id_keys))
+        self._keys.executemany("INSERT INTO seen VALUES (?, ?)", rows)
+
+    def close(self) -> None:
+        self._keys.close()
+
+    def _place(self, key: bytes) -> str:
+        row = self._keys.execute("SELECT place FROM seen WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else ""
 
 
 def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, url: str) -> Dialogue:
@@ -126,6 +192,11 @@ def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, 
     return replace(dialogue, id=safe_id(dialogue.id), turns=turns)
 
 
+def _printable(text: str) -> str:
+    """A text that quotes the input, at a length and in characters that can be written."""
+    return text[:_LONGEST].encode("utf-8", "replace").decode()
+
+
 def _recorded_users(dialogue: Dialogue) -> set[str]:
     """The speakers of the user's recordings, as far as they are known."""
     turns = (turn for turn in dialogue.turns if turn.speaker == "user")
@@ -151,24 +222,28 @@ def _words(text: str) -> str:
     return " ".join(words_of(text)) or unicodedata.normalize("NFKC", text).casefold()
 
 
-def _split(dialogues: list[Dialogue], settings: IngestSettings, seed: int) -> list[Dialogue]:
-    """Give each dialogue a split, by the rank of a hash of the seed and its words: exact shares, whatever the order.
+def _place(dialogue: Dialogue, seed: int) -> int:
+    """Where a dialogue lies between 0 and `_WHOLE`."""
+    key = next((f"user:{user}".encode() for user in _recorded_users(dialogue)), text_key(dialogue))
+    return int.from_bytes(hashlib.sha256(f"{seed}\x1f".encode() + key).digest()[:8])
 
-    A split that the input fixes stays; the shares are of the others. Dialogues with one recorded user stay together, in
-    training where they are more than a share has room for.
-    """
-    together: dict[bytes, list[Dialogue]] = {}
+
+def _split_at(place: int, settings: IngestSettings) -> str:
+    if place < round(settings.test * _WHOLE):
+        return "test"
+    return "validation" if place >= _WHOLE - round(settings.validation * _WHOLE) else "train"
+
+
+def _with_every_split(
+    dialogues: Sequence[Dialogue], settings: IngestSettings, seed: int
+) -> Iterator[tuple[Dialogue, str]]:
+    """A small input's dialogues and their splits, of which none that is asked for is empty as long as that can be."""
+    places = {dialogue.id: _place(dialogue, seed) for dialogue in dialogues if not dialogue.split}
+    splits = {place: _split_at(place, settings) for place in places.values()}
+    fixed = {dialogue.split for dialogue in dialogues}
+    for name, share, nearest in (("test", settings.test, min), ("validation", settings.validation, max)):
+        train = [place for place, split in splits.items() if split == "train"]
+        if share and name not in (*fixed, *splits.values()) and len(train) + ("train" in fixed) > 1:
+            splits[nearest(train)] = name
     for dialogue in dialogues:
-        if not dialogue.split:
-            key = next((f"user:{user}".encode() for user in _recorded_users(dialogue)), text_key(dialogue))
-            together.setdefault(key, []).append(dialogue)
-    ranked = sorted(together, key=lambda key: hashlib.sha256(f"{seed}\x1f".encode() + key).digest())
-    free = sum(map(len, together.values()))
-    split_of: dict[str, str] = {}
-    for name, share in (("test", settings.test), ("validation", settings.validation)):
-        room = round(share * free)
-        for group in (together[key] for key in ranked):
-            if len(group) <= room and group[0].id not in split_of:
-                room -= len(group)
-                split_of |= {dialogue.id: name for dialogue in group}
-    return [replace(d, split=d.split or split_of.get(d.id, "train")) for d in dialogues]
+        yield dialogue, dialogue.split or splits[places[dialogue.id]]

@@ -1,10 +1,12 @@
 """Hand-made dialogues for tests, written and spoken."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 
-from manifests.records import Dialogue, Speech, SpokenDialogue, Turn, Word
+from manifests.records import Dialogue, Rejected, Speech, SpokenDialogue, Turn, Word
+from stages.ingest import IngestSettings, ingest
 
 LINES = (
     "Hello, could you tell me how to get to the station?",
@@ -36,6 +38,18 @@ def spoken_noise(*turns: tuple[str, float, int], id: str = "noise") -> SpokenDia
         for (speaker, _, _), text in zip(turns, texts, strict=True)
     )
     return SpokenDialogue(Dialogue(id, made, source="noise:1", split="train"), speech)
+
+
+def ingested(inputs: list, settings: IngestSettings, seed: int = 0, limit: int | None = None) -> SimpleNamespace:
+    """What an ingestion gives, all at once: its dialogues, its rejected, and what it knows at the end."""
+    ingestion = ingest([str(name) for name in inputs], settings, seed, limit)
+    results = list(ingestion)
+    return SimpleNamespace(
+        dialogues=[result for result in results if isinstance(result, Dialogue)],
+        rejected=[result for result in results if isinstance(result, Rejected)],
+        fingerprints=ingestion.fingerprints,
+        read=ingestion.read,
+    )
 
 
 def openai(id: str, *lines: str) -> dict:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from nemo_material import make_codec
 
-from manifests.records import DuplexDialogue
+from manifests.records import Dialogue, DuplexDialogue
 from pipeline.codec import BUNDLED_DIALOGUES
 from pipeline.recipe import load_recipe
 from stages.codecs.nemo import NemoTokenizer, NemoTokenizeSettings
@@ -40,7 +40,8 @@ def main(codec: str | None, dialogues: int, rounds: int) -> int:
 
 def rendered(dialogues: int) -> list[DuplexDialogue]:
     recipe = load_recipe()
-    records: list = ingest([str(BUNDLED_DIALOGUES)], recipe.ingest, recipe.seed).dialogues[:dialogues]
+    read = ingest([str(BUNDLED_DIALOGUES)], recipe.ingest, recipe.seed)
+    records: list = [r for r in read if isinstance(r, Dialogue)][:dialogues]
     for spec in recipe.stages:
         if spec.name != "tokenize":
             records = spec.make(recipe.seed).process(records)

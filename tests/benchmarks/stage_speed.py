@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from manifests.records import DuplexDialogue, Rejected
+from manifests.records import Dialogue, DuplexDialogue, Rejected
 from pipeline.codec import BUNDLED_DIALOGUES
 from pipeline.recipe import load_recipe
 from stages.ingest import ingest
@@ -22,7 +22,7 @@ def main(source: str) -> None:
     recipe = load_recipe()
     spent: dict[str, float] = {}
     begun = time.perf_counter()
-    records: list = ingest([source], recipe.ingest, recipe.seed).dialogues
+    records: list = [r for r in ingest([source], recipe.ingest, recipe.seed) if isinstance(r, Dialogue)]
     spent["ingest"] = time.perf_counter() - begun
     for spec in recipe.stages:
         stage = spec.make(recipe.seed)

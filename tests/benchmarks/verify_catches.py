@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 import soxr
 
-from manifests.records import DuplexDialogue, Rejected, Speech, SpokenDialogue
+from manifests.records import Dialogue, DuplexDialogue, Rejected, Speech, SpokenDialogue
 from pipeline.codec import BUNDLED_DIALOGUES
 from pipeline.recipe import recipe_from
 from pipeline.vad import BUNDLED_RECIPE, rendered
@@ -148,7 +148,8 @@ def labelled(text: str, samples: np.ndarray, rate: int) -> Speech:
 def words(number: int) -> None:
     """Right and wrong text, heard by pocketsphinx."""
     recipe = recipe_from({"schedule": {"barge_in": {"share": 0}}})
-    records: list = list(ingest([str(BUNDLED_DIALOGUES)], recipe.ingest, recipe.seed).dialogues)[: 2 * number]
+    read = ingest([str(BUNDLED_DIALOGUES)], recipe.ingest, recipe.seed)
+    records: list = [r for r in read if isinstance(r, Dialogue)][: 2 * number]
     records = [r for r in recipe.stage("speak").make(0).process(records) if not isinstance(r, Rejected)]
     engine, voice = Flite(), {"user": FliteVoice("awb"), "agent": FliteVoice("slt")}
     spoken = []

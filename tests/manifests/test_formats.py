@@ -79,3 +79,32 @@ def test_what_is_wrong_is_named(raw, reason):
     with pytest.raises(BadDialogue) as caught:
         parse_dialogue(raw, "f:1", "x")
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"data": ["Hi \ud83d", "Hello"]},
+        {"id": "\udc00", "data": ["Hi", "Hello"]},
+        {"messages": [{"role": "system", "content": "\ud83d"}, *SAME_DIALOGUE["openai"]["messages"]]},
+        {"turns": [{"speaker": "user", "text": "Hi", "voice": "\ud83d"}, {"speaker": "agent", "text": "Hello"}]},
+    ],
+)
+def test_half_a_surrogate_pair_is_refused(raw):
+    with pytest.raises(BadDialogue, match="half of a surrogate pair") as caught:
+        parse_dialogue(raw, "f:1", "x")
+    assert caught.value.reason == "not_utf8"
+
+
+@pytest.mark.parametrize("id", [1.5, float("nan"), True, ["a"], {"a": 1}, b"a"])
+def test_an_id_is_a_string_or_a_whole_number(id):
+    with pytest.raises(BadDialogue, match="give a string or a whole number"):
+        parse_dialogue({"id": id, "data": ["Hi", "Hello"]}, "f:1", "x")
+    assert parse_dialogue({"id": 0, "data": ["Hi", "Hello"]}, "f:1", "x").id == "0"
+
+
+@pytest.mark.parametrize("gap", [float("nan"), float("inf"), -0.1, 61])
+def test_a_gap_that_is_no_duration_is_refused(gap):
+    raw = {"turns": [{"speaker": "user", "text": "Hi", "gap_s": gap}, {"speaker": "agent", "text": "Hello"}]}
+    with pytest.raises(BadDialogue, match="gap_s"):
+        parse_dialogue(raw, "f:1", "x")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
+from material import ingested
 from recorded_material import SAID, make_cuts
 
 from manifests.columns import dialogue_row
@@ -18,7 +19,7 @@ from manifests.records import BadDialogue
 from manifests.shards import build_cut
 from pipeline.asr_qa import Request, checked, write_dialogues
 from pipeline.recipe import load_recipe
-from stages.ingest import IngestSettings, ingest
+from stages.ingest import IngestSettings
 
 SERVER = Path(__file__).parents[1] / "chat_server.py"
 
@@ -151,9 +152,9 @@ def test_answers_are_checked_against_the_transcript(change, reason):
 
 def test_a_corpus_with_both_kinds_on_the_users_channel(written, tmp_path):
     """From the file through every stage, by way of the disk: each user turn says whether it is a recording."""
-    ingested = ingest([str(written[0])], IngestSettings(), 0)
-    assert not ingested.rejected
-    records: list = ingested.dialogues
+    read = ingested([written[0]], IngestSettings())
+    assert not read.rejected
+    records: list = read.dialogues
     for spec in load_recipe(overrides=["schedule.barge_in.share=0"]).stages:
         records = spec.make(0).process(records)
     folder = tmp_path / "records"

@@ -204,10 +204,10 @@ def test_an_output_with_other_files_is_refused(tmp_path, write_jsonl):
 def test_a_store_that_vanishes_is_an_error_with_a_mend(tmp_path, write_jsonl):
     """The finished shards are checked for when the corpus is put together, not trusted from memory."""
     from pipeline.assemble import assemble
-    from pipeline.plan import plan_shards
+    from pipeline.plan import gather, plan_shards
     from stages.ingest import IngestSettings, ingest
 
-    read = ingest([str(write_jsonl(openai("a")))], IngestSettings(), 0)
+    read = gather(ingest([str(write_jsonl(openai("a")))], IngestSettings(), 0))
     out = tmp_path / "c"
     (out / ".build").mkdir(parents=True)
     with pytest.raises((OSError, WorkError)):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from material import LINES
+from material import LINES, ingested
 
 from manifests.errors import RequestError
 from pipeline.codec import BUNDLED_DIALOGUES, _hold_out, personalize, read_voice, speak
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.nemo import load_codec
 from salm_duplex_model.codec.personalize import PersonalizeSettings, _crops, _track
-from stages.ingest import IngestSettings, ingest
+from stages.ingest import IngestSettings
 
 VOICE = "en-us+f3?pitch=60&range=60&rate=150"
 """Not the voice that the bundled codec was made for."""
@@ -27,7 +27,7 @@ def quiet(line: str) -> None:
 def recordings(tmp_path_factory):
     """A folder of fifty sentences in the voice: a few minutes, some of them too short to be used."""
     folder = tmp_path_factory.mktemp("voice")
-    dialogues = ingest([str(BUNDLED_DIALOGUES)], IngestSettings(), seed=0).dialogues
+    dialogues = ingested([BUNDLED_DIALOGUES], IngestSettings()).dialogues
     texts = (turn.text for dialogue in dialogues for turn in dialogue.turns if turn.speaker == "agent")
     for number, text in enumerate(islice(texts, 50)):
         soundfile.write(folder / f"{number:02d}.wav", speak(text, VOICE), 22_050)

@@ -1,15 +1,16 @@
 import gzip
 import json
+from collections import Counter
 
 import pytest
-from material import openai
+from material import ingested, openai
 
 from manifests.sources import UnreadableInput
 from stages.ingest import IngestSettings, ingest, safe_id, text_key
 
 
 def read(path, seed=0, limit=None, **settings):
-    return ingest([str(path)], IngestSettings(**settings), seed, limit)
+    return ingested([path], IngestSettings(**settings), seed, limit)
 
 
 def many(n):
@@ -33,11 +34,89 @@ def test_duplicates_are_found_whatever_the_case_punctuation_and_spacing(write_js
     assert [r.reason for r in read(path).rejected] == ["duplicate_text"]
 
 
-def test_splits_have_their_shares_and_share_no_dialogue(write_jsonl):
-    result = read(write_jsonl(*many(100)), validation=0.1, test=0.2)
-    count = {s: sum(d.split == s for d in result.dialogues) for s in ("train", "validation", "test")}
-    assert count == {"train": 70, "validation": 10, "test": 20}
-    assert len({text_key(d) for d in result.dialogues}) == 100
+def splits(result) -> dict[str, str]:
+    return {dialogue.id: dialogue.split for dialogue in result.dialogues}
+
+
+def test_splits_lie_around_their_shares_and_share_no_dialogue(write_jsonl):
+    result = read(write_jsonl(*many(2_000)), validation=0.1, test=0.2)
+    count = Counter(splits(result).values())
+    # Four standard deviations of the binomial distribution.
+    assert abs(count["test"] - 400) < 4 * 18 and abs(count["validation"] - 200) < 4 * 14
+    assert len({text_key(d) for d in result.dialogues}) == 2_000
+
+
+def test_more_input_moves_nobody(write_jsonl):
+    few = splits(read(write_jsonl(*many(400), name="few.jsonl")))
+    more = splits(read(write_jsonl(*reversed(many(1_500)), name="more.jsonl")))
+    assert few == {id: more[id] for id in few}
+    wider = splits(read(write_jsonl(*many(400)), test=0.2))
+    assert all(wider[id] == split for id, split in few.items() if split != "train")
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (1, ["train"]),
+        (2, ["test", "train"]),
+        (3, ["test", "train", "validation"]),
+        (12, ["test", "train", "validation"]),
+    ],
+)
+def test_a_small_input_gets_every_split_but_never_loses_its_last_training_dialogue(write_jsonl, number, expected):
+    for seed in range(20):
+        result = read(write_jsonl(*many(number)), seed, validation=0.001, test=0.001)
+        assert sorted(set(splits(result).values())) == expected
+        assert Counter(splits(result).values())["train"] == max(1, number - 2)
+    assert set(splits(read(write_jsonl(*many(12)), validation=0, test=0)).values()) == {"train"}
+
+
+def test_a_small_input_moves_a_recorded_user_whole(write_jsonl):
+    def talk(number: int) -> dict:
+        source = {"type": "file", "channels": [0], "source": "a.wav"}
+        cut = {"duration": 1, "recording": {"sources": [source]}, "supervisions": [{"speaker": f"user{number % 3}"}]}
+        turns = [{"speaker": "user", "text": f"{number}?", "recording": cut}, {"speaker": "agent", "text": "Yes."}]
+        return {"id": f"d{number}", "turns": turns}
+
+    found = splits(read(write_jsonl(*map(talk, range(30))), validation=0.001, test=0.001))
+    assert Counter(found.values()) == {"train": 10, "validation": 10, "test": 10}
+    assert all(found[f"d{number}"] == found[f"d{number % 3}"] for number in range(30))
+
+
+def test_it_is_a_stream_that_gives_dialogues_before_it_has_read_them_all(write_jsonl):
+    stream = ingest([str(write_jsonl(*many(3_000)))], IngestSettings(), 0)
+    first = next(iter(stream))
+    assert (first.id, stream.fingerprints, stream.read) == ("d0", {}, 1)
+
+
+def test_takes_stand_one_after_the_other(write_jsonl):
+    result = read(write_jsonl(*many(2)), takes=2)
+    assert [d.id for d in result.dialogues] == ["d0", "d0-take2", "d1", "d1-take2"]
+
+
+def test_the_place_of_the_first_is_named(write_jsonl):
+    first = write_jsonl(openai("a"), openai("b", "x", "y"), name="one.jsonl")
+    second = write_jsonl(openai("b", "other", "words"), openai("c"), name="two.jsonl")
+    result = ingested([first, second], IngestSettings())
+    assert [(r.id, r.source, r.message) for r in result.rejected] == [
+        ("b", "two.jsonl:1", "The id b was already used at one.jsonl:2."),
+        ("c", "two.jsonl:2", "The same words were already read at one.jsonl:1."),
+    ]
+
+
+def test_dialogues_without_ids_in_files_of_one_name_are_kept_apart(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "chat.json").write_text(json.dumps([{"data": [f"{folder}?", "Yes."]}]))
+    assert [d.id for d in ingested([tmp_path], IngestSettings()).dialogues] == ["chat-000001", "chat-2-000001"]
+
+
+def test_what_quotes_the_input_can_always_be_written(tmp_path):
+    objects = [{"id": "\ud800", "x\ud800": 1}, {"id": "r", "messages": [{"role": "r" * 10**6}]}]
+    (tmp_path / "odd.jsonl").write_text("\n".join(map(json.dumps, objects)))
+    rejected = read(tmp_path / "odd.jsonl").rejected
+    assert [r.id for r in rejected] == ["?", "r"]
+    assert all(len(r.message.encode()) <= 1_000 for r in rejected)
 
 
 def test_the_split_depends_on_the_seed_and_the_words_not_on_the_order(write_jsonl):
@@ -104,5 +183,6 @@ def test_the_input_may_fix_splits(write_jsonl):
         for i in range(5)
     ]
     result = read(write_jsonl(*many(20), *own), test=0.1, validation=0.1)
-    assert sum(d.split == "test" for d in result.dialogues) == 5 + 2
+    alone = read(write_jsonl(*many(20)), test=0.1, validation=0.1)
+    assert {i: s for i, s in splits(result).items() if i in splits(alone)} == splits(alone)
     assert all(d.split == "test" for d in result.dialogues if d.id.startswith("o"))

@@ -7,12 +7,13 @@ import pytest
 import soundfile
 import soxr
 from aligner_material import make_aligner, tones
+from material import ingested
 from recorded_material import RATE, make_cut, write_recording
 
 from manifests.recordings import parse_recording
 from manifests.records import BadDialogue, Dialogue, Recording, Rejected, Turn
 from stages.cast import Cast, CastSettings
-from stages.ingest import IngestSettings, ingest
+from stages.ingest import IngestSettings
 from stages.synthesize import SynthesizerSettings
 from stages.voices.espeak import EspeakSynthesizer
 from stages.voices.recorded import LEVEL_DBFS, recorded_speech
@@ -110,7 +111,7 @@ def dialogue(number: int, user: str, *more: str) -> dict:
 
 def test_a_recorded_user_stays_in_one_split_and_a_dialogue_has_one(write_jsonl):
     path = write_jsonl(*(dialogue(n, f"user{n % 20}") for n in range(60)), dialogue(99, "anna", "bert"))
-    result = ingest([str(path)], IngestSettings(validation=0.2, test=0.2), 0)
+    result = ingested([path], IngestSettings(validation=0.2, test=0.2), 0)
     splits: dict[str, set[str]] = {}
     for one in result.dialogues:
         splits.setdefault(one.turns[0].recording.speaker, set()).add(one.split)

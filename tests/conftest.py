@@ -24,7 +24,14 @@ from stages.voices.espeak import EspeakSynthesizer
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a model that is not there is told at once
 
-STARTS_RAY = ("test_build.py", "test_cli.py", "test_ray_job.py", "test_scenes.py", "test_trainer_workers.py")
+STARTS_RAY = (
+    "test_build.py",
+    "test_cli.py",
+    "test_phone.py",
+    "test_ray_job.py",
+    "test_scenes.py",
+    "test_trainer_workers.py",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -19,7 +19,10 @@ from typing import Any, BinaryIO, cast
 import fsspec
 import pyarrow as pa
 
+from manifests.errors import RequestError, WorkError
 from manifests.raw_records import CHUNK, PARQUET, BrokenRecord, Readable, read_ahead, read_json, read_parquet
+from manifests.store import FIRST_PATIENCE_S, Store
+from manifests.store_errors import explain
 
 STDIN = "-"
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet")
@@ -43,32 +46,48 @@ def expand(inputs: Sequence[str]) -> list[str]:
 
 
 def _expand(url: str) -> list[str]:
-    if url == STDIN or "::" in url or url.startswith(("http://", "https://")):
-        return [url]  # nothing to list
-    try:
-        fs, path = fsspec.core.url_to_fs(url)
-        if glob.has_magic(url) and not fs.exists(path):
-            matches = fs.glob(path, detail=True).items()
-            found = [match for match, info in matches if info["type"] != "directory" and not _is_hidden(match)]
-            if not found:
-                raise UnreadableInput(f"No file matches {url}; check the pattern.")
-            return sorted(match if _is_local(url) else fs.unstrip_protocol(match) for match in found)
-        if fs.info(path)["type"] != "directory":
-            return [url]
-        below = (file.removeprefix(path).lstrip("/") for file in fs.find(path))
-        files = sorted(file for file in below if _is_dialogue_file(file))
-    except (OSError, ImportError, ValueError) as error:
-        raise _unreadable(url, error) from error
+    if url == STDIN or _is_plain_url(url):
+        return [url]
+    if glob.has_magic(url) and not os.path.exists(url):
+        if found := [match for match in _matches(url) if not PurePosixPath(match).name.startswith(".")]:
+            return found
+        raise UnreadableInput(f"No file matches {url}; check the pattern.")
+    below = _below(url)
+    if below == [""]:
+        return [url]
+    files = [f"{url.rstrip('/')}/{name}" for name in below if _is_dialogue_file(name)]
     if not files:
         endings = ", ".join(SUFFIXES)
         raise UnreadableInput(
             f"The folder {url} holds no dialogue files ({endings}); name the files that are to be read."
         )
-    return [f"{url.rstrip('/')}/{file}" for file in files]
+    return files
 
 
-def _is_hidden(path: str) -> bool:
-    return PurePosixPath(path).name.startswith(".")
+def _matches(pattern: str) -> list[str]:
+    """The files that a pattern matches, in order."""
+    if _is_local(pattern):
+        return sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
+    first = next(at for at, character in enumerate(pattern) if character in "*?[")
+    folder = pattern[:first].rsplit("/", 1)[0]
+    with _told(pattern):
+        return [f"{folder}/{name}" for name in Store(folder, FIRST_PATIENCE_S).find(pattern[len(folder) + 1 :])]
+
+
+def _below(url: str) -> list[str]:
+    """The names of all files in a folder, at any depth and in order; `[""]` of what is a file itself."""
+    if not _is_local(url):
+        with _told(url):
+            found = Store(url, FIRST_PATIENCE_S).find()
+        if not found:
+            raise _unreadable(url, FileNotFoundError())
+        return found
+    if os.path.isdir(url):
+        walk = os.walk(url)
+        return sorted(os.path.relpath(os.path.join(place, name), url) for place, _, names in walk for name in names)
+    if not os.path.exists(url):
+        raise _unreadable(url, FileNotFoundError())
+    return [""]
 
 
 def _is_dialogue_file(path: str) -> bool:
@@ -116,19 +135,6 @@ def base_name(url: str) -> str:
     return PurePosixPath(url.replace(os.sep, "/")).name.split(".")[0] or "dialogues"
 
 
-class _Raw:
-    """A source's bytes as they stand; what fails is told as `UnreadableInput`."""
-
-    def __init__(self, url: str, file: Readable) -> None:
-        self._url, self._file = url, file
-
-    def read(self, length: int, /) -> bytes:
-        try:
-            return self._file.read(length)
-        except (OSError, ValueError) as error:
-            raise _unreadable(self._url, error) from error
-
-
 class _Content:
     """A source's unpacked content, hashed as it is read."""
 
@@ -162,14 +168,20 @@ class _Content:
 @contextlib.contextmanager
 def _content(url: str) -> Iterator[_Content]:
     with contextlib.ExitStack() as stack:
-        try:
-            file = sys.stdin.buffer if url == STDIN else stack.enter_context(fsspec.open(url, "rb"))
-        except (OSError, ImportError, ValueError) as error:
-            raise _unreadable(url, error) from error
-        magic, stream = read_ahead(_Raw(url, file), 4)
+        with _told(url):
+            file = sys.stdin.buffer if url == STDIN else stack.enter_context(_opened(url))
+        magic, stream = read_ahead(_Told(url, file), 4)
         packing = next((name for name, start in _MAGIC.items() if magic.startswith(start)), "")
         unpacked = pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), packing) if packing else stream
         yield _Content(url, unpacked, packing)
+
+
+def _opened(url: str) -> contextlib.AbstractContextManager[Readable]:
+    """A file, or a store's, which is patient where the store is away for a while."""
+    if _is_local(url) or _is_plain_url(url):
+        opened: contextlib.AbstractContextManager[Readable] = fsspec.open(url, "rb")
+        return opened
+    return Store(url).open("")
 
 
 @contextlib.contextmanager
@@ -189,17 +201,36 @@ def _seekable(url: str, content: _Content, stream: io.BufferedReader) -> Iterato
         yield cast(BinaryIO, copy)
 
 
+class _Told:
+    """Bytes as they stand; what fails in reading them is told as `UnreadableInput`."""
+
+    def __init__(self, url: str, file: Readable) -> None:
+        self._url, self._file = url, file
+
+    def read(self, length: int, /) -> bytes:
+        with _told(self._url):
+            return self._file.read(length)
+
+
+@contextlib.contextmanager
+def _told(url: str) -> Iterator[None]:
+    """Tell what goes wrong with an input as `UnreadableInput`."""
+    try:
+        yield
+    except (RequestError, WorkError) as error:  # a sentence already, which starts with the URL
+        raise UnreadableInput(f"The input {error}") from error
+    except (OSError, ImportError, ValueError) as error:
+        raise _unreadable(url, error) from error
+
+
 def _is_local(url: str) -> bool:
     return url != STDIN and "://" not in url and "::" not in url
 
 
+def _is_plain_url(url: str) -> bool:
+    """Whether it names one file that only fsspec knows how to open: what a web server has can't be listed."""
+    return "::" in url or url.startswith(("http://", "https://"))
+
+
 def _unreadable(url: str, error: Exception) -> UnreadableInput:
-    if isinstance(error, UnreadableInput):
-        return error
-    if isinstance(error, FileNotFoundError):
-        return UnreadableInput(f"The input {url} does not exist; check the path.")
-    if isinstance(error, IsADirectoryError):
-        return UnreadableInput(f"The input {url} is a folder; name the files in it.")
-    if isinstance(error, PermissionError):
-        return UnreadableInput(f"The input {url} may not be read; check its permissions.")
-    return UnreadableInput(f"The input {url} can't be opened: {error}.")
+    return UnreadableInput(explain(f"The input {url}", error))

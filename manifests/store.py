@@ -119,6 +119,18 @@ class Store:
 
         return self._tried(listed)
 
+    def find(self, pattern: str = "") -> list[str]:
+        """The names of all files at any depth, or of those that a pattern matches, in order; `[""]` where the store is
+        itself a file, and none where there is nothing."""
+
+        def found() -> list[str]:
+            if pattern:
+                matches = self._fs.glob(f"{self.root}/{pattern}", detail=True)
+                return [path for path, info in matches.items() if info["type"] != "directory"]
+            return list(self._fs.find(self.root))
+
+        return sorted(path.removeprefix(self.root).lstrip("/") for path in self._tried(found))
+
     def read(self, name: str) -> bytes:
         return self._tried(lambda: bytes(self._fs.cat_file(self._path(name))))
 

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from s3_material import use_s3
 
 from manifests.sources import Source, UnreadableInput, base_name, expand, fingerprint_of
+from manifests.store import Store
 
 RECORDS = [{"id": "a", "data": ["Hi", "Hello"]}, {"id": "b", "data": ["Bye", "So\u2028long"]}]
 JSONL = "\n".join(json.dumps(r, ensure_ascii=False) for r in RECORDS).encode()
@@ -115,6 +117,37 @@ def test_folders_and_patterns_of_a_url_are_found():
     found = expand([f"{at}/*.jsonl"])
     assert [url.rsplit("/", 1)[-1] for url in found] == ["a.jsonl", "b.jsonl"]
     assert [read(url) for url in found] == [RECORDS, RECORDS]
+
+
+def test_what_is_not_there_is_told_from_what_can_not_be_reached(s3, moto, monkeypatch):
+    with pytest.raises(UnreadableInput, match=r"The input memory://nowhere/a\.jsonl does not exist"):
+        expand(["memory://nowhere/a.jsonl"])
+    with pytest.raises(UnreadableInput, match="does not exist"):
+        expand([f"{s3}/a.jsonl"])
+    with pytest.raises(
+        UnreadableInput, match=r"The input s3://no-such-bucket/a\.jsonl can't be used: the bucket does not"
+    ):
+        expand(["s3://no-such-bucket/a.jsonl"])
+    use_s3(moto, "http://no-such-host.invalid", monkeypatch)
+    with pytest.raises(UnreadableInput, match=rf"The input {s3}/a\.jsonl can't be reached"):
+        expand([f"{s3}/a.jsonl"])
+    with pytest.raises(UnreadableInput, match=r"The input http://no-such-host\.invalid/a\.jsonl can't be reached"):
+        read("http://no-such-host.invalid/a.jsonl")
+    with pytest.raises(UnreadableInput, match="Protocol not known: carrier-pigeon"):
+        expand(["carrier-pigeon://a"])
+
+
+@pytest.mark.parametrize("pack", PACKED.values(), ids=PACKED.keys())
+def test_a_bucket_is_read_to_its_end_though_requests_fail(faulty, faulty_s3, pack):
+    content = {"a.jsonl": JSONL + b"\n" + JSONL, "deep/b.json": CONTENT["array"], "c.parquet": CONTENT["parquet"]}
+    for name, data in content.items():
+        Store(faulty_s3).write(name, pack(data))
+    faulty.share = 0.3
+    found = expand([faulty_s3])
+    assert found == expand([f"{faulty_s3}/**"]) == [f"{faulty_s3}/{name}" for name in sorted(content)]
+    assert [read(url) for url in found] == [RECORDS * 2, RECORDS, RECORDS]
+    assert fingerprint_of(found[0]) == hashlib.sha256(content["a.jsonl"]).hexdigest()
+    assert faulty.failed
 
 
 def test_a_name_that_looks_like_a_pattern_is_a_name_where_there_is_such_a_file(tmp_path):

@@ -16,7 +16,7 @@ from lhotse import MonoCut
 
 from manifests.corpus import Corpus
 from manifests.errors import RequestError, WorkError
-from pipeline.build import build
+from pipeline.build.driver import build
 from pipeline.recipe import recipe_from
 
 Row = dict[str, Any]

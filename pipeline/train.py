@@ -49,7 +49,7 @@ def run_training(corpora: Sequence[Path], run: Path, config: RunConfig, workers:
 
 
 def _run_on_ray(corpora: Sequence[Path], run: Path, config: RunConfig, workers: int, tell: Tell) -> dict[str, Any]:
-    from pipeline.build import start_ray
+    from pipeline.build.cluster import start_ray
 
     start_ray(None)
     import ray

@@ -28,7 +28,7 @@ from manifests.formats import claimed_id, parse_dialogue
 from manifests.raw_records import BrokenRecord
 from manifests.recordings import found_beside
 from manifests.records import BadDialogue, Dialogue, Rejected
-from manifests.sources import Source, UnreadableInput, base_name, expand
+from manifests.sources import Source, UnreadableInput, base_name, expand, fingerprint_of
 from manifests.words import words_of
 from stages.base import Settings
 
@@ -135,6 +135,11 @@ def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: in
     repeated text in two splits would leak the test into the training.
     """
     return Ingestion(expand(list(inputs)), settings, seed, limit)
+
+
+def fingerprints(inputs: Iterable[str]) -> dict[str, str]:
+    """An ingestion's fingerprints, without reading the dialogues; raises `UnreadableInput`."""
+    return {f"{n}:{Source(url).name}": fingerprint_of(url) for n, url in enumerate(expand(list(inputs)), 1)}
 
 
 class _Seen:

@@ -11,7 +11,7 @@ from manifests.shards import write_shard
 from manifests.table import write_dialogues, write_rejected
 from stages.base import Settings
 
-MANIFEST, REJECTED = "manifest.parquet", "rejected.parquet"
+DIALOGUES, REJECTED = "dialogues.parquet", "rejected.parquet"
 
 
 class PackSettings(Settings):
@@ -31,8 +31,11 @@ def pack(
     rejected: Sequence[Rejected],
     provenance: dict[str, Any],
 ) -> None:
-    """Write a shard and its tables into an existing folder; a shard that lost all its dialogues has only tables."""
+    """Write a shard and its tables into an existing folder; a shard that lost all its dialogues has only tables.
+
+    `provenance` (the seed, the recipe's id) goes into every cut and row.
+    """
     if records:
         write_shard(directory, number, records, provenance)
-    write_dialogues(directory / MANIFEST, records, provenance)
+    write_dialogues(directory / DIALOGUES, records, provenance | {"shard": number})
     write_rejected(directory / REJECTED, rejected)

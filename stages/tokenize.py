@@ -47,14 +47,15 @@ class TokenizeSettings(TokenizerSettings):
 
 
 class Tokenizer(Stage[DuplexDialogue, TokenizedDialogue, Own]):
-    """Encode the agent's turns, in batches of like length; which codec does it is what subclasses say.
+    """Encode the agent's turns; which codec does it is what subclasses say.
 
-    Floating point may make codes depend on the batch's shape and the number of threads. The batches are formed from the
-    records of one call, which is one shard in a build, and one thread is used: so the codes depend on the shard alone.
+    A turn's codes depend on the turn alone, whatever else is in its shard. Floating point makes a code depend on the shape of
+    its batch and on the number of threads: so one thread is used, and turns are encoded one at a time, but by a codec whose
+    `encode` gives the same codes in any batch.
     """
 
-    batch_frames = 200
-    """Frames in one batch, padding included. A CPU takes twice the time in batches of 4 000, which its caches do not hold."""
+    batch_frames = 1
+    """Frames in one batch, padding included; a longer turn is a batch by itself."""
 
     def load_codec(self) -> AnyCodec:
         raise NotImplementedError

@@ -1,6 +1,5 @@
 """`salm-duplex build`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,7 @@ def command(
         list[str],
         typer.Argument(metavar="INPUT...", help="Dialogue files or URLs: JSONL, JSON or Parquet, plain, gzip or zstd."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The corpus folder; an unfinished one is resumed.")],
+    out: Annotated[str, typer.Option("--out", help="The corpus folder, a path or URL; an unfinished one is resumed.")],
     recipe: RecipeOption = None,
     set_: SetOption = None,
     workers: Annotated[
@@ -29,7 +28,7 @@ def command(
 
     Runs on this machine, or on the Ray cluster that submitted it. Run again after a stop, it goes on where it was.
     """
-    from pipeline.build import build as run
+    from pipeline.build.driver import build as run
     from pipeline.recipe import load_recipe
 
     loaded = load_recipe(recipe, set_ or [])
@@ -37,16 +36,16 @@ def command(
         info = run(inputs, out, loaded, workers, limit, progress)
     statistics = info["statistics"]
     if as_json:
-        print_json({"corpus": str(out), **statistics})
+        print_json({"corpus": out, **statistics})
     else:
         kept = statistics["dialogues"]
         out_console.print(
-            f"[bold]{escape(str(out))}[/]: {sum(kept.values())} dialogues ({', '.join(f'{n} {split}' for split, n in kept.items())}), "
+            f"[bold]{escape(out)}[/]: {sum(kept.values())} dialogues ({', '.join(f'{n} {split}' for split, n in kept.items())}), "
             f"{statistics['hours']:.2f} hours, {statistics['barge_ins']} barge-ins; "
             f"{statistics['rejected']} of {statistics['dialogues_read']} rejected"
         )
         for reason, number in statistics["rejected_by_reason"].items():
             out_console.print(f"  rejected {number} × {reason}")
-        out_console.print(f"See {out / 'report.html'}")
+        out_console.print(f"See {escape(out)}/report.html")
     if not any(statistics["dialogues"].values()):
-        raise WorkError(f"No dialogue could be used; {out / 'rejected'} says why for each.")
+        raise WorkError(f"No dialogue could be used; {out}/rejected says why for each.")

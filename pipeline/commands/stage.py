@@ -1,6 +1,5 @@
 """`salm-duplex stage`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,23 +14,24 @@ def command(
         str, typer.Argument(help="ingest, speak, cast, synthesize, schedule, render, verify, tokenize or pack.")
     ],
     source: Annotated[
-        Path, typer.Option("--in", help="What the stage before wrote; for ingest, a dialogue file or a folder of them.")
+        str,
+        typer.Option(
+            "--in", help="What the stage before wrote, a folder or URL; for ingest, dialogues as `build` takes them."
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="A new folder for what this stage writes.")],
+    out: Annotated[str, typer.Option("--out", help="A new folder or URL for what this stage writes.")],
     recipe: RecipeOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a single stage, to see what it does or to try your own in its place."""
+    from pipeline.build.single import run_stage
     from pipeline.recipe import load_recipe
-    from pipeline.single import run_stage
 
     loaded = load_recipe(recipe, set_ or [])
     with progress_shown("dialogues", quiet=as_json) as progress:
-        counts = run_stage(name, source, out, loaded, lambda done: progress(done, 0, name))
+        counts = run_stage(name, source, out, loaded, progress)
     if as_json:
         print_json(counts)
     else:
-        out_console.print(
-            f"[bold]{escape(str(out))}[/]: {counts['kept']} dialogues kept, {counts['rejected']} rejected"
-        )
+        out_console.print(f"[bold]{escape(out)}[/]: {counts['kept']} dialogues kept, {counts['rejected']} rejected")

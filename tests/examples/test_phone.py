@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from material import openai
+from pipeline.single import run_stage
 
 from examples.phone import Phone, PhoneSettings
 from manifests.corpus import open_corpus
@@ -18,7 +19,6 @@ from manifests.pcm import to_int16
 from manifests.record_files import RecordWriter, read_record_files
 from manifests.records import Rejected
 from pipeline.recipe import load_recipe
-from pipeline.single import run_stage
 
 ROOT = Path(__file__).parents[2]
 RECIPE = "examples/phone.yaml"

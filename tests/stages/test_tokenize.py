@@ -98,3 +98,9 @@ def test_what_made_the_codes_is_recorded(tokenizer):
 def test_order_of_records_is_kept(tokenizer, rendered):
     shuffled = [replace(r) for r in reversed(rendered)]
     assert [r.dialogue.id for r in tokenizer.process(shuffled)] == [r.dialogue.id for r in shuffled]
+
+
+def test_a_dialogues_codes_do_not_depend_on_its_neighbors(tokenizer, rendered):
+    together = tokenizer.process(rendered)
+    for record, among in zip(rendered, together, strict=True):
+        assert np.array_equal(tokenizer.process([record])[0].codes, among.codes)

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +15,15 @@ from corpus_material import rows_of
 from material import openai
 
 from manifests.corpus import open_corpus
-from manifests.errors import RequestError, WorkError
-from pipeline.build import build
+from manifests.errors import RequestError
+from manifests.store import Store
+from pipeline.build.driver import build
+from pipeline.build.finish import read_done
+from pipeline.build.plan import make_plan
+from pipeline.progress import silent
 from pipeline.recipe import load_recipe
 
-BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"
+BUNDLED = Path(__file__).parents[3] / "pipeline" / "data" / "dialogues.jsonl"
 LIMIT = 14
 OVERRIDES = [
     "pack.shard_size=3",
@@ -119,12 +122,13 @@ def test_a_build_killed_three_times_and_resumed_gives_the_same_bytes(corpus, tmp
     before = {path.name: path.stat().st_mtime_ns for path in finished(out)}
     subprocess.run(build_arguments(out, "--workers", "2"), check=True, capture_output=True)
     assert tree(out) == tree(corpus)
-    log = json.loads((out / "corpus.json").read_text())["run_log"]
-    assert log[0]["shards_found"] >= len(before) > 0
+    *killed, last = json.loads((out / "corpus.json").read_text())["run_log"]
+    assert last["how"] == "finished" and last["shards_found"] >= len(before) > 0
+    assert killed and not any("how" in run for run in killed)  # nobody asks a killed run how it ended
 
 
 def finished(out: Path) -> list[Path]:
-    store = out / ".build" / "shards"
+    store = out / ".build" / "done"
     return [path for path in store.iterdir() if not path.name.startswith(".")] if store.is_dir() else []
 
 
@@ -170,27 +174,83 @@ def test_single_stages_one_after_the_other_give_the_builds_shards(corpus, tmp_pa
             assert (before / name).read_bytes() == (corpus / name).read_bytes(), name
 
 
-def test_a_failing_stage_is_named_and_finished_shards_are_kept(tmp_path, write_jsonl, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-    path = write_jsonl(*(openai(f"d{i}", f"Question {i}?", f"Answer {i}.") for i in range(4)))
-    failing = command("build", path, "--out", tmp_path / "c", "--set", "render.use=failing_stage:FailingRender")
-    result = subprocess.run(failing, capture_output=True, text=True)
+def run_with(stage: str, tmp_path: Path, write_jsonl, ids: list[str], *more: str) -> subprocess.CompletedProcess:
+    path = write_jsonl(*(openai(id, f"Question {id}?", f"Answer {id}.") for id in ids))
+    use = ("--set", f"render.use=failing_stage:{stage}")
+    own = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    arguments = command("build", path, "--out", tmp_path / "c", *use, *more)
+    return subprocess.run(arguments, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": own})
+
+
+def test_a_stage_that_always_raises_ends_the_build_and_is_named(tmp_path, write_jsonl):
+    result = run_with("FailingRender", tmp_path, write_jsonl, ["d0", "d1", "d2", "d3"])
     assert result.returncode == 1
-    assert "The stage 'render' failed on the shard" in result.stderr
-    assert "the room is on fire" in result.stderr
+    assert "4 of 4 dialogues were lost to a stage that raised or hung" in result.stderr
+    assert "The stage 'render' raised RuntimeError: the room is on fire" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "c" / "corpus.json").exists()
+    assert "the room is on fire" in (tmp_path / "c" / ".build" / "error.log").read_text()
 
 
-@pytest.mark.parametrize("stage", ["CrashingRender", "LoadedCrashingRender"])
-def test_a_stage_that_takes_its_process_down_ends_the_build(stage, tmp_path, write_jsonl, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-    path = write_jsonl(openai("a", "Question?", "Answer."))
-    crashing = command("build", path, "--out", tmp_path / "c", "--set", f"render.use=failing_stage:{stage}")
-    result = subprocess.run(crashing, capture_output=True, text=True)
+def test_few_dialogues_that_a_stage_raises_or_hangs_over_are_rejected_by_name_and_the_rest_is_built(
+    tmp_path, write_jsonl
+):
+    ids = [*(f"d{i}" for i in range(10)), "raise", "hang"]
+    limits = ("--set", "max_failed=0.2", "--set", "render.resources.timeout_s=3", "--set", "pack.shard_size=6")
+    result = run_with("PickyRender", tmp_path, write_jsonl, ids, *limits, "--workers", "2")
+    assert result.returncode == 0, result.stderr
+    corpus = open_corpus(tmp_path / "c")
+    rejected = {row["id"]: row for row in rows_of(corpus.rejected)}
+    assert {(id, row["stage"], row["reason"]) for id, row in rejected.items()} == {
+        ("raise", "render", "stage_failed"),
+        ("hang", "render", "stage_failed"),
+    }
+    assert "the room is on fire" in rejected["raise"]["traceback"]
+    assert rejected["hang"]["message"] == "The stage 'render' did not finish within 3 s."
+    assert set(corpus.dialogues.read("id")["id"]) == {f"d{i}" for i in range(10)}
+    assert list(corpus.info["run_log"][-1]["begun_more_than_once"].values()) == [3]  # the shard, the dialogue, the rest
+
+
+def test_more_lost_dialogues_than_the_recipe_allows_end_the_build_and_a_mended_stage_resumes_it(tmp_path, write_jsonl):
+    ids = [*(f"d{i}" for i in range(10)), "raise"]
+    refused = run_with("PickyRender", tmp_path, write_jsonl, ids, "--set", "pack.shard_size=4")
+    assert refused.returncode == 1
+    assert "1 of 11 dialogues were lost to a stage that raised or hung" in refused.stderr
+    assert "the first is raise: The stage 'render' raised RuntimeError" in refused.stderr
+    allowed = run_with(
+        "PickyRender", tmp_path, write_jsonl, ids, "--set", "pack.shard_size=4", "--set", "max_failed=0.1"
+    )
+    assert allowed.returncode == 0, allowed.stderr
+    info = open_corpus(tmp_path / "c").info
+    assert info["run_log"][-1]["shards_built"] == 1 < info["run_log"][-1]["shards_found"]
+    assert info["statistics"]["rejected_by_reason"] == {"render/stage_failed": 1}
+
+
+def test_a_set_up_that_raises_is_told_of_as_one(tmp_path, write_jsonl):
+    result = run_with("UnpreparedRender", tmp_path, write_jsonl, ["a"])
+    assert result.returncode == 1
+    assert "The stage 'render' failed" in result.stderr
+    assert "it could not be set up: OSError: the room is locked" in result.stderr
+    assert "memory" not in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_stage_that_takes_its_process_down_ends_the_build(tmp_path, write_jsonl):
+    result = run_with("CrashingRender", tmp_path, write_jsonl, ["a"])
     assert result.returncode == 1
     assert "A worker process was killed or crashed" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_files_of_the_users_own_that_are_named_as_our_packages_change_nothing(tmp_path, write_jsonl):
+    path = write_jsonl(openai("a"), openai("b", "Another question?", "Another answer."))
+    for name in ("pipeline", "stages", "manifests"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('this is not salm-duplex')\n")
+    (tmp_path / "own_stage.py").write_text("from stages.render import Render\n\n\nclass Own(Render):\n    pass\n")
+    installed = f"import sys; sys.path.insert(0, {str(BUNDLED.parents[2])!r}); from pipeline.cli import main; main()"
+    arguments = ["build", str(path), "--out", "c", "--set", "render.use=own_stage:Own"]
+    result = subprocess.run([sys.executable, "-c", installed, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert open_corpus(tmp_path / "c").info["statistics"]["dialogues_read"] == 2
 
 
 def test_an_output_with_other_files_is_refused(tmp_path, write_jsonl):
@@ -201,15 +261,10 @@ def test_an_output_with_other_files_is_refused(tmp_path, write_jsonl):
     assert (tmp_path / "c" / "thesis.txt").read_text() == "precious"
 
 
-def test_a_store_that_vanishes_is_an_error_with_a_mend(tmp_path, write_jsonl):
-    """The finished shards are checked for when the corpus is put together, not trusted from memory."""
-    from pipeline.assemble import assemble
-    from pipeline.plan import gather, plan_shards
-    from stages.ingest import IngestSettings, ingest
-
-    read = gather(ingest([str(write_jsonl(openai("a")))], IngestSettings(), 0))
-    out = tmp_path / "c"
-    (out / ".build").mkdir(parents=True)
-    with pytest.raises((OSError, WorkError)):
-        assemble(out, out / ".build" / "shards", plan_shards(read, 10), read, {}, {}, lambda voice: {})
-    shutil.rmtree(out)
+def test_a_finished_shard_that_vanishes_is_an_error_with_a_mend(tmp_path, write_jsonl):
+    """The finished shards are looked for when the corpus is put together, not trusted from memory."""
+    recipe = load_recipe()
+    store = Store(tmp_path / "c")
+    plan = make_plan([str(write_jsonl(openai("a")))], recipe, None, store, silent, lambda: None)
+    with pytest.raises(FileNotFoundError):
+        read_done(store, plan)

@@ -1,0 +1,140 @@
+"""`salm-duplex build`: plan, perform, publish. Resumable, and repeatable byte for byte.
+
+A finished shard is one with a marker under `.build/done`; a rerun asks only for those that lack one.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from manifests.errors import RequestError, WorkError
+from manifests.identity import differences, digest
+from manifests.sources import UnreadableInput
+from manifests.store import Store
+from pipeline.build.cluster import RayInTheShade
+from pipeline.build.finish import publish_corpus, read_done
+from pipeline.build.identity import identity
+from pipeline.build.perform import perform, stopped
+from pipeline.build.plan import INDEX, Plan, load_plan, make_plan
+from pipeline.build.publish import BUILD, DONE, Done, finished, open_scratch, shard_rejected
+from pipeline.build.run_log import Run, run_log
+from pipeline.build.work import FAILED, HUNG
+from pipeline.progress import Progress, silent
+from pipeline.recipe import Recipe
+from pipeline.voices import about_voice, check_stages
+from stages.ingest import fingerprints
+
+T = TypeVar("T")
+
+HOPELESS = 100
+"""So many dialogues failed and none was built: the stage is broken, and no further one is tried."""
+
+
+def build(
+    inputs: Sequence[str],
+    out: str | Path,
+    recipe: Recipe,
+    workers: int | None = None,
+    limit: int | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Build (or resume, or confirm) the corpus at `out`, a path or fsspec URL, and return its `corpus.json`.
+
+    Raises `RequestError` before any work, `WorkError` once it has begun.
+    """
+    check_stages(recipe)
+    store = Store(out)
+    if known := _known(store):
+        progress(0, 0, "comparing with what is there")
+        read = _readable(lambda: fingerprints(inputs))
+        _refuse_another(store, known["identity"], identity(recipe, read, limit))
+        if "statistics" in known:
+            return known
+    _refuse_other_files(store, resumed=bool(known))
+    with RayInTheShade(workers) as ray:
+        plan = load_plan(store) or _readable(lambda: make_plan(inputs, recipe, limit, store, progress, ray.begin))
+        ray.wait()
+        return _run(plan, recipe, store, workers, progress)
+
+
+def _run(plan: Plan, recipe: Recipe, store: Store, workers: int | None, progress: Progress) -> dict[str, Any]:
+    found, total = finished(store), len(plan.shards)
+    todo = [shard for shard in plan.shards if shard.name not in found]
+    run = Run.begin(store, len(found))
+    try:
+        if todo:
+            progress(len(found), total, "starting Ray")
+        for done in perform(todo, recipe, store, workers):
+            run.add(done)
+            progress(len(found) + run.built, total, done.shard)
+            if run.failed >= HOPELESS and not run.kept:
+                raise _too_many(store, [done], plan, recipe)
+        progress(total, total, "writing tables, card and report")
+        done_all = read_done(store, plan)
+        if sum(done.failed for done in done_all) > recipe.max_failed * plan.dialogues:
+            raise _too_many(store, done_all, plan, recipe)
+        run.end("finished")
+        return publish_corpus(store, plan, done_all, run_log(store), partial(about_voice, recipe))
+    except BaseException as error:
+        with contextlib.suppress(Exception):
+            run.end(str(error) or type(error).__name__)
+        if isinstance(error, OSError):
+            raise WorkError(
+                f"The corpus at {store} could not be put together: {error}; mend that and run the same again."
+            ) from error
+        raise
+
+
+def _too_many(store: Store, done: Sequence[Done], plan: Plan, recipe: Recipe) -> WorkError:
+    """Too many dialogues were lost to a stage: their shards are to be made again, once it is mended."""
+    failed = [one for one in done if one.failed]
+    first = next(row for row in shard_rejected(store, failed[0].shard) if row["reason"] == FAILED)
+    for one in failed:
+        store.remove(f"{DONE}/{one.shard}.json")
+        store.remove(f"{HUNG}/{one.shard}")
+    number = sum(one.failed for one in failed)
+    what = (
+        f"{number} of {plan.dialogues} dialogues were lost to a stage that raised or hung, more than the recipe's max_failed "
+        f"({recipe.max_failed:g}) allows; the first is {first['id']}: {first['message']}"
+    )
+    return stopped(what, first["traceback"], store)
+
+
+def _known(store: Store) -> dict[str, Any] | None:
+    """`corpus.json` of a finished corpus, or the plan's index of one that was begun."""
+    for name in ("corpus.json", INDEX):
+        try:
+            known = json.loads(store.read(name))
+            return dict(known) if name == "corpus.json" else {"identity": known["identity"]}
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RequestError(f"{store.at(name)} can't be read ({error}); name another --out.") from None
+    return None
+
+
+def _refuse_another(store: Store, theirs: dict[str, Any], this: dict[str, object]) -> None:
+    if digest(theirs) != digest(this):
+        names = ", ".join(differences(this, theirs)[:5])
+        raise RequestError(f"{store} holds another build (it differs in {names}); name another --out or delete it.")
+
+
+def _refuse_other_files(store: Store, resumed: bool) -> None:
+    try:
+        if not resumed and any(name != BUILD for name in store.names()):
+            raise RequestError(f"{store} holds files that are not a corpus; name a new or empty folder with --out.")
+        open_scratch(store)
+    except OSError as error:
+        raise RequestError(
+            f"The output {store} can't be written: {error.strerror or error}; name another --out."
+        ) from None
+
+
+def _readable(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except UnreadableInput as error:
+        raise RequestError(str(error)) from None

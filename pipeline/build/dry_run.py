@@ -1,0 +1,70 @@
+"""`build --dry-run` and `plan`: what would be built, from the real plan of the input and a sample measured here."""
+
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+
+from manifests.errors import RequestError
+from manifests.sources import UnreadableInput
+from manifests.store import Store
+from pipeline.build.estimate import Estimate, Rates, estimate_plan, measured_rates
+from pipeline.build.plan import Plan, make_plan
+from pipeline.build.shard_cuts import BYTES_PER_SECOND
+from pipeline.progress import Progress
+from pipeline.recipe import Recipe
+from stages.pack import PackSettings
+
+OVERHEAD_S = 12.0
+"""What a build takes beside its shards: Ray's start, then the tables, the card and the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    dialogues: dict[str, int]
+    rejected: int
+    shards: int
+    estimate: Estimate
+
+
+def dry_run(
+    inputs: Sequence[str], recipe: Recipe, workers: int | None, limit: int | None, progress: Progress
+) -> DryRun:
+    """Plan a build and measure a sample of it, in a folder of their own; nothing of it stays."""
+    with TemporaryDirectory(prefix="salm-duplex-") as folder:
+        store, number = Store(folder), workers or os.cpu_count() or 1
+        started = time.perf_counter()
+        plan = _plan(inputs, recipe, limit, store, progress)
+        planned_s = time.perf_counter() - started
+        progress(0, 0, "measuring a sample")
+        rates = measured_rates(recipe, store, plan, number)
+    split: Counter[str] = Counter()
+    for shard in plan.shards:
+        split[shard.split] += shard.dialogues
+    estimate = estimate_plan(plan, rates, number, OVERHEAD_S + planned_s)
+    return DryRun(dict(split), plan.rejected, len(plan.shards), estimate)
+
+
+def rates_here(inputs: Sequence[str], recipe: Recipe, workers: int | None, progress: Progress) -> Rates:
+    """The rates of a sample of the input, measured on this machine."""
+    with TemporaryDirectory(prefix="salm-duplex-") as folder:
+        store = Store(folder)
+        plan = _plan(inputs, recipe, None, store, progress)
+        progress(0, 0, "measuring a sample")
+        return measured_rates(recipe, store, plan, workers or os.cpu_count() or 1)
+
+
+def shards_for(hours: float, dialogue_s: float, pack: PackSettings) -> int:
+    """About how many shards so many hours of dialogues of such a length make."""
+    by_size = pack.shard_mb * 2**20 / BYTES_PER_SECOND
+    return math.ceil(hours * 3600 / min(pack.shard_size * dialogue_s, by_size))
+
+
+def _plan(inputs: Sequence[str], recipe: Recipe, limit: int | None, store: Store, progress: Progress) -> Plan:
+    try:
+        return make_plan(inputs, recipe, limit, store, progress, first=lambda: None)
+    except UnreadableInput as error:
+        raise RequestError(str(error)) from None

@@ -1,0 +1,178 @@
+"""What a build will take, before it is done: from the rates of a sample built here, or of a finished corpus's run log."""
+
+import heapq
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from manifests.corpus import Corpus
+from manifests.errors import RequestError, WorkError
+from manifests.records import Dialogue
+from manifests.store import Store
+from pipeline.build.parcel import Parcel
+from pipeline.build.plan import Plan, read_planned
+from pipeline.build.publish import Done, open_scratch, publish_shard
+from pipeline.build.shard_cuts import PlannedShard, estimated_seconds
+from pipeline.build.work import Chain
+from pipeline.recipe import Recipe
+
+SAMPLE = 20
+"""Dialogues of the sample that each worker builds."""
+WARM_UP = 2
+"""Dialogues before those: they fill caches and do not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What dialogues cost: core seconds by stage and bytes on disk, for an hour of dialogue.
+
+    `dialogue_s` is a dialogue's mean length, `text_ratio` how long dialogues last, beside what their text lets expect; `start_s` how long a worker takes to load
+    what it needs.
+    """
+
+    core_s_per_hour: Mapping[str, float]
+    bytes_per_hour: float
+    dialogue_s: float
+    text_ratio: float = 1.0
+    start_s: float = 0.0
+
+    @property
+    def core_hours_per_hour(self) -> float:
+        return sum(self.core_s_per_hour.values()) / 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    hours: float
+    """Of dialogue."""
+    disk_bytes: float
+    core_hours: float
+    seconds: float
+    """From the command to the corpus."""
+
+
+def rates_of(corpus: Corpus) -> Rates:
+    """The rates of the run that built most of a finished corpus; raises `RequestError` where its log has none."""
+    runs = [run for run in corpus.info.get("run_log", []) if run.get("audio_s")]
+    if not runs:
+        raise RequestError(f"The run log of {corpus} tells of no work; name a corpus that `salm-duplex build` made.")
+    run = max(runs, key=lambda run: run["audio_s"])
+    hours = run["audio_s"] / 3600
+    spent = {stage: seconds / hours for stage, seconds in run["stage_seconds"].items()}
+    return Rates(spent, run["bytes"] / hours, corpus.info["statistics"]["dialogue_s"]["mean"])
+
+
+def measured_rates(recipe: Recipe, store: Store, plan: Plan, workers: int) -> Rates:
+    """Build a sample of a plan in as many processes as the build will have, at the same time, and throw it away.
+
+    Cores that share caches and clock are slower together than one alone, so the processes work side by side.
+    """
+    sample = _sample(store, plan, workers * (SAMPLE + WARM_UP))
+    if not sample:
+        raise RequestError("The plan holds no dialogues to measure.")
+    context = multiprocessing.get_context("spawn")
+    workers = max(1, min(workers, len(sample)))
+    barrier = context.Barrier(workers)
+    with TemporaryDirectory(prefix="salm-duplex-") as folder:
+        started = []
+        for number in range(workers):
+            mine, theirs = context.Pipe()
+            own = sample[number::workers]
+            process = context.Process(target=_measure, args=(recipe, own, f"{folder}/{number}", barrier, theirs))
+            process.start()
+            theirs.close()
+            started.append((process, mine))
+        found = [_received(connection) for _, connection in started]
+        for process, _ in started:
+            process.join()
+    audio_s = sum(one.done.audio_s for one in found)
+    spent: Counter[str] = Counter()
+    for one in found:
+        spent.update(one.done.seconds)
+    if not audio_s:
+        raise WorkError("No dialogue of the sample could be built; build a few with --limit to see why.")
+    hours = audio_s / 3600
+    return Rates(
+        {stage: seconds / hours for stage, seconds in spent.items()},
+        sum(one.done.bytes for one in found) / hours,
+        audio_s / sum(one.done.kept for one in found),
+        audio_s / sum(one.expected_s for one in found),
+        max(one.start_s for one in found),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    done: Done
+    expected_s: float
+    start_s: float
+
+
+def _measure(recipe: Recipe, sample: list[Dialogue], folder: str, barrier: Barrier, out: Connection) -> None:
+    started = time.perf_counter()
+    chain = Chain(recipe.stages, recipe.seed, None)
+    warm_up = sample[:WARM_UP] if len(sample) > WARM_UP else sample
+    chain.run(Parcel("train-000000", list(warm_up)))
+    start_s = time.perf_counter() - started
+    barrier.wait()
+    Path(folder).mkdir()
+    store = Store(folder)
+    open_scratch(store)
+    counted = sample[WARM_UP:] or sample
+    parcel = chain.run(Parcel("train-000000", list(counted)))
+    if parcel.failure:
+        out.send(f"The stage '{parcel.failure.stage}' failed on the sample: {parcel.failure.reason}")
+        return
+    done = publish_shard(store, parcel, {"seed": recipe.seed, "recipe": recipe.id})
+    out.send(_Measured(done, sum(map(estimated_seconds, counted)), start_s))
+
+
+def _received(connection: Connection) -> _Measured:
+    try:
+        answer = connection.recv()
+    except EOFError:
+        answer = "A process that measured the sample broke down; build a few dialogues with --limit to see why."
+    if not isinstance(answer, _Measured):
+        raise WorkError(str(answer))
+    return answer
+
+
+def _sample(store: Store, plan: Plan, most: int) -> list[Dialogue]:
+    """Dialogues spread evenly over the plan."""
+    step = max(1, plan.dialogues // most)
+    wanted, at, found = range(0, plan.dialogues, step), 0, []
+    for shard in plan.shards:
+        inside = [number - at for number in wanted if at <= number < at + shard.dialogues]
+        if inside:
+            dialogues = read_planned(store, shard.name)
+            found += [dialogues[number] for number in inside]
+        at += shard.dialogues
+    return found[:most]
+
+
+def estimate_plan(plan: Plan, rates: Rates, workers: int, overhead_s: float) -> Estimate:
+    """Shards go to whichever worker is free first, as in the build."""
+    hours = sum(shard.seconds for shard in plan.shards) * rates.text_ratio / 3600
+    longest = _longest(plan.shards, workers) * rates.text_ratio / 3600
+    seconds = overhead_s + rates.start_s + longest * rates.core_hours_per_hour * 3600
+    return Estimate(hours, hours * rates.bytes_per_hour, hours * rates.core_hours_per_hour, seconds)
+
+
+def _longest(shards: Sequence[PlannedShard], workers: int) -> float:
+    """The seconds of dialogue that the busiest of the workers builds."""
+    busy = [0.0] * max(1, workers)
+    for shard in shards:
+        heapq.heapreplace(busy, busy[0] + shard.seconds)
+    return max(busy)
+
+
+def estimate_hours(hours: float, rates: Rates, cores: int, efficiency: float) -> Estimate:
+    """For so many hours of dialogue on so many cores, a share `efficiency` of which is used."""
+    core_hours = hours * rates.core_hours_per_hour
+    return Estimate(hours, hours * rates.bytes_per_hour, core_hours, core_hours / (cores * efficiency) * 3600)

@@ -1,0 +1,32 @@
+"""What makes two builds the same build: recipe, inputs and the libraries that the bytes depend on."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from manifests.corpus import FORMAT_VERSION
+from pipeline.recipe import Recipe
+
+LIBRARIES = (
+    "salm-duplex",
+    "espeakng-loader",
+    "lhotse",
+    "matplotlib",
+    "nemo_text_processing",
+    "numpy",
+    "pyarrow",
+    "pynini",
+    "soundfile",
+    "soxr",
+    "torch",
+)
+"""What the bytes of a corpus depend on, beside the recipe and the input."""
+
+
+def identity(recipe: Recipe, fingerprints: Mapping[str, str], limit: int | None) -> dict[str, object]:
+    return {
+        "format_version": FORMAT_VERSION,
+        "recipe": recipe.as_dict(),
+        "inputs": dict(fingerprints),
+        "limit": limit,
+        "versions": {name: version(name) for name in LIBRARIES},
+    }

@@ -1,0 +1,138 @@
+"""Perform: the plan's shards through the recipe's stages on Ray Data.
+
+A block is a shard. Stages that need the same run fused in one process; between two pools, as from cores to a GPU, a shard travels
+as an Arrow table. The last pool writes it. `ray.data.checkpoint` (2.60) filters behind read operators only and by an
+id that outlives every operator; a shard that is written again has the same bytes, and its marker is simpler and public.
+"""
+
+import contextlib
+import json
+import pickle
+import socket
+import uuid
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from manifests.errors import WorkError
+from manifests.store import Store
+from pipeline.build import remote
+from pipeline.build.cluster import Pool, pools, start_ray
+from pipeline.build.parcel import Failure, Parcel, from_table, to_table
+from pipeline.build.plan import read_planned
+from pipeline.build.publish import Done, publish_shard
+from pipeline.build.shard_cuts import PlannedShard
+from pipeline.build.work import Chain
+from pipeline.recipe import Recipe
+
+ATTEMPTS = ".build/attempts"
+RETRIES, RESTARTS = 5, 100
+"""How often Ray tries a shard again whose process did not live to finish it, and how often it starts a worker again in all.
+Machines fail now and then, but a stage's native code may fail each time: by default Ray would try for ever."""
+
+
+class PoolWork:
+    """One pool's part of the work on a shard, as its workers have it: take it up, run the stages, hand it on or write it."""
+
+    def __init__(self, pool: Pool, seed: int, url: str, first: bool, provenance: dict[str, Any] | None) -> None:
+        """`provenance` is the last pool's, which writes."""
+        self._specs, self._seed, self._url, self._first, self._provenance = pool.specs, seed, url, first, provenance
+        self._store: Store | None = None
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        if self._store is None:
+            self._store = Store(self._url)
+            self._chain = Chain(self._specs, self._seed, self._store)
+        parcel = self._chain.run(self._taken_up(self._store, table))
+        if self._provenance is None:
+            return to_table(parcel)
+        return pa.table({"outcome": [_published(self._store, parcel, self._provenance)]})
+
+    def _taken_up(self, store: Store, table: pa.Table) -> Parcel:
+        if not self._first:
+            return from_table(table)
+        name = table.column("item")[0].as_py()
+        try:
+            store.write(f"{ATTEMPTS}/{name}@{socket.gethostname()}-{uuid.uuid4().hex[:8]}", b"")
+            return Parcel(name, read_planned(store, name))
+        except Exception as error:
+            return Parcel(name, failure=Failure.of("plan", error))
+
+
+def _published(store: Store, parcel: Parcel, provenance: dict[str, Any]) -> str:
+    """The shard's marker, or why there is none, as JSON."""
+    if parcel.failure is None:
+        try:
+            return json.dumps({"done": asdict(publish_shard(store, parcel, provenance))})
+        except Exception as error:
+            parcel.failure = Failure.of("pack", error)
+    return json.dumps({"shard": parcel.shard, "failure": asdict(parcel.failure)})
+
+
+def perform(shards: Sequence[PlannedShard], recipe: Recipe, store: Store, workers: int | None) -> Iterator[Done]:
+    """Build the shards; yields each one's marker as it is finished. Raises `WorkError`; what is finished is kept."""
+    import ray
+    from ray.data import ActorPoolStrategy
+    from ray.util.annotations import RayDeprecationWarning
+
+    start_ray(workers)
+    cluster = ray.cluster_resources()
+    cpus = cluster.get("CPU", 1.0)
+    chosen = pools(recipe.stages, cpus, cluster.get("GPU", 0.0), max(1, workers or int(cpus)), len(shards))
+    provenance = {"seed": recipe.seed, "recipe": recipe.id}
+    # The plan's longest shards first would even out the end, but a shard is small beside the whole.
+    dataset = ray.data.from_items([shard.name for shard in shards], override_num_blocks=len(shards))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RayDeprecationWarning)  # no other argument says yet how often Ray tries again
+        for number, pool in enumerate(chosen):
+            last = pool is chosen[-1]
+            work = PoolWork(pool, recipe.seed, store.absolute, number == 0, provenance if last else None)
+            dataset = dataset.map_batches(
+                remote.ShardWorker,
+                fn_constructor_args=(pickle.dumps(work),),
+                batch_size=None,
+                batch_format="pyarrow",
+                zero_copy_batch=True,
+                compute=ActorPoolStrategy(size=pool.size, max_tasks_in_flight_per_actor=1 if number == 0 else 2),
+                num_cpus=pool.cpus,
+                num_gpus=pool.gpus or None,
+                max_restarts=RESTARTS,
+                max_task_retries=RETRIES,
+            )
+    try:
+        for row in dataset.iter_rows():
+            outcome = json.loads(row["outcome"])
+            if "failure" in outcome:
+                raise _failed(outcome["shard"], Failure(**outcome["failure"]), store)
+            yield Done(**outcome["done"])
+    except (
+        ray.exceptions.WorkerCrashedError,
+        ray.exceptions.ActorDiedError,
+        ray.exceptions.ActorUnavailableError,
+    ) as error:
+        what = (
+            "A worker process was killed or crashed again and again: for want of memory, or in a stage's native code; Ray's "
+            "logs tell which"
+        )
+        raise stopped(what, str(error), store) from None
+    except ray.exceptions.RayError as error:
+        what = f"Ray stopped the build: {str(error).strip().splitlines()[-1]}"
+        raise stopped(what, str(error), store) from None
+
+
+def _failed(shard: str, failure: Failure, store: Store) -> WorkError:
+    return stopped(
+        f"The stage '{failure.stage}' failed on the shard {shard}: {failure.reason}", failure.traceback, store
+    )
+
+
+def stopped(what: str, details: str, store: Store) -> WorkError:
+    """One sentence for what stopped the build; the traceback goes to a file."""
+    where = ""
+    with contextlib.suppress(Exception):
+        store.write(".build/error.log", details.encode())
+        where = f"; the traceback is in {store.at('.build/error.log')}"
+    return WorkError(f"{what.rstrip('.')}. Finished shards are kept, and the same command resumes from them{where}.")

@@ -1,0 +1,80 @@
+"""`salm-duplex plan`: what a corpus of so many hours will take."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.console import out_console, print_json, progress_shown
+from pipeline.commands.options import JsonOption, RecipeOption, SetOption
+
+EFFICIENCY = 0.9
+"""Share of the cores' time that a build puts to use; `tests/benchmarks/build_speed.py` measures it."""
+MACHINES = (8, 32, 96, 192)
+BUNDLED = Path(__file__).parents[1] / "data" / "dialogues.jsonl"
+
+
+def command(
+    hours: Annotated[float, typer.Option("--hours", min=0.001, help="Hours of dialogue that the corpus is to have.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[INPUT...]", help="Dialogues like yours, to measure on; default: the bundled ones."),
+    ] = None,
+    corpus: Annotated[
+        str | None,
+        typer.Option("--corpus", help="Take the rates from this finished corpus's run log, and measure nothing."),
+    ] = None,
+    recipe: RecipeOption = None,
+    set_: SetOption = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes that measure at once; one per core, if not given.")
+    ] = None,
+    cores: Annotated[
+        list[int] | None, typer.Option("--cores", min=1, help="Cores of a machine; may be repeated.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Estimate machine hours, storage and shards for a corpus of so many hours.
+
+    The rates of the stages are measured on this machine, in a minute, or taken from a finished corpus.
+    """
+    from manifests.corpus import open_corpus
+    from pipeline.build.dry_run import rates_here, shards_for
+    from pipeline.build.estimate import estimate_hours, rates_of
+    from pipeline.recipe import load_recipe
+
+    loaded = load_recipe(recipe, set_ or [])
+    with progress_shown("dialogues", quiet=as_json) as progress:
+        rates = (
+            rates_of(open_corpus(Path(corpus)))
+            if corpus
+            else rates_here(inputs or [str(BUNDLED)], loaded, workers, progress)
+        )
+    machines = {number: estimate_hours(hours, rates, number, EFFICIENCY) for number in cores or MACHINES}
+    whole = next(iter(machines.values()))
+    shards = shards_for(hours, rates.dialogue_s, loaded.pack)
+    if as_json:
+        days = {str(number): one.seconds / 86_400 for number, one in machines.items()}
+        print_json(
+            {"rates": asdict(rates), "shards": shards, "days_by_cores": days} | asdict(whole) | {"seconds": None}
+        )
+        return
+    from rich.table import Table
+
+    table = Table("stage", "core seconds for an hour", "share", box=None, pad_edge=False)
+    total = sum(rates.core_s_per_hour.values())
+    for stage, seconds in rates.core_s_per_hour.items():
+        table.add_row(stage, f"{seconds:.1f}", f"{seconds / total:.0%}")
+    out_console.print(table)
+    out_console.print(
+        f"[bold]{hours:g} hours[/]: {whole.core_hours:,.1f} core hours, {whole.disk_bytes / 1e9:,.1f} GB in about {shards:,} shards"
+    )
+    for number, one in machines.items():
+        out_console.print(f"  on {number:4d} cores: {_span(one.seconds)}")
+
+
+def _span(seconds: float) -> str:
+    if seconds < 5_400:
+        return f"{seconds / 60:.1f} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"

@@ -53,8 +53,9 @@ class RecordWriter:
         self._records.write(json.dumps(plain, ensure_ascii=False) + "\n")
 
     def _save(self, name: str, array: np.ndarray, rate: int | None) -> str:
-        file = f"{name}.flac" if rate else f"{name}.npy"
-        if rate:
+        audio = rate is not None and len(array) > 0  # there is no FLAC file of no samples
+        file = f"{name}.flac" if audio else f"{name}.npy"
+        if audio:
             soundfile.write(self.folder / ARRAYS / file, array, rate, format="FLAC", subtype="PCM_16")
         else:
             np.save(self.folder / ARRAYS / file, array, allow_pickle=False)
@@ -82,7 +83,8 @@ def read_rejected(folder: Path) -> list[Rejected]:
     path = folder / REJECTED
     if not path.is_file():
         return []
-    return [Rejected(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+    with path.open(encoding="utf-8") as lines:
+        return [Rejected(**json.loads(line)) for line in lines]
 
 
 def _load(arrays: Path, name: str) -> np.ndarray:

@@ -46,6 +46,7 @@ class TableWriter:
         self._file = pq.ParquetWriter(sink, schema, compression="zstd")
         self._schema = schema
         self._waiting: list[pa.Table] = []
+        self._rows = 0
 
     def __enter__(self) -> "TableWriter":
         return self
@@ -67,7 +68,8 @@ class TableWriter:
 
     def _append(self, rows: pa.Table) -> None:
         self._waiting.append(rows.select(self._schema.names).cast(self._schema))
-        if sum(len(table) for table in self._waiting) >= ROWS_TOGETHER:
+        self._rows += len(rows)
+        if self._rows >= ROWS_TOGETHER:
             self._write(ends=False)
 
     def _write(self, ends: bool) -> None:
@@ -76,7 +78,7 @@ class TableWriter:
         for start in range(0, whole, ROWS_TOGETHER):
             # In one piece: where a column's chunks end would show in the bytes.
             self._file.write_table(rows.slice(start, min(ROWS_TOGETHER, whole - start)).combine_chunks())
-        self._waiting = [rows.slice(whole)]
+        self._waiting, self._rows = [rows.slice(whole)], len(rows) - whole
 
 
 class Table:

@@ -14,7 +14,8 @@ from manifests.corpus import Corpus
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
 from manifests.pcm import to_float
 from pipeline.report.inspection import MARKS, lost_text, stereo, voices
-from pipeline.report.timeline_plot import barge_ins, lane_names_svg, lay_out, timeline_svg
+from pipeline.report.timeline_layout import barge_ins, lay_out
+from pipeline.report.timeline_svg import lane_names_svg, timeline_svg
 
 EXAMPLES = 5
 LONGEST_EXAMPLE_S = 60.0

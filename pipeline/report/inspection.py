@@ -10,7 +10,8 @@ from lhotse import MonoCut, SupervisionSegment
 
 from manifests.frames import FRAME_SECONDS, SOURCE_RATE, TARGET_RATE
 from manifests.pcm import to_int16
-from pipeline.report.timeline_plot import barge_ins, timeline_figure
+from pipeline.report.timeline_figure import timeline_figure
+from pipeline.report.timeline_layout import barge_ins
 
 
 def stereo(cut: MonoCut) -> np.ndarray:
@@ -55,7 +56,8 @@ def inspect_text(cut: MonoCut) -> str:
     lines = [f"{cut.id}: {cut.duration:.2f} s, {frames} frames of 80 ms, {turns} turns"]
     lines += [f"{speaker} voice: {', '.join(voices(cut, speaker))}" for speaker in ("user", "agent")]
     if noise := cut.custom.get("noise"):
-        background = f"{noise['kind']} at {noise['snr_db']:.0f} dB"
+        # A corpus of before has the sentence itself.
+        background = noise if isinstance(noise, str) else f"{noise['kind']} at {noise['snr_db']:.0f} dB"
         lines.append(f"noise on the user's channel: {background}, {len(cut.custom['noise_bursts'])} bursts")
     if prompt := cut.custom.get("system_prompt"):
         lines.append(f"system prompt: {prompt}")

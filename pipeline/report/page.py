@@ -10,7 +10,7 @@ from manifests.corpus import Corpus
 from pipeline.report.examples import examples
 from pipeline.report.histogram import histogram_svg
 from pipeline.report.statistics import split_numbers
-from pipeline.report.timeline_plot import PIXELS_PER_SECOND
+from pipeline.report.timeline_layout import PIXELS_PER_SECOND
 
 TEMPLATE = Path(__file__).parent / "report.html.j2"
 

@@ -1,13 +1,15 @@
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pytest
+from any_record import records, same
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from manifests.record_files import RecordWriter, UnreadableRecords, read_record_files, read_rejected
-from manifests.records import Rejected, TokenizedDialogue
-
-
-def same(a, b) -> bool:
-    """Equality of records that hold arrays."""
-    return repr(a) == repr(b)
+from manifests.records import Dialogue, DuplexDialogue, Rejected, Timeline, TokenizedDialogue
 
 
 def test_every_kind_of_record_comes_back_as_it_was(tmp_path, timelines, rendered):
@@ -49,3 +51,42 @@ def test_a_record_cannot_name_a_file_outside_its_folder(tmp_path, rendered):
     path.write_text(path.read_text().replace("d0-", "../d0-"))
     with pytest.raises(UnreadableRecords, match="not a plain file name"):
         list(read_record_files(tmp_path))
+
+
+@given(st.lists(records, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_any_records_come_back_from_a_folder_as_they_were(written):
+    with TemporaryDirectory() as folder:
+        with RecordWriter(Path(folder)) as writer:
+            for number, record in enumerate(written):
+                writer.write(renamed(record, f"d{number}"))
+        read = list(read_record_files(Path(folder)))
+    assert len(read) == len(written)
+    assert all(same(one, renamed(record, f"d{i}")) for i, (one, record) in enumerate(zip(read, written, strict=True)))
+
+
+def renamed(record, id):
+    """With an id of its own, which names files, as `ingest` gives it."""
+    if isinstance(record, Dialogue):
+        return replace(record, id=id)
+    if isinstance(record, DuplexDialogue):
+        return replace(record, timeline=renamed(record.timeline, id))
+    if isinstance(record, Timeline):
+        return replace(record, spoken=renamed(record.spoken, id))
+    return replace(record, dialogue=renamed(record.dialogue, id))
+
+
+@given(st.lists(st.from_type(Rejected), max_size=4))
+def test_any_rejected_dialogues_come_back_as_they_were(written):
+    with TemporaryDirectory() as folder:
+        with RecordWriter(Path(folder)) as writer:
+            for one in written:
+                writer.write(one)
+        assert read_rejected(Path(folder)) == written
+
+
+def test_a_message_with_a_line_break_of_another_alphabet_is_one_line(tmp_path):
+    one = Rejected("d", "f:1", "speak", "empty", "Turn 1\u2028is\x85empty.")
+    with RecordWriter(tmp_path) as writer:
+        writer.write(one)
+    assert read_rejected(tmp_path) == [one]

@@ -13,7 +13,8 @@ from material import make_dialogue
 
 from pipeline.report.card import card
 from pipeline.report.page import report
-from pipeline.report.timeline_plot import CHARACTER, lay_out, place_labels, timeline_svg
+from pipeline.report.timeline_layout import CHARACTER, lay_out, place_labels
+from pipeline.report.timeline_svg import timeline_svg
 
 
 def stat(page: str, name: str) -> str:

@@ -1,0 +1,155 @@
+"""A dialogue's two channels placed on one time axis, in pixels: waveforms, turns, words, barge-ins."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from lhotse import MonoCut, SupervisionSegment
+
+from manifests.frames import SOURCE_RATE, TARGET_RATE
+
+PIXELS_PER_SECOND = 90
+CHARACTER = 6.7
+"""Room for one character of a label, in pixels: an 11 px monospaced font takes 6.6."""
+ROW, LANE, MARGIN = 14, 56, 6
+"""Heights in pixels: a row of labels, a channel's lane, and what keeps labels off a lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Text from `x` on, on the baseline `y`; its box is `width` wide and a row high, and touches no other's."""
+
+    x: float
+    y: float
+    text: str
+
+    @property
+    def width(self) -> float:
+        return CHARACTER * len(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One channel: `turns` as (x, width, text), the lowest and highest sample of each pixel column, from −1 to 1."""
+
+    speaker: str
+    top: float
+    turns: tuple[tuple[float, float, str], ...]
+    words: tuple[Label, ...]
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def middle(self) -> float:
+        return self.top + LANE / 2
+
+    @property
+    def strokes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where each pixel column's stroke of the waveform begins, above, and ends."""
+        reach = LANE / 2 - 3
+        return self.middle - self.high * reach, self.middle - self.low * reach
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """A barge-in: from the user's `onset` to the agent's `silence`, in pixels."""
+
+    onset: float
+    silence: float
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A laid out dialogue, in pixels, y downwards; the time axis ends at `end`, labels may reach on to `width`."""
+
+    end: float
+    width: float
+    height: float
+    user: Lane
+    agent: Lane
+    cut_offs: tuple[CutOff, ...]
+
+    @property
+    def lanes(self) -> tuple[Lane, Lane]:
+        return self.user, self.agent
+
+    @property
+    def bottom(self) -> float:
+        return self.agent.top + LANE
+
+
+def barge_ins(supervisions: Sequence[SupervisionSegment]) -> Iterator[tuple[SupervisionSegment, SupervisionSegment]]:
+    """Each agent turn that is barged into, with the user's turn that does it."""
+    turns = [s for s in supervisions if s.custom["event"] != "backchannel"]
+    for before, after in itertools.pairwise(turns):
+        if after.custom["event"] == "barge_in":
+            yield before, after
+
+
+def lay_out(cut: MonoCut) -> Layout:
+    """Place a cut's channels: the user's words above the user's lane, the agent's below the agent's, barge-ins between."""
+    user_words, agent_words = (place_labels(_words(cut, speaker)) for speaker in ("user", "agent"))
+    events = list(barge_ins(cut.supervisions))
+    told = place_labels(
+        [(x_of(user.start) + 4, f"barge-in, silent after {agent.end - user.start:.2f} s") for agent, user in events]
+    )
+    user_top = ROW * _rows(user_words) + MARGIN
+    agent_top = user_top + LANE + ROW * _rows(told) + 2 * MARGIN
+    bottom = agent_top + LANE
+    # Baselines: user's rows stack upwards from the lane, all others downwards.
+    user_labels = tuple(Label(x, user_top - MARGIN - ROW * row, text) for row, x, text in user_words)
+    agent_labels = tuple(Label(x, bottom + ROW * (row + 1), text) for row, x, text in agent_words)
+    event_labels = [Label(x, user_top + LANE + ROW * (row + 1), text) for row, x, text in told]
+    end = x_of(cut.duration)
+    return Layout(
+        end=end,
+        width=max([end, *(label.x + label.width for label in (*user_labels, *agent_labels, *event_labels))]) + MARGIN,
+        height=bottom + ROW * _rows(agent_words) + MARGIN,
+        user=_lane(cut, "user", cut.load_audio()[0], SOURCE_RATE, user_top, user_labels),
+        agent=_lane(cut, "agent", cut.load_target_audio()[0], TARGET_RATE, agent_top, agent_labels),
+        cut_offs=tuple(
+            CutOff(x_of(user.start), x_of(agent.end), label)
+            for (agent, user), label in zip(events, event_labels, strict=True)
+        ),
+    )
+
+
+def place_labels(labels: Sequence[tuple[float, str]]) -> list[tuple[int, float, str]]:
+    """(row, x, text) for each (x, text), in order of x: each in the first row where it touches no earlier label."""
+    ends: list[float] = []
+    placed = []
+    for x, text in labels:
+        row = next((number for number, end in enumerate(ends) if end <= x), len(ends))
+        ends[row : row + 1] = [x + CHARACTER * (len(text) + 0.6)]
+        placed.append((row, x, text))
+    return placed
+
+
+def envelope(audio: np.ndarray, rate: int, seconds: float) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest sample of each pixel column."""
+    columns = max(1, int(seconds * PIXELS_PER_SECOND))
+    # Each column's first sample is reckoned from its own time, so that columns never drift from the labels.
+    starts = np.minimum(np.arange(columns) * rate // PIXELS_PER_SECOND, len(audio) - 1)
+    return np.minimum.reduceat(audio, starts), np.maximum.reduceat(audio, starts)
+
+
+def _words(cut: MonoCut, speaker: str) -> list[tuple[float, str]]:
+    own = [s for s in cut.supervisions if s.speaker == speaker]
+    return [(x_of(word.start), word.symbol) for s in own for word in (s.alignment or {}).get("word", [])]
+
+
+def _rows(placed: list[tuple[int, float, str]]) -> int:
+    return 1 + max((row for row, _, _ in placed), default=0)
+
+
+def _lane(cut: MonoCut, speaker: str, audio: np.ndarray, rate: int, top: float, words: tuple[Label, ...]) -> Lane:
+    low, high = envelope(audio, rate, cut.duration)
+    loudest = max(float(-low.min()), float(high.max()), 1e-6)
+    turns = tuple((x_of(s.start), x_of(s.duration), s.text or "") for s in cut.supervisions if s.speaker == speaker)
+    return Lane(speaker, top, turns, words, low / loudest, high / loudest)
+
+
+def x_of(seconds: float) -> float:
+    return round(seconds * PIXELS_PER_SECOND, 1)

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from lhotse import CutSet, MonoCut
 
 from manifests.errors import RequestError, WorkError
 from manifests.files import write_whole
+from manifests.progress import Progress
 from manifests.recordings import MAX_SECONDS, parse_recording
 from manifests.records import BadDialogue
 from manifests.words import words_of
@@ -76,7 +77,7 @@ class Written:
     left_out: dict[str, int]
 
 
-def write_dialogues(request: Request, progress: Callable[[int, int, str], None]) -> Written:
+def write_dialogues(request: Request, progress: Progress) -> Written:
     """Write OUT and, of the cuts left out, OUT.rejected.jsonl.
 
     Raises `RequestError` where the cuts can't be read or OUT exists, `WorkError` where the endpoint gives up: what was
@@ -143,7 +144,7 @@ def _ask_all(
     answered: dict[str, Row],
     part: Path,
     request: Request,
-    progress: Callable[[int, int, str], None],
+    progress: Progress,
 ) -> None:
     chat = Chat(request.url, request.model, "chat endpoint", connections=request.concurrency)
     todo = [cut for cut in cuts if cut.id not in answered]

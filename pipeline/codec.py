@@ -1,7 +1,7 @@
 """`salm-duplex codec`: train, personalise and score codecs from the command line."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from manifests.corpus import open_corpus
 from manifests.errors import RequestError, WorkError
 from manifests.frames import TARGET_RATE
 from manifests.pcm import to_float, to_int16
+from manifests.progress import Progress
 from manifests.records import Dialogue
 from manifests.sources import UnreadableInput
 from salm_duplex_model.codec import Codec
@@ -39,7 +40,7 @@ def speak(text: str, voice: str) -> np.ndarray:
     return Espeak().speak(text, EspeakVoice.parse(voice))[0]
 
 
-def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], tell: Callable[[str], None]) -> None:
+def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], progress: Progress) -> None:
     """Train a codec on the sentences of dialogue files (the bundled ones where none are named) and random ones."""
     settings = _settings("codec train", CodecTrainSettings(), overrides)
     try:
@@ -55,7 +56,7 @@ def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], tell: Call
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         check_voice(settings.agent_voice)
-        train_codec(texts, out, settings, speak, voices(), tell)
+        train_codec(texts, out, settings, speak, voices(), progress)
     except ModuleNotFoundError as error:
         raise RequestError(f"Training needs {error.name}: pip install '.[codec]'.") from None
     except ValueError as error:
@@ -86,7 +87,7 @@ def score(checkpoint: str) -> dict[str, Any]:
 
 
 def personalize(
-    checkpoint: str, speech: Path, out: Path, overrides: Sequence[str], tell: Callable[[str], None]
+    checkpoint: str, speech: Path, out: Path, overrides: Sequence[str], progress: Progress
 ) -> dict[str, Any]:
     """Train a codec's decoder on the voice that speaks in `speech`, write it to `out` in the codec's own format.
 
@@ -102,13 +103,15 @@ def personalize(
     if not heldout:
         raise RequestError(f"{speech} holds {len(utterances)} utterances of a second or more; two or more are needed.")
     seconds = sum(len(samples) for samples in training) / TARGET_RATE
-    tell(f"{len(training)} utterances to train on, {seconds / 60:.1f} minutes; {len(heldout)} held out")
+    progress(
+        0,
+        settings.steps,
+        f"{len(training)} utterances to train on, {seconds / 60:.1f} minutes; {len(heldout)} held out",
+    )
     try:
         before = score_speech(codec, heldout)
         codes = _codes(codec, heldout)
-        train_decoder(
-            codec, training, settings, lambda step, loss: tell(f"step {step}/{settings.steps}  loss {loss:.4f}")
-        )
+        train_decoder(codec, training, settings, progress)
         if isinstance(codec, Codec):
             codec.training["personalized"] = asdict(settings) | {"seconds": round(seconds)}
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ scores, so that a test set may be of any size.
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -18,38 +18,28 @@ import numpy as np
 import soundfile
 import torch
 from lhotse import MonoCut
-from rich.table import Table
 
 from manifests.corpus import Corpus, open_corpus
 from manifests.errors import RequestError, WorkError
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
+from manifests.progress import Progress
 from pipeline.report.inspection import side_by_side
 from salm_duplex_model.checkpoint import latest, load_run, read_config
 from salm_duplex_model.codec.nemo import AnyCodec, load_codec
 from salm_duplex_model.evaluation import activity, bootstrap, full_duplex_bench
 from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure
 from salm_duplex_model.evaluation.judge import Judge
-from salm_duplex_model.evaluation.metrics import BEHAVIOUR, TAIL_S, TOLERANCE_FRAMES
+from salm_duplex_model.evaluation.metrics import TAIL_S, TOLERANCE_FRAMES
 from salm_duplex_model.evaluation.play import Played, batches, play
 from salm_duplex_model.evaluation.plot import write_plot
 from salm_duplex_model.evaluation.recognition import transcribe
-from salm_duplex_model.evaluation.scores import BY_TEXT, Scores, score, score_reference, summarise
+from salm_duplex_model.evaluation.scores import Scores, score, score_reference, summarise
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate
 from salm_duplex_model.evaluation.utmos import Utmos
 from salm_duplex_model.session import GREEDY, Decoding
 from salm_duplex_model.stream import explained
 from stages.ears.recognize import Recognizer, load_recognizer
 
-Progress = Callable[[int, int, str], None]
-
-PAPER: dict[str, tuple[float, float]] = {
-    "barge_in_success_rate": (0.830, 0.945),
-    "barge_in_latency_s": (0.52, 0.69),
-    "false_alarm_rate": (0.0, 0.0),
-    "first_response_latency_s": (0.72, 0.92),
-    "agent_utmos": (4.3, 4.0),
-}
-"""SALM-Duplex on its own test sets, UltraChat and Impatient (arXiv 2505.15670v4): not these dialogues, and not this size."""
 WORD_FIGURES = ("agent_wer", "reference_wer", "asr_bleu", "reference_asr_bleu")
 
 
@@ -309,31 +299,3 @@ def _about(request: Request, sets: list[TestSet]) -> dict[str, Any]:
         "utmos": str(request.utmos) if request.utmos else None,
         "judge": request.judge_model,
     }
-
-
-def tables(result: dict[str, Any]) -> Iterator[Table]:
-    """A readable table for each test set."""
-    for name, own in result["sets"].items():
-        number = result["about"]["dialogues"][name]
-        table = Table(title=f"{name}: {number} dialogues, step {result['about']['step']}", box=None, pad_edge=False)
-        table.title_justify = "left"
-        for column in ("metric", "by audio", "95 %", "n", "by text", "reference", "paper: UltraChat", "Impatient"):
-            table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)
-        for metric, found in own.items():
-            if metric.startswith(BY_TEXT) and metric.removeprefix(BY_TEXT) in BEHAVIOUR:
-                continue
-            by_text = own.get(BY_TEXT + metric, {}).get("value") if metric in BEHAVIOUR else None
-            other = result["reference"][name].get(metric, {}).get("value")
-            interval = "–".join(_shown(metric, end) for end in found["ci95"]) if found["ci95"] else ""
-            paper = [_shown(metric, value) for value in PAPER.get(metric, (None, None))]
-            values = [_shown(metric, found["value"]), interval, str(found["n"]), _shown(metric, by_text)]
-            table.add_row(metric, *values, _shown(metric, other), *paper)
-        yield table
-
-
-def _shown(metric: str, value: float | None) -> str:
-    if value is None:
-        return "–"
-    if metric.endswith(("_rate", "_share", "_tor", "_wer", "_precision", "_recall")):
-        return f"{100 * value:.1f} %"
-    return f"{value:.2f} s" if metric.endswith("_s") else f"{value:.2f}"

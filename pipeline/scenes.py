@@ -16,6 +16,7 @@ from lhotse import MonoCut
 
 from manifests.corpus import Corpus
 from manifests.errors import RequestError, WorkError
+from manifests.progress import Progress, silent
 from pipeline.build.driver import build
 from pipeline.recipe import recipe_from
 
@@ -84,9 +85,9 @@ def make_scenes(
     takes: int,
     limit: int | None,
     workers: int | None,
-    tell: Callable[[str, Row], None],
-) -> None:
-    """Build the named scenes under `out`; `tell` hears of each scene's `corpus.json`. Finished ones are kept.
+    progress: Progress = silent,
+) -> dict[str, Row]:
+    """Build the named scenes under `out`; returns each one's `corpus.json`. Finished ones are kept.
 
     Raises `RequestError` where there is no such scene or nothing to test on.
     """
@@ -95,6 +96,7 @@ def make_scenes(
     if "test" not in corpus.splits:
         raise RequestError(f"The corpus {corpus.path} has no dialogue in its test split; build it from more dialogues.")
     dialogues = _dialogues(corpus, limit)
+    made = {}
     for name in names:
         scene = SCENES[name]
         script = out / f"{name}.jsonl"
@@ -104,7 +106,13 @@ def make_scenes(
             script.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
         except OSError as error:
             raise WorkError(f"{out} can't be written: {error.strerror or error}.") from error
-        tell(name, build([str(script)], out / name, recipe_from(scene_recipe(corpus, name, takes)), workers))
+        recipe = recipe_from(scene_recipe(corpus, name, takes))
+        made[name] = build([str(script)], out / name, recipe, workers, progress=_within(name, progress))
+    return made
+
+
+def _within(scene: str, progress: Progress) -> Progress:
+    return lambda done, total, message: progress(done, total, f"{scene}: {message}")
 
 
 def scene_recipe(corpus: Corpus, name: str, takes: int) -> Row:

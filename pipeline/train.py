@@ -1,17 +1,16 @@
 """`salm-duplex train`: from the command line to `salm_duplex_model.trainer`, in this process or over Ray Train's workers."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from manifests.errors import RequestError, WorkError
+from manifests.progress import Progress
 from pipeline.recipe import apply_override, read_yaml, validated
 from salm_duplex_model.config import PRESETS, RunConfig, preset_names
 from salm_duplex_model.estimate import Estimate, estimate
 from salm_duplex_model.trainer import train
-
-Tell = Callable[[int, int, str], None]
 
 
 def load_config(preset: str, overrides: Sequence[str]) -> RunConfig:
@@ -40,15 +39,19 @@ def plan(config: RunConfig, workers: int, timed: bool = False) -> Estimate:
     return needs
 
 
-def run_training(corpora: Sequence[Path], run: Path, config: RunConfig, workers: int, tell: Tell) -> dict[str, Any]:
+def run_training(
+    corpora: Sequence[Path], run: Path, config: RunConfig, workers: int, progress: Progress
+) -> dict[str, Any]:
     """Train in this process, or over `workers` processes of Ray Train, on as many GPUs where there are any."""
     corpora, run = [path.resolve() for path in corpora], run.resolve()
     if workers == 1:
-        return train(corpora, run, config, tell)
-    return _run_on_ray(corpora, run, config, workers, tell)
+        return train(corpora, run, config, progress)
+    return _run_on_ray(corpora, run, config, workers, progress)
 
 
-def _run_on_ray(corpora: Sequence[Path], run: Path, config: RunConfig, workers: int, tell: Tell) -> dict[str, Any]:
+def _run_on_ray(
+    corpora: Sequence[Path], run: Path, config: RunConfig, workers: int, progress: Progress
+) -> dict[str, Any]:
     from pipeline.build.cluster import start_ray
 
     start_ray(None)
@@ -60,7 +63,7 @@ def _run_on_ray(corpora: Sequence[Path], run: Path, config: RunConfig, workers: 
     gpus = int(ray.cluster_resources().get("GPU", 0))
     if 0 < gpus < workers:
         raise RequestError(f"--workers {workers}: the cluster has {gpus} GPUs; ask for as many at most.")
-    tell(0, config.optimizer.steps, f"starting {workers} workers")
+    progress(0, config.optimizer.steps, f"starting {workers} workers")
     trainer = TorchTrainer(
         _worker,
         train_loop_config={

@@ -1,10 +1,11 @@
 """`salm-duplex vad train`: a voice activity model for `verify`, from renderings made for it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from manifests.errors import RequestError, WorkError
+from manifests.progress import Progress
 from manifests.records import DuplexDialogue, Rejected
 from manifests.sources import UnreadableInput
 from pipeline.codec import BUNDLED_DIALOGUES
@@ -16,15 +17,15 @@ from stages.ingest import ingest
 BUNDLED_RECIPE = Path(__file__).parent / "data" / "voice_activity.yaml"
 
 
-def train(inputs: Sequence[str], out: Path, recipe: Recipe, steps: int, tell: Callable[[str], None]) -> None:
+def train(inputs: Sequence[str], out: Path, recipe: Recipe, steps: int, progress: Progress) -> None:
     """Render dialogue files (the bundled ones where none are named) by a recipe and train on them."""
     if not installed():
         raise RequestError("Training needs pyannote.audio: pip install '.[pyannote]'.")
-    tell("rendering")
+    progress(0, steps, "rendering")
     records = rendered(inputs or [str(BUNDLED_DIALOGUES)], recipe)
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        train_vad(records, out, steps, recipe.seed, tell)
+        train_vad(records, out, steps, recipe.seed, progress)
     except ValueError as error:
         raise RequestError(f"{error}.") from None
     except OSError as error:

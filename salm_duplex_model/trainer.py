@@ -22,6 +22,7 @@ from torch.nn.utils import clip_grad_norm_
 from manifests.errors import RequestError, WorkError
 from manifests.frames import CODEBOOKS, SOURCE_FRAME
 from manifests.identity import differences
+from manifests.progress import Progress, silent
 from salm_duplex_model import checkpoint
 from salm_duplex_model.batch import Batch
 from salm_duplex_model.channels import SPEECH_VOCABULARY
@@ -34,13 +35,8 @@ from salm_duplex_model.stream import codec_of, first_batches, open_for_training
 UNIGRAM_SECONDS = 3_600
 """Training audio, at most, whose labels are counted for the unigram mark."""
 
-Tell = Callable[[int, int, str], None]
-"""Told (steps done, steps in all, what is going on)."""
 
-
-def train(
-    corpora: Sequence[Path], run: Path, config: RunConfig, tell: Tell = lambda done, total, message: None
-) -> dict[str, Any]:
+def train(corpora: Sequence[Path], run: Path, config: RunConfig, progress: Progress = silent) -> dict[str, Any]:
     """Train to `config.optimizer.steps`, going on from the newest checkpoint in `run`; returns the last validation.
 
     Raises `RequestError` before any work, `WorkError` once it has begun.
@@ -98,7 +94,7 @@ def train(
                 validated = validate(model, validation, config, device) | unigram
                 row |= validated
             log.write(row, frames_done / (time.monotonic() - begun))
-            tell(done, total, f"loss {losses['loss']:.3f}, text {losses['text']:.3f}, codes {losses['codes']:.3f}")
+            progress(done, total, f"loss {losses['loss']:.3f}, text {losses['text']:.3f}, codes {losses['codes']:.3f}")
             if done % config.checkpoint_every == 0 or done == total:
                 _save(run, done, model, optimizer, steps.state_after(step), config.keep_checkpoints, rank)
                 if rank == 0:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from manifests.errors import RequestError, WorkError
 from manifests.identity import differences, digest
+from manifests.progress import Progress, silent
 from manifests.sources import UnreadableInput
 from manifests.store import Store
 from pipeline.build.cluster import RayInTheShade
@@ -22,7 +23,6 @@ from pipeline.build.plan import INDEX, Plan, load_plan, make_plan
 from pipeline.build.publish import BUILD, DONE, Done, finished, open_scratch, shard_rejected
 from pipeline.build.run_log import Run, run_log
 from pipeline.build.work import FAILED, HUNG
-from pipeline.progress import Progress, silent
 from pipeline.recipe import Recipe
 from pipeline.voices import about_voice, check_stages
 from stages.ingest import fingerprints

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from manifests.corpus import FORMAT_VERSION, Corpus
 from manifests.errors import RequestError
+from manifests.progress import Progress
 from manifests.records import SPLITS, Rejected, TokenizedDialogue
 from manifests.store import Store
 from manifests.table import DIALOGUES, REJECTED, Table, TableWriter, corpus_tables
@@ -18,7 +19,6 @@ from pipeline.build.parcel import Parcel
 from pipeline.build.plan import Plan, write_refused
 from pipeline.build.publish import BUILD, DONE, TABLES, Done, open_scratch, publish_shard, scratch
 from pipeline.build.shard_cuts import PlannedShard, ShardCutter
-from pipeline.progress import Progress
 from pipeline.recipe import Recipe
 from pipeline.report.card import card
 from pipeline.report.page import report

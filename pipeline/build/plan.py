@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from manifests.errors import RequestError
+from manifests.progress import Progress
 from manifests.records import SPLITS, Dialogue, Rejected
 from manifests.store import Store
 from manifests.table import write_rejected
 from pipeline.build.identity import identity
 from pipeline.build.shard_cuts import PlannedShard, ShardCutter
-from pipeline.progress import Progress
 from pipeline.recipe import Recipe
 from pipeline.voices import check_stages
 from stages.ingest import ingest

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from manifests.errors import RequestError, WorkError
+from manifests.progress import Progress, silent
 from manifests.record_files import RecordWriter, UnreadableRecords, read_record_files, read_rejected
 from manifests.records import Record, Rejected, TokenizedDialogue
 from manifests.sources import UnreadableInput
@@ -16,7 +17,6 @@ from manifests.store import Store
 from pipeline.build.finish import publish_records
 from pipeline.build.parcel import Parcel
 from pipeline.build.work import Chain
-from pipeline.progress import Progress, silent
 from pipeline.recipe import Recipe, StageSpec
 from pipeline.voices import check_stages
 from stages.base import stage_types

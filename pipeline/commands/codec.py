@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.commands.console import err_console, out_console, print_json
+from pipeline.commands.console import out_console, print_json, progress_shown
 from pipeline.commands.options import JsonOption, SetOption
 
 app = typer.Typer(help="Train, personalise and score the speech codec.", no_args_is_help=True)
@@ -30,7 +30,8 @@ def train(
     """Train the codec on speech that eSpeak NG makes, personalised to the agent's voice."""
     from pipeline.codec import train
 
-    train(inputs or [], out, set_ or [], err_console.print)
+    with progress_shown("steps") as progress:
+        train(inputs or [], out, set_ or [], progress)
 
 
 @app.command("personalize")
@@ -55,7 +56,8 @@ def personalize(
     """
     from pipeline.codec import personalize
 
-    scores = personalize(codec, corpus, out, set_ or [], err_console.print)
+    with progress_shown("steps", quiet=as_json) as progress:
+        scores = personalize(codec, corpus, out, set_ or [], progress)
     if as_json:
         print_json(scores)
         return

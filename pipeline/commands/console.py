@@ -11,12 +11,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.table import Table
 
 from manifests.errors import WorkError
-from pipeline.progress import Progress, silent
+from manifests.progress import Progress, silent
 
 out_console = Console(soft_wrap=True, highlight=False)
 err_console = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_wide(table: Table) -> None:
+    """Print a table with the terminal's width, or wide where a file or a program reads it."""
+    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
 
 
 def print_json(value: Any) -> None:
@@ -33,7 +39,7 @@ def writes(where: Path) -> Iterator[None]:
 
 
 @contextmanager
-def progress_shown(unit: str, quiet: bool) -> Iterator[Progress]:
+def progress_shown(unit: str, quiet: bool = False) -> Iterator[Progress]:
     """A progress bar on a terminal, plain lines elsewhere, nothing where JSON is wanted."""
     if quiet or not err_console.is_terminal:
         yield silent if quiet else _lines(unit)

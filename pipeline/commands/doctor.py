@@ -1,13 +1,10 @@
 """`salm-duplex doctor`."""
 
-import sys
-
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from manifests.errors import WorkError
-from pipeline.commands.console import print_json
+from pipeline.commands.console import print_json, print_wide
 from pipeline.commands.options import JsonOption
 
 
@@ -22,6 +19,6 @@ def command(as_json: JsonOption = False) -> None:
         table = Table("component", "usable", "for", "what was found, or how to get it", box=None, pad_edge=False)
         for f in findings:
             table.add_row(f.component, "[green]yes[/]" if f.usable else "[yellow]no[/]", f.purpose, escape(f.detail))
-        Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
+        print_wide(table)
     if not all(finding.usable for finding in findings if finding.needed):
         raise WorkError("An embedded default is not usable; install the project again with `pip install .`.")

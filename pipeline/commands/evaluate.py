@@ -1,13 +1,11 @@
 """`salm-duplex evaluate`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from pipeline.commands.console import out_console, print_json, progress_shown
+from pipeline.commands.console import out_console, print_json, print_wide, progress_shown
 from pipeline.commands.options import (
     CodeTemperatureOption,
     JsonOption,
@@ -55,7 +53,8 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Play test sets to a trained model and measure how it converses: barge-ins, turns, pauses, words."""
-    from pipeline.evaluate import Request, evaluate, tables
+    from pipeline.commands.evaluation_table import tables
+    from pipeline.evaluate import Request, evaluate
     from salm_duplex_model.session import Decoding
 
     decoding = Decoding(temperature, code_temperature, seed)
@@ -65,7 +64,6 @@ def command(
     if as_json:
         print_json(result)
         return
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     for table in tables(result):
-        console.print(table)
+        print_wide(table)
     out_console.print(f"Wrote {out}, {out.with_suffix('.png')} and a conversation, {out.with_suffix('.wav')}")

@@ -1,12 +1,12 @@
 """`salm-duplex scenes`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from pipeline.commands.console import out_console
+from pipeline.commands.console import out_console, progress_shown
 from pipeline.commands.options import CorpusArgument
 
 
@@ -30,11 +30,12 @@ def command(
     from manifests.corpus import open_corpus
     from pipeline.scenes import SCENES, make_scenes
 
-    def tell(name: str, info: dict[str, Any]) -> None:
+    opened = open_corpus(corpus)
+    with progress_shown("shards") as progress:
+        made = make_scenes(opened, out, only or list(SCENES), takes, limit, workers, progress)
+    for name, info in made.items():
         s = info["statistics"]
         out_console.print(
             f"[bold]{escape(str(out / name))}[/]: {SCENES[name].asks}; {s['dialogues']['test']} dialogues, "
             f"{s['hours']:.2f} hours, {s['barge_ins']} barge-ins, {s['pauses']} pauses, {s['backchannels']} backchannels"
         )
-
-    make_scenes(open_corpus(corpus), out, only or list(SCENES), takes, limit, workers, tell)

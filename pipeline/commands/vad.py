@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.console import err_console
+from pipeline.commands.console import progress_shown
 from pipeline.commands.options import SetOption
 
 app = typer.Typer(help="Train the voice activity model that `verify` listens with.", no_args_is_help=True)
@@ -33,4 +33,6 @@ def train(
     from pipeline.recipe import load_recipe
     from pipeline.vad import BUNDLED_RECIPE, train
 
-    train(inputs or [], out, load_recipe(recipe or BUNDLED_RECIPE, set_ or []), steps, err_console.print)
+    loaded = load_recipe(recipe or BUNDLED_RECIPE, set_ or [])
+    with progress_shown("steps") as progress:
+        train(inputs or [], out, loaded, steps, progress)

@@ -4,7 +4,7 @@ The encoder is left alone, so a corpus made with the codec, and a model trained 
 only sound better. That also makes the work small: the codes of all speech are made once, and the decoder learns to say them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from manifests.pcm import to_float
+from manifests.progress import Progress, silent
 from salm_duplex_model.codec.losses import SpectralLoss
 from salm_duplex_model.codec.nemo import AnyCodec
 
@@ -45,12 +46,11 @@ def personalize(
     codec: AnyCodec,
     utterances: Sequence[np.ndarray],
     settings: PersonalizeSettings,
-    report: Callable[[int, float], None] = lambda step, loss: None,
+    progress: Progress = silent,
 ) -> None:
     """Train the codec's decoder, in place, on utterances of the voice: int16 samples at 22 050 Hz, each (samples,).
 
-    `report` is told the steps done and the mean loss since it was last told. Deterministic by `settings.seed` for one machine
-    and thread count. Raises ValueError where there is too little speech, or the loss is no number any more.
+    Deterministic by `settings.seed` for one machine and thread count. Raises ValueError where there is too little speech, or the loss is no number any more.
     """
     codes, audio = _track(codec, utterances)
     if len(codes) < 2 * settings.crop_frames:
@@ -78,7 +78,7 @@ def personalize(
         torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         optimizer.step()
         if (step + 1) % max(1, settings.steps // 10) == 0:
-            report(step + 1, float(np.mean(losses)))
+            progress(step + 1, settings.steps, f"loss {np.mean(losses):.4f}")
             losses.clear()
     decoder.eval()
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from manifests.files import unfinished
 from manifests.pcm import to_float
+from manifests.progress import Progress, silent
 from salm_duplex_model.codec.codec import Codec
 from salm_duplex_model.codec.losses import SpectralLoss
 from salm_duplex_model.codec.network import CodecConfig, CodecNetwork
@@ -61,13 +62,13 @@ def train_codec(
     settings: CodecTrainSettings,
     speak: Speak,
     user_voices: Sequence[str],
-    report: Callable[[str], None] = print,
+    progress: Progress = silent,
 ) -> Codec:
     """Train and write the codec to `out`; the state beside it (`.state`) lets the same call go on where it was ended.
 
     Deterministic by `settings.seed` for one machine and thread count. A checkpoint written midway is usable.
     """
-    report(f"speaking {settings.agent_hours + settings.user_hours:g} h of sentences")
+    progress(0, settings.steps, f"speaking {settings.agent_hours + settings.user_hours:g} h of sentences")
     agent = _speech(
         speak, _sentences(texts, settings.seed), [settings.agent_voice], settings.agent_hours, settings.seed
     )
@@ -80,7 +81,7 @@ def train_codec(
     state_path = out.with_suffix(".state")
     first = _resume(state_path, settings, network, optimizer)
     if first:
-        report(f"going on after step {first}")
+        progress(first, settings.steps, "resumed")
 
     begin, running = time.monotonic(), 0.0
     network.train()
@@ -102,7 +103,7 @@ def train_codec(
         if done % settings.checkpoint_every == 0 or done == settings.steps:
             mean = running / ((done - 1) % settings.checkpoint_every + 1)
             pace = (time.monotonic() - begin) / (done - first)
-            report(f"step {done}/{settings.steps}  loss {mean:.4f}  {pace:.2f} s/step")
+            progress(done, settings.steps, f"loss {mean:.4f}, {pace:.2f} s a step")
             running = 0.0
             _save_state(state_path, done, settings, network, optimizer)
             Codec(network, _training(settings, done)).save(out)

@@ -21,12 +21,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from manifests.progress import silent
 from manifests.store import Store
 from pipeline.build.parcel import Parcel
 from pipeline.build.plan import make_plan, read_planned
 from pipeline.build.publish import open_scratch, publish_shard
 from pipeline.build.work import Chain
-from pipeline.progress import silent
 from pipeline.recipe import load_recipe
 
 BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"

@@ -9,6 +9,7 @@ import torch
 from material import LINES, ingested
 
 from manifests.errors import RequestError
+from manifests.progress import silent
 from pipeline.codec import BUNDLED_DIALOGUES, _hold_out, personalize, read_voice, speak
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.nemo import load_codec
@@ -17,10 +18,6 @@ from stages.ingest import IngestSettings
 
 VOICE = "en-us+f3?pitch=60&range=60&rate=150"
 """Not the voice that the bundled codec was made for."""
-
-
-def quiet(line: str) -> None:
-    """Progress that nobody wants to see."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +38,7 @@ def test_the_bundled_codec_gets_better_on_unseen_sentences(tmp_path, recordings)
         recordings,
         out,
         ["steps=30", "batch=2", "crop_frames=24", "learning_rate=0.001", "warmup_steps=5"],
-        quiet,
+        silent,
     )
     assert_better(scores, "bundled", out)
     assert scores["before"]["n"] >= 3
@@ -52,7 +49,7 @@ def test_the_bundled_codec_gets_better_on_unseen_sentences(tmp_path, recordings)
 def test_a_nemo_codec_gets_better_on_unseen_sentences(tmp_path, recordings, nemo_codec):
     out = tmp_path / "mine.nemo"
     scores = personalize(
-        str(nemo_codec), recordings, out, ["steps=40", "batch=4", "learning_rate=0.002", "warmup_steps=5"], quiet
+        str(nemo_codec), recordings, out, ["steps=40", "batch=4", "learning_rate=0.002", "warmup_steps=5"], silent
     )
     assert_better(scores, str(nemo_codec), out)
     from nemo.collections.tts.models import AudioCodecModel
@@ -113,18 +110,18 @@ def test_what_is_trained_on_are_the_codes_of_a_corpus_and_their_audio():
 )
 def test_a_wrong_setting_is_refused(tmp_path, recordings, override, said):
     with pytest.raises(RequestError, match=said):
-        personalize("bundled", recordings, tmp_path / "c.safetensors", [override], quiet)
+        personalize("bundled", recordings, tmp_path / "c.safetensors", [override], silent)
 
 
 def test_a_request_that_cannot_be_met_is_refused(tmp_path, recordings):
     with pytest.raises(RequestError, match=r"must end in \.safetensors"):
-        personalize("bundled", recordings, tmp_path / "c.nemo", [], quiet)
+        personalize("bundled", recordings, tmp_path / "c.nemo", [], silent)
     with pytest.raises(RequestError, match="neither a corpus nor a folder"):
-        personalize("bundled", tmp_path / "nothing", tmp_path / "c.safetensors", [], quiet)
+        personalize("bundled", tmp_path / "nothing", tmp_path / "c.safetensors", [], silent)
     with pytest.raises(RequestError, match="holds no speech"):
-        personalize("bundled", tmp_path, tmp_path / "c.safetensors", [], quiet)
+        personalize("bundled", tmp_path, tmp_path / "c.safetensors", [], silent)
     with pytest.raises(RequestError, match="does not exist"):
-        personalize(str(tmp_path / "none.nemo"), recordings, tmp_path / "c.nemo", [], quiet)
+        personalize(str(tmp_path / "none.nemo"), recordings, tmp_path / "c.nemo", [], silent)
     (tmp_path / "broken.wav").write_bytes(b"RIFF, but no more")
     with pytest.raises(RequestError, match=r"broken\.wav can't be read"):
         read_voice(tmp_path)

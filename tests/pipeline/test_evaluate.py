@@ -13,7 +13,8 @@ from utmos_material import make_utmos
 import pipeline.evaluate
 from manifests.errors import RequestError, WorkError
 from manifests.text_channel import text_channel
-from pipeline.evaluate import Request, evaluate, tables
+from pipeline.commands.evaluation_table import tables
+from pipeline.evaluate import Request, evaluate
 from salm_duplex_model.batch import frames_of
 from salm_duplex_model.checkpoint import save, write_config
 from salm_duplex_model.config import RunConfig

@@ -25,9 +25,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def scenes(corpus, tmp_path_factory):
     out = tmp_path_factory.mktemp("scenes") / "scenes"
-    told = []
-    make_scenes(corpus, out, CHOSEN, 2, None, None, lambda name, info: told.append(name))
-    assert told == list(CHOSEN)
+    assert list(make_scenes(corpus, out, CHOSEN, 2, None, None)) == list(CHOSEN)
     return {name: open_corpus(out / name) for name in CHOSEN}
 
 
@@ -77,6 +75,6 @@ def test_a_wait_is_long_an_impatient_user_waits_half_and_a_monologue_is_one_turn
 
 def test_a_scene_that_is_not_there_and_a_corpus_without_a_test_split(corpus, small_corpus, tmp_path):
     with pytest.raises(RequestError, match="no scene 'rain'; the scenes are plain, impatient"):
-        make_scenes(corpus, tmp_path, ["rain"], 1, None, None, lambda name, info: None)
+        make_scenes(corpus, tmp_path, ["rain"], 1, None, None)
     with pytest.raises(RequestError, match="no dialogue in its test split"):
-        make_scenes(small_corpus, tmp_path, ["plain"], 1, None, None, lambda name, info: None)
+        make_scenes(small_corpus, tmp_path, ["plain"], 1, None, None)

@@ -178,35 +178,37 @@ def test_settings_that_train_nothing(setting: str, value: float | str) -> None:
 
 def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
     settings = CodecTrainSettings(agent_hours=0.001, user_hours=0.001, steps=1, batch=1, crop_frames=2)
-    train_codec([], tmp_path / "codec.safetensors", settings, speak, voices()[:3], report=lambda line: None)
+    train_codec([], tmp_path / "codec.safetensors", settings, speak, voices()[:3])
     with pytest.raises(ValueError, match=r"codec\.state' is of a run with other settings"):
-        train_codec(
-            [], tmp_path / "codec.safetensors", replace(settings, seed=1), speak, voices()[:3], report=lambda line: None
-        )
+        train_codec([], tmp_path / "codec.safetensors", replace(settings, seed=1), speak, voices()[:3])
     (tmp_path / "codec.state").write_bytes(b"PK damaged")
     with pytest.raises(ValueError, match=r"codec\.state' is damaged; remove it"):
-        train_codec([], tmp_path / "codec.safetensors", settings, speak, voices()[:3], report=lambda line: None)
+        train_codec([], tmp_path / "codec.safetensors", settings, speak, voices()[:3])
 
 
 def test_training_resumes_where_it_was_ended(tmp_path: Path) -> None:
     settings = CodecTrainSettings(
         agent_hours=0.01, user_hours=0.01, steps=4, batch=2, crop_frames=4, checkpoint_every=2
     )
-    whole = train_codec(
-        ["Hello there."], tmp_path / "whole.safetensors", settings, speak, voices()[:3], report=lambda line: None
-    )
-    lines: list[str] = []
+    whole = train_codec(["Hello there."], tmp_path / "whole.safetensors", settings, speak, voices()[:3])
+    seen: list[tuple[int, str]] = []
 
-    def end_midway(line: str) -> None:
-        lines.append(line)
-        if line.startswith("step 4"):
+    def end_midway(done: int, total: int, message: str) -> None:
+        if done == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_codec(["Hello there."], tmp_path / "ended.safetensors", settings, speak, voices()[:3], report=end_midway)
+        train_codec(
+            ["Hello there."], tmp_path / "ended.safetensors", settings, speak, voices()[:3], progress=end_midway
+        )
     assert Codec.load(tmp_path / "ended.safetensors").training["steps"] == 2
     resumed = train_codec(
-        ["Hello there."], tmp_path / "ended.safetensors", settings, speak, voices()[:3], report=lines.append
+        ["Hello there."],
+        tmp_path / "ended.safetensors",
+        settings,
+        speak,
+        voices()[:3],
+        lambda done, total, message: seen.append((done, message)),
     )
-    assert "going on after step 2" in lines
+    assert (2, "resumed") in seen
     assert resumed.sha256 == whole.sha256

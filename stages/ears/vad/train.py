@@ -6,7 +6,7 @@ edges, and the pauses that a voice makes by itself; noise under the user's chann
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -17,6 +17,7 @@ import soxr
 
 from manifests.frames import SOURCE_RATE, TARGET_RATE
 from manifests.pcm import to_float, to_int16
+from manifests.progress import Progress, silent
 from manifests.records import DuplexDialogue, Speaker
 from stages.ears.vad.detector import RATE, VoiceActivity, import_pyannote
 from stages.sound.noise import NoiseSettings, add_noise
@@ -42,7 +43,7 @@ class Channel:
 
 
 def train_vad(
-    records: Sequence[DuplexDialogue], out: Path, steps: int, seed: int, report: Callable[[str], None] = print
+    records: Sequence[DuplexDialogue], out: Path, steps: int, seed: int, progress: Progress = silent
 ) -> VoiceActivity:
     """Train on both channels of rendered dialogues and write a pyannote.audio checkpoint to `out`.
 
@@ -55,7 +56,8 @@ def train_vad(
     channels = [labelled(record, speaker) for record in records for speaker in speakers]
     if not channels:
         raise ValueError("there are no dialogues to train on")
-    report(f"{sum(len(c.samples) for c in channels) / RATE / 3600:.2f} h, {100 * _share(channels):.0f} % of it speech")
+    hours = sum(len(c.samples) for c in channels) / RATE / 3600
+    progress(0, steps, f"{hours:.2f} h, {100 * _share(channels):.0f} % of it speech")
     torch.manual_seed(seed)
     model = new_model(WIDTH)
     # A frame is labelled by the sample in the middle of what it hears.
@@ -76,7 +78,7 @@ def train_vad(
         running += loss.item()
         if step % 25 == 0 or step == steps:
             pace = (time.monotonic() - begin) / step
-            report(f"step {step}/{steps}  loss {running / ((step - 1) % 25 + 1):.4f}  {pace:.2f} s/step")
+            progress(step, steps, f"loss {running / ((step - 1) % 25 + 1):.4f}, {pace:.2f} s a step")
             running = 0.0
             save(model.eval(), out)  # usable before it is finished
             model.train()

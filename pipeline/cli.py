@@ -15,6 +15,7 @@ from pipeline.commands import (
     doctor,
     evaluate,
     inspect,
+    plan,
     recipe,
     report,
     scenes,
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command("build")(build.command)
 app.command("asr-qa")(asr_qa.command)
 app.command("scenes")(scenes.command)
+app.command("plan")(plan.command)
 app.command("stage")(stage.command)
 app.command("report")(report.command)
 app.command("inspect")(inspect.command)

@@ -1,13 +1,17 @@
 """`salm-duplex build`."""
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from manifests.errors import WorkError
-from pipeline.commands.console import out_console, print_json, progress_shown
+from pipeline.commands.console import out_console, print_json, progress_shown, span
 from pipeline.commands.options import JsonOption, RecipeOption, SetOption
+
+if TYPE_CHECKING:
+    from pipeline.build.dry_run import DryRun
 
 
 def command(
@@ -22,6 +26,10 @@ def command(
         int | None, typer.Option("--workers", min=1, help="Shards worked on at once; one per core, if not given.")
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Read at most so many dialogues.")] = None,
+    dry: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Plan the build, measure a sample of it, print what it will take, and stop."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Turn text dialogues into a two-channel speech corpus.
@@ -29,10 +37,14 @@ def command(
     Runs on this machine, or on the Ray cluster that submitted it. Run again after a stop, it goes on where it was.
     """
     from pipeline.build.driver import build as run
+    from pipeline.build.dry_run import dry_run
     from pipeline.recipe import load_recipe
 
     loaded = load_recipe(recipe, set_ or [])
     with progress_shown("shards", quiet=as_json) as progress:
+        if dry:
+            _print_dry_run(dry_run(inputs, loaded, workers, limit, progress), as_json)
+            return
         info = run(inputs, out, loaded, workers, limit, progress)
     statistics = info["statistics"]
     if as_json:
@@ -49,3 +61,18 @@ def command(
         out_console.print(f"See {escape(out)}/report.html")
     if not any(statistics["dialogues"].values()):
         raise WorkError(f"No dialogue could be used; {out}/rejected says why for each.")
+
+
+def _print_dry_run(found: "DryRun", as_json: bool) -> None:
+    takes = found.estimate
+    if as_json:
+        print_json(asdict(found))
+        return
+    splits = ", ".join(f"{number} {split}" for split, number in found.dialogues.items())
+    out_console.print(
+        f"{sum(found.dialogues.values())} dialogues ({splits}) in {found.shards} shards; {found.rejected} rejected on reading"
+    )
+    out_console.print(
+        f"about {takes.hours:.2f} hours, {takes.disk_bytes / 1e6:,.0f} MB, {takes.core_hours:.2f} core hours: "
+        f"{span(takes.seconds)} here"
+    )

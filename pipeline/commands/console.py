@@ -66,3 +66,10 @@ def _lines(unit: str) -> Progress:
             err_console.print(f"{done}/{total} {unit}: {escape(message)}" if total else f"{message} ({done} {unit})")
 
     return tell
+
+
+def span(seconds: float) -> str:
+    """A time as a person says it."""
+    if seconds < 5_400:
+        return f"{seconds / 60:.1f} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.console import out_console, print_json, progress_shown
+from pipeline.commands.console import out_console, print_json, progress_shown, span
 from pipeline.commands.options import JsonOption, RecipeOption, SetOption
 
 EFFICIENCY = 0.9
@@ -71,10 +71,4 @@ def command(
         f"[bold]{hours:g} hours[/]: {whole.core_hours:,.1f} core hours, {whole.disk_bytes / 1e9:,.1f} GB in about {shards:,} shards"
     )
     for number, one in machines.items():
-        out_console.print(f"  on {number:4d} cores: {_span(one.seconds)}")
-
-
-def _span(seconds: float) -> str:
-    if seconds < 5_400:
-        return f"{seconds / 60:.1f} minutes"
-    return f"{seconds / 3600:.1f} hours" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
+        out_console.print(f"  on {number:4d} cores: {span(one.seconds)}")

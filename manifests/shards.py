@@ -161,21 +161,32 @@ def _seconds(samples: int, rate: int) -> float:
 
 
 def damaged_file(split: Path) -> tuple[Path, str] | None:
-    """The first file of a split's shards that can't be read to its end, with the reason; None where all are whole."""
+    """The first file of a split's shards that can't be read to its end, with the reason; None where all can be read, by
+    themselves and by Lhotse."""
     for path in sorted(split.iterdir()):
         try:
-            if path.name.endswith(".jsonl.gz"):
-                number = sum(1 for line in gzip.decompress(path.read_bytes()).splitlines() if json.loads(line))
-            else:
-                with tarfile.open(path) as archive:
-                    number = sum(1 for member in archive if _read_member(archive, member)) // 2
-            cuts = path.with_name(shard_file("cuts", int(path.name.split(".")[1])))
-            expected = len(gzip.decompress(cuts.read_bytes()).splitlines())
+            _read_to_its_end(path)
         except Exception as error:  # a damaged file raises whatever its reader raises
             return path, " ".join(str(error).split()) or type(error).__name__
-        if number != expected:
-            return path, f"it holds {number} of {expected} dialogues"
+    for path in sorted(split.glob("cuts.*.jsonl.gz")):
+        try:
+            for cut in read_cuts(split, int(path.name.split(".")[1])):
+                cut.load_audio(), cut.load_target_audio(), cut.load_target_codes()
+        except Exception as error:
+            return path, f"Lhotse: {' '.join(str(error).split()) or type(error).__name__}"
     return None
+
+
+def _read_to_its_end(path: Path) -> None:
+    cuts = path.with_name(shard_file("cuts", int(path.name.split(".")[1])))
+    expected = len(gzip.decompress(cuts.read_bytes()).splitlines())
+    if path.name.endswith(".jsonl.gz"):
+        number = sum(1 for line in gzip.decompress(path.read_bytes()).splitlines() if json.loads(line))
+    else:
+        with tarfile.open(path) as archive:
+            number = sum(1 for member in archive if _read_member(archive, member)) // 2
+    if number != expected:
+        raise ValueError(f"it holds {number} of {expected} dialogues")
 
 
 def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bool:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
 from manifests.pcm import FULL_SCALE
-from manifests.records import DuplexDialogue, Segment
+from manifests.records import DuplexDialogue, Segment, join_voices
 
 TEXT, WHOLE, REAL = pa.string(), pa.int64(), pa.float64()
 WHOLES, REALS = pa.list_(WHOLE), pa.list_(REAL)
@@ -111,7 +111,7 @@ def _cuts(record: DuplexDialogue) -> Iterator[tuple[Segment, Segment]]:
 
 
 def _voices(speaker: str) -> Callable[[DuplexDialogue], str]:
-    return lambda record: ",".join(sorted({t.voice for t in record.dialogue.turns if t.speaker == speaker}))
+    return lambda record: join_voices(t.voice for t in record.dialogue.turns if t.speaker == speaker)
 
 
 def _speech_s(speaker: str) -> Callable[[DuplexDialogue], float]:

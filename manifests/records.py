@@ -7,8 +7,10 @@ Each record holds the one before it, so nothing that an earlier stage knew is lo
 returns new ones. A dialogue that a stage refuses becomes a `Rejected` and goes no further.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
+from urllib.parse import parse_qsl
 
 import numpy as np
 
@@ -22,6 +24,49 @@ SourceAudio = Annotated[np.ndarray, ArrayOf(SOURCE_RATE)]
 TargetAudio = Annotated[np.ndarray, ArrayOf(TARGET_RATE)]
 """int16 samples at 22.05 kHz, the agent's rate."""
 SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Who speaks, and how. Splits share no speaker; which speakers and styles there are is the engine's to say.
+
+    Recipes, turns, cuts and tables name a voice by its string form: `slt?pitch=110&rate=95` is the speaker slt in the style
+    `pitch=110&rate=95`, `recording:anna` is the speaker of a recording, `recording` one whom nobody named.
+    """
+
+    speaker: str
+    style: str = ""
+    recorded: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> "Voice":
+        kind, _, name = text.partition(":")
+        if kind == _RECORDED:
+            return cls(name, recorded=True)
+        speaker, _, style = text.partition("?")
+        return cls(speaker, style)
+
+    def __str__(self) -> str:
+        if self.recorded:
+            return f"{_RECORDED}:{self.speaker}" if self.speaker else _RECORDED
+        return f"{self.speaker}?{self.style}" if self.style else self.speaker
+
+    def numbers(self) -> dict[str, int]:
+        """A style of whole numbers, `pitch=110&rate=95`, by their names; raises ValueError where it is another."""
+        return {key: int(value) for key, value in parse_qsl(self.style, strict_parsing=True)} if self.style else {}
+
+
+_RECORDED = "recording"
+
+
+def join_voices(voices: Iterable[str]) -> str:
+    """Voices as one value of a table, sorted; a comma in a name, as a recording's speaker may have, is written `%2C`."""
+    return ",".join(voice.replace("%", "%25").replace(",", "%2C") for voice in sorted(set(voices)))
+
+
+def split_voices(joined: str) -> list[str]:
+    """The voices of a table's value."""
+    return [voice.replace("%2C", ",").replace("%25", "%") for voice in joined.split(",") if voice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +105,7 @@ class Turn:
     text: str
     spoken: str = ""
     voice: str = ""
+    """The string form of a `Voice`; empty until there is one."""
     event: Event | None = None
     """Fixed by the input where not None: `barge_in` makes this user turn interrupt the agent, `turn` forbids it, and
     `backchannel` makes it one."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 
+from manifests.records import Voice
 from pipeline.recipe import Recipe
-from stages.cast import CastSettings, is_recorded
+from stages.cast import CastSettings
 from stages.synthesize import Synthesizer
 
 
@@ -24,7 +25,7 @@ def check_stages(recipe: Recipe, voices: Collection[str] = ()) -> None:
 
 def about_voice(recipe: Recipe, voice: str) -> dict[str, str]:
     """Where a voice comes from and what it may be used for, as far as the recipe's synthesizer knows."""
-    if is_recorded(voice):
+    if Voice.parse(voice).recorded:
         return {"source": "recordings that the input names"}
     for spec in recipe.stages:
         if issubclass(spec.stage_class, Synthesizer):

@@ -10,15 +10,9 @@ from dataclasses import replace
 
 from pydantic import Field, model_validator
 
-from manifests.records import SPLITS, Dialogue, Turn
+from manifests.records import SPLITS, Dialogue, Turn, Voice
 from stages.base import Settings, Stage, draw
 from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, voices
-
-SAME_SPEAKER = "?"
-"""What stands before it in a voice's name is the speaker; what follows is a way of speaking."""
-
-
-_RECORDED = "recording"
 
 
 class CastSettings(Settings):
@@ -32,7 +26,7 @@ class CastSettings(Settings):
     @model_validator(mode="after")
     def _a_voice_for_every_split(self) -> "CastSettings":
         users = set(self.user_voices) - {self.agent_voice}
-        if len(speakers := sorted({speaker_of(voice) for voice in users})) < len(SPLITS):
+        if len(speakers := sorted({Voice.parse(voice).speaker for voice in users})) < len(SPLITS):
             raise ValueError(
                 "'user_voices' needs three different speakers or more beside the agent's voice, one for each split, and "
                 f"has {len(speakers)} ({', '.join(speakers) or 'none'}); name more voices there, or in the settings of the "
@@ -59,23 +53,14 @@ class Cast(Stage[Dialogue, Dialogue, CastSettings]):
 
 def _recorded_voice(turn: Turn) -> str:
     """A recorded turn brings its voice: the speaker's name, where that is known."""
-    return f"{_RECORDED}:{turn.recording.speaker}".rstrip(":") if turn.recording else ""
-
-
-def is_recorded(voice: str) -> bool:
-    """Whether a voice is one that a recording brought."""
-    return voice.partition(":")[0] == _RECORDED
+    return str(Voice(turn.recording.speaker, recorded=True)) if turn.recording else ""
 
 
 def voice_pools(user_voices: Sequence[str], seed: int) -> dict[str, list[str]]:
     """Deal the speakers out to the splits by a hash of seed and voice: a tenth each to test and validation, at least one."""
     ranked = sorted(set(user_voices), key=lambda voice: hashlib.sha256(f"{seed}\x1f{voice}".encode()).digest())
-    speakers = list(dict.fromkeys(map(speaker_of, ranked)))
+    speakers = list(dict.fromkeys(Voice.parse(voice).speaker for voice in ranked))
     held_out = max(1, len(speakers) // 10)
     train, validation, test = SPLITS
     dealt = {test: speakers[:held_out], validation: speakers[held_out : 2 * held_out], train: speakers[2 * held_out :]}
-    return {split: [voice for voice in ranked if speaker_of(voice) in own] for split, own in dealt.items()}
-
-
-def speaker_of(voice: str) -> str:
-    return voice.partition(SAME_SPEAKER)[0]
+    return {split: [voice for voice in ranked if Voice.parse(voice).speaker in own] for split, own in dealt.items()}

@@ -44,7 +44,7 @@ class Synthesizer(Stage[Dialogue, SpokenDialogue, Own]):
     def voices(cls, settings: Own) -> list[str]:
         """What `cast` chooses from where the recipe names no voices: the agent's first, then the users'.
 
-        What stands before a `?` is the speaker, what follows is a way of speaking; splits share no speaker.
+        In the string form of `Voice`, whose speaker and style the engine interprets; splits share no speaker.
         """
         return []
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from manifests.corpus import FORMAT_VERSION, Corpus
 from manifests.errors import RequestError
 from manifests.progress import Progress
-from manifests.records import SPLITS, Rejected, TokenizedDialogue
+from manifests.records import SPLITS, Rejected, TokenizedDialogue, split_voices
 from manifests.store import Store
 from manifests.table import DIALOGUES, REJECTED, Table, TableWriter, corpus_tables
 from pipeline.build.identity import identity
@@ -75,8 +75,8 @@ def _voices(dialogues: Table, about: Callable[[str], dict[str, str]]) -> dict[st
     """Every voice that is heard, with where it comes from and its licence."""
     columns = ("user_voice", "agent_voice")
     rows = dialogues.read(*columns)
-    heard = {voice for column in columns for row in rows[column].unique() for voice in row.split(",")}
-    return {voice: about(voice) for voice in sorted(heard - {""})}
+    heard = {voice for column in columns for row in rows[column].unique() for voice in split_voices(row)}
+    return {voice: about(voice) for voice in sorted(heard)}
 
 
 def _numbers(plan: Plan, done: Sequence[Done], split: str) -> list[int]:

@@ -1,11 +1,12 @@
 """What synthesizers of costly speech share: a cache, and word times for speech that comes without any."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 from pydantic import Field
 
+from manifests.errors import RequestError
 from manifests.records import Speech
 from stages.ears.align import CtcAligner
 from stages.synthesize import Synthesizer, SynthesizerSettings
@@ -70,3 +71,16 @@ def finished(
     else:
         own, kind = {}, "estimated"
     return Speech(samples, rate, tuple(words_from_starts(tokens, own, samples)), kind)  # type: ignore[arg-type]
+
+
+def voices_of_model(name: str, speakers: Iterable[int] | None) -> dict[str, int | None]:
+    """A model's voices and the number of each one's speaker: `NAME#N`, or `NAME` alone where it has one who has no number."""
+    return {name: None} if speakers is None else {f"{name}#{speaker}": speaker for speaker in speakers}
+
+
+def check_known(where: str, known: Sequence[str], voices: Collection[str]) -> None:
+    """Raise `RequestError` where a voice is none of those that there are."""
+    for voice in sorted(voices):
+        if voice not in known:
+            shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+            raise RequestError(f"The voice '{voice}' can't be used: {where} has {shown}.")

@@ -12,12 +12,11 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import espeakng_loader
 import numpy as np
 
-from manifests.records import Word
+from manifests.records import Voice, Word
 from stages.voices.word_times import sound_span, words_from_starts
 
 RATE = 22_050
@@ -49,15 +48,16 @@ class EspeakVoice:
     @classmethod
     def parse(cls, text: str) -> "EspeakVoice":
         """Raises ValueError, with what is wrong, where the text is not a voice."""
-        name, _, query = text.partition("?")
-        language, _, variant = name.partition("+")
+        named = Voice.parse(text)
+        language, _, variant = named.speaker.partition("+")
         try:
-            values = {key: int(value) for key, value in parse_qsl(query, strict_parsing=True)} if query else {}
+            values = named.numbers()
             voice = cls(language, variant, values.pop("pitch", 50), values.pop("range", 50), values.pop("rate", 175))
         except ValueError:
             raise ValueError(f"'{text}' is not like 'en-gb+f3?pitch=55&range=50&rate=170'") from None
         if (
-            not _NAME.fullmatch(name)
+            named.recorded
+            or not _NAME.fullmatch(named.speaker)
             or values
             or not (0 <= voice.pitch <= 99 and 0 <= voice.pitch_range <= 99 and 80 <= voice.rate <= 450)
         ):
@@ -72,7 +72,7 @@ class EspeakVoice:
         return f"{self.language}+{self.variant}" if self.variant else self.language
 
     def __str__(self) -> str:
-        return f"{self.name}?pitch={self.pitch}&range={self.pitch_range}&rate={self.rate}"
+        return str(Voice(self.name, f"pitch={self.pitch}&range={self.pitch_range}&rate={self.rate}"))
 
 
 DEFAULT_AGENT_VOICE = EspeakVoice("en-us", pitch=45, pitch_range=45, rate=160)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Collection
 
 from manifests.errors import RequestError
-from manifests.records import Speech
+from manifests.records import Speech, Voice
 from stages.synthesize import Synthesizer, SynthesizerSettings, check_each
 from stages.voices.flite_engine import ONE_PITCH, SPEAKERS, FliteVoice, version
 
@@ -50,7 +50,7 @@ class FliteSynthesizer(Synthesizer[SynthesizerSettings]):
 
     @classmethod
     def about(cls, settings: SynthesizerSettings, voice: str) -> dict[str, str]:
-        source = "Debian package flite, voice cmu_us_" + voice.partition("?")[0]
+        source = f"Debian package flite, voice cmu_us_{Voice.parse(voice).speaker}"
         return {"engine": "flite", "source": source, "licence": "CMU flite licence (BSD-like)"}
 
     def setup(self) -> None:

@@ -16,11 +16,10 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import numpy as np
 
-from manifests.records import Speech
+from manifests.records import Speech, Voice
 from stages.voices.word_times import sound_span, words_from_starts
 
 SPEAKERS = ("slt", "rms", "awb", "kal16")
@@ -41,13 +40,13 @@ class FliteVoice:
     @classmethod
     def parse(cls, text: str) -> "FliteVoice":
         """Raises ValueError, with what is wrong, where the text is not a voice."""
-        speaker, _, query = text.partition("?")
+        named = Voice.parse(text)
+        speaker = named.speaker
         try:
-            values = {key: int(value) for key, value in parse_qsl(query, strict_parsing=True)} if query else {}
-            voice = cls(speaker, **values)
+            voice = cls(speaker, **named.numbers())
         except (ValueError, TypeError):
             raise ValueError(f"'{text}' is not like 'slt?pitch=110&rate=95'") from None
-        if speaker not in SPEAKERS:
+        if named.recorded or speaker not in SPEAKERS:
             raise ValueError(f"flite has no speaker '{speaker}'; its speakers are {', '.join(SPEAKERS)}")
         if not (50 <= voice.pitch <= 200 and 50 <= voice.rate <= 200):
             raise ValueError(f"'{text}' has a pitch or rate that is not from 50 to 200 per cent")
@@ -56,7 +55,7 @@ class FliteVoice:
         return voice
 
     def __str__(self) -> str:
-        return f"{self.speaker}?pitch={self.pitch}&rate={self.rate}"
+        return str(Voice(self.speaker, f"pitch={self.pitch}&rate={self.rate}"))
 
 
 def version() -> str:

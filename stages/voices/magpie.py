@@ -18,8 +18,8 @@ from manifests.errors import RequestError
 from manifests.files import sha256_of
 from manifests.pcm import to_int16
 from salm_duplex_model.nemo_files import check_class, check_name, load_nemo, nemo_config, nemo_file
-from stages.voices.engine import EngineSettings, EngineSynthesizer
-from stages.voices.nemo_tts import check_known, device_name, prepare_torch
+from stages.voices.engine import EngineSettings, EngineSynthesizer, check_known, voices_of_model
+from stages.voices.nemo_tts import device_name, prepare_torch
 
 
 class MagpieSettings(EngineSettings):
@@ -186,7 +186,7 @@ def speakers_within(path: Path) -> int:
     return 0 if own is None else int(own.shape[0])
 
 
-def _voices(settings: MagpieSettings) -> dict[str, int | Path]:
+def _voices(settings: MagpieSettings) -> Mapping[str, int | Path | None]:
     """The number of each voice's speaker, or its prompt; raises `RequestError` where the model takes the other."""
     speakers = speakers_within(nemo_file(settings.magpie, "MagpieTTSModel"))
     if settings.prompts:
@@ -204,7 +204,7 @@ def _voices(settings: MagpieSettings) -> dict[str, int | Path]:
             "voice."
         )
     name = Path(settings.magpie).name.removesuffix(".nemo")
-    return {f"{name}#{speaker}": speaker for speaker in range(speakers)}
+    return dict(voices_of_model(name, range(speakers)))
 
 
 def _check_prompt(path: Path) -> None:

@@ -13,7 +13,7 @@ from manifests.errors import RequestError
 from manifests.files import sha256_of
 from manifests.pcm import to_int16
 from salm_duplex_model.nemo_files import check_class, check_name, load_nemo, nemo_config, nemo_file
-from stages.voices.engine import EngineSettings, EngineSynthesizer
+from stages.voices.engine import EngineSettings, EngineSynthesizer, check_known, voices_of_model
 
 _CLASS = {"fastpitch": "FastPitchModel", "hifigan": "HifiGanModel"}
 
@@ -154,14 +154,6 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else device
 
 
-def check_known(where: str, known: Sequence[str], voices: Collection[str]) -> None:
-    """Raise `RequestError` where a voice is none of those that there are."""
-    for voice in sorted(voices):
-        if voice not in known:
-            shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
-            raise RequestError(f"The voice '{voice}' can't be used: {where} has {shown}.")
-
-
 def _config(name: str, class_name: str) -> dict[str, Any]:
     return check_class(nemo_file(name, class_name), class_name)
 
@@ -175,9 +167,7 @@ def _voices(settings: FastPitchSettings) -> dict[str, int | None]:
         if number <= 1 or not 0 <= speaker < number:
             has = f"speakers 0 to {number - 1}" if number > 1 else "one speaker, who has no number"
             raise RequestError(f"{settings.fastpitch} has no speaker {speaker} of synthesize.speakers: it has {has}.")
-    if number <= 1:
-        return {name: None}
-    return {f"{name}#{speaker}": speaker for speaker in settings.speakers or range(number)}
+    return voices_of_model(name, (settings.speakers or range(number)) if number > 1 else None)
 
 
 def _check_pair(settings: FastPitchSettings) -> None:

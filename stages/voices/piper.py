@@ -13,7 +13,7 @@ from pydantic import Field
 
 from manifests.errors import RequestError
 from manifests.files import sha256_of
-from stages.voices.engine import EngineSettings, EngineSynthesizer
+from stages.voices.engine import EngineSettings, EngineSynthesizer, check_known, voices_of_model
 
 MEND = "pip install '.[piper]', and download voices (20 to 110 MB each, a .onnx and a .onnx.json) with `python -m "
 MEND += "piper.download_voices --download-dir FOLDER NAME`"
@@ -29,7 +29,7 @@ class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
 
     @classmethod
     def voices(cls, settings: PiperSettings) -> list[str]:
-        return [voice for path in sorted(Path(settings.folder).glob("*.onnx")) for voice in _speakers(path)]
+        return list(_voices(settings))
 
     @classmethod
     def check(cls, settings: PiperSettings) -> None:
@@ -41,21 +41,16 @@ class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
 
     @classmethod
     def check_voices(cls, settings: PiperSettings, voices: Collection[str]) -> None:
-        known = cls.voices(settings)
-        for voice in sorted(voices):
-            if voice not in known:
-                shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
-                raise RequestError(f"The voice '{voice}' can't be used: {settings.folder} has {shown}")
+        check_known(settings.folder, cls.voices(settings), voices)
 
     @classmethod
     def about(cls, settings: PiperSettings, voice: str) -> dict[str, str]:
-        name = voice.partition("#")[0]
-        path = Path(settings.folder) / f"{name}.onnx"
-        facts = {"engine": "Piper", "source": f"{name}.onnx", "licence": settings.licence}
-        return facts | ({"sha256": sha256_of(path)} if path.is_file() else {})
+        path, _ = _voices(settings)[voice]
+        return {"engine": "Piper", "source": path.name, "licence": settings.licence, "sha256": sha256_of(path)}
 
     def setup(self) -> None:
-        self._loaded: dict[str, Any] = {}
+        self._known = _voices(self.settings)
+        self._loaded: dict[Path, Any] = {}
         super().setup()
 
     def made_by(self) -> dict[str, str]:
@@ -67,13 +62,13 @@ class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
     def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
         from piper import SynthesisConfig
 
-        name, _, speaker = voice.partition("#")
-        if voice not in self.voices(self.settings):  # a dialogue must not name files out of the folder
+        if voice not in self._known:  # a dialogue must not name files out of the folder
             raise ValueError(f"{self.settings.folder} has no voice '{voice}'")
-        engine = self._engine(name)
+        path, speaker = self._known[voice]
+        engine = self._engine(path)
         # Without noise: the graph draws it from a state that it keeps, and speech would depend on what was spoken before.
         how = SynthesisConfig(
-            speaker_id=int(speaker) if speaker else None,
+            speaker_id=speaker,
             length_scale=self.settings.length_scale,
             noise_scale=0.0,
             noise_w_scale=0.0,
@@ -83,18 +78,22 @@ class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
         samples = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
         return samples, int(engine.config.sample_rate), None
 
-    def _engine(self, name: str) -> Any:
+    def _engine(self, path: Path) -> Any:
         from piper import PiperVoice
 
-        if name not in self._loaded:
-            self._loaded[name] = PiperVoice.load(Path(self.settings.folder) / f"{name}.onnx")
-        return self._loaded[name]
+        if path not in self._loaded:
+            self._loaded[path] = PiperVoice.load(path)
+        return self._loaded[path]
 
 
-def _speakers(path: Path) -> list[str]:
-    """A voice's name, or one for each of its speakers; none without a readable configuration beside it."""
-    try:
-        number = int(json.loads(path.with_name(f"{path.name}.json").read_text("utf-8")).get("num_speakers", 1))
-    except (OSError, ValueError, AttributeError, TypeError):
-        return []
-    return [path.stem] if number <= 1 else [f"{path.stem}#{speaker}" for speaker in range(number)]
+def _voices(settings: PiperSettings) -> dict[str, tuple[Path, int | None]]:
+    """The file of each voice in the folder, and the number of its speaker; a file without a readable configuration has none."""
+    known: dict[str, tuple[Path, int | None]] = {}
+    for path in sorted(Path(settings.folder).glob("*.onnx")):
+        try:
+            number = int(json.loads(path.with_name(f"{path.name}.json").read_text("utf-8")).get("num_speakers", 1))
+        except (OSError, ValueError, AttributeError, TypeError):
+            continue
+        speakers = range(number) if number > 1 else None
+        known |= {voice: (path, speaker) for voice, speaker in voices_of_model(path.stem, speakers).items()}
+    return known

@@ -13,9 +13,9 @@ import pytest
 from material import make_dialogue
 
 from manifests.errors import RequestError
-from manifests.records import Rejected
+from manifests.records import Rejected, Voice
 from pipeline.recipe import load_recipe
-from stages.cast import speaker_of, voice_pools
+from stages.cast import voice_pools
 from stages.synthesize import SynthesizerSettings
 from stages.voices.flite import Flite, FliteSynthesizer, voices
 from stages.voices.flite_engine import SPEAKERS, FliteVoice
@@ -112,7 +112,7 @@ def test_voices_are_dealt_out_by_speaker(flite):
     FliteSynthesizer.check_voices(SynthesizerSettings(), voices())
     pools = voice_pools(voices(), 0)
     assert sorted(voice for pool in pools.values() for voice in pool) == sorted(voices())
-    assert Counter(len({speaker_of(voice) for voice in pool}) for pool in pools.values()) == {1: 3}
+    assert Counter(len({Voice.parse(voice).speaker for voice in pool}) for pool in pools.values()) == {1: 3}
 
 
 def test_the_recipe_names_flite_in_one_line_and_its_voices_follow(flite):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import yaml
 from material import openai
-from pipeline.single import run_stage
 
 from examples.phone import Phone, PhoneSettings
 from manifests.corpus import open_corpus
@@ -18,6 +17,7 @@ from manifests.frames import SOURCE_RATE, TARGET_RATE
 from manifests.pcm import to_int16
 from manifests.record_files import RecordWriter, read_record_files
 from manifests.records import Rejected
+from pipeline.build.single import run_stage
 from pipeline.recipe import load_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_it_runs_alone_on_what_render_wrote(tmp_path, rendered, monkeypatch):
     with RecordWriter(tmp_path / "render") as writer:
         for record in rendered[:2]:
             writer.write(record)
-    counts = run_stage("phone", tmp_path / "render", tmp_path / "phone", load_recipe(Path(RECIPE)))
+    counts = run_stage("phone", str(tmp_path / "render"), str(tmp_path / "phone"), load_recipe(Path(RECIPE)))
     assert counts == {"kept": 2, "rejected": 0}
     for record in read_record_files(tmp_path / "phone"):
         assert share_above(record.user, SOURCE_RATE, 4_000) < 0.001

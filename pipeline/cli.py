@@ -26,6 +26,7 @@ from pipeline.commands import (
     vad,
 )
 from pipeline.commands.console import err_console
+from pipeline.signals import Stopped, stop_on_signals
 
 app = typer.Typer(
     name="salm-duplex",
@@ -53,9 +54,13 @@ app.command("doctor")(doctor.command)
 app.add_typer(codec.app, name="codec")
 app.add_typer(vad.app, name="vad")
 
+RESUMED = ("build", "asr-qa", "scenes", "train", "codec train")
+"""The commands that, run again after a stop, resume."""
+
 
 def main() -> None:
-    """Run the command line; a user's mistake becomes one sentence and exit code 2, failed work one and exit code 1."""
+    """Run the command line. A user's mistake becomes one sentence and exit code 2; failed or stopped work, one and exit code 1."""
+    stop_on_signals()
     try:
         app(prog_name="salm-duplex")
     except RequestError as error:
@@ -64,8 +69,10 @@ def main() -> None:
     except WorkError as error:
         err_console.print(f"[bold red]salm-duplex:[/] {escape(str(error))}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        err_console.print("salm-duplex: stopped; what is finished is kept, and the same command goes on from there.")
+    except Stopped:
+        resumes = " ".join(sys.argv[1:3]).startswith(RESUMED)
+        kept = "; what is finished is kept, and the same command resumes" if resumes else ""
+        err_console.print(f"[bold red]salm-duplex:[/] stopped{kept}.")
         sys.exit(1)
 
 

@@ -144,10 +144,10 @@ def recipe_from(data: dict[str, Any]) -> Recipe:
 
 
 def import_stage(name: str, use: str) -> type[AnyStage]:
-    """The stage at `module:Class`; the current folder is searched too, for a user's own stages."""
+    """The stage at `module:Class`; the working folder is searched last, for a user's own stages."""
     module_name, _, class_name = use.partition(":")
     if "" not in sys.path:
-        sys.path.insert(0, "")
+        sys.path.append("")
     try:
         stage = getattr(importlib.import_module(module_name), class_name)
     except Exception as error:  # a user's own module may raise anything

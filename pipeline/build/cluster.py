@@ -3,14 +3,16 @@
 import contextlib
 import logging
 import os
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from manifests.errors import RequestError
 from pipeline.recipe import StageSpec
+from pipeline.signals import reclaim_sigterm
 from stages.base import Resources
 
 
@@ -30,10 +32,26 @@ def start_ray(workers: int | None) -> None:
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if ray.is_initialized():
         return
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
-    else:
-        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+    with _native_stderr_closed():
+        if os.environ.get("RAY_ADDRESS"):
+            ray.init(**quiet)
+        else:
+            ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+    reclaim_sigterm()
+
+
+@contextlib.contextmanager
+def _native_stderr_closed() -> Iterator[None]:
+    """Ray's core says on standard error which log level it was given, whatever the level; what Python prints is seen."""
+    before, kept = sys.stderr, os.dup(2)
+    with open(os.devnull, "wb") as nothing, open(os.dup(kept), "w", buffering=1) as sys.stderr:
+        os.dup2(nothing.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            sys.stderr = before
 
 
 @dataclass(frozen=True, slots=True)

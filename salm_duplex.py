@@ -1,0 +1,32 @@
+"""The `salm-duplex` command, started under a name that no file of the user's is likely to have.
+
+A `pipeline.py` in a folder of the user's would stand in for our package where PYTHONPATH names that folder, as
+`ray job submit --working-dir` makes it do. So our packages are loaded from beside this file before anything looks for them.
+"""
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+PACKAGES = ("manifests", "stages", "salm_duplex_model", "pipeline")
+
+
+def load_packages() -> None:
+    """Put our own packages into `sys.modules`, whatever else `sys.path` has by their names; their modules follow them."""
+    for name in PACKAGES:
+        folder = Path(__file__).with_name(name)
+        spec = spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+
+
+def main() -> None:
+    load_packages()
+    from pipeline.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

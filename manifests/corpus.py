@@ -10,7 +10,7 @@ from lhotse import CutSet, MonoCut
 
 from manifests.errors import RequestError
 from manifests.records import SPLITS
-from manifests.shards import read_cuts
+from manifests.shard_reader import read_cuts
 from manifests.store import Store
 from manifests.table import Table, corpus_tables
 
@@ -20,12 +20,22 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """An opened corpus: its folder, its `corpus.json` and its tables, of which columns are read as they are asked for."""
+    """An opened corpus: its place, its `corpus.json` and its tables, of which columns are read as they are asked for."""
 
-    path: Path
+    store: Store
     info: dict[str, Any]
     dialogues: Table
     rejected: Table
+
+    @property
+    def url(self) -> str:
+        """Its path or URL, as it was named."""
+        return self.store.url
+
+    @property
+    def name(self) -> str:
+        """The last part of its path or URL."""
+        return self.store.absolute.rsplit("/", 1)[-1]
 
     @property
     def splits(self) -> list[str]:
@@ -39,7 +49,7 @@ class Corpus:
         return str(recipes.iloc[0]) if len(recipes) else ""
 
     def cuts(self, split: str) -> CutSet:
-        return read_cuts(self.path / split)
+        return read_cuts(self.store.folder(split))
 
     def cut(self, id: str) -> MonoCut:
         """The cut of one dialogue; raises `RequestError` where there is none."""
@@ -50,7 +60,7 @@ class Corpus:
         why = f"; ids are like {rows['id'].iloc[0]}." if len(rows) else "."
         if len(dropped := rejected[rejected["id"] == id]):
             why = f"; it was rejected: {dropped['message'].iloc[0]}"
-        raise RequestError(f"The corpus {self.path} holds no dialogue '{id}'{why}")
+        raise RequestError(f"The corpus {self.url} holds no dialogue '{id}'{why}")
 
     def cuts_of(self, rows: pd.DataFrame) -> dict[str, MonoCut]:
         """The cuts of these dialogues (`id`, `split`, `shard`) by id, read from their shards; a row that does not know its
@@ -58,7 +68,7 @@ class Corpus:
         found: dict[str, MonoCut] = {}
         for _, own in rows.groupby(["split", "shard"], dropna=False):
             split, shard, missing = own["split"].iloc[0], own["shard"].iloc[0], set(own["id"])
-            for cut in read_cuts(self.path / split, None if pd.isna(shard) else int(shard)):
+            for cut in read_cuts(self.store.folder(split), None if pd.isna(shard) else int(shard)):
                 if cut.id in missing:
                     found[cut.id] = cut
                     missing.remove(cut.id)
@@ -67,19 +77,23 @@ class Corpus:
         return found
 
 
-def open_corpus(path: Path) -> Corpus:
-    """Open a finished corpus; raises `RequestError` where there is none, or one of another format version."""
+def open_corpus(place: str | Path) -> Corpus:
+    """Open a finished corpus at a path or URL; raises `RequestError` where there is none, or one of another format version."""
+    store = Store(place)
+    store.check()
     try:
-        info = json.loads((path / "corpus.json").read_text("utf-8"))
+        info = json.loads(store.read("corpus.json"))
         version = info["format_version"]
     except FileNotFoundError:
-        begun = (path / ".build").is_dir()
+        begun = store.exists(".build")
         mend = (
             "its build is not finished; run the same `salm-duplex build` again" if begun else "there is no corpus.json"
         )
-        raise RequestError(f"{path} is not a corpus: {mend}.") from None
+        raise RequestError(f"{store} is not a corpus: {mend}.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{path / 'corpus.json'} can't be read ({error}); build the corpus again.") from None
+        raise RequestError(f"{store.at('corpus.json')} can't be read ({error}); build the corpus again.") from None
     if version != FORMAT_VERSION:
-        raise RequestError(f"{path} has format version {version}, this program reads {FORMAT_VERSION}; build it again.")
-    return Corpus(path, info, *corpus_tables(Store(path)))
+        raise RequestError(
+            f"{store} has format version {version}, this program reads {FORMAT_VERSION}; build it again."
+        )
+    return Corpus(store, info, *corpus_tables(store))

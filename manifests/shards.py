@@ -1,4 +1,4 @@
-"""Lhotse Shar shards: `DuplexDialogue` records to cuts and tar files, and back to cuts.
+"""Lhotse Shar shards: `DuplexDialogue` records to cuts and tar files.
 
 A cut holds the user's channel as `recording`, the agent's as `target_audio`, its codes as `target_codes`, where the corpus
 has them a reference of the agent's voice as `context_audio`, and one supervision per turn. NeMo's duplex datasets and
@@ -7,16 +7,13 @@ has them a reference of the agent's voice as `context_audio`, and one supervisio
 
 import contextlib
 import gzip
-import io
 import json
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
-from lhotse import AudioSource, CutSet, MonoCut, Recording, SupervisionSegment
+from lhotse import AudioSource, MonoCut, Recording, SupervisionSegment
 from lhotse.array import Array, TemporalArray
 from lhotse.audio.backend import LibsndfileBackend, audio_backend
 from lhotse.shar import ArrayTarWriter, AudioTarWriter
@@ -65,16 +62,6 @@ def write_shard(
             codes.write(cut.id, dialogue.codes, cut.target_codes)
     lines = "".join(json.dumps(cut.to_dict(), ensure_ascii=False) + "\n" for cut in cuts)
     (directory / shard_file("cuts", number)).write_bytes(gzip.compress(lines.encode(), mtime=0))
-
-
-def read_cuts(split: Path, shard: int | None = None) -> CutSet:
-    """The cuts of one split, lazily, shard by shard in order; or those of one shard."""
-    if shard is None:
-        return CutSet.from_shar(in_dir=split)
-    files = {field: split / shard_file(field, shard) for field in FIELDS}
-    if not files["context_audio"].is_file():  # the recipe asked for none
-        del files["context_audio"]
-    return CutSet.from_shar(fields={field: [str(file)] for field, file in files.items()})
 
 
 def build_cut(record: TokenizedDialogue, provenance: dict[str, Any]) -> MonoCut:
@@ -158,42 +145,3 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
 def _seconds(samples: int, rate: int) -> float:
     """Samples as seconds, to the eight digits that Lhotse keeps."""
     return round(samples / rate, 8)
-
-
-def damaged_file(split: Path) -> tuple[Path, str] | None:
-    """The first file of a split's shards that can't be read to its end, with the reason; None where all can be read, by
-    themselves and by Lhotse."""
-    for path in sorted(split.iterdir()):
-        try:
-            _read_to_its_end(path)
-        except Exception as error:  # a damaged file raises whatever its reader raises
-            return path, " ".join(str(error).split()) or type(error).__name__
-    for path in sorted(split.glob("cuts.*.jsonl.gz")):
-        try:
-            for cut in read_cuts(split, int(path.name.split(".")[1])):
-                cut.load_audio(), cut.load_target_audio(), cut.load_target_codes()
-        except Exception as error:
-            return path, f"Lhotse: {' '.join(str(error).split()) or type(error).__name__}"
-    return None
-
-
-def _read_to_its_end(path: Path) -> None:
-    cuts = path.with_name(shard_file("cuts", int(path.name.split(".")[1])))
-    expected = len(gzip.decompress(cuts.read_bytes()).splitlines())
-    if path.name.endswith(".jsonl.gz"):
-        number = sum(1 for line in gzip.decompress(path.read_bytes()).splitlines() if json.loads(line))
-    else:
-        with tarfile.open(path) as archive:
-            number = sum(1 for member in archive if _read_member(archive, member)) // 2
-    if number != expected:
-        raise ValueError(f"it holds {number} of {expected} dialogues")
-
-
-def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
-    file = archive.extractfile(member)
-    content = file.read() if file else b""
-    if member.name.endswith(".flac"):
-        soundfile.read(io.BytesIO(content), dtype="int16")
-    elif member.name.endswith(".npy"):
-        np.load(io.BytesIO(content), allow_pickle=False)
-    return True

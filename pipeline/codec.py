@@ -19,6 +19,7 @@ from manifests.pcm import to_float, to_int16
 from manifests.progress import Progress
 from manifests.records import Dialogue
 from manifests.sources import UnreadableInput
+from manifests.store import Store
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.nemo import AnyCodec, load_codec
 from salm_duplex_model.codec.personalize import PersonalizeSettings
@@ -87,7 +88,7 @@ def score(checkpoint: str) -> dict[str, Any]:
 
 
 def personalize(
-    checkpoint: str, speech: Path, out: Path, overrides: Sequence[str], progress: Progress
+    checkpoint: str, speech: str | Path, out: Path, overrides: Sequence[str], progress: Progress
 ) -> dict[str, Any]:
     """Train a codec's decoder on the voice that speaks in `speech`, write it to `out` in the codec's own format.
 
@@ -129,22 +130,23 @@ def personalize(
     return {"before": before, "after": after, "sha256": written.sha256}
 
 
-def read_voice(path: Path) -> dict[str, np.ndarray]:
+def read_voice(place: str | Path) -> dict[str, np.ndarray]:
     """What the agent says in a corpus, or the recordings in a folder, int16 at 22 050 Hz, each a second or longer.
 
     The key is what a sentence is told from another by: its text where there is one, else its sound.
     """
-    found = _corpus_turns(path) if (path / "corpus.json").exists() else _recordings(path)
+    store = Store(place)
+    found = _recordings(Path(place)) if store.is_local and not store.exists("corpus.json") else _corpus_turns(place)
     utterances = {key: samples for key, samples in found if len(samples) >= TARGET_RATE}
     if not utterances:
         raise RequestError(
-            f"{path} holds no speech of a second or more; name a corpus, or a folder of WAV or FLAC files."
+            f"{place} holds no speech of a second or more; name a corpus, or a folder of WAV or FLAC files."
         )
     return utterances
 
 
-def _corpus_turns(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    corpus = open_corpus(path)
+def _corpus_turns(place: str | Path) -> Iterator[tuple[str, np.ndarray]]:
+    corpus = open_corpus(place)
     for split in corpus.splits:
         for cut in corpus.cuts(split):
             channel = to_int16(cut.load_target_audio()[0])

@@ -48,7 +48,7 @@ class Request:
     """What to evaluate, and how."""
 
     run: Path
-    corpora: Sequence[Path]
+    corpora: Sequence[str]
     out: Path
     split: str = "test"
     limit: int | None = None
@@ -81,7 +81,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
     _check_places(request)
     if (request.judge is None) != (request.judge_model is None):
         raise RequestError("--judge and --judge-model belong together; name both.")
-    sets = [_open(path, request) for path in request.corpora]
+    sets = [_open(place, request) for place in request.corpora]
     if len({one.name for one in sets}) < len(sets):
         raise RequestError("Two of the corpora have the same folder name, which names their figures; rename one.")
     model, tokenizer = load_run(request.run)
@@ -243,12 +243,12 @@ def _check_places(request: Request) -> None:
         raise RequestError(f"--fdb {request.fdb} is there already; name a new folder.")
 
 
-def _open(path: Path, request: Request) -> TestSet:
-    corpus = open_corpus(path)
+def _open(place: str, request: Request) -> TestSet:
+    corpus = open_corpus(place)
     if request.split not in corpus.splits:
         has = ", ".join(corpus.splits) or "none"
-        raise RequestError(f"The corpus {path} has no dialogue in a split '{request.split}'; it has: {has}.")
-    one = TestSet(path.resolve().name, corpus, request.split, [])
+        raise RequestError(f"The corpus {place} has no dialogue in a split '{request.split}'; it has: {has}.")
+    one = TestSet(corpus.name, corpus, request.split, [])
     with _reading(one):
         one.cuts.extend(islice(corpus.cuts(request.split), request.limit))
     return one
@@ -284,7 +284,7 @@ def _about(request: Request, sets: list[TestSet]) -> dict[str, Any]:
         "run": str(request.run),
         "step": int(checkpoint.name) if checkpoint else None,
         "split": request.split,
-        "corpora": {one.name: str(one.corpus.path) for one in sets},
+        "corpora": {one.name: one.corpus.url for one in sets},
         "dialogues": {one.name: len(one.cuts) for one in sets},
         "limit": request.limit,
         "decoding": asdict(request.decoding) | {"batch": request.batch},

@@ -94,7 +94,7 @@ def make_scenes(
     if unknown := [name for name in names if name not in SCENES]:
         raise RequestError(f"There is no scene '{unknown[0]}'; the scenes are {', '.join(SCENES)}.")
     if "test" not in corpus.splits:
-        raise RequestError(f"The corpus {corpus.path} has no dialogue in its test split; build it from more dialogues.")
+        raise RequestError(f"The corpus {corpus.url} has no dialogue in its test split; build it from more dialogues.")
     dialogues = _dialogues(corpus, limit)
     made = {}
     for name in names:
@@ -120,7 +120,7 @@ def scene_recipe(corpus: Corpus, name: str, takes: int) -> Row:
     scene, recipe = SCENES[name], deepcopy(corpus.info["identity"]["recipe"])
     if "user_gap_s" not in (schedule := recipe.get("schedule", {})):
         raise RequestError(
-            f"The scenes need the embedded stage 'schedule', and {corpus.path} was timed by another; build a corpus with it."
+            f"The scenes need the embedded stage 'schedule', and {corpus.url} was timed by another; build a corpus with it."
         )
     gap = {edge: seconds * scene.user_gap for edge, seconds in schedule["user_gap_s"].items()}
     for change in (QUIET, {"schedule": {"user_gap_s": gap}}, scene.recipe, {"ingest": {"takes": takes}}):

@@ -7,6 +7,7 @@ from typing import Any
 
 from manifests.errors import RequestError, WorkError
 from manifests.progress import Progress
+from manifests.store import Store
 from pipeline.recipe import apply_override, read_yaml, validated
 from salm_duplex_model.config import PRESETS, RunConfig, preset_names
 from salm_duplex_model.estimate import Estimate, estimate
@@ -40,17 +41,17 @@ def plan(config: RunConfig, workers: int, timed: bool = False) -> Estimate:
 
 
 def run_training(
-    corpora: Sequence[Path], run: Path, config: RunConfig, workers: int, progress: Progress
+    corpora: Sequence[str], run: Path, config: RunConfig, workers: int, progress: Progress
 ) -> dict[str, Any]:
     """Train in this process, or over `workers` processes of Ray Train, on as many GPUs where there are any."""
-    corpora, run = [path.resolve() for path in corpora], run.resolve()
+    corpora, run = [Store(place).absolute for place in corpora], run.resolve()
     if workers == 1:
         return train(corpora, run, config, progress)
     return _run_on_ray(corpora, run, config, workers, progress)
 
 
 def _run_on_ray(
-    corpora: Sequence[Path], run: Path, config: RunConfig, workers: int, progress: Progress
+    corpora: Sequence[str], run: Path, config: RunConfig, workers: int, progress: Progress
 ) -> dict[str, Any]:
     from pipeline.build.cluster import start_ray
 
@@ -67,7 +68,7 @@ def _run_on_ray(
     trainer = TorchTrainer(
         _worker,
         train_loop_config={
-            "corpora": list(map(str, corpora)),
+            "corpora": list(corpora),
             "run": str(run),
             "config": config.model_dump(mode="json"),
         },
@@ -94,7 +95,7 @@ def _worker(settings: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // ray.train.get_context().get_world_size()))
     config = RunConfig.model_validate(settings["config"])
     try:
-        return train([Path(path) for path in settings["corpora"]], Path(settings["run"]), config)
+        return train(settings["corpora"], Path(settings["run"]), config)
     except (RequestError, WorkError) as error:
         raise RuntimeError(f"{MARK}{type(error).__name__}:{error}{MARK}") from None
 

@@ -13,7 +13,7 @@ from lhotse.dataset import DynamicBucketingSampler
 from manifests.corpus import Corpus, open_corpus
 from manifests.errors import RequestError, WorkError
 from manifests.frames import SOURCE_RATE
-from manifests.shards import damaged_file
+from manifests.shard_reader import damaged_file, read_cuts
 from salm_duplex_model.batch import Batch, collate, frames_of
 from salm_duplex_model.config import DataConfig
 from salm_duplex_model.tokenizer import TextTokenizer
@@ -22,18 +22,18 @@ from salm_duplex_model.tokenizer import TextTokenizer
 warnings.filterwarnings("ignore", message="We have exceeded the max_duration constraint")
 
 
-def open_for_training(path: Path) -> Corpus:
+def open_for_training(place: str | Path) -> Corpus:
     """A corpus with something to train on; raises `RequestError` where there is none."""
-    corpus = open_corpus(path)
+    corpus = open_corpus(place)
     if "train" not in corpus.splits:
-        raise RequestError(f"The corpus {path} has no dialogue in its training split; build it from more dialogues.")
+        raise RequestError(f"The corpus {place} has no dialogue in its training split; build it from more dialogues.")
     try:
         first = next(iter(corpus.cuts("train")))
     except Exception as error:
         raise explained(corpus, "train", error) from error
     if first.recording.sampling_rate != SOURCE_RATE:
         raise RequestError(
-            f"The corpus {path} has user audio of {first.recording.sampling_rate} Hz, not {SOURCE_RATE}."
+            f"The corpus {place} has user audio of {first.recording.sampling_rate} Hz, not {SOURCE_RATE}."
         )
     return corpus
 
@@ -50,7 +50,7 @@ def codec_of(corpora: Sequence[Corpus]) -> str:
     for other, others in made[1:]:
         if others.get("codec_sha256") != facts.get("codec_sha256"):
             raise RequestError(
-                f"The codes of {other.path} are of the codec {others.get('codec')}, those of {first.path} of "
+                f"The codes of {other.url} are of the codec {others.get('codec')}, those of {first.url} of "
                 f"{facts.get('codec')}: a model learns one codec's; build them with the same."
             )
     return str(facts.get("codec", "bundled"))
@@ -58,9 +58,11 @@ def codec_of(corpora: Sequence[Corpus]) -> str:
 
 def explained(corpus: Corpus, split: str, error: Exception) -> WorkError:
     """What stopped the reading of a split, by the name of the file that is damaged."""
-    damaged = damaged_file(corpus.path / split)
+    if isinstance(error, WorkError):  # it says already what is wrong
+        return error
+    damaged = damaged_file(corpus.store.folder(split))
     if damaged is None:
-        return WorkError(f"The corpus {corpus.path} can't be read: {type(error).__name__}: {error}.")
+        return WorkError(f"The corpus {corpus.url} can't be read: {type(error).__name__}: {error}.")
     return WorkError(
         f"The shard file {damaged[0]} is damaged ({damaged[1]}); copy it again, or delete the corpus and build it anew."
     )
@@ -102,8 +104,8 @@ class CorpusStream:
             self.next()
 
     def _begin(self) -> Iterator[CutSet]:
-        cuts = CutSet.from_shar(
-            in_dir=self.corpus.path / self.split,
+        cuts = read_cuts(
+            self.corpus.store.folder(self.split),
             shuffle_shards=True,
             stateful_shuffle=False,
             seed=seed_of(self.seed, self.epoch),

@@ -36,7 +36,7 @@ UNIGRAM_SECONDS = 3_600
 """Training audio, at most, whose labels are counted for the unigram mark."""
 
 
-def train(corpora: Sequence[Path], run: Path, config: RunConfig, progress: Progress = silent) -> dict[str, Any]:
+def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress: Progress = silent) -> dict[str, Any]:
     """Train to `config.optimizer.steps`, going on from the newest checkpoint in `run`; returns the last validation.
 
     Raises `RequestError` before any work, `WorkError` once it has begun.

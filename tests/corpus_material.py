@@ -37,7 +37,7 @@ def make_corpus(out: Path, records: list[DuplexDialogue]) -> Corpus:
         "statistics": corpus_statistics(kept, refused, len(kept) + len(refused)),
     }
     (out / "corpus.json").write_text(json.dumps(info | {"format_version": FORMAT_VERSION}), "utf-8")
-    return Corpus(out, info, kept, refused)
+    return Corpus(Store(out), info, kept, refused)
 
 
 def rows_of(table: Table) -> list[dict]:

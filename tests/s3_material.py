@@ -16,11 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import boto3
 import pytest
 import s3fs
+
+from manifests.store import Store
 
 REGION = "us-east-1"
 
@@ -66,6 +69,13 @@ def use_s3(server: str, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     bucket = f"bucket-{uuid.uuid4().hex[:12]}"
     boto3.client("s3", endpoint_url=server).create_bucket(Bucket=bucket)
     return f"s3://{bucket}"
+
+
+def copy_into(store: Store, folder: Path) -> None:
+    """Write all files of a local folder into a store."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            store.write(file.relative_to(folder).as_posix(), file.read_bytes())
 
 
 FAILURES = ("500", "503", "dropped", "cut")

@@ -56,7 +56,7 @@ def publish_corpus(
         "shards": {split: _numbers(plan, done, split) for split in SPLITS},
         "statistics": corpus_statistics(dialogues, refused, plan.read),
     }
-    corpus = Corpus(Path(store.root), info, dialogues, refused)
+    corpus = Corpus(store, info, dialogues, refused)
     store.write("README.md", card(corpus).encode())
     store.write("report.html", report(corpus).encode())
     info["run_log"] = [*runs]

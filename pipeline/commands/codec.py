@@ -43,8 +43,11 @@ def personalize(
         ),
     ],
     corpus: Annotated[
-        Path,
-        typer.Option("--corpus", help="A corpus whose agent speaks in the voice, or a folder of WAV or FLAC files."),
+        str,
+        typer.Option(
+            "--corpus",
+            help="A corpus, at a path or URL, whose agent speaks in the voice, or a folder of WAV or FLAC files.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The codec to write, in the format of CODEC.")],
     set_: SetOption = None,

@@ -30,7 +30,7 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def writes(where: Path) -> Iterator[None]:
+def writes(where: str | Path) -> Iterator[None]:
     """Turn a refusal of the file system into a sentence."""
     try:
         yield

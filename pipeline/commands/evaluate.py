@@ -18,7 +18,10 @@ from pipeline.commands.options import (
 
 def command(
     run: RunArgument,
-    corpus: Annotated[list[Path], typer.Option("--corpus", help="A corpus with a test split; repeat it for several.")],
+    corpus: Annotated[
+        list[str],
+        typer.Option("--corpus", help="A corpus, at a path or URL, with a test split; repeat it for several."),
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.json", help="The figures; a plot goes beside, as .png.")],
     split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
     limit: Annotated[

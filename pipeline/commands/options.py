@@ -13,7 +13,7 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the recipe; may be repeated."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
-CorpusArgument = Annotated[Path, typer.Argument(metavar="CORPUS", help="A corpus folder that `build` made.")]
+CorpusArgument = Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus that `build` made, at a path or URL.")]
 
 
 def _run_folder(name: str) -> Path:

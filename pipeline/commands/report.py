@@ -11,7 +11,7 @@ def command(corpus: CorpusArgument) -> None:
     from pipeline.report.page import report
 
     opened = open_corpus(corpus)
-    with writes(corpus):
-        (corpus / "README.md").write_text(card(opened), "utf-8")
-        (corpus / "report.html").write_text(report(opened), "utf-8")
-    out_console.print(f"Wrote {corpus / 'report.html'} and {corpus / 'README.md'}")
+    with writes(opened.url):
+        opened.store.write("README.md", card(opened).encode())
+        opened.store.write("report.html", report(opened).encode())
+    out_console.print(f"Wrote {opened.store.at('report.html')} and {opened.store.at('README.md')}")

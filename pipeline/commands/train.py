@@ -13,7 +13,8 @@ from pipeline.commands.options import JsonOption
 
 def command(
     corpus: Annotated[
-        list[Path], typer.Option("--corpus", help="A corpus folder that `build` made; repeat it to mix several.")
+        list[str],
+        typer.Option("--corpus", help="A corpus that `build` made, at a path or URL; repeat it to mix several."),
     ],
     out: Annotated[Path, typer.Option("--out", help="The run's folder; an unfinished run is gone on with.")],
     preset: Annotated[

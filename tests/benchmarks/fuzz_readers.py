@@ -32,7 +32,9 @@ with atheris.instrument_imports(
 
     from manifests.frames import SOURCE_FRAME, TARGET_FRAME
     from manifests.records import DuplexDialogue, TokenizedDialogue
-    from manifests.shards import damaged_file, read_cuts, write_shard
+    from manifests.shard_reader import damaged_file, read_cuts
+    from manifests.shards import write_shard
+    from manifests.store import Store
     from stages.schedule import Schedule, ScheduleSettings
 
 SHARE_GPT = [
@@ -132,9 +134,9 @@ def shard_check(whole: Path) -> Callable[[bytes], None]:
         content = data[1:]
         (place / name).write_bytes(gzip.compress(content, 1) if name.endswith(".gz") else content)
         try:
-            damaged = damaged_file(place)
+            damaged = damaged_file(Store(place))
             try:
-                for cut in read_cuts(place):
+                for cut in read_cuts(Store(place)):
                     cut.load_audio(), cut.load_target_audio(), cut.load_target_codes()
             except Exception:
                 assert damaged, "a shard that can't be read is said to be whole"

@@ -7,7 +7,9 @@ from lhotse import CutSet
 
 from manifests.frames import SOURCE_FRAME, TARGET_FRAME
 from manifests.records import TokenizedDialogue
-from manifests.shards import damaged_file, write_shard
+from manifests.shard_reader import damaged_file
+from manifests.shards import write_shard
+from manifests.store import Store
 
 PROVENANCE = {"seed": 0, "recipe": "abc"}
 
@@ -89,8 +91,8 @@ def test_a_reference_of_the_agents_voice_is_the_cuts_context_audio(tmp_path, tok
 
 def test_a_cut_that_lhotse_can_not_take_is_named_with_its_file(tmp_path, tokenized):
     write_shard(tmp_path, 0, tokenized, PROVENANCE)
-    assert damaged_file(tmp_path) is None
+    assert damaged_file(Store(tmp_path)) is None
     cuts = tmp_path / "cuts.000000.jsonl.gz"
     cuts.write_bytes(gzip.compress(gzip.decompress(cuts.read_bytes()).replace(b'"start"', b'"stamt"', 1)))
-    path, reason = damaged_file(tmp_path)
+    path, reason = damaged_file(Store(tmp_path))
     assert path == cuts and "stamt" in reason

@@ -73,7 +73,7 @@ def assert_better(scores, before, after):
 
 
 def test_a_corpus_is_a_voice(small_corpus):
-    utterances = read_voice(small_corpus.path)
+    utterances = read_voice(small_corpus.url)
     agent, user = LINES[1], LINES[0]
     assert agent in utterances and user not in utterances
     assert all(samples.dtype == np.int16 and len(samples) >= 22_050 for samples in utterances.values())

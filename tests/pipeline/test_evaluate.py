@@ -51,7 +51,7 @@ def request_of(tiny_run, small_corpus, tmp_path):
     def make(**more) -> Request:
         plain = {
             "run": tiny_run,
-            "corpora": [small_corpus.path],
+            "corpora": [small_corpus.url],
             "out": tmp_path / "e.json",
             "split": "train",
             "limit": 2,
@@ -81,8 +81,8 @@ def test_a_random_model_is_played_and_scored_end_to_end(request_of, small_corpus
     assert json.loads(request.out.read_text()) == json.loads(json.dumps(result))
     assert request.out.with_suffix(".png").stat().st_size > 10_000
     assert result["about"]["step"] == 7 and result["about"]["split"] == "train"
-    assert result["about"]["dialogues"] == {small_corpus.path.name: 2}
-    own = result["sets"][small_corpus.path.name]
+    assert result["about"]["dialogues"] == {small_corpus.name: 2}
+    own = result["sets"][small_corpus.name]
     assert set(DESIGN) <= set(own)
     assert {f"text_{name}" for name in DESIGN[:4]} <= set(own)
     for found in own.values():
@@ -93,8 +93,8 @@ def test_a_random_model_is_played_and_scored_end_to_end(request_of, small_corpus
     assert own["agent_utmos"]["n"] == own["reference_utmos"]["n"] == 2
     assert 0.01 < own["reference_utmos"]["value"] < 0.5  # a level, here
     assert own["judge_score"] == {"value": None, "n": 0, "ci95": None}
-    assert (request.fdb / small_corpus.path.name / "smooth_turn_taking" / "1" / "output.json").is_file()
-    assert json.loads((request.fdb / small_corpus.path.name / "index.json").read_text())
+    assert (request.fdb / small_corpus.name / "smooth_turn_taking" / "1" / "output.json").is_file()
+    assert json.loads((request.fdb / small_corpus.name / "index.json").read_text())
 
 
 def test_playing_gives_each_dialogue_its_own_audio_and_text_however_they_are_batched(tiny_run, small_corpus):
@@ -123,7 +123,7 @@ def test_batches_hold_dialogues_of_like_length_and_all_of_them(small_corpus):
 def test_a_faultless_agent_is_seen_as_one(request_of, small_corpus, monkeypatch):
     monkeypatch.setattr(pipeline.evaluate, "play", faultless)
     result = evaluate(request_of(limit=None), quietly)
-    own, reference = (result[key][small_corpus.path.name] for key in ("sets", "reference"))
+    own, reference = (result[key][small_corpus.name] for key in ("sets", "reference"))
     assert own["barge_in_success_rate"]["value"] == own["turn_taken_rate"]["value"] == 1
     assert own["barge_in_success_rate"]["n"] == 5
     assert {name: own[name] for name in reference} == reference
@@ -146,7 +146,7 @@ def test_a_judge_that_is_not_there_fails_the_work_and_keeps_the_rest(request_of,
 
 def test_two_corpora_of_one_name_are_refused(request_of, small_corpus):
     with pytest.raises(RequestError, match="the same folder name"):
-        evaluate(request_of(corpora=[small_corpus.path] * 2), quietly)
+        evaluate(request_of(corpora=[small_corpus.url] * 2), quietly)
 
 
 def test_a_judge_without_a_model_is_refused(request_of):
@@ -166,7 +166,7 @@ def command(tiny_run: Path, corpus: Path, out: Path, *more: object) -> subproces
 
 
 def test_the_command(tiny_run, small_corpus, tmp_path):
-    result = command(tiny_run, small_corpus.path, tmp_path / "e.json", "--split", "train", "--limit", 1)
+    result = command(tiny_run, small_corpus.url, tmp_path / "e.json", "--split", "train", "--limit", 1)
     assert result.returncode == 0, result.stderr
     assert "barge_in_success_rate" in result.stdout and "83.0 %" in result.stdout
     assert f"Wrote {tmp_path / 'e.json'}" in result.stdout
@@ -174,7 +174,7 @@ def test_the_command(tiny_run, small_corpus, tmp_path):
 
 
 def test_wrong_requests_are_refused(tiny_run, small_corpus, tmp_path):
-    corpus, out = small_corpus.path, tmp_path / "e.json"
+    corpus, out = small_corpus.url, tmp_path / "e.json"
     assert "not a training run" in refused(command(tmp_path, corpus, out, "--split", "train"))
     assert "no dialogue in a split 'test'; it has: train" in refused(command(tiny_run, corpus, out))
     assert "is not a corpus" in refused(command(tiny_run, tmp_path, out))

@@ -17,7 +17,7 @@ DATA = RunConfig.model_validate(SMALL_RUN).data
 
 
 def changed(talk, path, **facts):
-    shutil.copytree(talk.path, path)
+    shutil.copytree(talk.url, path)
     info = json.loads((path / "corpus.json").read_text())
     (path / "corpus.json").write_text(json.dumps(info | facts))
     return open_corpus(path)

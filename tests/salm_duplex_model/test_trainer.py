@@ -45,7 +45,7 @@ def trained(talk, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     preset = folder / "small.yaml"
     preset.write_text(yaml.safe_dump(SMALL_RUN))
-    result = run("--corpus", talk.path, "--out", folder / "run", "--preset", preset, "--json")
+    result = run("--corpus", talk.url, "--out", folder / "run", "--preset", preset, "--json")
     assert result.returncode == 0, result.stderr
     return folder / "run", preset, json.loads(result.stdout)
 
@@ -65,7 +65,7 @@ def test_losses_fall_and_are_logged(trained):
 
 def test_killed_and_resumed_the_curve_is_the_same(trained, talk, tmp_path):
     folder, preset, _ = trained
-    arguments = ("--corpus", talk.path, "--out", tmp_path / "run", "--preset", preset)
+    arguments = ("--corpus", talk.url, "--out", tmp_path / "run", "--preset", preset)
     process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and len(read_log(tmp_path / "run")) < 6:
         time.sleep(0.02)
@@ -116,12 +116,12 @@ def test_a_slim_run_answers_as_the_whole_one_in_half_the_space(trained, talk, tm
 
 def test_one_table_of_codes_is_trained_kept_once_and_gone_on_with(talk, tmp_path):
     config = RunConfig.model_validate(SMALL_RUN)
-    train([talk.path], tmp_path / "run", config)
+    train([talk.url], tmp_path / "run", config)
     model, _ = load_run(tmp_path / "run")
     assert model.code_head.weight is model.code_embedding.weight
     assert "code_head.weight" not in load_file(tmp_path / "run/checkpoints/00000012/model.safetensors")
     shutil.rmtree(tmp_path / "run/checkpoints/00000012")
-    train([talk.path], tmp_path / "run", config)
+    train([talk.url], tmp_path / "run", config)
     assert torch.equal(load_run(tmp_path / "run")[0].code_head.weight, model.code_head.weight)
 
 
@@ -141,8 +141,8 @@ def test_pre_trained_parts_mixed_corpora_and_lora_train_together(talk, tmp_path)
     }
     preset = tmp_path / "large.yaml"
     preset.write_text(yaml.safe_dump(settings))
-    shutil.copytree(talk.path, tmp_path / "other")
-    both = ("--corpus", talk.path, "--corpus", tmp_path / "other")
+    shutil.copytree(talk.url, tmp_path / "other")
+    both = ("--corpus", talk.url, "--corpus", tmp_path / "other")
     result = run(*both, "--out", tmp_path / "run", "--preset", preset)
     assert result.returncode == 0, result.stderr
     rows = read_log(tmp_path / "run")
@@ -177,7 +177,7 @@ def test_overfits_until_greedy_decoding_gives_the_corpus_back(talk, tmp_path):
     }
     preset = tmp_path / "overfit.yaml"
     preset.write_text(yaml.safe_dump(settings))
-    result = run("--corpus", talk.path, "--out", tmp_path / "run", "--preset", preset)
+    result = run("--corpus", talk.url, "--out", tmp_path / "run", "--preset", preset)
     assert result.returncode == 0, result.stderr
     model, tokenizer = load_run(tmp_path / "run")
     hits = {"text": [], "codes": []}
@@ -205,7 +205,7 @@ def test_schedules():
 
 
 def test_dry_run_says_what_it_will_take(talk, preset):
-    result = run("--corpus", talk.path, "--out", "unused", "--preset", preset, "--dry-run", "--json")
+    result = run("--corpus", talk.url, "--out", "unused", "--preset", preset, "--dry-run", "--json")
     assert result.returncode == 0, result.stderr
     needs = json.loads(result.stdout)
     assert set(needs["parameters"]) == {"encoder", "llm", "code_embedding", "code_head"}
@@ -224,7 +224,7 @@ def refused(result: subprocess.CompletedProcess[str], code: int) -> str:
 
 @pytest.mark.parametrize("damage", ["truncated", "bytes"])
 def test_a_damaged_shard_is_named(talk, preset, tmp_path, damage):
-    shutil.copytree(talk.path, tmp_path / "corpus")
+    shutil.copytree(talk.url, tmp_path / "corpus")
     shard = tmp_path / "corpus" / "train" / "target_codes.000000.tar"
     content = shard.read_bytes()
     shard.write_bytes(content[: len(content) // 5] if damage == "truncated" else os.urandom(len(content)))
@@ -233,7 +233,7 @@ def test_a_damaged_shard_is_named(talk, preset, tmp_path, damage):
 
 
 def test_a_corpus_of_another_format_version_is_refused(talk, preset, tmp_path):
-    shutil.copytree(talk.path, tmp_path / "corpus")
+    shutil.copytree(talk.url, tmp_path / "corpus")
     info = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
     (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(info | {"format_version": 99}))
     said = refused(run("--corpus", tmp_path / "corpus", "--out", tmp_path / "run", "--preset", preset), 2)
@@ -244,7 +244,7 @@ def test_a_run_keeps_its_corpora_s_codec_and_two_codecs_are_not_mixed(trained, t
     folder, _, _ = trained
     assert read_config(folder).codec == codec_of([talk]) == "bundled"
     for name in ("one", "other"):
-        shutil.copytree(talk.path, tmp_path / name)
+        shutil.copytree(talk.url, tmp_path / name)
         info = json.loads((tmp_path / name / "corpus.json").read_text())
         info["made_by"] = {"tokenize": [{"codec": f"nvidia/{name}", "codec_sha256": name}]}
         (tmp_path / name / "corpus.json").write_text(json.dumps(info))
@@ -256,14 +256,14 @@ def test_a_run_keeps_its_corpora_s_codec_and_two_codecs_are_not_mixed(trained, t
 
 def test_a_run_of_another_preset_is_refused_and_named(trained, talk):
     folder, _, _ = trained
-    said = refused(run("--corpus", talk.path, "--out", folder, "--preset", "tiny"), 2)
+    said = refused(run("--corpus", talk.url, "--out", folder, "--preset", "tiny"), 2)
     assert "is a run with another data.batch_seconds" in said
 
 
 def test_going_on_with_another_corpus_is_refused(trained, talk, tmp_path):
     folder, preset, _ = trained
     shutil.copytree(folder, tmp_path / "run")
-    shutil.copytree(talk.path, tmp_path / "corpus")
+    shutil.copytree(talk.url, tmp_path / "corpus")
     info = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
     info["identity"]["inputs"] = {"1:other.jsonl": "1" * 64}
     (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(info))
@@ -278,7 +278,7 @@ def test_a_checkpoint_of_other_sizes_is_refused(trained, talk, tmp_path):
     config["model"]["llm"]["hidden_size"] = 32
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
     result = run(
-        "--corpus", talk.path, "--out", tmp_path / "run", "--preset", preset, "--set", "model.llm.hidden_size=32"
+        "--corpus", talk.url, "--out", tmp_path / "run", "--preset", preset, "--set", "model.llm.hidden_size=32"
     )
     assert "of a model of other sizes" in refused(result, 2)
 
@@ -288,13 +288,13 @@ def test_a_damaged_checkpoint_is_named(trained, talk, tmp_path):
     shutil.copytree(folder, tmp_path / "run")
     path = tmp_path / "run" / "checkpoints" / "00000012" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:1_000])
-    said = refused(run("--corpus", talk.path, "--out", tmp_path / "run", "--preset", preset), 2)
+    said = refused(run("--corpus", talk.url, "--out", tmp_path / "run", "--preset", preset), 2)
     assert str(path) in said and "damaged" in said
 
 
 def test_too_little_memory_is_told_before_any_work(talk, preset, tmp_path):
     said = refused(
-        run("--corpus", talk.path, "--out", tmp_path / "run", "--preset", preset, "--set", "data.batch_seconds=1e9"), 2
+        run("--corpus", talk.url, "--out", tmp_path / "run", "--preset", preset, "--set", "data.batch_seconds=1e9"), 2
     )
     assert "GiB" in said and "data.batch_seconds" in said
     assert not (tmp_path / "run").exists()
@@ -310,5 +310,5 @@ def test_too_little_memory_is_told_before_any_work(talk, preset, tmp_path):
     ],
 )
 def test_wrong_requests_are_refused(talk, tmp_path, arguments, said):
-    assert said in refused(run("--corpus", talk.path, "--out", tmp_path / "run", *arguments), 2)
+    assert said in refused(run("--corpus", talk.url, "--out", tmp_path / "run", *arguments), 2)
     assert not (tmp_path / "run").exists()

@@ -19,7 +19,7 @@ def runs(talk, tmp_path_factory):
     preset = folder / "small.yaml"
     preset.write_text(yaml.safe_dump(SMALL_RUN))
     for workers in ("1", "2"):
-        command = [sys.executable, "-m", "pipeline.cli", "train", "--corpus", str(talk.path), "--preset", str(preset)]
+        command = [sys.executable, "-m", "pipeline.cli", "train", "--corpus", str(talk.url), "--preset", str(preset)]
         command += ["--out", str(folder / workers), "--workers", workers]
         result = subprocess.run(command, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr

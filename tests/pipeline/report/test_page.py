@@ -52,7 +52,7 @@ def test_nothing_is_loaded_from_elsewhere_and_no_place_or_host_is_named(small_co
     page = report(small_corpus)
     assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
     assert "://" not in page
-    assert str(small_corpus.path) not in page + card(small_corpus)
+    assert str(small_corpus.url) not in page + card(small_corpus)
 
 
 def test_text_is_escaped(small_corpus):

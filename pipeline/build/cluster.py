@@ -76,41 +76,46 @@ def _needs(resources: Resources) -> tuple[float, float, int | None]:
 def pools(specs: Sequence[StageSpec], cpus: float, gpus: float, workers: int, shards: int) -> list[Pool]:
     """Share a cluster's cores and GPUs out over the pools, so that all their workers fit at once.
 
-    A pool whose workers do not fit would wait for ever. GPU pools come first: as many workers as the GPUs hold. The others
-    share the remaining cores; what they claim of one is scaled down where each of several pools is to have its workers.
+    A pool whose workers do not fit would wait for ever. Pools on GPUs come first, and leave a core to the others; those share
+    the remaining cores: what each claims of one is scaled down where several pools are to have a worker on every core.
     """
     groups = fused(specs)
-    for group in groups:
-        _check_fits(group, cpus, gpus)
-    sizes: dict[int, int] = {}
-    for index, group in enumerate(groups):
-        need = group[0].resources
-        if need.gpus:
-            sizes[index] = max(1, min(need.concurrency or shards, int(gpus / need.gpus), shards))
-    left = max(cpus - sum(size * groups[i][0].resources.cpus for i, size in sizes.items()), 0.0)
-    light = [index for index in range(len(groups)) if index not in sizes]
+    needs = [group[0].resources for group in groups]
+    _check_fits(groups, cpus, gpus)
+    sizes = [1] * len(groups)
+    light = [index for index, need in enumerate(needs) if not need.gpus]
+    free = cpus - (min(needs[index].cpus for index in light) if light else 0)
+    for index, need in enumerate(needs):
+        while need.gpus and sizes[index] < min(need.concurrency or shards, shards):
+            sizes[index] += 1
+            on_gpus = [(size, own) for size, own in zip(sizes, needs, strict=True) if own.gpus]
+            if sum(n * own.gpus for n, own in on_gpus) > gpus or sum(n * own.cpus for n, own in on_gpus) > free:
+                sizes[index] -= 1
+                break
+    left = max(cpus - sum(size * need.cpus for size, need in zip(sizes, needs, strict=True) if need.gpus), 0.0)
     for index in light:
-        need = groups[index][0].resources
+        need = needs[index]
         sizes[index] = max(1, min(need.concurrency or workers, int(left / need.cpus), shards))
-    claimed = sum(sizes[index] * groups[index][0].resources.cpus for index in light)
+    claimed = sum(sizes[index] * needs[index].cpus for index in light)
     scale = min(1.0, left / claimed) if claimed else 1.0
     return [
-        Pool(
-            group,
-            sizes[index],
-            need.cpus if (need := group[0].resources).gpus else max(0.001, int(1000 * need.cpus * scale) / 1000),
-            need.gpus,
-        )
-        for index, group in enumerate(groups)
+        Pool(group, size, need.cpus if need.gpus else max(0.001, int(1000 * need.cpus * scale) / 1000), need.gpus)
+        for group, size, need in zip(groups, sizes, needs, strict=True)
     ]
 
 
-def _check_fits(group: Sequence[StageSpec], cpus: float, gpus: float) -> None:
-    name, need = group[0].name, group[0].resources
-    if need.cpus > cpus or need.gpus > gpus:
+def _check_fits(groups: Sequence[Sequence[StageSpec]], cpus: float, gpus: float) -> None:
+    for group in groups:
+        name, need = group[0].name, group[0].resources
+        if need.cpus > cpus or need.gpus > gpus:
+            raise RequestError(
+                f"The stage '{name}' asks for {need.cpus:g} cores and {need.gpus:g} GPUs, and Ray has {cpus:g} and {gpus:g}; "
+                f"set {name}.resources in the recipe, or --workers."
+            )
+    if (asked := sum(group[0].resources.gpus for group in groups)) > gpus:
         raise RequestError(
-            f"The stage '{name}' asks for {need.cpus:g} cores and {need.gpus:g} GPUs, and Ray has {cpus:g} and {gpus:g}; "
-            f"set {name}.resources in the recipe, or --workers."
+            f"The recipe's stages ask for {asked:g} GPUs together, and Ray has {gpus:g}; give them shares of one, such as "
+            "resources: {gpus: 0.25}."
         )
 
 

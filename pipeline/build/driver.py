@@ -52,6 +52,8 @@ def build(
         read = _readable(lambda: fingerprints(inputs))
         _refuse_another(store, known["identity"], identity(recipe, read, limit))
         if "statistics" in known:
+            if BUILD in store.names():  # killed between its last two steps
+                store.remove(BUILD)
             return known
     _refuse_other_files(store, resumed=bool(known))
     with RayInTheShade(workers) as ray:

@@ -79,6 +79,7 @@ def perform(shards: Sequence[PlannedShard], recipe: Recipe, store: Store, worker
     from ray.util.annotations import RayDeprecationWarning
 
     start_ray(workers)
+    ray.cloudpickle.register_pickle_by_value(remote)
     cluster = ray.cluster_resources()
     cpus = cluster.get("CPU", 1.0)
     chosen = pools(recipe.stages, cpus, cluster.get("GPU", 0.0), max(1, workers or int(cpus)), len(shards))

@@ -120,7 +120,8 @@ def test_a_build_killed_three_times_and_resumed_gives_the_same_bytes(corpus, tmp
         process.wait()
         assert not (out / "corpus.json").exists(), "the build was over before it could be killed"
     before = {path.name: path.stat().st_mtime_ns for path in finished(out)}
-    subprocess.run(build_arguments(out, "--workers", "2"), check=True, capture_output=True)
+    result = subprocess.run(build_arguments(out, "--workers", "2"), capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
     assert tree(out) == tree(corpus)
     *killed, last = json.loads((out / "corpus.json").read_text())["run_log"]
     assert last["how"] == "finished" and last["shards_found"] >= len(before) > 0

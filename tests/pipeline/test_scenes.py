@@ -18,7 +18,7 @@ CHOSEN = ("impatient", "repeated_interruption", "pauses", "backchannels", "noise
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     out = tmp_path_factory.mktemp("scenes") / "corpus"
-    build([str(BUNDLED)], out, load_recipe(overrides=["ingest.test=0.3", "ingest.takes=2"]), limit=10)
+    build([str(BUNDLED)], out, load_recipe(overrides=["ingest.test=0.6", "ingest.takes=2"]), limit=6)
     return open_corpus(out)
 
 

@@ -18,6 +18,7 @@ from manifests.store import Store
 from pipeline.build.cluster import RayInTheShade
 from pipeline.build.finish import publish_corpus, read_done
 from pipeline.build.identity import identity
+from pipeline.build.lease import Lease
 from pipeline.build.perform import perform, stopped
 from pipeline.build.plan import INDEX, Plan, load_plan, make_plan
 from pipeline.build.publish import BUILD, DONE, Done, finished, open_scratch, shard_rejected
@@ -56,13 +57,15 @@ def build(
                 store.remove(BUILD)
             return known
     _refuse_other_files(store, resumed=bool(known))
-    with RayInTheShade(workers) as ray:
+    with Lease(store) as lease, RayInTheShade(workers) as ray:
         plan = load_plan(store) or _readable(lambda: make_plan(inputs, recipe, limit, store, progress, ray.begin))
         ray.wait()
-        return _run(plan, recipe, store, workers, progress)
+        return _run(plan, recipe, store, workers, progress, lease)
 
 
-def _run(plan: Plan, recipe: Recipe, store: Store, workers: int | None, progress: Progress) -> dict[str, Any]:
+def _run(
+    plan: Plan, recipe: Recipe, store: Store, workers: int | None, progress: Progress, lease: Lease
+) -> dict[str, Any]:
     found, total = finished(store), len(plan.shards)
     todo = [shard for shard in plan.shards if shard.name not in found]
     run = Run.begin(store, len(found))
@@ -70,6 +73,7 @@ def _run(plan: Plan, recipe: Recipe, store: Store, workers: int | None, progress
         if todo:
             progress(len(found), total, "starting Ray")
         for done in perform(todo, recipe, store, workers):
+            lease.check()
             run.add(done)
             progress(len(found) + run.built, total, done.shard)
             if run.failed >= HOPELESS and not run.kept:

@@ -108,7 +108,9 @@ class Lease:
         while not self._ended.wait(self._beat_s):
             try:
                 holder = self._holder()
-                if holder is not None and holder.token != self._own.token:
+                if holder is None:  # the build is over, and its work folder gone
+                    return
+                if holder.token != self._own.token:
                     self._lost.set()
                     return
                 beats += 1

@@ -2,15 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
 import torch
-import yaml
 
 from manifests.corpus import open_corpus
 from manifests.errors import RequestError, WorkError
@@ -20,6 +19,8 @@ from manifests.progress import Progress
 from manifests.records import Dialogue
 from manifests.sources import UnreadableInput
 from manifests.store import Store
+from pipeline.overrides import overridden
+from pipeline.recipe import validated
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.nemo import AnyCodec, load_codec
 from salm_duplex_model.codec.personalize import PersonalizeSettings
@@ -43,7 +44,7 @@ def speak(text: str, voice: str) -> np.ndarray:
 
 def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], progress: Progress) -> None:
     """Train a codec on the sentences of dialogue files (the bundled ones where none are named) and random ones."""
-    settings = _settings("codec train", CodecTrainSettings(), overrides)
+    settings = validated("", CodecTrainSettings, overridden({}, overrides), "request")
     try:
         results = list(ingest(inputs or [str(BUNDLED_DIALOGUES)], IngestSettings(), seed=0))
     except UnreadableInput as error:
@@ -94,7 +95,7 @@ def personalize(
 
     Some sentences are held out; returns the score on them before and after, {"before": …, "after": …}.
     """
-    settings = _settings("codec personalize", PersonalizeSettings(), overrides)
+    settings = validated("", PersonalizeSettings, overridden({}, overrides), "request")
     utterances = read_voice(speech)
     codec = load_codec(checkpoint)
     suffix = ".safetensors" if isinstance(codec, Codec) else ".nemo"
@@ -184,23 +185,3 @@ def _codes(codec: AnyCodec, utterances: Sequence[np.ndarray]) -> torch.Tensor:
     frame = codec.frame_samples
     padded = [to_float(np.pad(samples, (0, -len(samples) % frame))) for samples in utterances]
     return torch.cat([codec.encode(torch.from_numpy(samples)[None])[0] for samples in padded])
-
-
-S = TypeVar("S", CodecTrainSettings, PersonalizeSettings)
-
-
-def _settings(command: str, settings: S, overrides: Sequence[str]) -> S:
-    known = {field.name: field for field in fields(settings)}
-    for override in overrides:
-        key, _, value = override.partition("=")
-        if key not in known:
-            raise RequestError(f"{command} has no setting '{key}'; it has {', '.join(known)}.")
-        wanted = type(getattr(settings, key))
-        parsed = yaml.safe_load(value)
-        if not isinstance(parsed, wanted) and not (wanted is float and isinstance(parsed, int)):
-            raise RequestError(f"{command}'s {key} must be a {wanted.__name__}, not {value!r}.")
-        try:
-            settings = replace(settings, **{key: wanted(parsed)})
-        except ValueError as error:
-            raise RequestError(f"{command}'s {error}.") from None
-    return settings

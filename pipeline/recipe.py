@@ -5,15 +5,16 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from manifests.errors import RequestError
 from manifests.records import Dialogue, TokenizedDialogue
+from pipeline.overrides import overridden
 from stages.base import Resources, Settings, Stage, StageTypes, loads, stage_types
 from stages.cast import CastSettings
 from stages.ingest import IngestSettings
@@ -31,7 +32,7 @@ EMBEDDED = {
 }
 """The stages between ingest and pack where the recipe lists no others, in order, and the class of each where it names none."""
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M")
 
 AnyStage = Stage[Any, Any, Any]
 
@@ -108,10 +109,7 @@ def load_recipe(path: Path | None = None, overrides: Sequence[str] = ()) -> Reci
 
     Raises `RequestError` that names the key and what it may be.
     """
-    data = read_yaml(path) if path else {}
-    for override in overrides:
-        apply_override(data, override)
-    return recipe_from(data)
+    return recipe_from(overridden(read_yaml(path) if path else {}, overrides))
 
 
 def recipe_from(data: dict[str, Any]) -> Recipe:
@@ -175,21 +173,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict | None):
         raise RequestError(f"The recipe {path} must be a mapping of sections, as `salm-duplex recipe` prints it.")
     return data or {}
-
-
-def apply_override(data: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise RequestError(f"--set takes key=value, as in --set schedule.barge_in.share=0.3, not '{override}'.")
-    *parents, last = key.split(".")
-    for parent in parents:
-        data = data.setdefault(parent, {})
-        if not isinstance(data, dict):
-            raise RequestError(f"--set {override}: '{parent}' is a value, not a section.")
-    try:
-        data[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise RequestError(f"--set {override}: the value is not valid YAML; quote it.") from None
 
 
 def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
@@ -262,21 +245,24 @@ def _stage_spec(name: str, section: dict[str, Any], following: Sequence[StageSpe
 
 
 def validated(name: str, model: type[M], section: dict[str, Any], file: str = "recipe") -> M:
-    """A section by its name, or a whole file; raises `RequestError` naming the key that is wrong."""
+    """A section by its name, or a whole file, as a pydantic model or a dataclass; raises `RequestError` naming the wrong key."""
     try:
-        return model.model_validate(section)
+        return TypeAdapter(model).validate_python(section)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(filter(None, [name, *(str(part) for part in first["loc"])]))
-        if first["type"] == "extra_forbidden":
+        if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             allowed = ", ".join(_fields_at(model, first["loc"][:-1])) or "none"
             raise RequestError(f"The {file} has no key '{key}'; the keys there are: {allowed}.") from None
-        given = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
+        given = f", not {first['input']!r}" if key and not isinstance(first["input"], dict) else ""
         message = first["msg"].removeprefix("Value error, ")
-        raise RequestError(f"The {file}'s {key} is wrong: {message[0].lower()}{message[1:]}{given}.") from None
+        where = f"{file}'s {key}" if key else file
+        raise RequestError(f"The {where} is wrong: {message[0].lower()}{message[1:]}{given}.") from None
 
 
-def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+def _fields_at(model: Any, loc: tuple[int | str, ...]) -> list[str]:
+    if is_dataclass(model):
+        return [field.name for field in fields(model)]
     for part in loc:
         annotation = model.model_fields[str(part)].annotation
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):

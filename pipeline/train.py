@@ -8,7 +8,8 @@ from typing import Any
 from manifests.errors import RequestError, WorkError
 from manifests.progress import Progress
 from manifests.store import Store
-from pipeline.recipe import apply_override, read_yaml, validated
+from pipeline.overrides import overridden
+from pipeline.recipe import read_yaml, validated
 from salm_duplex_model.config import PRESETS, RunConfig, preset_names
 from salm_duplex_model.estimate import Estimate, estimate
 from salm_duplex_model.trainer import train
@@ -21,10 +22,7 @@ def load_config(preset: str, overrides: Sequence[str]) -> RunConfig:
         path = Path(preset)
         if not path.is_file():
             raise RequestError(f"There is no preset '{preset}'; the presets are {', '.join(preset_names())}.")
-    data = read_yaml(path)
-    for override in overrides:
-        apply_override(data, override)
-    return validated("", RunConfig, data, "preset")
+    return validated("", RunConfig, overridden(read_yaml(path), overrides), "preset")
 
 
 def plan(config: RunConfig, workers: int, timed: bool = False) -> Estimate:

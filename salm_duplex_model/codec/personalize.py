@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from pydantic import ConfigDict
 from torch import Tensor
 
 from manifests.pcm import to_float
@@ -25,6 +26,8 @@ _GAP_FRAMES = 4
 @dataclass(frozen=True, slots=True)
 class PersonalizeSettings:
     """How to train. A codec that already speaks well wants a lower learning rate than one that is new to its voice."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     steps: int = 1_000
     batch: int = 8

@@ -12,6 +12,7 @@ from pickle import UnpicklingError
 
 import numpy as np
 import torch
+from pydantic import ConfigDict
 from torch import Tensor
 
 from manifests.files import unfinished
@@ -28,6 +29,8 @@ Speak = Callable[[str, str], np.ndarray]
 @dataclass(frozen=True, slots=True)
 class CodecTrainSettings:
     """How to train. The defaults made the bundled checkpoint."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     agent_voice: str = "en-us?pitch=45&range=45&rate=160"
     agent_hours: float = 3.0

@@ -106,7 +106,11 @@ def test_what_is_trained_on_are_the_codes_of_a_corpus_and_their_audio():
 
 @pytest.mark.parametrize(
     ("override", "said"),
-    [("epochs=3", "has no setting 'epochs'"), ("steps=many", "must be a int"), ("steps=0", "must be above 0")],
+    [
+        ("epochs=3", "has no key 'epochs'; the keys there are: steps, batch"),
+        ("steps=many", "steps is wrong: input should be a valid integer"),
+        ("steps=0", "must be above 0, not 0"),
+    ],
 )
 def test_a_wrong_setting_is_refused(tmp_path, recordings, override, said):
     with pytest.raises(RequestError, match=said):

@@ -44,7 +44,7 @@ def converse(run: Path, user: Path, tail_s: float, decoding: Decoding, codec: st
     frames = frames_to_cover(len(samples), SOURCE_FRAME) + round(tail_s / FRAME_SECONDS)
     heard = np.zeros(frames * SOURCE_FRAME, dtype=np.float32)
     heard[: len(samples)] = samples
-    session = Session(model, load_codec(codec or read_config(run).codec), decoding=decoding)
+    session = Session(model.for_inference(), load_codec(codec or read_config(run).codec), decoding=decoding)
     # The token that a step gives belongs to the frame after it.
     agent, tokens, step_ms = [], [tokenizer.special.pad], []
     for frame in torch.from_numpy(heard).view(frames, 1, SOURCE_FRAME):

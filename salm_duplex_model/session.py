@@ -5,6 +5,7 @@ past. The LLM remembers a window of frames, so a session of any length takes the
 batch, which come and go while the others go on.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from manifests.frames import CODEBOOK_SIZE, CODEBOOKS, SOURCE_FRAME
 from salm_duplex_model.channels import SPEECH_DELAY
 from salm_duplex_model.codec.nemo import AnyCodec
 from salm_duplex_model.model import DuplexModel
-from salm_duplex_model.window_cache import WindowCache
+from salm_duplex_model.window_cache import WindowCache, seated
 
 CONTEXT_FRAMES = 2_048
 """About 164 s, longer than nearly every dialogue of a corpus: what the LLM has learned to look back on."""
@@ -50,47 +51,76 @@ class Session:
         self.device = next(model.parameters()).device
         silence = codec.silence().long()  # what a frame that is no speech is played as
         self._silence = silence.to(self.device)
-        self._decoder = codec.stream(0, lead=silence.expand(8, CODEBOOKS))
-        self._cache = WindowCache(context_frames)
-        self.text = torch.empty(0, dtype=torch.long, device=self.device)
-        self.codes = torch.empty(0, CODEBOOKS, dtype=torch.long, device=self.device)
+        self._decoder = codec.stream(0, lead=silence.expand(8, CODEBOOKS), device=self.device)
+        self._cache = WindowCache(context_frames, self.device)
+        self._rows: list[int] = []
+        """Where each conversation sits in the tensors of state, which on a GPU have room for more."""
+        self._places = torch.empty(0, dtype=torch.long, device=self.device)
+        """The same, for the device."""
+        self._text = torch.empty(0, dtype=torch.long, device=self.device)
+        self._codes = torch.empty(0, CODEBOOKS, dtype=torch.long, device=self.device)
         self._encoder_state = model.encoder.initial_state(0)
+        self._graph: Graph | None = None
         self._random: list[torch.Generator] = []
         for _ in range(batch):
             self.join()
 
+    @property
+    def text(self) -> Tensor:
+        return self._text[self._places]
+
+    @property
+    def codes(self) -> Tensor:
+        return self._codes[self._places]
+
     @torch.inference_mode()
     def join(self) -> int:
         """A new conversation, as the last row: its number."""
-        self.text = torch.cat([self.text, self.text.new_full((1,), self.model.special.pad)])
-        self.codes = torch.cat([self.codes, self.codes.new_full((1, CODEBOOKS), SPEECH_DELAY)])
-        fresh = self.model.encoder.initial_state(1)
-        self._encoder_state = [torch.cat(pair) for pair in zip(self._encoder_state, fresh, strict=True)]
-        self._random.append(torch.Generator().manual_seed(self.decoding.seed))
+        if len(self._rows) == len(self._text):
+            self._seat(self._room(len(self._rows) + 1))
+        self._rows.append(next(place for place in range(len(self._text)) if place not in self._rows))
+        self._places = torch.tensor(self._rows, device=self.device)
+        self._random.append(torch.Generator())
         self._decoder.join()
-        self._cache.join()
-        return len(self.text) - 1
+        self.reset(len(self._rows) - 1)
+        return len(self._rows) - 1
 
     @torch.inference_mode()
     def leave(self, row: int) -> None:
         """A conversation ends: its row goes, and those after it move up by one."""
-        self.text, self.codes, *self._encoder_state = (
-            torch.cat([part[:row], part[row + 1 :]]) for part in (self.text, self.codes, *self._encoder_state)
-        )
-        del self._random[row]
+        del self._rows[row], self._random[row]
         self._decoder.leave(row)
-        self._cache.leave(row)
+        self._places = torch.tensor(self._rows, dtype=torch.long, device=self.device)
+        room = self._room(len(self._rows))
+        if room < len(self._text) and (self._graph is None or 4 * room <= len(self._text)):
+            self._seat(room)
 
     @torch.inference_mode()
     def reset(self, row: int) -> None:
         """The row begins a new conversation, which knows nothing of the one before; the other rows go on."""
-        self.text[row] = self.model.special.pad
-        self.codes[row] = SPEECH_DELAY
+        place = self._rows[row]
+        self._text[place] = self.model.special.pad
+        self._codes[place] = SPEECH_DELAY
         for part, fresh in zip(self._encoder_state, self.model.encoder.initial_state(1), strict=True):
-            part[row] = fresh[0]
+            part[place] = fresh[0]
         self._random[row].manual_seed(self.decoding.seed)
         self._decoder.reset(row)
-        self._cache.forget(row)
+        self._cache.forget(place)
+
+    def _room(self, conversations: int) -> int:
+        """Places for so many: on a GPU a power of two, so that whoever comes or goes seldom has a new graph captured."""
+        if self.device.type != "cuda" or conversations == 0:
+            return conversations
+        return 1 << (conversations - 1).bit_length()
+
+    def _seat(self, places: int) -> None:
+        self._text, self._codes, *self._encoder_state = (
+            seated(part, self._rows, places) for part in (self._text, self._codes, *self._encoder_state)
+        )
+        self._cache.seat(self._rows, places)
+        self._rows = list(range(len(self._rows)))
+        self._places = torch.tensor(self._rows, dtype=torch.long, device=self.device)
+        self._graph = None
 
     def step(self, user: Tensor) -> Tensor:
         """The next frame of every conversation: user audio (B, 1 280) float32 in [-1, 1] → agent audio (B, 1 764)."""
@@ -104,19 +134,27 @@ class Session:
     def think(self, user: Tensor) -> Tensor:
         """The first half of `step`: the codes to play (B, 4), silence where the agent does not speak. Whoever does not listen
         at once may gather them, and have many frames decoded together, which takes less time."""
-        if user.shape != (len(self.text), SOURCE_FRAME):
-            raise ValueError(f"user must be ({len(self.text)}, {SOURCE_FRAME}), not {tuple(user.shape)}")
-        heard, self._encoder_state = self.model.encoder(user.to(self.device), self._encoder_state)
-        vectors = self.model.embed(self.text[:, None], self.codes[:, None]) + heard
-        # Positions count on though old frames are forgotten: rotary attention looks at distances alone.
-        positions = self._cache.positions().to(self.device)
-        mask = self._cache.mask(positions, vectors.dtype)
-        hidden = self.model.hidden(vectors, self._cache, positions, mask)
+        if user.shape != (len(self._rows), SOURCE_FRAME):
+            raise ValueError(f"user must be ({len(self._rows)}, {SOURCE_FRAME}), not {tuple(user.shape)}")
+        placed = torch.zeros(len(self._text), SOURCE_FRAME)
+        placed[self._rows] = user
+        heard, self._encoder_state = self.model.encoder(placed.to(self.device), self._encoder_state)
+        if self._graph is None and self.device.type == "cuda":
+            self._graph = Graph(self._answer, heard)
+        text_logits, code_logits = (self._graph or self._answer)(heard)
         self._cache.advance()
-        text_logits, code_logits = self.model.heads(hidden[:, 0])
-        self.text = self._choose(text_logits, self.decoding.temperature)
-        self.codes = self._choose(code_logits, self.decoding.code_temperature)
-        return torch.where((self.codes < CODEBOOK_SIZE).all(-1, keepdim=True), self.codes, self._silence)
+        text = self._choose(text_logits[self._places], self.decoding.temperature)
+        codes = self._choose(code_logits[self._places], self.decoding.code_temperature)
+        self._text[self._places], self._codes[self._places] = text, codes
+        return torch.where((codes < CODEBOOK_SIZE).all(-1, keepdim=True), codes, self._silence)
+
+    def _answer(self, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """What the LLM makes of the frame heard (B, 1, width) and of its own last one, of all places: logits (B, …)."""
+        vectors = self.model.embed(self._text[:, None], self._codes[:, None]) + heard
+        # Positions count on though old frames are forgotten: rotary attention looks at distances alone.
+        positions = self._cache.positions()
+        mask = self._cache.mask(positions, self.model.code_head.weight.dtype)
+        return self.model.heads(self.model.hidden(vectors, self._cache, positions, mask)[:, 0])
 
     def _choose(self, logits: Tensor, temperature: float) -> Tensor:
         if temperature == 0:
@@ -124,3 +162,24 @@ class Session:
         # The largest of the logits with Gumbel noise is a draw from their softmax.
         noise = torch.stack([torch.empty(logits.shape[1:]).exponential_(generator=draw) for draw in self._random])
         return (logits.float() / temperature - noise.log().to(self.device)).argmax(-1)
+
+
+class Graph:
+    """A function of a tensor whose work on the GPU is captured once and then replayed, at the cost of a single launch."""
+
+    def __init__(self, function: Callable[[Tensor], tuple[Tensor, Tensor]], example: Tensor) -> None:
+        """What it reads and writes besides must stay in its place; done twice in a row it must do the same."""
+        self._input = example.clone()
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):  # libraries set themselves up, which can't be captured
+            function(self._input)
+        torch.cuda.current_stream().wait_stream(aside)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._output = function(self._input)
+
+    def __call__(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        self._input.copy_(value)
+        self._graph.replay()
+        return self._output

@@ -16,61 +16,64 @@ FIRST_SIZE = 128
 
 class WindowCache(Cache):  # type: ignore[misc]
     """A Hugging Face cache for one frame a step. Every frame of the session is a step for all rows, and each row counts
-    its own frames from where it joined, so that a late one gets the positions of an early one."""
+    its own frames from where it joined, so that a late one gets the positions of an early one.
 
-    def __init__(self, window: int) -> None:
+    Where the present frame is written, and what a row sees, is reckoned on the device from tensors that stay in their place:
+    so a step can be captured as a CUDA graph.
+    """
+
+    def __init__(self, window: int, device: torch.device | str = "cpu") -> None:
         """A row sees its last `window` frames, the present one among them."""
         super().__init__(layer_class_to_replicate=lambda: WindowLayer(self))
         self.window = window
-        self.began: list[int] = []
+        self.clock = torch.zeros(1, dtype=torch.long, device=device)
+        """The number of the present frame."""
+        self.began = torch.empty(0, dtype=torch.long, device=device)
         """The frame at which each row began."""
         self._empty()
 
     def _empty(self) -> None:
         self.layers.clear()
-        self.size, self.frame = min(FIRST_SIZE, self.window), 0
-
-    @property
-    def slot(self) -> int:
-        return self.frame % self.size
+        # Whoever captures steps wants buffers that never move.
+        self.size = self.window if self.clock.is_cuda else min(FIRST_SIZE, self.window)
+        self.frame = 0
+        self.clock.zero_()
+        self.slot = self.clock.clone()
 
     def positions(self) -> Tensor:
         """Of the present frame in each row's own count, (B, 1)."""
-        return torch.tensor([[self.frame - began] for began in self.began])
+        return (self.clock - self.began)[:, None]
 
     def mask(self, positions: Tensor, dtype: torch.dtype) -> Tensor:
         """What to add to the attention's scores, (B, 1, 1, size): 0 where a row sees a slot, the least number elsewhere."""
-        age = (self.frame - torch.arange(self.size, device=positions.device)) % self.size
+        age = (self.clock - torch.arange(self.size, device=positions.device)) % self.size
         unseen = (age > positions)[:, None, None]
         return unseen.to(dtype) * torch.finfo(dtype).min
 
     def advance(self) -> None:
         """Go on to the next frame, and make room for it where a row still sees the frame in its slot."""
         self.frame += 1
-        oldest = self.frame - min(self.began, default=self.frame)
-        if oldest < self.size or self.size == self.window:
-            return
-        kept = torch.arange(self.frame - self.size, self.frame)
-        old, self.size = kept % self.size, min(2 * self.size, self.window)
-        for layer in self.layers:
-            layer.move(old, kept % self.size)
+        self.clock += 1
+        if self.size < self.window and self.frame - min(self.began.tolist(), default=self.frame) >= self.size:
+            kept = torch.arange(self.frame - self.size, self.frame)
+            old, self.size = kept % self.size, min(2 * self.size, self.window)
+            for layer in self.layers:
+                layer.move(old, kept % self.size)
+        self.slot.copy_(self.clock % self.size)
 
-    def join(self) -> None:
-        """One row more, which has seen nothing."""
-        self.began.append(self.frame)
+    def seat(self, kept: list[int], rows: int) -> None:
+        """Of the rows those that are `kept`, in their order, and after them new ones, which have seen nothing: `rows` in all."""
+        began = self.clock.expand(rows).clone()
+        began[: len(kept)] = self.began[kept]
+        self.began = began
         for layer in self.layers:
-            layer.join()
-
-    def leave(self, row: int) -> None:
-        del self.began[row]
-        for layer in self.layers:
-            layer.leave(row)
-        if not self.began:
+            layer.seat(kept, rows)
+        if not rows:
             self._empty()
 
     def forget(self, row: int) -> None:
         """The row begins anew: nothing from before is seen."""
-        self.began[row] = self.frame
+        self.began[row] = self.clock[0]
         for layer in self.layers:
             layer.forget(row)
 
@@ -94,9 +97,8 @@ class WindowLayer(CacheLayerMixin):  # type: ignore[misc]
         """Put in the present frame's keys and values (B, heads, 1, width); all that are kept come back."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        here = slice(self.cache.slot, self.cache.slot + 1)
-        self.keys[:, :, here] = key_states
-        self.values[:, :, here] = value_states
+        self.keys.index_copy_(2, self.cache.slot, key_states)
+        self.values.index_copy_(2, self.cache.slot, value_states)
         return self.keys, self.values
 
     def move(self, old: Tensor, new: Tensor) -> None:
@@ -109,13 +111,8 @@ class WindowLayer(CacheLayerMixin):  # type: ignore[misc]
 
         self.keys, self.values = moved(self.keys), moved(self.values)
 
-    def join(self) -> None:
-        self.keys, self.values = (
-            torch.cat([kept, kept.new_zeros(1, *kept.shape[1:])]) for kept in (self.keys, self.values)
-        )
-
-    def leave(self, row: int) -> None:
-        self.keys, self.values = (torch.cat([kept[:row], kept[row + 1 :]]) for kept in (self.keys, self.values))
+    def seat(self, kept: list[int], rows: int) -> None:
+        self.keys, self.values = (seated(part, kept, rows) for part in (self.keys, self.values))
 
     def forget(self, row: int) -> None:
         # The mask hides them, and yet a NaN, hidden or not, would spoil the sum.
@@ -130,3 +127,10 @@ class WindowLayer(CacheLayerMixin):  # type: ignore[misc]
 
     def get_max_length(self) -> int:
         return self.cache.window
+
+
+def seated(part: Tensor, kept: list[int], rows: int) -> Tensor:
+    """The rows `kept` of a tensor, and zeros after them: `rows` in all."""
+    new = part.new_zeros(rows, *part.shape[1:])
+    new[: len(kept)] = part[kept]
+    return new

@@ -287,7 +287,7 @@ def serve(
     model, tokenizer = load_run(run)
     # Steps are small: more threads gain little, and one that has to wait for a core delays them all.
     torch.set_num_threads(max(1, torch.get_num_threads() // 2))
-    session = Session(model, load_codec(codec or read_config(run).codec), batch=0, decoding=decoding)
+    session = Session(model.for_inference(), load_codec(codec or read_config(run).codec), batch=0, decoding=decoding)
     if not _is_loopback(host):
         tell(f"Warning: {host} is not this machine alone; anyone who reaches it can talk to the model.")
     asyncio.run(_serve(session, tokenizer, str(run), host, port, Bounds(max_sessions), tell))

@@ -1,5 +1,6 @@
 """The codec as others use it: audio ↔ codes, whole or streamed, and its checkpoint."""
 
+import copy
 import hashlib
 import json
 import math
@@ -115,18 +116,22 @@ class Codec:
         audio: Tensor = self.network.decoder(latent, self.network.decoder.initial_state(len(codes)))[0]
         return audio
 
-    def stream(self, batch: int = 1, lead: Tensor | None = None) -> "CodecStream":
-        """A decoder that is given codes as they come, and gives their audio at once."""
-        return CodecStream(self, batch, lead)
+    def stream(self, batch: int = 1, lead: Tensor | None = None, device: torch.device | str = "cpu") -> "CodecStream":
+        """A decoder that is given codes as they come, and gives their audio at once; it works on `device`."""
+        return CodecStream(self, batch, lead, device)
 
 
 class CodecStream:
     """Decodes codes as they come. What it remembers has a constant size. Rows may join, leave and begin anew."""
 
-    def __init__(self, codec: Codec, batch: int = 1, lead: Tensor | None = None) -> None:
+    def __init__(
+        self, codec: Codec, batch: int = 1, lead: Tensor | None = None, device: torch.device | str = "cpu"
+    ) -> None:
         """A row begins as if it had decoded the codes `lead` (frames, 4) before: without any, a decoder starts with a click."""
-        self._codec = codec
-        self._beginning = codec.network.decoder.initial_state(1)
+        here = next(codec.network.parameters()).device == torch.device(device)
+        self._network = codec.network if here else copy.deepcopy(codec.network).to(device)
+        self._device = device
+        self._beginning = self._network.decoder.initial_state(1)
         if lead is not None:
             self._state = self._beginning
             self.decode(lead[None])
@@ -152,14 +157,14 @@ class CodecStream:
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:
         """The next codes (B, frames, 4) → their audio (B, frames · 1 764); frames may be 1."""
-        quantizer = self._codec.network.quantizer
+        quantizer = self._network.quantizer
         if codes.ndim != 3 or codes.shape[2] != quantizer.codebooks:
             raise ValueError(f"codes must be (batch, frames, {quantizer.codebooks}), not {tuple(codes.shape)}")
         if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < quantizer.size:
             raise ValueError(f"codes must be 0 to {quantizer.size - 1}; speech BOS, EOS and delay ids are not codes")
-        latent = quantizer.decode(codes)
-        audio, self._state = self._codec.network.decoder(latent, self._state)
-        clamped: Tensor = audio.clamp(-1, 1)
+        latent = quantizer.decode(codes.to(self._device))
+        audio, self._state = self._network.decoder(latent, self._state)
+        clamped: Tensor = audio.clamp(-1, 1).cpu()
         return clamped
 
 

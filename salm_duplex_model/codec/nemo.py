@@ -117,8 +117,10 @@ class NemoCodec:
         audio: Tensor = self.model.decode(tokens=tokens, tokens_len=lengths)[0]
         return audio
 
-    def stream(self, batch: int = 1, lead: Tensor | None = None) -> "NemoCodecStream":
-        """As `Codec.stream`; raises `RequestError` where the decoder looks ahead, as NanoCodec's does not."""
+    def stream(
+        self, batch: int = 1, lead: Tensor | None = None, device: torch.device | str = "cpu"
+    ) -> "NemoCodecStream":
+        """As `Codec.stream`, but on the codec's own device; raises `RequestError` where the decoder looks ahead, as NanoCodec's does not."""
         return NemoCodecStream(self, batch, lead)
 
     def save(self, path: str | Path) -> None:

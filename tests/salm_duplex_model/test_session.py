@@ -136,16 +136,16 @@ def test_exactly_the_window_is_seen(monkeypatch):
     cache, window = WindowCache(10), 10
     vectors = torch.randn(2, 40, 32)
     with torch.inference_mode():
-        cache.join()
+        cache.seat([], 1)
         for t in range(40):
             if t == 7:
-                cache.join()
+                cache.seat([0], 2)
             rows = len(cache.began)
             positions = cache.positions()
             states = net.hidden(vectors[:rows, t : t + 1], cache, positions, cache.mask(positions, torch.float32))
             cache.advance()
             for row in range(rows):
-                first = max(cache.began[row], t + 1 - window)
+                first = max(int(cache.began[row]), t + 1 - window)
                 alone = net.hidden(vectors[row : row + 1, first : t + 1])[:, -1]
                 torch.testing.assert_close(states[row], alone, atol=1e-5, rtol=1e-4)
                 if t > first:

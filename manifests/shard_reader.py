@@ -4,7 +4,7 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -18,23 +18,27 @@ from manifests.shards import FIELDS, shard_file
 from manifests.store import Store
 
 
-def read_cuts(split: Store, shard: int | None = None, **order: Any) -> CutSet:
+def read_cuts(split: Store, shard: int | None = None, without: Collection[str] = (), **order: Any) -> CutSet:
     """The cuts of one split, or of one of its shards, lazily, shard by shard; `order` is what `CutSet.from_shar` takes to shuffle shards.
 
-    Raises `WorkError` where a shard lacks a file, or a remote store stays away in the middle.
+    Files of the fields `without` are not read; their data stay out of reach. Raises `WorkError` where a shard lacks a file, or a remote store stays away in the middle.
     """
-    return CutSet(_Cuts(split, shard, order))
+    return CutSet(_Cuts(split, shard, without, order))
 
 
 class _Cuts:
-    def __init__(self, split: Store, shard: int | None, order: dict[str, Any]) -> None:
-        self._split, self._shard, self._order = split, shard, order
+    def __init__(self, split: Store, shard: int | None, without: Collection[str], order: dict[str, Any]) -> None:
+        self._split, self._shard, self._without, self._order = split, shard, without, order
 
     def __iter__(self) -> Iterator[MonoCut]:
         if not self._split.is_local:
             _StoreBackend.install()
         found = shard_files(self._split, self._shard)
-        files = {field: [f"{self._split.absolute}/{name}" for name in names] for field, names in found.items()}
+        files = {
+            field: [f"{self._split.absolute}/{name}" for name in names]
+            for field, names in found.items()
+            if field not in self._without
+        }
         if not files:
             return
         try:

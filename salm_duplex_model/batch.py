@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import soundfile
 import torch
 from torch import Tensor
 
@@ -23,7 +25,7 @@ class Batch:
     """Cuts side by side, padded to the longest: T frames.
 
     `audio` float32 (B, T · 1 280) in [-1, 1], `text` int64 (B, T), `codes` int64 (B, T, 4), `frames` int64 (B,) without the
-    padding; `cut_tokens` counts text tokens that found no room in their turn. In training, `unheard` bool (B, T) may mark
+    padding, on the host; `cut_tokens` counts text tokens that found no room in their turn. In training, `unheard` bool (B, T) may mark
     frames whose own codes the model is not to be told.
     """
 
@@ -35,39 +37,63 @@ class Batch:
     cut_tokens: int = 0
     unheard: Tensor | None = None
 
+    @property
+    def positions(self) -> int:
+        """Positions that have labels, of all rows."""
+        return int((self.frames - 1).sum())
+
     def to(self, device: torch.device) -> Batch:
         moved: dict[str, Any] = {
             part.name: value.to(device, non_blocking=True)
             for part in fields(self)
-            if isinstance(value := getattr(self, part.name), Tensor)
+            if part.name != "frames" and isinstance(value := getattr(self, part.name), Tensor)
         }
         return replace(self, **moved)
 
-
-def collate(cuts: Sequence[MonoCut], tokenizer: TextTokenizer, audio: bool = True) -> Batch:
-    """Load and pad cuts; without `audio`, which takes the most time, the user is silent."""
-    loaded = [_load(cut, tokenizer, audio) for cut in cuts]
-    longest = max(len(text) for _, text, _, _ in loaded)
-    users = torch.zeros(len(cuts), longest * SOURCE_FRAME)
-    text = torch.full((len(cuts), longest), tokenizer.special.pad, dtype=torch.int64)
-    codes = torch.zeros(len(cuts), longest, CODEBOOKS, dtype=torch.int64)
-    for row, (samples, tokens, own, _) in enumerate(loaded):
-        users[row, : len(samples)] = torch.from_numpy(samples)
-        text[row, : len(tokens)] = torch.from_numpy(tokens)
-        codes[row, : len(own)] = torch.from_numpy(own.astype(np.int64))
-    frames = torch.tensor([len(tokens) for _, tokens, _, _ in loaded])
-    return Batch(tuple(cut.id for cut in cuts), users, text, codes, frames, sum(cut for *_, cut in loaded))
+    def used_by(self, stream: torch.cuda.Stream) -> None:
+        """Its memory is free for others only once the stream has done with it."""
+        for part in fields(self):
+            if isinstance(value := getattr(self, part.name), Tensor) and value.is_cuda:
+                value.record_stream(stream)
 
 
-def _load(cut: MonoCut, tokenizer: TextTokenizer, audio: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    codes = cut.load_custom("target_codes")
-    frames = len(codes)
-    samples = np.zeros(frames * SOURCE_FRAME, dtype=np.float32)
-    if audio:
+def collate(cuts: Sequence[MonoCut], tokenizer: TextTokenizer, audio: bool = True, pinned: bool = False) -> Batch:
+    """Load and pad cuts; without `audio`, which takes the most time, the user is silent.
+
+    `pinned` memory is what a GPU can read by itself, while the processor works on.
+    """
+    lengths = list(map(frames_of, cuts))
+    shape = (len(cuts), max(lengths))
+    users = torch.zeros(len(cuts), shape[1] * SOURCE_FRAME, pin_memory=pinned)
+    text = torch.full(shape, tokenizer.special.pad, dtype=torch.int64, pin_memory=pinned)
+    codes = torch.zeros(*shape, CODEBOOKS, dtype=torch.int64, pin_memory=pinned)
+    cut_tokens = 0
+    for row, (cut, frames) in enumerate(zip(cuts, lengths, strict=True)):
+        own = cut.load_custom("target_codes")
+        if len(own) != frames:
+            raise ValueError(f"{cut.id} has {frames} frames of audio and codes of {len(own)}")
+        if audio:
+            read_user(cut, users[row, : frames * SOURCE_FRAME].numpy())
+        channel = text_channel(cut.supervisions, frames, "agent", tokenizer.encode, tokenizer.special)
+        text[row, :frames] = torch.from_numpy(channel.tokens)
+        codes[row, :frames] = torch.from_numpy(own)
+        cut_tokens += channel.cut_tokens
+    return Batch(tuple(cut.id for cut in cuts), users, text, codes, torch.tensor(lengths), cut_tokens)
+
+
+def read_user(cut: MonoCut, into: np.ndarray) -> None:
+    """Decode a cut's user audio, float32 in [-1, 1], right into its place (samples,)."""
+    source = cut.recording.sources[0]
+    if source.type != "memory" or not hasattr(os, "memfd_create"):
         heard = cut.load_audio()[0]
-        samples[: len(heard)] = heard[: len(samples)]
-    channel = text_channel(cut.supervisions, frames, "agent", tokenizer.encode, tokenizer.special)
-    return samples, channel.tokens, codes, channel.cut_tokens
+        into[: len(heard)] = heard[: len(into)]
+        return
+    # As a file in memory it is decoded without a call into Python for each piece, for which threads would wait in line.
+    with os.fdopen(os.memfd_create(cut.id[:200]), "w+b", buffering=0) as file:
+        file.write(source.source)
+        file.seek(0)
+        with soundfile.SoundFile(file.fileno(), closefd=False) as audio:
+            audio.read(len(into), out=into[: audio.frames])
 
 
 def frames_of(cut: MonoCut) -> int:

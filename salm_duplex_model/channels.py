@@ -42,5 +42,5 @@ def arrange(text: Tensor, codes: Tensor, frames: Tensor, special: SpecialTokens)
         code_inputs=codes[:, :-1],
         text_labels=text[:, 1:],
         code_labels=codes[:, 1:],
-        valid=positions < (frames - 1)[:, None],
+        valid=positions < (frames - 1).to(text.device, non_blocking=True)[:, None],
     )

@@ -48,6 +48,10 @@ class StreamingEncoder(nn.Module):
         """What came before the first frame."""
         raise NotImplementedError
 
+    def blocks(self) -> list[nn.Module]:
+        """Its repeated parts, each of which may be compiled by itself."""
+        return []
+
     def forward(
         self, audio: Tensor, state: list[Tensor] | None = None, frames: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
@@ -84,6 +88,9 @@ class CausalEncoder(StreamingEncoder):
             torch.zeros(batch, WINDOW - HOP, device=like.device),
             *(like.new_zeros(batch, block.context, block.channels) for block in blocks),
         ]
+
+    def blocks(self) -> list[nn.Module]:
+        return [*self.hop_blocks, *self.frame_blocks]
 
     def forward(
         self, audio: Tensor, state: list[Tensor] | None = None, frames: Tensor | None = None

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers import LlamaConfig as HfLlamaConfig
 
@@ -25,6 +24,7 @@ from salm_duplex_model.batch import Batch
 from salm_duplex_model.channels import SPEECH_DELAY, SPEECH_VOCABULARY, Channels, arrange
 from salm_duplex_model.config import LlamaConfig, LossConfig, ModelConfig, NemoEncoderConfig
 from salm_duplex_model.encoder import CausalEncoder, StreamingEncoder
+from salm_duplex_model.losses import Errors, linear_cross_entropy, softmax_errors
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 
 
@@ -49,12 +49,13 @@ class DuplexModel(nn.Module):
         self.special = special
         self.encoder = encoder
         self.llm = llm
-        # Codebook k's vectors are rows k · 4 035 on: one look-up gives the sum of all four.
-        self.code_embedding = nn.EmbeddingBag(CODEBOOKS * SPEECH_VOCABULARY, width, mode="sum")
+        # Codebook k's vectors are rows k · 4 035 on.
+        self.code_embedding = nn.Embedding(CODEBOOKS * SPEECH_VOCABULARY, width)
         nn.init.normal_(self.code_embedding.weight, std=0.02)
         self.code_head = nn.Linear(width, CODEBOOKS * SPEECH_VOCABULARY)
         nn.init.normal_(self.code_head.weight, std=0.02)
         nn.init.zeros_(self.code_head.bias)
+        self._errors: Errors | None = None
         self.tied: set[str] = set()
         """Parameters that are another one under a second name: a checkpoint keeps them once."""
         if llm.config.tie_word_embeddings:
@@ -66,15 +67,34 @@ class DuplexModel(nn.Module):
     def forward(self, batch: Batch, loss: LossConfig) -> LossSums:
         """The losses of a batch: what training calls."""
         channels = self.channels(batch)
-        hidden = self.hidden(self.fuse(batch, channels))
-        # Heads are wide: on padding they are not even computed.
-        counted = channels.valid if loss.mask_padding else torch.ones_like(channels.valid)
-        hidden = hidden[counted]
-        text = F.cross_entropy(self.text_head(hidden).float(), channels.text_labels[counted], reduction="sum")
-        code_logits = self.code_head(hidden).float().view(-1, SPEECH_VOCABULARY)
-        codes = F.cross_entropy(code_logits, channels.code_labels[counted].flatten(), reduction="sum")
+        hidden = self.hidden(self.fuse(batch, channels)).flatten(0, 1)
+        text_labels, code_labels = channels.text_labels.flatten(), channels.code_labels.flatten(0, 1)
+        if loss.mask_padding and batch.positions < len(hidden):
+            # Heads are wide: on padding they are not even computed. The number is known, so nothing waits for the device.
+            counted = channels.valid.flatten().nonzero_static(size=batch.positions)[:, 0]
+            hidden, text_labels, code_labels = (part[counted] for part in (hidden, text_labels, code_labels))
+        head = self.llm.get_output_embeddings()
+        text = linear_cross_entropy(hidden, head.weight, head.bias, text_labels[:, None], self._errors)
+        codes = linear_cross_entropy(hidden, self.code_head.weight, self.code_head.bias, code_labels, self._errors)
         total = loss.text_weight * text + loss.codes_weight * codes / CODEBOOKS
         return LossSums(total, text.detach(), codes.detach())
+
+    def compile_parts(self) -> None:
+        """Compile what is repeated, the layers, once for all of them and for batches of any shape."""
+        parts = [*getattr(self.llm.base_model, "layers", [self.llm.base_model]), *self.encoder.blocks()]
+        for part in parts:
+            part.forward = torch.compile(part.forward, dynamic=True)
+        self._errors = torch.compile(softmax_errors, dynamic=True)
+
+    def for_inference(self) -> "DuplexModel":
+        """Ready to be used, on the GPU where there is one. There all but the encoder is in bf16: a live step takes as long as
+        its weights take to be read."""
+        if torch.cuda.is_available():
+            self.to("cuda")
+        if self.code_head.weight.is_cuda and torch.cuda.is_bf16_supported(including_emulation=False):
+            for part in (self.llm, self.code_embedding, self.code_head):
+                part.to(torch.bfloat16)
+        return self.eval().requires_grad_(False)
 
     def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Text logits (B, T − 1, V) and code logits (B, T − 1, 4, 4 035) of a batch, its own channels fed in."""
@@ -97,8 +117,8 @@ class DuplexModel(nn.Module):
         """The agent's own text (B, T) and codes (B, T, 4) as vectors (B, T, width)."""
         rows = codes + torch.arange(CODEBOOKS, device=codes.device) * SPEECH_VOCABULARY
         vectors: Tensor = self.llm.get_input_embeddings()(text)
-        own_speech: Tensor = self.code_embedding(rows.flatten(0, 1))
-        return vectors + own_speech.view_as(vectors)
+        own_speech: Tensor = self.code_embedding(rows).sum(-2)
+        return vectors + own_speech
 
     def hidden(
         self,
@@ -111,6 +131,10 @@ class DuplexModel(nn.Module):
 
         `attention_mask` (B, 1, T, frames of the cache) is added to the attention's scores, in place of the causal mask.
         """
+        kind = vectors.device.type
+        # With autocast too: else what runs from layer to layer would be of twice the size.
+        autocast = torch.is_autocast_enabled(kind)
+        vectors = vectors.to(torch.get_autocast_dtype(kind) if autocast else self.code_head.weight.dtype)
         going_on = {} if cache is None else {"cache": cache, "position_ids": position, "attention_mask": attention_mask}
         out = self.llm.base_model(inputs_embeds=vectors, use_cache=cache is not None, return_dict=True, **going_on)
         states: Tensor = out.last_hidden_state
@@ -124,15 +148,18 @@ class DuplexModel(nn.Module):
         return self.text_head(hidden), self.code_head(hidden).unflatten(-1, (CODEBOOKS, SPEECH_VOCABULARY))
 
 
-def build_model(config: ModelConfig, seed: int = 0) -> tuple[DuplexModel, TextTokenizer]:
-    """A model with its pre-trained parts loaded and the rest drawn from `seed`, and its tokenizer.
+def build_model(
+    config: ModelConfig, seed: int = 0, device: torch.device | str = "cpu"
+) -> tuple[DuplexModel, TextTokenizer]:
+    """A model with its pre-trained parts loaded and the rest drawn from `seed`, and its tokenizer; an LLM of random weights
+    is drawn on `device`, which for a large one is quicker by far.
 
     Raises `RequestError` where a part can't be had.
     """
     tokenizer = TextTokenizer.load(BUNDLED if isinstance(config.llm, LlamaConfig) else config.llm)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        llm = _llm(config, tokenizer)
+        llm = _llm(config, tokenizer, device)
         width = llm.get_input_embeddings().embedding_dim
         model = DuplexModel(_encoder(config, width), llm, tokenizer.special, config.tie_codes)
     if config.lora is not None:
@@ -151,7 +178,7 @@ def _encoder(config: ModelConfig, width: int) -> StreamingEncoder:
     return CausalEncoder(config.encoder, width)
 
 
-def _llm(config: ModelConfig, tokenizer: TextTokenizer) -> PreTrainedModel:
+def _llm(config: ModelConfig, tokenizer: TextTokenizer, device: torch.device | str) -> PreTrainedModel:
     if isinstance(config.llm, LlamaConfig):
         shape = HfLlamaConfig(
             vocab_size=tokenizer.size,
@@ -165,7 +192,8 @@ def _llm(config: ModelConfig, tokenizer: TextTokenizer) -> PreTrainedModel:
             bos_token_id=tokenizer.special.bos,
             eos_token_id=tokenizer.special.eos,
         )
-        made: PreTrainedModel = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
+        with torch.device(device):
+            made: PreTrainedModel = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
         return made
     try:
         if config.llm_pretrained:
@@ -174,7 +202,9 @@ def _llm(config: ModelConfig, tokenizer: TextTokenizer) -> PreTrainedModel:
                 config.llm, dtype=torch.float32, use_safetensors=True
             )
         else:
-            loaded = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(config.llm), dtype=torch.float32)
+            shape = AutoConfig.from_pretrained(config.llm)
+            with torch.device(device):
+                loaded = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise RequestError(

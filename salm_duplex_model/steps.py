@@ -7,7 +7,7 @@ processes there are, nor does where a run resumes after a stop.
 import queue
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +36,9 @@ class Step:
     """Positions that count in the whole batch, over all processes: what sums of losses are divided by."""
     position: list[list[int]]
     """Where the stream stands after this step: (epoch, batches drawn in it) for each corpus."""
+
+    def to(self, device: torch.device) -> "Step":
+        return replace(self, parts=tuple(part and part.to(device) for part in self.parts))
 
 
 class Steps:
@@ -72,10 +75,13 @@ class Steps:
 
     def iterate(self, first: int, last: int) -> Iterator[Step]:
         """The steps from `first` up to, not including, `last`; `first` must be where `seek` went."""
-        ahead: queue.Queue[Step | BaseException | None] = queue.Queue(PREFETCH)
+        # Steps that are drawn and being loaded, in their order: enough of them to keep all loaders at work.
+        ahead: queue.Queue[Callable[[], Step] | BaseException | None] = queue.Queue(
+            PREFETCH + self.config.loaders // self.config.accumulate
+        )
         stop = threading.Event()
 
-        def put(item: Step | BaseException | None) -> None:
+        def put(item: Callable[[], Step] | BaseException | None) -> None:
             while not stop.is_set():
                 try:
                     return ahead.put(item, timeout=0.2)
@@ -89,7 +95,7 @@ class Steps:
                         if stop.is_set():
                             return
                         put(self._step(number, pool))
-                put(None)
+                    put(None)
             except BaseException as error:
                 put(error)
 
@@ -99,27 +105,34 @@ class Steps:
             while (item := ahead.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
-                yield item
+                yield item()
         finally:
             stop.set()
             thread.join()
 
-    def _step(self, number: int, pool: ThreadPoolExecutor) -> Step:
+    def _step(self, number: int, pool: ThreadPoolExecutor) -> Callable[[], Step]:
+        """Draw a step's cuts, and set the loaders to work on this process's; what comes back waits for them."""
         choose = random.Random(f"{self.seed}-{number}-corpus")
         stream = choose.choices(self.streams, self.weights)[0]
         # Sorted, so that the shares of the processes are alike in length.
         cuts = sorted(stream.next(), key=lambda cut: (frames_of(cut), cut.id))
         shares = self.world * self.config.accumulate
         own = [cuts[self.rank + self.world * part :: shares] for part in range(self.config.accumulate)]
-        try:
-            parts = tuple(pool.map(lambda share: self._part(number, share) if share else None, own))
-        except Exception as error:
-            raise explained(stream.corpus, stream.split, error) from error
+        loading = [pool.submit(self._part, number, share) if share else None for share in own]
+        frames = sum(frames_of(cut) - 1 for cut in cuts)
         position = [[stream.epoch, stream.drawn] for stream in self.streams]
-        return Step(parts, sum(frames_of(cut) - 1 for cut in cuts), position)
+
+        def loaded() -> Step:
+            try:
+                parts = tuple(None if part is None else part.result() for part in loading)
+            except Exception as error:
+                raise explained(stream.corpus, stream.split, error) from error
+            return Step(parts, frames, position)
+
+        return loaded
 
     def _part(self, number: int, cuts: Sequence[MonoCut]) -> Batch:
-        batch = collate(cuts, self.tokenizer)
+        batch = collate(cuts, self.tokenizer, pinned=torch.cuda.is_available())
         if self.config.code_dropout == 0:
             return batch
         # Drawn for each cut by itself, so that it does not matter which process has it.
@@ -127,3 +140,23 @@ class Steps:
         frames = batch.text.shape[1]
         unheard = np.stack([draw.random() * self.config.code_dropout > draw.random(frames) for draw in draws])
         return replace(batch, unheard=torch.from_numpy(unheard))
+
+
+def on_device(steps: Iterable[Step], device: torch.device) -> Iterator[Step]:
+    """The steps on the device, each copied to a GPU while the one before it is worked on."""
+    if device.type != "cuda":
+        yield from steps
+        return
+    copying, before = torch.cuda.Stream(device), None  # type: ignore[no-untyped-call]
+    for step in steps:
+        with torch.cuda.stream(copying):
+            moved = step.to(device)
+        for part in moved.parts:
+            if part is not None:  # else its memory could be given away while it is still read
+                part.used_by(torch.cuda.current_stream(device))
+        if before is not None:
+            yield before
+        torch.cuda.current_stream(device).wait_stream(copying)
+        before = moved
+    if before is not None:
+        yield before

@@ -106,6 +106,8 @@ class CorpusStream:
     def _begin(self) -> Iterator[CutSet]:
         cuts = read_cuts(
             self.corpus.store.folder(self.split),
+            # Its codes are what is learned of the agent.
+            without=("target_audio", "context_audio"),
             shuffle_shards=True,
             stateful_shuffle=False,
             seed=seed_of(self.seed, self.epoch),

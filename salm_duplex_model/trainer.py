@@ -16,7 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grad_norm_
 
 from manifests.errors import RequestError, WorkError
@@ -29,7 +30,7 @@ from salm_duplex_model.channels import SPEECH_VOCABULARY
 from salm_duplex_model.config import OptimizerConfig, RunConfig
 from salm_duplex_model.loss_plot import write_loss_plot
 from salm_duplex_model.model import DuplexModel, build_model
-from salm_duplex_model.steps import Steps
+from salm_duplex_model.steps import Steps, on_device
 from salm_duplex_model.stream import codec_of, first_batches, open_for_training
 
 UNIGRAM_SECONDS = 3_600
@@ -46,15 +47,16 @@ def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress:
     opened = [open_for_training(path) for path in corpora]
     config = config.model_copy(update={"codec": codec_of(opened)})
     torch.manual_seed(config.seed)
-    model, tokenizer = build_model(config.model, config.seed)
+    model, tokenizer = build_model(config.model, config.seed, device)
     resumed = _agreed(lambda: _prepare_run(run, config, model, tokenizer.save))
     if resumed is not None:
         checkpoint.load_weights(model, resumed)
     model.to(device).train()
-    if world > 1:
-        _shard(model)
     if config.compile:
-        model.llm.base_model.compile()
+        progress(0, config.optimizer.steps, "compiling the first steps")
+        model.compile_parts()
+    if world > 1:
+        _shard(model, bf16=runs_in_bf16(config, device))
     optimizer = torch.optim.AdamW(
         [p for p in model.parameters() if p.requires_grad],
         lr=config.optimizer.learning_rate,
@@ -75,20 +77,17 @@ def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress:
     begun, frames_done = time.monotonic(), 0
 
     with _explained(device):
-        for number, step in enumerate(steps.iterate(first, total), first):
+        for number, step in enumerate(on_device(steps.iterate(first, total), device), first):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(number, config.optimizer)
-            losses = _accumulate(model, step.parts, step.frames, config, device, world)
-            norm = _norm(clip_grad_norm_(model.parameters(), config.optimizer.clip))
-            if not math.isfinite(norm):
-                raise WorkError(
-                    f"The gradient is not finite at step {number + 1}; lower optimizer.learning_rate, the last checkpoint is kept."
-                )
+            sums = _accumulate(model, step.parts, step.frames, config, device, world)
+            norm = clip_grad_norm_(model.parameters(), config.optimizer.clip)
             optimizer.step()
             optimizer.zero_grad()
             done = number + 1
+            losses = _losses(sums, norm, step.frames, done)
             frames_done += step.frames
-            row: dict[str, Any] = {"step": done, **losses, "gradient_norm": norm, "frames": step.frames}
+            row: dict[str, Any] = {"step": done, **losses, "frames": step.frames}
             row["learning_rate"] = optimizer.param_groups[0]["lr"]
             if done % config.validate_every == 0 or done == total:
                 validated = validate(model, validation, config, device) | unigram
@@ -145,11 +144,15 @@ def _agreed(decide: Callable[[], Path | None]) -> Path | None:
     return said[0]  # type: ignore[no-any-return]
 
 
-def _shard(model: DuplexModel) -> None:
-    """FSDP2: every LLM layer is a unit that is gathered when it is its turn, what remains is another."""
+def _shard(model: DuplexModel, bf16: bool) -> None:
+    """FSDP2: every LLM layer is a unit that is gathered when it is its turn, what remains is another.
+
+    With `bf16` the weights are gathered in half the bytes; their shards, and the sums of gradients, stay in float32.
+    """
+    policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if bf16 else MixedPrecisionPolicy()
     for layer in getattr(model.llm.base_model, "layers", []):
-        fully_shard(layer)
-    fully_shard(model)
+        fully_shard(layer, mp_policy=policy)
+    fully_shard(model, mp_policy=policy)
 
 
 def _resume(folder: Path | None, model: DuplexModel, optimizer: torch.optim.Optimizer, steps: Steps) -> int:
@@ -181,8 +184,8 @@ def _save(
 
 def _accumulate(
     model: DuplexModel, parts: Sequence[Batch | None], frames: int, config: RunConfig, device: torch.device, world: int
-) -> dict[str, float]:
-    """Forward and backward over this process's parts; returns the whole batch's mean losses.
+) -> Tensor:
+    """Forward and backward over this process's parts; returns the whole batch's summed losses: weighted, text, codes.
 
     A part's summed loss is divided by the frames of the whole batch, so gradients add up to those of one big batch.
     """
@@ -199,8 +202,18 @@ def _accumulate(
         sums += weight * torch.stack([losses.total.detach(), losses.text, losses.codes / CODEBOOKS])
     if world > 1:
         dist.all_reduce(sums)
-    loss, text, codes = (sums / frames).tolist()
-    return {"loss": loss, "text": text, "codes": codes}
+    return sums
+
+
+def _losses(sums: Tensor, norm: Tensor, frames: int, step: int) -> dict[str, float]:
+    """Losses a frame and the gradient's norm, for which alone a step waits for the device; refuses a norm that is not finite."""
+    whole = norm.full_tensor() if isinstance(norm, DTensor) else norm
+    loss, text, codes, size = torch.cat([sums / frames, whole[None].to(sums)]).tolist()
+    if not math.isfinite(size):
+        raise WorkError(
+            f"The gradient is not finite at step {step}; lower optimizer.learning_rate, the last checkpoint is kept."
+        )
+    return {"loss": loss, "text": text, "codes": codes, "gradient_norm": size}
 
 
 def _one_frame(model: DuplexModel) -> Batch:
@@ -214,13 +227,12 @@ def _one_frame(model: DuplexModel) -> Batch:
     )
 
 
-def _norm(norm: Tensor) -> float:
-    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
-
-
 def autocast(config: RunConfig, device: torch.device) -> AbstractContextManager[Any]:
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and _quick_in_bf16(device))
-    return torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
+    return torch.autocast(device.type, torch.bfloat16) if runs_in_bf16(config, device) else nullcontext()
+
+
+def runs_in_bf16(config: RunConfig, device: torch.device) -> bool:
+    return config.precision == "bf16" or (config.precision == "auto" and _quick_in_bf16(device))
 
 
 def _quick_in_bf16(device: torch.device) -> bool:
@@ -235,8 +247,10 @@ def validate(model: DuplexModel, batches: Sequence[Batch], config: RunConfig, de
     """Mean losses in nats a token, over the frames of the batches: the same in every process."""
     model.eval()
     sums, frames = torch.zeros(2, device=device), 0
+    # So few batches are not worth compiling for.
+    as_written = torch.compiler.set_stance("force_eager") if config.compile else nullcontext()
     for batch in batches:
-        with autocast(config, device):
+        with autocast(config, device), as_written:
             losses = model(batch.to(device), config.loss.model_copy(update={"mask_padding": True}))
         sums += torch.stack([losses.text, losses.codes / CODEBOOKS])
         frames += int((batch.frames - 1).sum())
@@ -314,7 +328,7 @@ class _Log:
 @contextmanager
 def _explained(device: torch.device) -> Iterator[None]:
     """Turn what the hardware refuses into a sentence."""
-    mend = "lower data.batch_seconds or raise data.accumulate; the last checkpoint is kept"
+    mend = "lower data.batch_seconds, raise data.accumulate, or set model.activation_checkpointing; the last checkpoint is kept"
     try:
         yield
     except torch.OutOfMemoryError as error:

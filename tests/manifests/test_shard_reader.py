@@ -59,3 +59,11 @@ def test_a_file_that_is_cut_short_is_named(split: Store) -> None:
     split.write("target_audio.000003.tar", whole[: len(whole) // 2])
     damaged = damaged_file(split)
     assert damaged is not None and damaged[0] == f"{split.url}/target_audio.000003.tar"
+
+
+def test_what_is_left_out_is_not_read(split):
+    for field in ("target_audio", "context_audio"):
+        for name in [name for name in split.names() if name.startswith(field)]:
+            split.write(name, b"unreadable")
+    cuts = list(read_cuts(split, without=("target_audio", "context_audio")))
+    assert cuts and all(np.any(cut.load_audio()) and cut.load_custom("target_codes").size for cut in cuts)

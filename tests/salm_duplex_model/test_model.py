@@ -2,12 +2,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from manifests.errors import RequestError
 from manifests.text_channel import SpecialTokens
 from salm_duplex_model.batch import collate
-from salm_duplex_model.channels import SPEECH_BOS, SPEECH_DELAY, SPEECH_EOS, arrange
-from salm_duplex_model.config import LlamaConfig, LoraConfig, ModelConfig
+from salm_duplex_model.channels import SPEECH_BOS, SPEECH_DELAY, SPEECH_EOS, SPEECH_VOCABULARY, arrange
+from salm_duplex_model.config import LlamaConfig, LoraConfig, LossConfig, ModelConfig
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model, parameters_by_part
 
@@ -93,3 +95,58 @@ def test_a_missing_nemo_encoder_is_told():
 
     with pytest.raises(RequestError, match=r"gone\.nemo does not exist"):
         build_model(SMALL.model_copy(update={"encoder": NemoEncoderConfig(name="gone.nemo")}))
+
+
+def test_a_step_s_losses_and_gradients_are_those_of_whole_logits(talk):
+    """As the step was computed before heads and losses were fused: every logit in memory, EmbeddingBag for the codes."""
+    model, tokenizer = build_model(SMALL, seed=1)
+    batch = collate(list(talk.cuts("train")), tokenizer)
+    channels, loss = model.channels(batch), LossConfig()
+    text_logits, code_logits = model.logits(batch)
+    text = F.cross_entropy(text_logits[channels.valid], channels.text_labels[channels.valid], reduction="sum")
+    codes = F.cross_entropy(
+        code_logits[channels.valid].flatten(0, 1), channels.code_labels[channels.valid].flatten(), reduction="sum"
+    )
+    expected = torch.autograd.grad(3 * text + codes, list(model.parameters()))
+    found = model(batch, loss)
+    torch.testing.assert_close((found.text, found.codes), (text.detach(), codes.detach()))
+    gradients = torch.autograd.grad(found.total, list(model.parameters()))
+    for name, own, other in zip(dict(model.named_parameters()), gradients, expected, strict=True):
+        assert float((own - other).norm() / (other.norm() + 1e-9)) < 1e-4, name
+    rows = channels.code_inputs + torch.arange(4) * SPEECH_VOCABULARY
+    bag = F.embedding_bag(rows.flatten(0, 1), model.code_embedding.weight, mode="sum")
+    embedded = model.embed(channels.text_inputs, channels.code_inputs) - model.llm.get_input_embeddings()(
+        channels.text_inputs
+    )
+    torch.testing.assert_close(embedded.flatten(0, 1), bag, atol=1e-6, rtol=1e-4)
+
+
+def test_attention_gets_no_mask_so_that_it_may_take_the_flash_path(talk):
+    model, tokenizer = build_model(SMALL)
+    asked = []
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            if function is F.scaled_dot_product_attention:
+                asked.append(kwargs)
+            return function(*args, **kwargs or {})
+
+    with Watch():
+        model(collate(list(talk.cuts("train")), tokenizer), LossConfig())
+    assert len(asked) == 2 and all(call["attn_mask"] is None and call["is_causal"] for call in asked)
+
+
+def test_compiled_once_a_step_of_any_shape_gives_the_same_losses(talk):
+    torch.compiler.reset()
+    plain, tokenizer = build_model(SMALL, seed=1)
+    compiled, _ = build_model(SMALL, seed=1)
+    compiled.compile_parts()
+    cuts = list(talk.cuts("train"))
+    for number, stance in ((2, "default"), (3, "fail_on_recompile"), (4, "fail_on_recompile")):
+        batch = collate(cuts[:number], tokenizer)
+        with torch.compiler.set_stance(stance):
+            for model in (plain, compiled):
+                model.zero_grad()
+                model(batch, LossConfig()).total.backward()
+        for (name, own), (_, other) in zip(compiled.named_parameters(), plain.named_parameters(), strict=True):
+            assert float((own.grad - other.grad).norm() / (other.grad.norm() + 1e-9)) < 1e-4, name

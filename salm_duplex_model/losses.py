@@ -1,0 +1,102 @@
+"""Cross entropy of a linear head without the logits of all positions in memory."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+CHUNK = 2**26
+"""Logits in memory at once, about."""
+
+MULTIPLE = {"cuda": 64}
+"""A group of a head's outputs is padded to a multiple of it: matrix products of odd sizes take several times as long there."""
+
+Errors = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def linear_cross_entropy(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, errors: Errors | None = None
+) -> Tensor:
+    """The sum over all labels of the cross entropy of `hidden @ weight.T + bias`, float32.
+
+    `hidden` (N, width), `labels` (N, K): the head has K groups of V outputs, and `weight` is (K · V, width). What `errors`
+    does is what `softmax_errors` does, which may be compiled. Logits are made chunk by chunk, and with them at once their
+    gradients: so nothing of their size is kept for the backward pass, nor computed again in it.
+    """
+    if not torch.is_grad_enabled():
+        with torch.no_grad():
+            return _walk(hidden, weight, bias, labels, errors or softmax_errors, (False, False, False))[0]
+    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, bias, labels, errors or softmax_errors)  # type: ignore[no-untyped-call]
+    return loss
+
+
+def softmax_errors(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (N, K, V) and labels (N, K) → the summed cross entropy, and its gradient in the logits, of their dtype."""
+    scores = logits.float()
+    total = scores.logsumexp(-1, keepdim=True)
+    at_label = torch.arange(logits.shape[-1], device=logits.device) == labels[..., None]
+    loss = (total[..., 0] - scores.gather(-1, labels[..., None])[..., 0]).sum()
+    return loss, ((scores - total).exp() - at_label.float()).to(logits.dtype)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, errors: Errors
+    ) -> Tensor:
+        loss, *gradients = _walk(hidden, weight, bias, labels, errors, ctx.needs_input_grad[:3])
+        ctx.save_for_backward(*gradients)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> Any:
+        scaled = (None if own is None else own * upstream[0].to(own.dtype) for own in ctx.saved_tensors)
+        return (*scaled, None, None)
+
+
+def _walk(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, errors: Errors, wanted: tuple[bool, ...]
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+    """The loss and its gradients in hidden states, weight and bias, of which only those `wanted` are made."""
+    kind = hidden.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+    made = partial(torch.zeros, dtype=torch.float32, device=weight.device)
+    loss = made(())
+    to_hidden = torch.empty_like(hidden) if wanted[0] else None
+    groups = labels.shape[1]
+    outputs = len(weight) // groups
+    padding = -outputs % MULTIPLE.get(kind, 1)
+    with torch.autocast(kind, enabled=False):
+        used, offset = weight.to(dtype), None if bias is None else bias.to(dtype)
+        if padding:
+            used = F.pad(used.view(groups, outputs, -1), (0, 0, 0, padding)).flatten(0, 1)
+            offset = used.new_zeros(groups * outputs) if offset is None else offset
+            # An output so small has a probability of zero, and a gradient of zero.
+            offset = F.pad(offset.view(groups, outputs), (0, padding), value=-1e4).flatten()
+        to_weight = made(used.shape) if wanted[1] else None
+        to_bias = made(len(used)) if bias is not None and wanted[2] else None
+        rows = max(1, CHUNK // len(used))
+        for first in range(0, len(hidden), rows):
+            here = slice(first, first + rows)
+            states = hidden[here].to(dtype)
+            logits = F.linear(states, used, offset).view(len(states), groups, -1)
+            own, gradient = errors(logits, labels[here])
+            loss += own
+            gradient = gradient.flatten(1)
+            if to_hidden is not None:
+                to_hidden[here] = (gradient @ used).to(hidden.dtype)
+            if to_weight is not None:
+                to_weight += gradient.T @ states
+            if to_bias is not None:
+                to_bias += gradient.sum(0, dtype=torch.float32)
+
+    def whole(gradient: Tensor | None) -> Tensor | None:
+        if gradient is None:
+            return None
+        grouped = gradient.view(groups, -1, *gradient.shape[1:])
+        return grouped[:, :outputs].flatten(0, 1).to(weight.dtype)
+
+    return loss, to_hidden, whole(to_weight), whole(to_bias)

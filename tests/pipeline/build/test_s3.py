@@ -23,18 +23,12 @@ def build(source: str, out: str | Path, endpoint: str) -> subprocess.CompletedPr
     return subprocess.run(arguments, capture_output=True, text=True, env=os.environ | client_environment(endpoint))
 
 
-def content(store: Store, folder: str = "") -> dict[str, bytes]:
+def content(store: Store) -> dict[str, bytes]:
     """Every file's bytes; the run log, which holds clock times, aside."""
-    files: dict[str, bytes] = {}
-    for name in store.names(folder):
-        path = f"{folder}/{name}" if folder else name
-        inside = store.names(path)
-        files |= content(store, path) if inside else {path: store.read(path)}
-    if not folder:
-        info = json.loads(files["corpus.json"])
-        del info["run_log"]
-        files["corpus.json"] = json.dumps(info).encode()
-    return files
+    files = {name: store.read(name) for name in store.find()}
+    info = json.loads(files["corpus.json"])
+    del info["run_log"]
+    return files | {"corpus.json": json.dumps(info).encode()}
 
 
 @pytest.fixture(scope="module")

@@ -69,15 +69,17 @@ def _run(
     found, total = finished(store), len(plan.shards)
     todo = [shard for shard in plan.shards if shard.name not in found]
     run = Run.begin(store, len(found))
+    lost: list[Done] = []
     try:
         if todo:
             progress(len(found), total, "starting Ray")
-        for done in perform(todo, recipe, store, workers):
+        for done in perform(todo, recipe, store, workers) if todo else ():
             lease.check()
             run.add(done)
             progress(len(found) + run.built, total, done.shard)
+            lost += [done] if done.failed else []
             if run.failed >= HOPELESS and not run.kept:
-                raise _too_many(store, [done], plan, recipe)
+                raise _too_many(store, lost, plan, recipe)
         progress(total, total, "writing tables, card and report")
         done_all = read_done(store, plan)
         if sum(done.failed for done in done_all) > recipe.max_failed * plan.dialogues:

@@ -133,6 +133,19 @@ def finished(out: Path) -> list[Path]:
     return [path for path in store.iterdir() if not path.name.startswith(".")] if store.is_dir() else []
 
 
+def test_a_second_build_into_the_same_place_is_refused_and_the_first_one_finishes(corpus, tmp_path):
+    out = tmp_path / "twice"
+    first = subprocess.Popen(build_arguments(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (out / ".build" / "lease.json").exists():
+        assert first.poll() is None, first.communicate()[1]
+        time.sleep(0.05)
+    second = subprocess.run(build_arguments(out), capture_output=True, text=True)
+    assert second.returncode == 2
+    assert f"is being built already by process {first.pid}" in second.stderr
+    assert first.wait() == 0
+    assert tree(out) == tree(corpus)
+
+
 def test_another_seed_gives_another_corpus(corpus, tmp_path):
     subprocess.run(build_arguments(tmp_path / "seed", "--set", "seed=1"), check=True, capture_output=True)
     mine, theirs = tree(tmp_path / "seed"), tree(corpus)

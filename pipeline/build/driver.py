@@ -48,6 +48,7 @@ def build(
     """
     check_stages(recipe)
     store = Store(out)
+    store.check()
     if known := _known(store):
         progress(0, 0, "comparing with what is there")
         read = _readable(lambda: fingerprints(inputs))

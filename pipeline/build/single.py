@@ -33,6 +33,7 @@ def run_stage(name: str, source: str, out: str, recipe: Recipe, progress: Progre
     if name not in (names := ["ingest", *stages, "pack"]):
         raise RequestError(f"There is no stage '{name}'; the stages are {', '.join(names)}.")
     target = Store(out)
+    target.check()
     if target.exists() and (not target.is_local or target.names() or Path(target.root).is_file()):
         raise RequestError(f"{out} exists already; name a new folder with --out.")
     try:

@@ -17,7 +17,7 @@ from lhotse import MonoCut
 from manifests.corpus import Corpus
 from manifests.errors import RequestError, WorkError
 from manifests.progress import Progress, silent
-from pipeline.build.driver import build
+from pipeline.building.driver import build
 from pipeline.recipe import recipe_from
 
 Row = dict[str, Any]

@@ -51,7 +51,7 @@ def run_training(
 def _run_on_ray(
     corpora: Sequence[str], run: Path, config: RunConfig, workers: int, progress: Progress
 ) -> dict[str, Any]:
-    from pipeline.build.cluster import start_ray
+    from pipeline.building.cluster import start_ray
 
     start_ray(None)
     import ray

@@ -11,7 +11,7 @@ from pipeline.commands.console import out_console, print_json, progress_shown, s
 from pipeline.commands.options import JsonOption, RecipeOption, SetOption
 
 if TYPE_CHECKING:
-    from pipeline.build.dry_run import DryRun
+    from pipeline.building.dry_run import DryRun
 
 
 def command(
@@ -36,8 +36,8 @@ def command(
 
     Runs on this machine, or on the Ray cluster that submitted it. Run again after a stop, it goes on where it was.
     """
-    from pipeline.build.driver import build as run
-    from pipeline.build.dry_run import dry_run
+    from pipeline.building.driver import build as run
+    from pipeline.building.dry_run import dry_run
     from pipeline.recipe import load_recipe
 
     loaded = load_recipe(recipe, set_ or [])

@@ -40,8 +40,8 @@ def command(
     The rates of the stages are measured on this machine, in a minute, or taken from a finished corpus.
     """
     from manifests.corpus import open_corpus
-    from pipeline.build.dry_run import rates_here, shards_for
-    from pipeline.build.estimate import estimate_hours, rates_of
+    from pipeline.building.dry_run import rates_here, shards_for
+    from pipeline.building.estimate import estimate_hours, rates_of
     from pipeline.recipe import load_recipe
 
     loaded = load_recipe(recipe, set_ or [])

@@ -25,7 +25,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Run a single stage, to see what it does or to try your own in its place."""
-    from pipeline.build.single import run_stage
+    from pipeline.building.single import run_stage
     from pipeline.recipe import load_recipe
 
     loaded = load_recipe(recipe, set_ or [])

@@ -40,7 +40,7 @@ PLANNING = """
 import resource, sys
 from manifests.progress import silent
 from manifests.store import Store
-from pipeline.build.plan import make_plan
+from pipeline.building.plan import make_plan
 from pipeline.recipe import load_recipe
 plan = make_plan([sys.argv[1]], load_recipe(), None, Store(sys.argv[2]), silent, lambda: None)
 print(plan.read, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from manifests.progress import silent
 from manifests.store import Store
-from pipeline.build.parcel import Parcel
-from pipeline.build.plan import make_plan, read_planned
-from pipeline.build.publish import open_scratch, publish_shard
-from pipeline.build.work import Chain
+from pipeline.building.parcel import Parcel
+from pipeline.building.plan import make_plan, read_planned
+from pipeline.building.publish import open_scratch, publish_shard
+from pipeline.building.work import Chain
 from pipeline.recipe import load_recipe
 
 BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"

@@ -17,7 +17,7 @@ from manifests.frames import SOURCE_RATE, TARGET_RATE
 from manifests.pcm import to_int16
 from manifests.record_files import RecordWriter, read_record_files
 from manifests.records import Rejected
-from pipeline.build.single import run_stage
+from pipeline.building.single import run_stage
 from pipeline.recipe import load_recipe
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from corpus_material import rows_of
 
 from manifests.corpus import open_corpus
 from manifests.errors import RequestError
-from pipeline.build.driver import build
+from pipeline.building.driver import build
 from pipeline.recipe import load_recipe
 from pipeline.scenes import make_scenes
 

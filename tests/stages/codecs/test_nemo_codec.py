@@ -13,7 +13,7 @@ from nemo_material import make_asr, make_codec
 
 from manifests.errors import RequestError
 from manifests.record_files import RecordWriter, read_record_files
-from pipeline.build.single import run_stage
+from pipeline.building.single import run_stage
 from pipeline.recipe import load_recipe
 from salm_duplex_model.codec.nemo import NemoCodec
 from stages.codecs.nemo import NemoTokenizer, NemoTokenizeSettings

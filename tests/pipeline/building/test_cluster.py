@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.errors import RequestError
-from pipeline.build.cluster import fused, pools
+from pipeline.building.cluster import fused, pools
 from pipeline.recipe import StageSpec, load_recipe
 
 STAGES = load_recipe().stages

@@ -15,15 +15,15 @@ from manifests.identity import differences, digest
 from manifests.progress import Progress, silent
 from manifests.sources import UnreadableInput
 from manifests.store import Store
-from pipeline.build.cluster import RayInTheShade
-from pipeline.build.finish import publish_corpus, read_done
-from pipeline.build.identity import identity
-from pipeline.build.lease import Lease
-from pipeline.build.perform import perform, stopped
-from pipeline.build.plan import INDEX, Plan, load_plan, make_plan
-from pipeline.build.publish import BUILD, DONE, Done, finished, open_scratch, shard_rejected
-from pipeline.build.run_log import Run, run_log
-from pipeline.build.work import FAILED, HUNG
+from pipeline.building.cluster import RayInTheShade
+from pipeline.building.finish import publish_corpus, read_done
+from pipeline.building.identity import identity
+from pipeline.building.lease import Lease
+from pipeline.building.perform import perform, stopped
+from pipeline.building.plan import INDEX, Plan, load_plan, make_plan
+from pipeline.building.publish import BUILD, DONE, Done, finished, open_scratch, shard_rejected
+from pipeline.building.run_log import Run, run_log
+from pipeline.building.work import FAILED, HUNG
 from pipeline.recipe import Recipe
 from pipeline.voices import about_voice, check_stages
 from stages.ingest import fingerprints

@@ -19,13 +19,13 @@ import pyarrow as pa
 
 from manifests.errors import WorkError
 from manifests.store import Store
-from pipeline.build import remote
-from pipeline.build.cluster import Pool, pools, start_ray
-from pipeline.build.parcel import Failure, Parcel, from_table, to_table
-from pipeline.build.plan import read_planned
-from pipeline.build.publish import Done, publish_shard
-from pipeline.build.shard_cuts import PlannedShard
-from pipeline.build.work import Chain
+from pipeline.building import remote
+from pipeline.building.cluster import Pool, pools, start_ray
+from pipeline.building.parcel import Failure, Parcel, from_table, to_table
+from pipeline.building.plan import read_planned
+from pipeline.building.publish import Done, publish_shard
+from pipeline.building.shard_cuts import PlannedShard
+from pipeline.building.work import Chain
 from pipeline.recipe import Recipe
 
 ATTEMPTS = ".build/attempts"

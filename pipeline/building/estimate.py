@@ -15,11 +15,11 @@ from manifests.corpus import Corpus
 from manifests.errors import RequestError, WorkError
 from manifests.records import Dialogue
 from manifests.store import Store
-from pipeline.build.parcel import Parcel
-from pipeline.build.plan import Plan, read_planned
-from pipeline.build.publish import Done, open_scratch, publish_shard
-from pipeline.build.shard_cuts import PlannedShard, estimated_seconds
-from pipeline.build.work import Chain
+from pipeline.building.parcel import Parcel
+from pipeline.building.plan import Plan, read_planned
+from pipeline.building.publish import Done, open_scratch, publish_shard
+from pipeline.building.shard_cuts import PlannedShard, estimated_seconds
+from pipeline.building.work import Chain
 from pipeline.recipe import Recipe
 
 SAMPLE = 20

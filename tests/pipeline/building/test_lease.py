@@ -13,12 +13,12 @@ import pytest
 
 from manifests.errors import RequestError, WorkError
 from manifests.store import Store
-from pipeline.build.lease import FILE, Lease
+from pipeline.building.lease import FILE, Lease
 
 HOLD = """
 import sys, time
 from manifests.store import Store
-from pipeline.build.lease import Lease
+from pipeline.building.lease import Lease
 with Lease(Store(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

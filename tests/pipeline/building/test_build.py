@@ -18,9 +18,9 @@ from manifests.corpus import open_corpus
 from manifests.errors import RequestError
 from manifests.progress import silent
 from manifests.store import Store
-from pipeline.build.driver import build
-from pipeline.build.finish import read_done
-from pipeline.build.plan import make_plan
+from pipeline.building.driver import build
+from pipeline.building.finish import read_done
+from pipeline.building.plan import make_plan
 from pipeline.recipe import load_recipe
 
 BUNDLED = Path(__file__).parents[3] / "pipeline" / "data" / "dialogues.jsonl"

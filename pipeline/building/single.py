@@ -14,9 +14,9 @@ from manifests.record_files import RecordWriter, UnreadableRecords, read_record_
 from manifests.records import Record, Rejected, TokenizedDialogue
 from manifests.sources import UnreadableInput
 from manifests.store import Store
-from pipeline.build.finish import publish_records
-from pipeline.build.parcel import Parcel
-from pipeline.build.work import Chain
+from pipeline.building.finish import publish_records
+from pipeline.building.parcel import Parcel
+from pipeline.building.work import Chain
 from pipeline.recipe import Recipe, StageSpec
 from pipeline.voices import check_stages
 from stages.base import stage_types

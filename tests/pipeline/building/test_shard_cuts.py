@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.records import SPLITS, Dialogue, Turn
-from pipeline.build.shard_cuts import BYTES_PER_SECOND, ShardCutter, estimated_seconds
+from pipeline.building.shard_cuts import BYTES_PER_SECOND, ShardCutter, estimated_seconds
 from stages.pack import PackSettings
 
 

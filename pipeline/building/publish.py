@@ -26,8 +26,8 @@ from manifests.frames import FRAMES_PER_SECOND
 from manifests.records import Record, TokenizedDialogue
 from manifests.shards import FIELDS, shard_file
 from manifests.store import Store
-from pipeline.build.parcel import Parcel
-from pipeline.build.work import FAILED
+from pipeline.building.parcel import Parcel
+from pipeline.building.work import FAILED
 from stages.pack import DIALOGUES, REJECTED, pack
 
 BUILD = ".build"

@@ -9,8 +9,8 @@ from material import make_dialogue
 from manifests.errors import WorkError
 from manifests.records import Dialogue
 from manifests.store import Store
-from pipeline.build.parcel import Parcel, from_table, to_table
-from pipeline.build.work import FAILED, HUNG, HUNG_EXIT, Chain
+from pipeline.building.parcel import Parcel, from_table, to_table
+from pipeline.building.work import FAILED, HUNG, HUNG_EXIT, Chain
 from pipeline.recipe import StageSpec
 from stages.base import Resources, Settings, Stage
 

@@ -14,11 +14,11 @@ from manifests.progress import Progress
 from manifests.records import SPLITS, Rejected, TokenizedDialogue, split_voices
 from manifests.store import Store
 from manifests.table import DIALOGUES, REJECTED, Table, TableWriter, corpus_tables
-from pipeline.build.identity import identity
-from pipeline.build.parcel import Parcel
-from pipeline.build.plan import Plan, write_refused
-from pipeline.build.publish import BUILD, DONE, TABLES, Done, open_scratch, publish_shard, scratch
-from pipeline.build.shard_cuts import PlannedShard, ShardCutter
+from pipeline.building.identity import identity
+from pipeline.building.parcel import Parcel
+from pipeline.building.plan import Plan, write_refused
+from pipeline.building.publish import BUILD, DONE, TABLES, Done, open_scratch, publish_shard, scratch
+from pipeline.building.shard_cuts import PlannedShard, ShardCutter
 from pipeline.recipe import Recipe
 from pipeline.report.card import card
 from pipeline.report.page import report

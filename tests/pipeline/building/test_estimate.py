@@ -4,10 +4,10 @@ import pytest
 
 from manifests.errors import RequestError
 from manifests.progress import silent
-from pipeline.build.dry_run import dry_run, shards_for
-from pipeline.build.estimate import Rates, estimate_hours, estimate_plan, rates_of
-from pipeline.build.plan import Plan
-from pipeline.build.shard_cuts import PlannedShard
+from pipeline.building.dry_run import dry_run, shards_for
+from pipeline.building.estimate import Rates, estimate_hours, estimate_plan, rates_of
+from pipeline.building.plan import Plan
+from pipeline.building.shard_cuts import PlannedShard
 from pipeline.recipe import load_recipe
 from stages.pack import PackSettings
 

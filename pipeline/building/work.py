@@ -19,7 +19,7 @@ from typing import Any
 from manifests.errors import WorkError
 from manifests.records import Record, Rejected, dialogue_of
 from manifests.store import Store
-from pipeline.build.parcel import Failure, Parcel
+from pipeline.building.parcel import Failure, Parcel
 from pipeline.recipe import StageSpec
 from stages.base import Stage
 

@@ -12,9 +12,9 @@ from manifests.errors import RequestError
 from manifests.progress import Progress
 from manifests.sources import UnreadableInput
 from manifests.store import Store
-from pipeline.build.estimate import Estimate, Rates, estimate_plan, measured_rates
-from pipeline.build.plan import Plan, make_plan
-from pipeline.build.shard_cuts import BYTES_PER_SECOND
+from pipeline.building.estimate import Estimate, Rates, estimate_plan, measured_rates
+from pipeline.building.plan import Plan, make_plan
+from pipeline.building.shard_cuts import BYTES_PER_SECOND
 from pipeline.recipe import Recipe
 from stages.pack import PackSettings
 

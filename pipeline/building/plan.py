@@ -23,8 +23,8 @@ from manifests.progress import Progress
 from manifests.records import SPLITS, Dialogue, Rejected
 from manifests.store import Store
 from manifests.table import write_rejected
-from pipeline.build.identity import identity
-from pipeline.build.shard_cuts import PlannedShard, ShardCutter
+from pipeline.building.identity import identity
+from pipeline.building.shard_cuts import PlannedShard, ShardCutter
 from pipeline.recipe import Recipe
 from pipeline.voices import check_stages
 from stages.ingest import ingest

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from manifests.store import Store
-from pipeline.build.publish import Done
+from pipeline.building.publish import Done
 
 RUNS, ATTEMPTS = ".build/runs", ".build/attempts"
 

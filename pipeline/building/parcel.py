@@ -1,7 +1,7 @@
 """A shard on its way through the stages: its records, and what is known of it so far.
 
-Between two pools of workers it travels as an Arrow table, a row a record behind one row of facts, its arrays as bytes
-that the next worker reads in place.
+Between two pools of workers it travels as one row of an Arrow table, its arrays as bytes that the next worker reads in
+place.
 """
 
 import json
@@ -46,7 +46,14 @@ class Parcel:
 
 
 _ARRAY = pa.struct([("dtype", pa.string()), ("shape", pa.list_(pa.int64())), ("data", pa.large_binary())])
-_SCHEMA = pa.schema([("shard", pa.string()), ("plain", pa.large_string()), ("arrays", pa.list_(_ARRAY))])
+_SCHEMA = pa.schema(
+    [
+        ("shard", pa.string()),
+        ("facts", pa.large_string()),
+        ("plain", pa.list_(pa.large_string())),
+        ("arrays", pa.list_(pa.list_(_ARRAY))),
+    ]
+)
 
 
 def to_table(parcel: Parcel) -> pa.Table:
@@ -56,25 +63,30 @@ def to_table(parcel: Parcel) -> pa.Table:
         "seconds": parcel.seconds,
         "failure": asdict(parcel.failure) if parcel.failure else None,
     }
-    rows: list[tuple[str, list[dict[str, Any]]]] = [(json.dumps(facts), [])]
-    for record in parcel.records:
-        plain, arrays = to_plain(record)
-        rows.append((json.dumps(plain), [_packed(array) for array in arrays]))
-    columns = [[parcel.shard] * len(rows), [plain for plain, _ in rows], [arrays for _, arrays in rows]]
-    return pa.table([pa.array(column, type=f.type) for column, f in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
+    apart = [to_plain(record) for record in parcel.records]
+    row = {
+        "shard": parcel.shard,
+        "facts": json.dumps(facts),
+        "plain": [json.dumps(plain) for plain, _ in apart],
+        "arrays": [[_packed(array) for array in arrays] for _, arrays in apart],
+    }
+    return pa.Table.from_pylist([row], schema=_SCHEMA)
 
 
 def from_table(table: pa.Table) -> Parcel:
-    facts, *plain = table.column("plain").to_pylist()
-    arrays = table.column("arrays").combine_chunks() if table.num_rows else []
-    known = json.loads(facts)
+    row = {name: table.column(name)[0] for name in _SCHEMA.names}
+    facts = json.loads(row["facts"].as_py())
+    records = [
+        from_plain(json.loads(plain), list(_unpacked(arrays)))
+        for plain, arrays in zip(row["plain"].as_py(), row["arrays"].values, strict=True)
+    ]
     return Parcel(
-        table.column("shard")[0].as_py(),
-        [from_plain(json.loads(text), list(_unpacked(own))) for text, own in zip(plain, arrays[1:], strict=True)],
-        [Rejected(**one) for one in known["rejected"]],
-        known["made_by"],
-        known["seconds"],
-        Failure(**known["failure"]) if known["failure"] else None,
+        row["shard"].as_py(),
+        records,
+        [Rejected(**one) for one in facts["rejected"]],
+        facts["made_by"],
+        facts["seconds"],
+        Failure(**facts["failure"]) if facts["failure"] else None,
     )
 
 

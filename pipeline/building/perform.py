@@ -1,6 +1,6 @@
 """Perform: the plan's shards through the recipe's stages on Ray Data.
 
-A block is a shard. Stages that need the same run fused in one process; between two pools, as from cores to a GPU, a shard travels
+A row is a shard. Stages that need the same run fused in one process; between two pools, as from cores to a GPU, a shard travels
 as an Arrow table. The last pool writes it. `ray.data.checkpoint` (2.60) filters behind read operators only and by an
 id that outlives every operator; a shard that is written again has the same bytes, and its marker is simpler and public.
 """
@@ -94,7 +94,7 @@ def perform(shards: Sequence[PlannedShard], recipe: Recipe, store: Store, worker
             dataset = dataset.map_batches(
                 remote.ShardWorker,
                 fn_constructor_args=(pickle.dumps(work),),
-                batch_size=None,
+                batch_size=1,  # a row is a shard
                 batch_format="pyarrow",
                 zero_copy_batch=True,
                 compute=ActorPoolStrategy(size=pool.size, max_tasks_in_flight_per_actor=1 if number == 0 else 2),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +43,14 @@ class Batch:
         return int((self.frames - 1).sum())
 
     def to(self, device: torch.device) -> Batch:
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, move: Callable[[Tensor], Tensor]) -> Batch:
         moved: dict[str, Any] = {
-            part.name: value.to(device, non_blocking=True)
+            part.name: move(value)
             for part in fields(self)
             if part.name != "frames" and isinstance(value := getattr(self, part.name), Tensor)
         }
@@ -57,16 +63,13 @@ class Batch:
                 value.record_stream(stream)
 
 
-def collate(cuts: Sequence[MonoCut], tokenizer: TextTokenizer, audio: bool = True, pinned: bool = False) -> Batch:
-    """Load and pad cuts; without `audio`, which takes the most time, the user is silent.
-
-    `pinned` memory is what a GPU can read by itself, while the processor works on.
-    """
+def collate(cuts: Sequence[MonoCut], tokenizer: TextTokenizer, audio: bool = True) -> Batch:
+    """Load and pad cuts; without `audio`, which takes the most time, the user is silent."""
     lengths = list(map(frames_of, cuts))
     shape = (len(cuts), max(lengths))
-    users = torch.zeros(len(cuts), shape[1] * SOURCE_FRAME, pin_memory=pinned)
-    text = torch.full(shape, tokenizer.special.pad, dtype=torch.int64, pin_memory=pinned)
-    codes = torch.zeros(*shape, CODEBOOKS, dtype=torch.int64, pin_memory=pinned)
+    users = torch.zeros(len(cuts), shape[1] * SOURCE_FRAME)
+    text = torch.full(shape, tokenizer.special.pad, dtype=torch.int64)
+    codes = torch.zeros(*shape, CODEBOOKS, dtype=torch.int64)
     cut_tokens = 0
     for row, (cut, frames) in enumerate(zip(cuts, lengths, strict=True)):
         own = cut.load_custom("target_codes")

@@ -105,7 +105,7 @@ class DataConfig(Section):
     accumulate: int = Field(default=1, ge=1, description="parts in which each process works off its share of a batch")
     buckets: int = Field(default=4, ge=1, description="classes of length; a batch is of one class")
     shuffle_buffer: int = Field(default=2_000, ge=1, description="cuts held to draw from")
-    loaders: int = Field(default=2, ge=1, description="threads that decode audio")
+    loaders: int = Field(default=2, ge=1, description="processes that read and decode, one a core at most")
     weights: list[float] | None = Field(default=None, description="one for each corpus; default: by their hours")
     code_dropout: float = Field(
         default=0,

@@ -4,20 +4,19 @@ Every process draws the same batches and works off its own share of the cuts, so
 processes there are, nor does where a run resumes after a stop.
 """
 
-import queue
+import os
 import random
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from lhotse import MonoCut
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from manifests.corpus import Corpus
-from manifests.errors import RequestError
+from manifests.errors import RequestError, WorkError
 from manifests.identity import digest
 from salm_duplex_model.batch import Batch, collate, frames_of
 from salm_duplex_model.config import DataConfig
@@ -25,6 +24,7 @@ from salm_duplex_model.stream import CorpusStream, explained, seed_of
 from salm_duplex_model.tokenizer import TextTokenizer
 
 PREFETCH = 2
+"""Steps that each loader may be ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,13 @@ class Step:
     def to(self, device: torch.device) -> "Step":
         return replace(self, parts=tuple(part and part.to(device) for part in self.parts))
 
+    def pin_memory(self) -> "Step":
+        """In memory that a GPU can read while the processor works on; called by the `DataLoader`."""
+        return replace(self, parts=tuple(part and part.pin_memory() for part in self.parts))
+
 
 class Steps:
-    """The endless sequence of a process's `Step`s, loaded ahead by a thread.
+    """The endless sequence of a process's `Step`s, loaded ahead by processes of their own.
 
     `corpora` are mixed by `config.weights`, each step's batch from one of them. `rank` of `world` processes works off its
     share, in `config.accumulate` parts.
@@ -75,64 +79,41 @@ class Steps:
 
     def iterate(self, first: int, last: int) -> Iterator[Step]:
         """The steps from `first` up to, not including, `last`; `first` must be where `seek` went."""
-        # Steps that are drawn and being loaded, in their order: enough of them to keep all loaders at work.
-        ahead: queue.Queue[Callable[[], Step] | BaseException | None] = queue.Queue(
-            PREFETCH + self.config.loaders // self.config.accumulate
+        loader = DataLoader(
+            _Share(self, first, last),
+            batch_size=None,
+            num_workers=min(self.config.loaders, len(os.sched_getaffinity(0))),
+            prefetch_factor=PREFETCH,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # else it would draw from the one that training resumes with
         )
-        stop = threading.Event()
+        for step in loader:
+            if isinstance(step, Exception):
+                raise step
+            yield step
 
-        def put(item: Callable[[], Step] | BaseException | None) -> None:
-            while not stop.is_set():
-                try:
-                    return ahead.put(item, timeout=0.2)
-                except queue.Full:
-                    continue
-
-        def load() -> None:
-            try:
-                with ThreadPoolExecutor(self.config.loaders) as pool:
-                    for number in range(first, last):
-                        if stop.is_set():
-                            return
-                        put(self._step(number, pool))
-                    put(None)
-            except BaseException as error:
-                put(error)
-
-        thread = threading.Thread(target=load, daemon=True)
-        thread.start()
-        try:
-            while (item := ahead.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item()
-        finally:
-            stop.set()
-            thread.join()
-
-    def _step(self, number: int, pool: ThreadPoolExecutor) -> Callable[[], Step]:
-        """Draw a step's cuts, and set the loaders to work on this process's; what comes back waits for them."""
+    def draw(self, number: int) -> Callable[[], Step]:
+        """Draw the cuts of the next step, which is this one; what comes back loads this process's part of them."""
         choose = random.Random(f"{self.seed}-{number}-corpus")
         stream = choose.choices(self.streams, self.weights)[0]
         # Sorted, so that the shares of the processes are alike in length.
         cuts = sorted(stream.next(), key=lambda cut: (frames_of(cut), cut.id))
         shares = self.world * self.config.accumulate
         own = [cuts[self.rank + self.world * part :: shares] for part in range(self.config.accumulate)]
-        loading = [pool.submit(self._part, number, share) if share else None for share in own]
         frames = sum(frames_of(cut) - 1 for cut in cuts)
         position = [[stream.epoch, stream.drawn] for stream in self.streams]
 
-        def loaded() -> Step:
+        def load() -> Step:
             try:
-                parts = tuple(None if part is None else part.result() for part in loading)
+                parts = tuple(self._part(number, share) if share else None for share in own)
             except Exception as error:
                 raise explained(stream.corpus, stream.split, error) from error
             return Step(parts, frames, position)
 
-        return loaded
+        return load
 
     def _part(self, number: int, cuts: Sequence[MonoCut]) -> Batch:
-        batch = collate(cuts, self.tokenizer, pinned=torch.cuda.is_available())
+        batch = collate(cuts, self.tokenizer)
         if self.config.code_dropout == 0:
             return batch
         # Drawn for each cut by itself, so that it does not matter which process has it.
@@ -140,6 +121,25 @@ class Steps:
         frames = batch.text.shape[1]
         unheard = np.stack([draw.random() * self.config.code_dropout > draw.random(frames) for draw in draws])
         return replace(batch, unheard=torch.from_numpy(unheard))
+
+
+class _Share(IterableDataset):  # type: ignore[type-arg]
+    """What one loader process makes: all of them draw every step's cuts, and each loads one in as many steps as there are processes."""
+
+    def __init__(self, steps: Steps, first: int, last: int) -> None:
+        self._steps, self._numbers = steps, range(first, last)
+
+    def __iter__(self) -> Iterator[Step | Exception]:
+        worker = get_worker_info()
+        mine, all_of_them = (worker.id, worker.num_workers) if worker else (0, 1)
+        for number in self._numbers:
+            try:
+                load = self._steps.draw(number)
+                if (number - self._numbers.start) % all_of_them == mine:
+                    yield load()
+            except (RequestError, WorkError) as error:
+                yield error  # raised by whoever waits for the step, as it is
+                return
 
 
 def on_device(steps: Iterable[Step], device: torch.device) -> Iterator[Step]:

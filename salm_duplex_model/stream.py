@@ -78,13 +78,18 @@ class CorpusStream:
     split: str = "train"
     epoch: int = 0
     drawn: int = 0
-    _batches: Iterator[CutSet] | None = field(default=None, repr=False)
+    _batches: Iterator[CutSet] | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._edges = self._bins()
 
     def next(self) -> list[MonoCut]:
         """The next batch's cuts; begins the next epoch where one has ended."""
         try:
             if self._batches is None:
                 self._batches = self._begin()
+                for _ in range(self.drawn):
+                    next(self._batches)
             batch = next(self._batches, None)
             if batch is None:
                 self.epoch, self.drawn, self._batches = self.epoch + 1, 0, None
@@ -98,10 +103,8 @@ class CorpusStream:
         return list(batch)
 
     def seek(self, epoch: int, drawn: int) -> None:
-        """Go to a position: the batches before it in its epoch are passed over."""
-        self.epoch, self.drawn, self._batches = epoch, 0, None
-        for _ in range(drawn):
-            self.next()
+        """Go to a position: the batches before it in its epoch are passed over once the next one is asked for."""
+        self.epoch, self.drawn, self._batches = epoch, drawn, None
 
     def _begin(self) -> Iterator[CutSet]:
         cuts = read_cuts(
@@ -116,7 +119,7 @@ class CorpusStream:
             self._counted(cuts),
             max_duration=self.config.batch_seconds,
             num_buckets=None,
-            duration_bins=self._bins(),
+            duration_bins=self._edges,
             shuffle=True,
             seed=seed_of(self.seed, self.epoch),
             buffer_size=self.config.shuffle_buffer,

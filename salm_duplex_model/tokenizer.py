@@ -6,6 +6,7 @@ makes the bundled one again, a byte-level BPE of 1 024 tokens over the bundled d
 """
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from manifests.errors import RequestError
 from manifests.text_channel import SpecialTokens
+
+# Texts are short and come one by one; and threads of its own would not outlive a fork.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 BUNDLED = Path(__file__).with_name("tokenizer_1k")
 BUNDLED_SIZE = 1_024

@@ -59,3 +59,16 @@ def test_resumed_at_a_step_the_stream_is_as_it_would_have_been(talk):
     for there, here in zip(whole[3:], resumed.iterate(3, 6), strict=True):
         assert here.position == there.position
         assert [part.ids for part in here.parts] == [part.ids for part in there.parts]
+
+
+def test_steps_come_in_order_whatever_the_number_of_loaders(talk):
+    config = RunConfig.model_validate(SMALL_RUN).data
+
+    def steps(loaders: int) -> list[tuple]:
+        made = Steps([talk], config.model_copy(update={"loaders": loaders}), TextTokenizer.load(BUNDLED), 3, 0, 1)
+        return [(step.position, [part.ids for part in step.parts]) for step in made.iterate(2, 9)]
+
+    assert len(steps(1)) == 7 and steps(1) == steps(2)
+    random = torch.get_rng_state()
+    steps(2)
+    assert torch.equal(torch.get_rng_state(), random)

@@ -20,6 +20,9 @@ def start_ray(workers: int | None) -> None:
     """Join the cluster that RAY_ADDRESS names, as in a submitted job, or start one of our own on this machine."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault(
+        "RAY_DEDUP_LOGS_SKIP_REGEX", "."
+    )  # else Ray prints its errors to standard output, amid our JSON
     import ray
     from ray.data import DataContext
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import pickle
 import socket
+import time
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,15 +24,17 @@ from pipeline.building import remote
 from pipeline.building.cluster import Pool, pools, start_ray
 from pipeline.building.parcel import Failure, Parcel, from_table, to_table
 from pipeline.building.plan import read_planned
-from pipeline.building.publish import Done, publish_shard
+from pipeline.building.publish import Done, finished, publish_shard, read_marker
 from pipeline.building.shard_cuts import PlannedShard
 from pipeline.building.work import Chain
 from pipeline.recipe import Recipe
 
 ATTEMPTS = ".build/attempts"
-RETRIES, RESTARTS = 5, 100
+RETRIES, RESTARTS = 2, 100
 """How often Ray tries a shard again whose process did not live to finish it, and how often it starts a worker again in all.
 Machines fail now and then, but a stage's native code may fail each time: by default Ray would try for ever."""
+FRUITLESS, SETTLE_S = 2, 5.0
+"""So often the shards that are left may be begun anew without one being finished, each time after a pause."""
 
 
 class PoolWork:
@@ -73,18 +76,58 @@ def _published(store: Store, parcel: Parcel, provenance: dict[str, Any]) -> str:
 
 
 def perform(shards: Sequence[PlannedShard], recipe: Recipe, store: Store, workers: int | None) -> Iterator[Done]:
-    """Build the shards; yields each one's marker as it is finished. Raises `WorkError`; what is finished is kept."""
+    """Build the shards; yields each one's marker as it is finished. Raises `WorkError`; what is finished is kept.
+
+    A machine that is lost may take Ray's own retries with it before it is known to be lost: what is left is then begun anew.
+    """
+    import ray
+
+    start_ray(workers)
+    lost = (
+        ray.exceptions.WorkerCrashedError,
+        ray.exceptions.ActorDiedError,
+        ray.exceptions.ActorUnavailableError,
+        ray.exceptions.ObjectLostError,
+    )
+    left = {shard.name: shard for shard in shards}
+    fruitless = 0
+    while left:
+        before = len(left)
+        try:
+            for row in _dataset(list(left.values()), recipe, store, workers).iter_rows():
+                outcome = json.loads(row["outcome"])
+                if "failure" in outcome:
+                    raise _failed(outcome["shard"], Failure(**outcome["failure"]), store)
+                del left[outcome["done"]["shard"]]
+                yield Done(**outcome["done"])
+        except lost as error:
+            for name in finished(store) & left.keys():  # by workers whose word of it was lost
+                del left[name]
+                yield read_marker(store, name)
+            fruitless = fruitless + 1 if len(left) == before else 0
+            if fruitless == FRUITLESS:
+                what = (
+                    "A worker process was killed or crashed again and again: for want of memory, or in a stage's native code; "
+                    "Ray's logs tell which"
+                )
+                raise stopped(what, str(error), store) from None
+            time.sleep(SETTLE_S)
+        except ray.exceptions.RayError as error:
+            what = f"Ray stopped the build: {str(error).strip().splitlines()[-1]}"
+            raise stopped(what, str(error), store) from None
+
+
+def _dataset(shards: Sequence[PlannedShard], recipe: Recipe, store: Store, workers: int | None) -> Any:
+    """The shards as a stream through the recipe's pools, shared out over the cluster as it is now."""
     import ray
     from ray.data import ActorPoolStrategy
     from ray.util.annotations import RayDeprecationWarning
 
-    start_ray(workers)
     ray.cloudpickle.register_pickle_by_value(remote)
     cluster = ray.cluster_resources()
     cpus = cluster.get("CPU", 1.0)
     chosen = pools(recipe.stages, cpus, cluster.get("GPU", 0.0), max(1, workers or int(cpus)), len(shards))
     provenance = {"seed": recipe.seed, "recipe": recipe.id}
-    # The plan's longest shards first would even out the end, but a shard is small beside the whole.
     dataset = ray.data.from_items([shard.name for shard in shards], override_num_blocks=len(shards))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RayDeprecationWarning)  # no other argument says yet how often Ray tries again
@@ -103,25 +146,7 @@ def perform(shards: Sequence[PlannedShard], recipe: Recipe, store: Store, worker
                 max_restarts=RESTARTS,
                 max_task_retries=RETRIES,
             )
-    try:
-        for row in dataset.iter_rows():
-            outcome = json.loads(row["outcome"])
-            if "failure" in outcome:
-                raise _failed(outcome["shard"], Failure(**outcome["failure"]), store)
-            yield Done(**outcome["done"])
-    except (
-        ray.exceptions.WorkerCrashedError,
-        ray.exceptions.ActorDiedError,
-        ray.exceptions.ActorUnavailableError,
-    ) as error:
-        what = (
-            "A worker process was killed or crashed again and again: for want of memory, or in a stage's native code; Ray's "
-            "logs tell which"
-        )
-        raise stopped(what, str(error), store) from None
-    except ray.exceptions.RayError as error:
-        what = f"Ray stopped the build: {str(error).strip().splitlines()[-1]}"
-        raise stopped(what, str(error), store) from None
+    return dataset
 
 
 def _failed(shard: str, failure: Failure, store: Store) -> WorkError:

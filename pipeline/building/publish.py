@@ -108,6 +108,10 @@ def finished(store: Store) -> set[str]:
     return {name.removesuffix(".json") for name in store.names(DONE)}
 
 
+def read_marker(store: Store, shard: str) -> Done:
+    return Done(**json.loads(store.read(f"{DONE}/{shard}.json")))
+
+
 def shard_rejected(store: Store, shard: str) -> list[dict[str, Any]]:
     """The rows of the dialogues that a finished shard lost."""
     rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(store.read(f"{TABLES}/{shard}.{REJECTED}"))).to_pylist()

@@ -1,7 +1,7 @@
 """What Ray runs in its workers. This module travels to them by value, and imports the project only there.
 
 Ray puts the driver's working folder at the front of a worker's import path. A `stages.py` of the user's own in that folder
-would stand in for our package, so the path is put in order before anything of ours is imported or unpickled.
+would stand in for our package, so our packages are loaded before anything of theirs is looked for or unpickled.
 """
 
 from typing import Any
@@ -11,15 +11,11 @@ class ShardWorker:
     """A worker of a pool: some neighboring stages of the recipe, set up once, then one shard after the other."""
 
     def __init__(self, pickled: bytes) -> None:
-        import importlib.util
         import pickle
-        import sys
-        from pathlib import Path
 
-        # Of our packages this one's name is taken by nobody else: where it is, the others are.
-        spec = importlib.util.find_spec("salm_duplex_model")
-        if spec and spec.origin:
-            sys.path.insert(0, str(Path(spec.origin).parents[1]))
+        from salm_duplex import load_packages  # no file of the user's is likely to have this name
+
+        load_packages()
         self._work = pickle.loads(pickled)
 
     def __call__(self, table: Any) -> Any:

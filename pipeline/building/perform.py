@@ -8,9 +8,7 @@ id that outlives every operator; a shard that is written again has the same byte
 import contextlib
 import json
 import pickle
-import socket
 import time
-import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -25,11 +23,11 @@ from pipeline.building.cluster import Pool, pools, start_ray
 from pipeline.building.parcel import Failure, Parcel, from_table, to_table
 from pipeline.building.plan import read_planned
 from pipeline.building.publish import Done, finished, publish_shard, read_marker
+from pipeline.building.run_log import note_attempt
 from pipeline.building.shard_cuts import PlannedShard
 from pipeline.building.work import Chain
 from pipeline.recipe import Recipe
 
-ATTEMPTS = ".build/attempts"
 RETRIES, RESTARTS = 2, 100
 """How often Ray tries a shard again whose process did not live to finish it, and how often it starts a worker again in all.
 Machines fail now and then, but a stage's native code may fail each time: by default Ray would try for ever."""
@@ -55,14 +53,14 @@ class PoolWork:
         return pa.table({"outcome": [_published(self._store, parcel, self._provenance)]})
 
     def _taken_up(self, store: Store, table: pa.Table) -> Parcel:
-        if not self._first:
-            return from_table(table)
-        name = table.column("item")[0].as_py()
+        parcel = Parcel(table.column("item")[0].as_py()) if self._first else from_table(table)
         try:
-            store.write(f"{ATTEMPTS}/{name}@{socket.gethostname()}-{uuid.uuid4().hex[:8]}", b"")
-            return Parcel(name, read_planned(store, name))
+            note_attempt(store, parcel.shard, self._specs[0].name)
+            if self._first:
+                parcel.records = read_planned(store, parcel.shard)
         except Exception as error:
-            return Parcel(name, failure=Failure.of("plan", error))
+            parcel.failure = Failure.of("plan", error)
+        return parcel
 
 
 def _published(store: Store, parcel: Parcel, provenance: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@
 
 import json
 import socket
+import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,6 +56,10 @@ class Run:
 
     def _save(self) -> None:
         self.store.write(f"{RUNS}/{self.name}.json", json.dumps(self.facts).encode())
+
+
+def note_attempt(store: Store, shard: str, stage: str) -> None:
+    store.write(f"{ATTEMPTS}/{shard}.{stage}@{socket.gethostname()}-{uuid.uuid4().hex[:8]}", b"")
 
 
 def run_log(store: Store) -> list[dict[str, Any]]:

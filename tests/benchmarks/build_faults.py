@@ -89,7 +89,7 @@ def test_a_machine_lost_in_mid_build_costs_only_what_it_was_doing(undisturbed, t
     out = tmp_path / "corpus"
     with machines() as (cluster, nodes):
         process = start(out, cluster.address)
-        wait_for(2, out, process)
+        wait_for(1, out, process)
         cluster.remove_node(nodes[0], allow_graceful=False)
         cluster.add_node(num_cpus=1)
         ended(process)
@@ -151,14 +151,15 @@ def test_a_stopped_driver_and_the_same_command_again(undisturbed, tmp_path, stop
     assert ("how" in runs[0]) == (stop is interrupted)
 
 
-def test_a_worker_killed_as_for_want_of_memory(undisturbed, tmp_path):
+def test_workers_killed_as_for_want_of_memory(undisturbed, tmp_path):
     out = tmp_path / "corpus"
     with machines() as (cluster, _):
         process = start(out, cluster.address)
         wait_for(2, out, process)
         workers = [p for p in psutil.process_iter(["cmdline"]) if "ShardWorker" in " ".join(p.info["cmdline"] or [])]
         assert workers
-        workers[0].kill()
+        for worker in workers:  # one of them at least is at work
+            worker.kill()
         ended(process)
     assert tree(out) == undisturbed
     assert log(out)[-1]["begun_more_than_once"]

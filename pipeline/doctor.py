@@ -239,4 +239,11 @@ def _gpu() -> str:
 
     if not torch.cuda.is_available():
         raise RuntimeError("torch sees no CUDA device")
-    return torch.cuda.get_device_name()
+    about = torch.cuda.get_device_properties(0)
+    bf16 = (
+        "made for bf16"
+        if torch.cuda.is_bf16_supported(including_emulation=False)
+        else "slow in bf16: set precision=fp32"
+    )
+    number = f"{torch.cuda.device_count()} × " if torch.cuda.device_count() > 1 else ""
+    return f"{number}{about.name}, {about.total_memory / 2**30:.0f} GiB, {bf16}"

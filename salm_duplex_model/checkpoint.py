@@ -11,23 +11,31 @@ A checkpoint is written beside its place and renamed into it: what is there is w
 
 import json
 import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import yaml
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict_loader import load as load_shards
+from torch.distributed.checkpoint.state_dict_saver import save as save_shards
 
 from manifests.errors import RequestError, WorkError
-from manifests.files import unfinished, write_whole
+from manifests.files import write_whole
 from salm_duplex_model.config import LlamaConfig, RunConfig
 from salm_duplex_model.model import DuplexModel, build_model
 from salm_duplex_model.tokenizer import TextTokenizer
 
-CHECKPOINTS, LLM = "checkpoints", "llm"
+CHECKPOINTS, LLM, OPTIMIZER = "checkpoints", "llm", "optimizer"
 BUNDLED_RUN = Path(__file__).with_name("bundled_run")
 """Made by `make train-demo`."""
 
@@ -54,18 +62,62 @@ def latest(run: Path) -> Path | None:
     return max(folders, key=lambda p: int(p.name), default=None)
 
 
-def save(run: Path, step: int, weights: dict[str, Tensor], trainer: dict[str, Any], keep: int) -> None:
-    """Write a checkpoint and drop all but the newest `keep`."""
+def save(
+    run: Path, step: int, weights: dict[str, Tensor], moments: dict[str, Any], trainer: dict[str, Any], keep: int
+) -> None:
+    """Write a checkpoint and drop all but the newest `keep`; called by all processes of a job at once.
+
+    `weights` and `trainer` are the first process's to write. Of `moments`, the optimizer's flat state dict, each writes its
+    own shards.
+    """
+    first = not dist.is_initialized() or dist.get_rank() == 0
     place = run / CHECKPOINTS / f"{step:08d}"
-    place.parent.mkdir(exist_ok=True)
-    with unfinished(place) as part:
-        part.mkdir()
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part / "model.safetensors")
-        torch.save(trainer, part / "trainer.pt")
-        shutil.rmtree(place, ignore_errors=True)
+    part = place.with_name(f".{place.name}.part")
+    if first:
+        shutil.rmtree(part, ignore_errors=True)
+        (part / OPTIMIZER).mkdir(parents=True)
+    if dist.is_initialized():
+        dist.barrier()
+    with _shards():
+        writer = HuggingFaceStorageWriter(str(part / OPTIMIZER), save_distributed=True)
+        save_shards(_tensors(moments), storage_writer=writer, no_dist=not dist.is_initialized())
+    if not first:
+        return
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part / "model.safetensors")
+    torch.save(trainer, part / "trainer.pt")
+    shutil.rmtree(place, ignore_errors=True)
+    part.rename(place)
     old = sorted(p for p in (run / CHECKPOINTS).glob("*") if p.name.isdigit())[:-keep]
     for folder in old:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def load_moments(checkpoint: Path, moments: dict[str, Any]) -> None:
+    """Fill an optimizer's flat state dict, each process its own shards, however many wrote it; raises `RequestError`."""
+    tensors = _tensors(moments)
+    try:
+        with _shards():
+            reader = HuggingFaceStorageReader(str(checkpoint / OPTIMIZER))
+            load_shards(tensors, storage_reader=reader, no_dist=not dist.is_initialized())
+    except Exception as error:
+        raise _damaged(checkpoint / OPTIMIZER, error) from None
+    moments.update(tensors)
+
+
+def _tensors(moments: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in moments.items() if isinstance(value, Tensor)}
+
+
+@contextmanager
+def _shards() -> Iterator[None]:
+    """What fails in one of the processes, as an error of its own; and no remark that one process is one process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled")
+        try:
+            yield
+        except CheckpointException as error:
+            cause = next(iter(error.failures.values()))[0]
+            raise OSError(f"{type(cause).__name__}: {cause}") from None
 
 
 def load_weights(model: DuplexModel, checkpoint: Path) -> None:
@@ -91,9 +143,13 @@ def load_trainer(checkpoint: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = " ".join(str(error).split())[:120]
-        raise RequestError(f"{path} is damaged ({reason}); delete its folder to go on from the one before.") from None
+        raise _damaged(path, error) from None
     return state
+
+
+def _damaged(path: Path, error: BaseException) -> RequestError:
+    reason = " ".join(str(error).split())[:120]
+    return RequestError(f"{path} is damaged ({reason}); delete its folder to resume from the one before.")
 
 
 def slim(run: Path, out: Path) -> Path:

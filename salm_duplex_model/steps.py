@@ -82,7 +82,7 @@ class Steps:
         loader = DataLoader(
             _Share(self, first, last),
             batch_size=None,
-            num_workers=min(self.config.loaders, len(os.sched_getaffinity(0))),
+            num_workers=min(self.config.loaders, os.cpu_count() or 1),
             prefetch_factor=PREFETCH,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # else it would draw from the one that training resumes with

@@ -15,7 +15,12 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grad_norm_
@@ -159,27 +164,29 @@ def _resume(folder: Path | None, model: DuplexModel, optimizer: torch.optim.Opti
     if folder is None:
         return 0
     state = checkpoint.load_trainer(folder)
-    weights, _ = get_state_dict(model, optimizer, options=_WHOLE)
-    set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=state["optimizer"], options=_WHOLE)
+    moments = get_optimizer_state_dict(model, optimizer, options=_SHARDED)
+    checkpoint.load_moments(folder, moments)
+    set_optimizer_state_dict(model, optimizer, moments, options=_SHARDED)
     steps.seek(state["data"])
     torch.set_rng_state(state["rng"])
     return int(state["step"])
 
 
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+_SHARDED = StateDictOptions(flatten_optimizer_state_dict=True)
 
 
 def _save(
     run: Path, step: int, model: DuplexModel, optimizer: torch.optim.Optimizer, data: Any, keep: int, rank: int
 ) -> None:
-    weights, moments = get_state_dict(model, optimizer, options=_WHOLE)
-    if rank == 0:
-        tensors = {n: tensor for n, tensor in weights.items() if isinstance(tensor, Tensor) and n not in model.tied}
-        trainer = {"step": step, "data": data, "optimizer": moments, "rng": torch.get_rng_state()}
-        try:
-            checkpoint.save(run, step, tensors, trainer, keep)
-        except OSError as error:
-            raise WorkError(f"The checkpoint of step {step} could not be written to {run}: {error}.") from error
+    weights = get_model_state_dict(model, options=_WHOLE)
+    moments = get_optimizer_state_dict(model, optimizer, options=_SHARDED)
+    tensors = {n: tensor for n, tensor in weights.items() if isinstance(tensor, Tensor) and n not in model.tied}
+    trainer = {"step": step, "data": data, "rng": torch.get_rng_state()}
+    try:
+        checkpoint.save(run, step, tensors, moments, trainer, keep)
+    except OSError as error:
+        raise WorkError(f"The checkpoint of step {step} could not be written to {run}: {error}.") from error
 
 
 def _accumulate(

@@ -11,11 +11,13 @@ so what checkpointing computes again and what padding costs are not counted.
 
 import argparse
 import gc
+import importlib.util
 import json
 import math
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -81,7 +83,7 @@ def main() -> None:
                 "loader": partial(loader, config, corpus),
                 "loop": partial(plain_loop, config, tflops),
                 "trainer": partial(trainer, config, corpus, run, tflops),
-                "nemo": nemo,
+                "nemo": partial(nemo, corpus),
             }
             for part in (part for part in measure if part in wanted):
                 result.setdefault(shape, {})[part] = attempt(measure[part])
@@ -113,7 +115,7 @@ def peak() -> float:
     size = 8192 if GPU else 512
     a, b = (torch.randn(size, size, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
     taken = timed(lambda: a @ b, warm=5, steps=30)
-    return round(2 * size**3 / statistics.median(taken) / 1e12, 1)
+    return float(f"{2 * size**3 / statistics.median(taken) / 1e12:.4g}")
 
 
 def timed(work: Callable[[], object], warm: int, steps: int) -> list[float]:
@@ -328,13 +330,14 @@ def session_steps(model: DuplexModel, conversations: int) -> Row:
     return {"mean_ms": round(statistics.mean(taken), 2), "p99_ms": round(taken[int(0.99 * len(taken))], 2)}
 
 
-def nemo() -> Row:
-    """NeMo's `DuplexS2SModel` beside ours is `nemo_throughput.py`'s matter; here only whether it could be run."""
-    import importlib.util
+def nemo(corpus: Path) -> Row:
+    """NeMo's `DuplexS2SModel` beside ours on the same batch, as `nemo_throughput.py` compares them; on a GPU with NeMo alone."""
+    if not GPU or importlib.util.find_spec("nemo") is None:
+        return {"left_out": "no GPU" if not GPU else "nemo_toolkit is not installed"}
+    sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    import nemo_throughput
 
-    if importlib.util.find_spec("nemo") is None:
-        return {"failed": "nemo_toolkit is not installed"}
-    return {"run": "tests/benchmarks/nemo_throughput.py CORPUS"}
+    return dict(nemo_throughput.main(corpus))
 
 
 def table(result: Row) -> str:

@@ -292,6 +292,17 @@ def test_a_damaged_checkpoint_is_named(trained, talk, tmp_path):
     assert str(path) in said and "damaged" in said
 
 
+def test_damaged_moments_are_named(trained, talk, tmp_path):
+    folder, *_ = trained
+    shutil.copytree(folder, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/checkpoints/00000012")
+    place = tmp_path / "run/checkpoints/00000008/optimizer"
+    for file in place.iterdir():
+        file.write_bytes(file.read_bytes()[:1_000])
+    with pytest.raises(RequestError, match=f"{place} is damaged"):
+        train([talk.url], tmp_path / "run", read_config(folder))
+
+
 def test_too_little_memory_is_told_before_any_work(talk, preset, tmp_path):
     said = refused(
         run("--corpus", talk.url, "--out", tmp_path / "run", "--preset", preset, "--set", "data.batch_seconds=1e9"), 2

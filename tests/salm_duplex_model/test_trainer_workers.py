@@ -1,5 +1,6 @@
 """A job shared out over two processes of Ray Train learns what one process does."""
 
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +10,8 @@ import torch
 import yaml
 from material import SMALL_RUN
 
-from salm_duplex_model.checkpoint import load_run, read_log
+from salm_duplex_model.checkpoint import load_run, read_config, read_log
+from salm_duplex_model.trainer import train
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +39,14 @@ def test_two_workers_reach_the_losses_of_one_process(runs):
 def test_two_workers_reach_the_weights_of_one_process(runs):
     alone, shared = (load_run(folder)[0].state_dict() for folder in runs)
     assert all(torch.allclose(shared[name], alone[name], atol=2e-3) for name in alone)
+
+
+def test_what_two_workers_began_one_process_finishes_with_the_same_losses(runs, talk, tmp_path):
+    alone, shared = runs
+    shutil.copytree(shared, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/checkpoints/00000012")
+    train([talk.url], tmp_path / "run", read_config(shared))
+    rows = read_log(tmp_path / "run")
+    assert [row["step"] for row in rows] == list(range(1, 13))
+    for name in ("loss", "text", "codes", "gradient_norm"):
+        np.testing.assert_allclose([r[name] for r in rows], [r[name] for r in read_log(alone)], rtol=2e-4)

@@ -16,7 +16,8 @@ from manifests.store import Store
 from pipeline.building.lease import FILE, Lease
 
 HOLD = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from manifests.store import Store
 from pipeline.building.lease import Lease
 with Lease(Store(sys.argv[1])):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from manifests.errors import RequestError, WorkError
 from manifests.identity import differences, digest
 from manifests.progress import Progress, silent
-from manifests.sources import UnreadableInput
+from manifests.sources import UnreadableInput, expand
 from manifests.store import Store
 from pipeline.building.cluster import RayInTheShade
 from pipeline.building.finish import publish_corpus, read_done
@@ -47,6 +47,7 @@ def build(
     Raises `RequestError` before any work, `WorkError` once it has begun.
     """
     check_stages(recipe)
+    _readable(lambda: expand(list(inputs)))
     store = Store(out)
     store.check()
     if known := _known(store):
@@ -57,11 +58,17 @@ def build(
             if BUILD in store.names():  # killed between its last two steps
                 store.remove(BUILD)
             return known
+    made = not store.exists()
     _refuse_other_files(store, resumed=bool(known))
     with Lease(store) as lease, RayInTheShade(workers) as ray:
-        plan = load_plan(store) or _readable(lambda: make_plan(inputs, recipe, limit, store, progress, ray.begin))
-        ray.wait()
-        return _run(plan, recipe, store, workers, progress, lease)
+        try:
+            plan = load_plan(store) or _readable(lambda: make_plan(inputs, recipe, limit, store, progress, ray.begin))
+            ray.wait()
+            return _run(plan, recipe, store, workers, progress, lease)
+        except RequestError:
+            if not known:
+                _undo(store, made)
+            raise
 
 
 def _run(
@@ -118,7 +125,7 @@ def _known(store: Store) -> dict[str, Any] | None:
         try:
             known = json.loads(store.read(name))
             return dict(known) if name == "corpus.json" else {"identity": known["identity"]}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RequestError(f"{store.at(name)} can't be read ({error}); name another --out.") from None
@@ -140,6 +147,14 @@ def _refuse_other_files(store: Store, resumed: bool) -> None:
         raise RequestError(
             f"The output {store} can't be written: {error.strerror or error}; name another --out."
         ) from None
+
+
+def _undo(store: Store, made: bool) -> None:
+    """Leave nothing of a build that was refused."""
+    store.remove(BUILD)
+    if made and store.is_local:
+        with contextlib.suppress(OSError):
+            Path(store.root).rmdir()
 
 
 def _readable(read: Callable[[], T]) -> T:

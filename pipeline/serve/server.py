@@ -340,6 +340,6 @@ def _is_loopback(host: str) -> bool:
 
 def _page() -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipeline"), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
     return environment.get_template("live.html.j2")

@@ -62,7 +62,7 @@ def talkative(tmp_path_factory, rendered) -> Path:
         model.llm.lm_head.weight[likely, 0] = 1
     checkpoint.write_config(run, config)
     tokenizer.save(run / checkpoint.LLM)
-    checkpoint.save(run, 1, model.state_dict(), {}, keep=1)
+    checkpoint.save(run, 1, model.state_dict(), {}, {}, keep=1)
     return run
 
 

@@ -42,7 +42,7 @@ def tiny_run(tmp_path_factory) -> Path:
     write_config(folder, config)
     model, _ = build_model(config.model)
     weights = {name: tensor for name, tensor in model.state_dict().items() if name not in model.tied}
-    save(folder, 7, weights, {}, keep=1)
+    save(folder, 7, weights, {}, {}, keep=1)
     return folder
 
 

@@ -24,12 +24,13 @@ from manifests.records import SPLITS, Dialogue, Rejected
 from manifests.store import Store
 from manifests.table import write_rejected
 from pipeline.building.identity import identity
+from pipeline.building.publish import TABLES
 from pipeline.building.shard_cuts import PlannedShard, ShardCutter
 from pipeline.recipe import Recipe
 from pipeline.voices import check_stages
 from stages.ingest import ingest
 
-PLAN, INDEX, TABLES = ".build/plan", ".build/plan.json", ".build/tables"
+PLAN, INDEX = ".build/plan", ".build/plan.json"
 
 _REJECTED_ROWS = 10_000
 """So many refused dialogues are held before they are written."""

@@ -212,7 +212,7 @@ def safe_id(raw: str) -> str:
     """An id that can be a file name anywhere; one that can't as it stands gets its odd characters replaced and a hash."""
     if _SAFE_ID.fullmatch(raw):
         return raw
-    clean = re.sub(r"[^A-Za-z0-9._-]+", "-", raw).strip("-.")[:80] or "dialogue"
+    clean = re.sub(r"[^A-Za-z0-9._-]+", "-", raw).strip("-._")[:80] or "dialogue"
     return f"{clean}-{hashlib.sha256(raw.encode('utf-8', 'replace')).hexdigest()[:10]}"
 
 

@@ -133,7 +133,7 @@ def test_limits_are_reasons(write_jsonl):
     assert [(r.id, r.reason) for r in result.rejected] == [("long", "turn_too_long"), ("many", "too_many_turns")]
 
 
-@pytest.mark.parametrize("raw", ["../../etc/passwd", "a/b", "x" * 500, "naïve id", "", ".hidden", "a\0b"])
+@pytest.mark.parametrize("raw", ["../../etc/passwd", "a/b", "x" * 500, "naïve id", "", ".hidden", "a\0b", "_0"])
 def test_ids_become_file_names_and_stay_distinct(raw):
     made = safe_id(raw)
     assert "/" not in made and not made.startswith(".") and 0 < len(made) <= 120

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,11 +26,27 @@ ABBREVIATIONS = {
 """The grammar's own list (`tts.tsv`) holds 3 745 harvested 'acronyms' such as Bei → BEI, so this one takes its place."""
 _NOT_STATES = {"OK", "IN", "OR", "ME", "HI", "OH", "PA", "MA"}
 """Postal codes that are words too: after a comma they stay as they are."""
+_AFTER = ("measure/unit", "number/quantity_abbr", "number/thousand", "time/suffix", "time/zone", "date/year_suffix")
+_NO_UNITS = {"in", "a"}
+"""Units that are mostly words: in "3 in the morning" there are no inches."""
 
 
-def load_grammar(language: str) -> tuple[Callable[[str], str], dict[str, str]]:
-    """The compiled grammar and its US states; compiling takes some 20 s, so it is done once per user and versions."""
-    from nemo_text_processing.text_normalization.en.utils import get_abs_path, load_labels  # type: ignore[import-untyped]
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words, in lower case, that the grammar reads together with the number beside them; from its own tables."""
+
+    months: frozenset[str]
+    """Before and after the number, capitalized."""
+    after: frozenset[str]
+    """Units, "million", "pm"."""
+    streets: frozenset[str]
+    """What the name of a street ends with."""
+    states: dict[str, str]
+    """US states by their postal codes, such as are no words."""
+
+
+def load_grammar(language: str) -> tuple[Callable[[str], str], Vocabulary]:
+    """The compiled grammar and its vocabulary; compiling takes some 20 s, so it is done once per user and versions."""
     from nemo_text_processing.text_normalization.normalize import Normalizer  # type: ignore[import-untyped]
 
     logging.getLogger("NeMo-text-processing").setLevel(logging.ERROR)
@@ -50,9 +67,26 @@ def load_grammar(language: str) -> tuple[Callable[[str], str], dict[str, str]]:
                 load(Path(building, "new"))
                 os.rename(Path(building, "new"), cache)
     normalizer = load(cache)
-    rows_of_states = load_labels(get_abs_path("data/address/state.tsv"))
-    states = {code: name for name, code in rows_of_states if code not in _NOT_STATES}
-    return lambda text: str(normalizer.normalize(text)), states
+    return lambda text: str(normalizer.normalize(text)), _load_vocabulary()
+
+
+def _load_vocabulary() -> Vocabulary:
+    from nemo_text_processing.text_normalization.en.utils import get_abs_path  # type: ignore[import-untyped]
+
+    def rows(table: str) -> list[list[str]]:  # not by its load_labels, for which the inch's " quotes half of the units
+        lines = Path(get_abs_path(f"data/{table}.tsv")).read_text(encoding="utf-8").splitlines()
+        return [line.split("\t") for line in lines if line]
+
+    def written(*tables: str) -> frozenset[str]:
+        labels = (row[0].lower().split() for table in tables for row in rows(table))
+        return frozenset(word.rstrip(".") for label in labels for word in label)
+
+    return Vocabulary(
+        months=written("date/month_name", "date/month_abbr"),
+        after=written(*_AFTER) - _NO_UNITS | {"x"},
+        streets=written("address/address_word") | frozenset(row[1].lower() for row in rows("address/address_word")),
+        states={code: name for name, code in rows("address/state") if code not in _NOT_STATES},
+    )
 
 
 def _cache_folder() -> Path:

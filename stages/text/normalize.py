@@ -16,7 +16,8 @@ import emoji
 from ftfy.badness import is_bad
 from markdown_it import MarkdownIt
 
-from stages.text.grammar import ABBREVIATIONS, load_grammar
+from stages.text.grammar import load_grammar
+from stages.text.spans import LETTER, WORD, SpanReader, is_abbreviation
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -42,10 +43,8 @@ _SYMBOLS = {
 _PLAIN_TABLE = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"',
                               "»": '"', "⁄": "/", "‐": "-", "‑": "-", "[": " ", "]": " ", "{": " ", "}": " "})  # fmt: skip
 
-_LETTER = "[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]"
-_WORD = rf"{_LETTER}+(?:['-]{_LETTER}+)*"
-_SPOKEN = re.compile(rf"{_WORD}[.,?!;:]?(?: {_WORD}[.,?!;:]?)*")
-_PIECE = re.compile(rf"({_WORD})|([.,?!;:])")
+_SPOKEN = re.compile(rf"{WORD}[.,?!;:]?(?: {WORD}[.,?!;:]?)*")
+_PIECE = re.compile(rf"({WORD})|([.,?!;:])")
 _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER ([A-Z]+)")
 _ESCAPED_BREAK = re.compile(r"(?<![:\w\\]\\)(?<!:)\\[nrt](?=$|[A-Z\s\\])")
 _EMOTICON = re.compile(r"(?<!\S)(?<!\d )(?:[:;]['^-]?[()DPpOo/|\\]+|=[()D]+|<3+|</3|\^_*\^)(?!\w)")
@@ -70,7 +69,8 @@ class Normalizer:
     def __init__(self, language: str = "en") -> None:
         if language != "en":
             raise ValueError(f"The normalizer reads English ('en') only, not '{language}'.")
-        self._grammar, self._states = load_grammar(language)
+        grammar, vocabulary = load_grammar(language)
+        self._spans, self._states = SpanReader(grammar, vocabulary), vocabulary.states
         self._markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable(["code", "html_block"])
 
     def __call__(self, written: str) -> str:
@@ -110,8 +110,7 @@ class Normalizer:
             text = pattern.sub(replacement, text)
         text = " ".join(self._with_states(text).split())
         if text and not self._is_spoken(text):
-            ends = text[-1] if text[-1] in ".?!" else ""
-            text = self._grammar(text) + ends
+            text = self._spans(text)
         return _tidy(text)
 
     def _with_states(self, text: str) -> str:
@@ -121,7 +120,7 @@ class Normalizer:
         """Words and sentence marks only, no abbreviation among them: the grammar would have nothing to do."""
         return (
             _SPOKEN.fullmatch(text) is not None
-            and not any(word in ABBREVIATIONS or word.rstrip(",?!;:") in ABBREVIATIONS for word in text.split(" "))
+            and not any(map(is_abbreviation, text.split(" ")))
             and self._with_states(text) == text
         )
 
@@ -157,7 +156,7 @@ def _compatible(text: str) -> str:
 def _refuse_letters_and_symbols(text: str) -> None:
     for at, char in enumerate(text):
         kind, name = unicodedata.category(char), unicodedata.name(char, f"U+{ord(char):04X}")
-        if char.isascii() or kind[0] in "PZ" or char in _SYMBOLS or re.match(_LETTER, char):
+        if char.isascii() or kind[0] in "PZ" or char in _SYMBOLS or re.match(LETTER, char):
             continue
         if kind[0] in "LN":
             neighbours = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
@@ -242,6 +241,7 @@ def _compile(
 
 _READINGS = _compile(
     (r"(?i)\b(?:https?://|ftp://|www\.)[^\s<>\"]+", _url),
+    (r'(?<![^\s(])"([^"]+)"(?!\w)', r"\1"),  # the quote behind "Chapter 1" is no inch
     (r"(?<=[a-z)])([.?!])(?=[A-Z])", r"\1 "),  # 'nice.It' is two sentences, not a host
     (r"(?<=[ap]m)\s?[-–]\s?(?=\d)", " to "),
     (r"\s*[—―]+\s*|\s+[-–]+\s+(?!\d)|(?<!-)--+(?!-)", ", "),

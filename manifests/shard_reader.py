@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 import soundfile
-from lhotse import CutSet, MonoCut
+from lhotse import CutSet, MonoCut, Recording
 from lhotse.serialization import CompositeIOBackend, IOBackend, get_current_io_backend, set_current_io_backend
 from lhotse.shar import LazySharIterator
 
@@ -42,11 +42,25 @@ class _Cuts:
         if not files:
             return
         try:
-            yield from LazySharIterator(fields=files, **self._order)
+            for cut in LazySharIterator(fields=files, **self._order):
+                _refuse_foreign_sources(cut)
+                yield cut
+        except WorkError:
+            raise
         except Exception as error:
             # Lhotse answers whatever stops it from opening a URL with the advice to install smart_open.
             told = error.__cause__ or error.__context__
             raise told if isinstance(told, WorkError) else error from None
+
+
+def _refuse_foreign_sources(cut: MonoCut) -> None:
+    """A shard's audio lies in its own tars; Lhotse would also run a command, or open any file, that a cut names as a source."""
+    for field in (cut.recording, *(cut.custom or {}).values()):
+        for source in field.sources if isinstance(field, Recording) else ():
+            if source.type not in ("memory", "shar"):
+                raise WorkError(
+                    f"The dialogue {cut.id} names a source of type '{source.type}' outside its shard, which is not opened; build the corpus anew."
+                )
 
 
 def shard_files(split: Store, shard: int | None = None) -> dict[str, list[str]]:

@@ -1,5 +1,7 @@
 """Shards are read whatever their numbers; one that lacks a file, or is cut short, is named."""
 
+import gzip
+import json
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +69,17 @@ def test_what_is_left_out_is_not_read(split):
             split.write(name, b"unreadable")
     cuts = list(read_cuts(split, without=("target_audio", "context_audio")))
     assert cuts and all(np.any(cut.load_audio()) and cut.load_custom("target_codes").size for cut in cuts)
+
+
+@pytest.mark.parametrize("split", ["local"], indirect=True)
+def test_a_cut_that_names_a_command_is_refused_and_runs_nothing(split: Store, tmp_path: Path) -> None:
+    def name_a_command(line: bytes) -> bytes:
+        cut = json.loads(line)
+        cut["recording"]["sources"] = [{"type": "command", "channels": [0, 1], "source": f"touch {tmp_path}/ran"}]
+        return json.dumps(cut).encode()
+
+    lines = gzip.decompress(split.read("cuts.000003.jsonl.gz")).splitlines()
+    split.write("cuts.000003.jsonl.gz", gzip.compress(b"\n".join(map(name_a_command, lines))))
+    with pytest.raises(WorkError, match="names a source of type 'command' outside its shard"):
+        [cut.load_audio() for cut in read_cuts(split, 3, without=["recording"])]
+    assert not (tmp_path / "ran").exists()

@@ -6,80 +6,15 @@ more, here. Gaps are floor-transfer offsets between speakers, negative where the
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
+from manifests.figures import REAL, REALS, TEXT, WHOLE, WHOLES, Aim, Column, Distribution, Number
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
 from manifests.pcm import FULL_SCALE
 from manifests.records import DuplexDialogue, Segment, join_voices
-
-TEXT, WHOLE, REAL = pa.string(), pa.int64(), pa.float64()
-WHOLES, REALS = pa.list_(WHOLE), pa.list_(REAL)
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A figure of a corpus or of one of its splits, `of` its dialogues' rows: the entry's column and those `beside` it.
-
-    `title` names it in the card and the report; what has none is in the statistics alone.
-    """
-
-    key: str
-    title: str
-    of: Callable[[pd.DataFrame], Any]
-    beside: tuple[str, ...] = ()
-    each_split: bool = False
-    """The statistics give it for each split, in place of the whole."""
-    in_splits: bool = False
-    """A column of the report's table of splits."""
-
-
-class Aim(NamedTuple):
-    """A setting of the recipe that a distribution is to be seen against, in its unit once it is taken `times` a factor."""
-
-    setting: str
-    times: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """The values of all dialogues: quantiles in the statistics and the card, a histogram in the report.
-
-    `whose` gives it its color. `least` keeps what is smaller out of the quantiles, and `left_out` says what that is.
-    """
-
-    key: str
-    title: str
-    whose: Literal["user", "agent", "event"]
-    aims: tuple[Aim, ...] = ()
-    signed: bool = False
-    least: float | None = None
-    left_out: str = ""
-
-    @property
-    def counted(self) -> str:
-        """What the quantiles are of."""
-        return f"{self.title}, {self.left_out}" if self.left_out else self.title
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the manifest: its name and type, how it is computed, in which unit, what it says, what a corpus makes of it.
-
-    `of` is None where the row's writer knows it: the shard, the build's seed and recipe.
-    """
-
-    name: str
-    type: pa.DataType
-    of: Callable[[DuplexDialogue], Any] | None
-    unit: str
-    definition: str
-    figures: tuple[Number | Distribution, ...] = ()
-
 
 # How a dialogue gives a value. What `verify` did not look for is null or empty.
 

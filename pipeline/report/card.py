@@ -4,8 +4,9 @@ from typing import Any
 
 import yaml
 
-from manifests.columns import COLUMNS, Column, Distribution, Number, distributions, numbers
+from manifests.columns import COLUMNS, distributions, numbers
 from manifests.corpus import Corpus
+from manifests.figures import Column, Distribution, Number
 
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
 """Hugging Face's names for the number of dialogues, by powers of ten from a thousand on."""

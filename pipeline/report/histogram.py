@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from manifests.columns import Distribution
+from manifests.figures import Distribution
 
 INKS = {"#010203": "var(--ink)", "#010204": "var(--soft)", "#010205": "var(--line)"}
 BARS = {"agent": "#010206", "user": "#010207", "event": "#010208"}

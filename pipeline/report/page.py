@@ -5,8 +5,9 @@ from typing import Any
 
 import jinja2
 
-from manifests.columns import Aim, distributions, numbers
+from manifests.columns import distributions, numbers
 from manifests.corpus import Corpus
+from manifests.figures import Aim
 from pipeline.report.examples import examples
 from pipeline.report.histogram import histogram_svg
 from pipeline.report.statistics import split_numbers

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from manifests import columns, table
-from manifests.columns import Column, Distribution, Number, dialogue_row
+from manifests.columns import dialogue_row
+from manifests.figures import Column, Distribution, Number
 from manifests.store import Store
 from manifests.table import TableWriter, corpus_tables, write_rejected
 from pipeline.report.card import card

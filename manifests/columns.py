@@ -15,6 +15,7 @@ from manifests.figures import REAL, REALS, TEXT, WHOLE, WHOLES, Aim, Column, Dis
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
 from manifests.pcm import FULL_SCALE
 from manifests.records import DuplexDialogue, Segment, join_voices
+from manifests.sound_columns import SOUND_COLUMNS
 
 # How a dialogue gives a value. What `verify` did not look for is null or empty.
 
@@ -212,6 +213,7 @@ COLUMNS = (
         "noise_bursts", WHOLE, lambda r: len(r.noise.bursts) if r.noise else 0, "",
         "Short noises in the user's channel.", (Number("noise_bursts", "bursts of noise", _sum),),
     ),
+    *SOUND_COLUMNS,
     Column("agent_peak_dbfs", REAL, lambda r: _peak_dbfs(r.agent), "dBFS", "The loudest sample of the agent's channel."),
     Column("user_peak_dbfs", REAL, lambda r: _peak_dbfs(r.user), "dBFS", "The loudest sample of the user's channel."),
     Column(

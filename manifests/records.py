@@ -16,6 +16,7 @@ import numpy as np
 
 from manifests.arrays import ArrayOf
 from manifests.frames import SOURCE_RATE, TARGET_RATE
+from manifests.sound import Sound
 
 Speaker = Literal["user", "agent"]
 Event = Literal["turn", "barge_in", "backchannel"]
@@ -236,7 +237,7 @@ class DuplexDialogue:
     `user` is int16 (frames × 1 280,) at 16 kHz, `agent` int16 (frames × 1 764,) at 22.05 kHz.
     `uncut` holds the speech of each cut-off agent segment, in order, as it would have gone on: int16 at 22.05 kHz, from the
     segment's start to some time after its end. `reference`, where there is one, is the agent's voice saying something else: int16 at
-    22.05 kHz. `noise` is None where the user's channel is clean.
+    22.05 kHz. `noise` is None where there is no synthetic noise under the user's channel; `sound` says what else befell it.
     """
 
     timeline: Timeline
@@ -245,6 +246,7 @@ class DuplexDialogue:
     uncut: tuple[TargetAudio, ...] = ()
     reference: TargetAudio | None = None
     noise: Noise | None = None
+    sound: Sound = field(default_factory=Sound)
     checks: Checks | None = None
 
     @property

@@ -85,6 +85,7 @@ def build_cut(record: TokenizedDialogue, provenance: dict[str, Any]) -> MonoCut:
         custom["noise_bursts"] = [
             [_seconds(b.start, SOURCE_RATE), _seconds(b.length, SOURCE_RATE)] for b in noise.bursts
         ]
+    custom |= record.sound.described()
     if dialogue.system_prompt:
         custom["system_prompt"] = dialogue.system_prompt
     return MonoCut(

@@ -19,6 +19,7 @@ from manifests.errors import RequestError, WorkError
 from manifests.progress import Progress, silent
 from pipeline.building.driver import build
 from pipeline.recipe import recipe_from
+from stages.sound.path import SoundSettings
 
 Row = dict[str, Any]
 
@@ -48,9 +49,9 @@ class Scene:
 QUIET = {
     "speak": {"backchannel": {"share": 0}},
     "schedule": {"barge_in": {"share": 0}, "pause": {"share": 0}},
-    "render": {"noise": {"share": 0}},
+    "render": {effect: {"share": 0} for effect in SoundSettings.model_fields},
 }
-"""Nothing but turns: what every scene starts from."""
+"""Nothing but turns, on a clean channel: what every scene starts from."""
 WAIT = {"schedule": {"lead_s": {"low": 10, "high": 15}, "tail_s": 10}}
 """Long stretches in which nobody speaks to the agent."""
 

@@ -1,10 +1,15 @@
 """render: timeline → two channels of int16 samples, the user's at 16 kHz and the agent's at 22.05 kHz.
 
-Outside its segments, and in their pauses, a channel holds exact zeros, unless noise is asked for under the user's. Each
+Outside its segments, and in their pauses, a channel holds exact zeros, unless the recipe puts sound there. Each
 stretch of speech is faded in and out over a few milliseconds, so that neither its edges nor a cut-off click.
+
+What befalls the user's channel on its way to the agent (rooms, noise, lines) is in `stages/sound/`; the agent's stays as it is.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import soxr
@@ -13,22 +18,20 @@ from pydantic import Field, model_validator
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE, to_samples
 from manifests.pcm import to_float, to_int16
 from manifests.records import DuplexDialogue, Speaker, Speech, Timeline
-from stages.base import Settings, Stage, draw
-from stages.sound.noise import NoiseSettings, add_noise
+from stages.base import Stage, draw
+from stages.sound.levels import PEAK
+from stages.sound.path import SoundSettings, heard_by_agent
 
 EDGE_FADE_S = 0.003
 CUT_FADE_S = 0.02
 RUN_ON_S = 1.0
 """How far the speech of a cut-off agent turn is kept beyond the cut: a codec's encoder looks ahead, and must not see it."""
-PEAK = 0.89
-"""Largest sample, of full scale (−1 dBFS): what a level would push beyond it is turned down as a whole, never clipped."""
 
 
-class RenderSettings(Settings):
+class RenderSettings(SoundSettings):
     agent_level_dbfs: float = Field(default=-21.5, ge=-60, le=-6, description="RMS level of the agent's speech")
     user_level_dbfs_low: float = Field(default=-32, ge=-60, le=-6, description="RMS level of the quietest user")
     user_level_dbfs_high: float = Field(default=-20, ge=-60, le=-6, description="RMS level of the loudest user")
-    noise: NoiseSettings = NoiseSettings()
 
     @model_validator(mode="after")
     def _in_order(self) -> "RenderSettings":
@@ -47,22 +50,37 @@ class Render(Stage[Timeline, DuplexDialogue, RenderSettings]):
         settings = self.settings
         level = draw(self.seed, timeline.spoken.dialogue.id, "level")
         user_dbfs = level.uniform(settings.user_level_dbfs_low, settings.user_level_dbfs_high)
-        clean, _ = render_channel(timeline, "user", SOURCE_RATE, SOURCE_FRAME, user_dbfs)
-        chance = draw(self.seed, timeline.spoken.dialogue.id, "noise")
-        user, noise = add_noise(clean, user_dbfs, settings.noise, chance)
-        agent, uncut = render_channel(timeline, "agent", TARGET_RATE, TARGET_FRAME, settings.agent_level_dbfs)
+        user = render_channel(timeline, "user", SOURCE_RATE, SOURCE_FRAME, user_dbfs)
+        agent = render_channel(timeline, "agent", TARGET_RATE, TARGET_FRAME, settings.agent_level_dbfs)
+        heard, noise, sound = heard_by_agent(
+            user.samples,
+            user.level_dbfs,
+            agent.samples,
+            settings,
+            partial(draw, self.seed, timeline.spoken.dialogue.id),
+        )
         voice = timeline.spoken.reference
         reference = None if voice is None else _levelled(voice, settings.agent_level_dbfs)
-        return DuplexDialogue(timeline, user, agent, uncut=uncut, reference=reference, noise=noise)
+        return DuplexDialogue(
+            timeline, heard, agent.samples, uncut=agent.uncut, reference=reference, noise=noise, sound=sound
+        )
 
 
-def render_channel(
-    timeline: Timeline, speaker: Speaker, rate: int, frame: int, level_dbfs: float
-) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """One speaker's channel, int16, shape (frames × `frame`,), at `rate`; and the speech of each cut-off segment, uncut."""
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One speaker's channel, int16, the speech of each cut-off segment, uncut, and the RMS level that the speech has."""
+
+    samples: np.ndarray
+    uncut: tuple[np.ndarray, ...]
+    level_dbfs: float
+
+
+def render_channel(timeline: Timeline, speaker: Speaker, rate: int, frame: int, level_dbfs: float) -> Channel:
+    """One speaker's channel, shape (frames × `frame`,), at `rate`; its speech at a level, or as near as its peak allows."""
     own = [segment for segment in timeline.segments if segment.speaker == speaker]
     voiced = [_resample(timeline.spoken.speech[segment.turn], rate) for segment in own]
-    gain = gain_to(np.concatenate(voiced), level_dbfs)
+    together = np.concatenate(voiced)
+    gain = gain_to(together, level_dbfs)
     channel = np.zeros(timeline.frames * frame, dtype=np.int16)
     uncut = []
     for segment, samples in zip(own, voiced, strict=True):
@@ -77,7 +95,7 @@ def render_channel(
             channel[stretch:end] = to_int16(faded)
             at += end - stretch
             stretch = end + next((p.length for p in segment.pauses if segment.start + p.start == end), 0)
-    return channel, tuple(uncut)
+    return Channel(channel, tuple(uncut), reached_dbfs(together, level_dbfs))
 
 
 def _levelled(speech: Speech, level_dbfs: float) -> np.ndarray:
@@ -93,11 +111,20 @@ def _resample(speech: Speech, rate: int) -> np.ndarray:
 
 def gain_to(samples: np.ndarray, level_dbfs: float) -> float:
     """What brings speech in [-1, 1] to an RMS level, or as near as its peak allows; 0 for silence."""
-    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-    peak = float(np.max(np.abs(samples)))
+    rms, peak = _rms(samples), float(np.max(np.abs(samples)))
     if rms == 0:
         return 0.0
     return float(min(10 ** (level_dbfs / 20) / rms, PEAK / peak))
+
+
+def reached_dbfs(samples: np.ndarray, level_dbfs: float) -> float:
+    """The RMS level that `gain_to` brings speech to."""
+    rms, peak = _rms(samples), float(np.max(np.abs(samples)))
+    return min(level_dbfs, 20 * math.log10(PEAK * rms / peak)) if rms else level_dbfs
+
+
+def _rms(samples: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
 def _fit(samples: np.ndarray, length: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from lhotse import MonoCut, SupervisionSegment
 
 from manifests.frames import FRAME_SECONDS, SOURCE_RATE, TARGET_RATE
 from manifests.pcm import to_int16
+from manifests.sound import EFFECTS
 from pipeline.report.timeline_figure import timeline_figure
 from pipeline.report.timeline_layout import barge_ins
 
@@ -59,6 +60,11 @@ def inspect_text(cut: MonoCut) -> str:
         # A corpus of before has the sentence itself.
         background = noise if isinstance(noise, str) else f"{noise['kind']} at {noise['snr_db']:.0f} dB"
         lines.append(f"noise on the user's channel: {background}, {len(cut.custom['noise_bursts'])} bursts")
+    lines += [
+        f"{effect} on the user's channel: {_parameters(cut.custom[effect])}"
+        for effect in EFFECTS
+        if effect in cut.custom
+    ]
     if prompt := cut.custom.get("system_prompt"):
         lines.append(f"system prompt: {prompt}")
     cut_off_after = {agent.id: agent.end - user.start for agent, user in barge_ins(cut.supervisions)}
@@ -74,6 +80,13 @@ def _turn_line(s: SupervisionSegment, cut_off_after: float | None) -> str:
     lost = f" [lost: {lost_text(s)}]" if s.custom["cut_off"] else ""
     after = f" [silent {cut_off_after:.2f} s after the user's onset]" if cut_off_after is not None else ""
     return f"{s.start:7.2f} – {s.end:6.2f} s  {frames:>11}  {s.speaker:<5}  {mark:<11}  {s.text}{paused}{lost}{after}"
+
+
+def _parameters(effect: Any) -> str:
+    """What a cut says of an effect, in a few words."""
+    if isinstance(effect, dict):
+        return ", ".join(f"{name} {len(value) if name == 'lost' else value}" for name, value in effect.items())
+    return f"{len(effect)} gains" if isinstance(effect, list) else f"{effect}"
 
 
 def _frame(seconds: float) -> int:

@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from manifests.frames import SOURCE_RATE, to_samples
-from manifests.pcm import to_float, to_int16
 from manifests.records import Noise, Span
 from stages.base import Settings
 
@@ -39,7 +38,7 @@ class NoiseSettings(Settings):
 def add_noise(
     channel: np.ndarray, speech_dbfs: float, settings: NoiseSettings, draw: random.Random
 ) -> tuple[np.ndarray, Noise | None]:
-    """A channel (int16, at 16 kHz) with noise and what that is, or, in the share that stays clean, as it was and None."""
+    """A channel (floats, at 16 kHz) with noise and what that is, or, in the share that stays clean, as it was and None."""
     if draw.random() >= settings.share:
         return channel, None
     values = np.random.default_rng(draw.getrandbits(64))
@@ -50,8 +49,7 @@ def add_noise(
         noise[burst.start : burst.end] += 10 ** ((speech_dbfs + draw.uniform(-6, 6)) / 20) * _burst(
             burst.length, values
         )
-    mixed = to_float(channel) + noise
-    return to_int16(mixed), Noise(kind, snr, bursts)
+    return channel + noise, Noise(kind, snr, bursts)
 
 
 def _background(kind: str, values: np.random.Generator) -> np.ndarray:

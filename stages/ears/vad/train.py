@@ -153,8 +153,8 @@ def _noise(length: int, random: np.random.Generator) -> np.ndarray:
     """Background and bursts at any level, float32."""
     alone = NoiseSettings(share=1, snr_db_low=0, snr_db_high=40, bursts_a_minute=12)
     draw = Random(int(random.integers(2**63)))
-    noise, _ = add_noise(np.zeros(length, np.int16), draw.uniform(-35, -15), alone, draw)
-    return to_float(noise)
+    noise, _ = add_noise(np.zeros(length, np.float32), draw.uniform(-35, -15), alone, draw)
+    return to_float(to_int16(noise))
 
 
 def _share(channels: Sequence[Channel]) -> float:

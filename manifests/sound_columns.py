@@ -1,0 +1,117 @@
+"""The entries of `manifests/columns.py` that are about the sound of the user's channel."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from manifests.figures import REAL, TEXT, WHOLE, Aim, Column, Distribution, Number
+from manifests.frames import SOURCE_RATE
+from manifests.records import DuplexDialogue
+from manifests.sound import Sound
+
+
+def _of(value: Callable[[Sound], Any]) -> Callable[[DuplexDialogue], Any]:
+    return lambda record: value(record.sound)
+
+
+def _named(rows: pd.DataFrame) -> int:
+    """How many dialogues have it."""
+    return int((rows.iloc[:, 0] != "").sum())
+
+
+def _known(rows: pd.DataFrame) -> int:
+    return int(rows.iloc[:, 0].notna().sum())
+
+
+def _total(rows: pd.DataFrame) -> int:
+    return int(rows.sum().sum())
+
+
+def _range_db(sound: Sound) -> float | None:
+    """From the softest moment to the loudest."""
+    if not sound.level_changes:
+        return None
+    gains = [level.gain_db for level in sound.level_changes.levels]
+    return round(max(gains) - min(gains), 2)
+
+
+SOUND_COLUMNS = (
+    Column(
+        "room", TEXT, _of(lambda s: (s.room.recording or "simulated") if s.room else ""), "",
+        "The room that the user speaks in: simulated, or the name of a recorded impulse response; empty where there is none.",
+        (Number("dialogues_in_rooms", "dialogues in a room", _named),),
+    ),
+    Column(
+        "rt60_s", REAL, _of(lambda s: s.room.rt60_s if s.room else None), "s",
+        "How long the room's sound takes to fall by 60 dB.",
+        (
+            Distribution(
+                "rt60_s", "reverberation time", "user", (Aim("render.room.rt60_s.low"), Aim("render.room.rt60_s.high"))
+            ),
+        ),
+    ),
+    Column(
+        "echo_gain", REAL, _of(lambda s: s.echo.gain if s.echo else None), "",
+        "Amplitude of the agent's echo in the user's microphone, beside that of its own channel.",
+        (
+            Number("dialogues_with_echo", "dialogues with an echo of the agent", _known),
+            Distribution(
+                "echo_gain", "gain of the echo", "agent", (Aim("render.echo.gain.low"), Aim("render.echo.gain.high"))
+            ),
+        ),
+    ),
+    Column(
+        "echo_delay_s", REAL, _of(lambda s: round(s.echo.delay / SOURCE_RATE, 4) if s.echo else None), "s",
+        "How long after the agent its echo is heard.",
+        (
+            Distribution(
+                "echo_delay_s", "delay of the echo", "agent",
+                (Aim("render.echo.delay_s.low"), Aim("render.echo.delay_s.high")),
+            ),
+        ),
+    ),
+    Column(
+        "noise_recording", TEXT, _of(lambda s: s.noise_recording.recording if s.noise_recording else ""), "",
+        "The recording that lies under the user's channel; empty where there is none.",
+        (Number("dialogues_with_recorded_noise", "dialogues with recorded noise", _named),),
+    ),
+    Column(
+        "noise_recording_snr_db", REAL, _of(lambda s: s.noise_recording.snr_db if s.noise_recording else None), "dB",
+        "Level of the user's speech above the recorded noise.",
+        (
+            Distribution(
+                "noise_recording_snr_db", "speech above the recorded noise", "user",
+                (Aim("render.noise_recordings.snr_db.low"), Aim("render.noise_recordings.snr_db.high")), signed=True,
+            ),
+        ),
+    ),
+    Column(
+        "microphone", TEXT, _of(lambda s: s.microphone.kind if s.microphone else ""), "",
+        "The user's microphone; empty where it lets everything through.",
+        (Number("dialogues_with_microphone", "dialogues through a microphone of limited band", _named),),
+    ),
+    Column(
+        "level_range_db", REAL, _of(_range_db), "dB", "From the softest to the loudest of the gains that the user's channel has.",
+        (Number("dialogues_with_level_changes", "dialogues with a changing level", _known),),
+    ),
+    Column(
+        "telephone", TEXT, _of(lambda s: s.telephone.kind if s.telephone else ""), "",
+        "The telephone line that the user's channel comes through; empty where there is none.",
+        (Number("dialogues_by_telephone", "dialogues by telephone", _named),),
+    ),
+    Column(
+        "codec", TEXT, _of(lambda s: s.codec.kind if s.codec else ""), "",
+        "What the user's channel was packed with and unpacked again.",
+        (Number("dialogues_through_a_codec", "dialogues through a codec", _named),),
+    ),
+    Column(
+        "lost_packets", WHOLE, _of(lambda s: len(s.packet_loss.lost) if s.packet_loss else 0), "packets",
+        "Packets of the user's channel that did not arrive.",
+        (Number("lost_packets", "lost packets", _total),),
+    ),
+    Column(
+        "turned_down_db", REAL, _of(lambda s: s.turned_down_db), "dB",
+        "By how much the user's channel was turned down as a whole, since it would have clipped.",
+    ),
+)  # fmt: skip

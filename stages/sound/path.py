@@ -1,0 +1,48 @@
+"""The way of the user's sound to the agent, effect by effect, in the order in which sound travels."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from manifests.pcm import to_float, to_int16
+from manifests.records import Noise
+from manifests.sound import Sound
+from stages.base import Settings
+from stages.sound.band import MicrophoneSettings, TelephoneSettings, through_microphone, through_telephone
+from stages.sound.echo import EchoSettings, add_echo
+from stages.sound.levels import LevelChangeSettings, change_level, turned_down
+from stages.sound.noise import NoiseSettings, add_noise
+
+Draw = Callable[[str], random.Random]
+"""Randomness for a purpose in one dialogue."""
+
+
+class SoundSettings(Settings):
+    """The effects, none of which is there unless its share is above 0."""
+
+    echo: EchoSettings = EchoSettings()
+    noise: NoiseSettings = NoiseSettings()
+    microphone: MicrophoneSettings = MicrophoneSettings()
+    level_changes: LevelChangeSettings = LevelChangeSettings()
+    telephone: TelephoneSettings = TelephoneSettings()
+
+
+def heard_by_agent(
+    user: np.ndarray, speech_dbfs: float, agent: np.ndarray, settings: SoundSettings, draw: Draw
+) -> tuple[np.ndarray, Noise | None, Sound]:
+    """The user's channel as it reaches the agent, the noise in it, and what else befell it.
+
+    `user` is int16 at 16 kHz, speech of an RMS level of `speech_dbfs` in silence; `agent` int16 at 22.05 kHz. Nothing moves in
+    time, so that the labels hold.
+    """
+    channel = to_float(user)
+    channel, echo = add_echo(channel, agent, settings.echo, draw("echo"))
+    channel, noise = add_noise(channel, speech_dbfs, settings.noise, draw("noise"))
+    channel, microphone = through_microphone(channel, settings.microphone, draw("microphone"))
+    channel, level_changes = change_level(channel, settings.level_changes, draw("level_changes"))
+    channel, telephone = through_telephone(channel, settings.telephone, draw("telephone"))
+    sound = Sound(echo=echo, microphone=microphone, level_changes=level_changes, telephone=telephone)
+    channel, softer_db = turned_down(channel)
+    return to_int16(channel), noise, replace(sound, turned_down_db=softer_db)

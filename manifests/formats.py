@@ -1,55 +1,115 @@
 """Input dialogue formats: one parsed JSON object (or Parquet row) in, one `Dialogue` out.
 
-The format is told by the object's own keys: OpenAI `messages`, ShareGPT `conversations`, Alpaca
-`instruction/input/output`, UltraChat `data`, and our own `turns`, which may also fix voices, events and gaps, and give recordings.
+The format is told by what the object holds, in the order of `manifests.readers.shapes.SHAPES`. What a reader does not use
+of a record is counted.
 """
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from manifests.readers.chat import read_chat
+from manifests.readers.content import text_of
+from manifests.readers.own import read_own
+from manifests.readers.reading import Reading, fields_of
+from manifests.readers.roles import ID_KEYS, SYSTEM_KEYS, is_chat, is_message, role_key
+from manifests.readers.shapes import inside, shape_of
+from manifests.records import BadDialogue, Dialogue
 
-from manifests.recordings import parse_recording
-from manifests.records import BadDialogue, Dialogue, Event, Speaker, Turn
-
-OPENAI_ROLES: dict[str, Speaker | None] = {"user": "user", "assistant": "agent", "system": None, "developer": None}
-SHAREGPT_ROLES: dict[str, Speaker | None] = {
-    "human": "user", "user": "user", "gpt": "agent", "chatgpt": "agent", "assistant": "agent", "model": "agent",
-    "system": None,
-}  # fmt: skip
-
-
-class OwnTurn(BaseModel):
-    """A turn of our own form."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    speaker: Speaker
-    text: str
-    voice: str = ""
-    event: Event | None = None
-    gap_s: float | None = Field(default=None, ge=0, le=60, allow_inf_nan=False)
-    recording: str | dict[str, Any] | None = None
+KNOWN = ("turns", "messages", "conversations", "instruction", "data")
+BARE_CHAT = "list of messages"
 
 
-class OwnDialogue(BaseModel):
-    """Our own form: `{"id", "system_prompt", "split", "turns": [{"speaker", "text", "voice", "event", "gap_s",
-    "recording"}]}`; `recording` is the path of an audio file, or a Lhotse cut."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A dialogue, the name of the shape that it had, and how often each thing of the record was not used."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    id: str | int | None = None
-    system_prompt: str = ""
-    split: Literal["", "train", "validation", "test"] = ""
-    turns: list[OwnTurn]
+    dialogue: Dialogue
+    shape: str
+    not_used: Counter[str]
 
 
 def parse_dialogue(raw: Any, source: str, fallback_id: str) -> Dialogue:
     """Turn one raw object into a `Dialogue`; raises `BadDialogue` with the reason where it is not one."""
-    if not isinstance(raw, dict):
+    return read_dialogue(raw, source, fallback_id).dialogue
+
+
+def read_dialogue(raw: Any, source: str, fallback_id: str) -> Found:
+    """Turn one raw object into a `Dialogue`, and tell what it was; raises `BadDialogue` with the reason where it is none."""
+    reading = Reading()
+    fields: Mapping[str, Any] = {}
+    name = BARE_CHAT
+    if isinstance(raw, list) and is_chat(raw):
+        read_chat(raw, "messages", reading)
+    elif isinstance(raw, dict):
+        name, fields = _read(raw, reading)
+    else:
         raise BadDialogue("not_an_object", f"A dialogue must be a JSON object; this is a {type(raw).__name__}.")
-    parse = _parser_for(raw)
-    system_prompt, turns = parse(raw)
+    reading.finish()
+    _check(reading)
+    if not isinstance(fields.get("id"), str | int | None) or isinstance(fields.get("id"), bool):
+        raise BadDialogue("wrong_field", f"'id' is a {type(fields['id']).__name__}; give a string or a whole number.")
+    dialogue = Dialogue(
+        id=claimed_id(fields, fallback_id),
+        turns=tuple(reading.turns),
+        system_prompt="\n".join(reading.system),
+        source=source,
+        split=reading.split,
+    )
+    _refuse_half_characters(dialogue)
+    return Found(dialogue, name, reading.not_used)
+
+
+def claimed_id(raw: Any, fallback_id: str) -> str:
+    """The id that a record gives itself, be it a dialogue or not, else the one of its place."""
+    if isinstance(raw, dict):
+        for key in ("id", *ID_KEYS):
+            claimed = raw.get(key)
+            if isinstance(claimed, str | int) and not isinstance(claimed, bool) and claimed != "":
+                return str(claimed)
+    return fallback_id
+
+
+def _read(raw: dict[str, Any], reading: Reading) -> tuple[str, Mapping[str, Any]]:
+    """Read a record by its shape; returns the shape's name, and the fields among which its id is."""
+    found = shape_of(raw)
+    if found is None:
+        return _unwrapped(raw, reading)
+    shape, fields = found
+    if shape.read is not read_own and not SYSTEM_KEYS.isdisjoint(fields):  # our own form takes its own
+        for key in sorted(SYSTEM_KEYS.intersection(fields)):
+            reading.prompt(text_of(fields[key], 1, reading))
+    used = shape.read(fields, reading)
+    if len(fields) > len(used) + ("id" in fields):
+        id_key = next((key for key in ("id", *ID_KEYS) if fields.get(key) not in (None, "")), "id")
+        reading.leave_rest(fields, {*used, *SYSTEM_KEYS, id_key})
+    return shape.name, fields
+
+
+def _unwrapped(raw: dict[str, Any], reading: Reading) -> tuple[str, Mapping[str, Any]]:
+    """A dialogue that lies in a field of the record."""
+    key = inside(raw)
+    if key is None:
+        raise _unknown(raw)
+    name, fields = _read(raw[key], reading)
+    outer = next((name for name in ("id", *ID_KEYS) if name not in fields and raw.get(name) not in (None, "")), "")
+    reading.leave_rest(raw, {key, outer})
+    return name, {**fields, outer: raw[outer]} if outer and claimed_id(fields, "") == "" else fields
+
+
+def _unknown(raw: Mapping[str, Any]) -> BadDialogue:
+    if role_key(raw) and is_message(raw):
+        message = "This is one message, not a dialogue; give the messages of a dialogue as one list."
+        return BadDialogue("single_message", message)
+    return BadDialogue(
+        "unknown_format",
+        f"No dialogue format has the keys {fields_of(raw)}; one of {', '.join(KNOWN)} is needed, or a form that the README lists.",
+    )
+
+
+def _check(reading: Reading) -> None:
+    turns = reading.turns
     if not turns:
         raise BadDialogue("no_turns", "The dialogue has no turns; give it at least one user and one agent turn.")
     for number, turn in enumerate(turns, 1):
@@ -58,142 +118,21 @@ def parse_dialogue(raw: Any, source: str, fallback_id: str) -> Dialogue:
     speakers = {turn.speaker for turn in turns}
     if len(speakers) < 2:
         raise BadDialogue("one_sided", f"Only the {speakers.pop()} speaks; a dialogue needs a user and an agent.")
-    if not isinstance(raw.get("id"), str | int | None) or isinstance(raw.get("id"), bool):
-        raise BadDialogue("wrong_field", f"'id' is a {type(raw['id']).__name__}; give a string or a whole number.")
-    dialogue = Dialogue(
-        id=claimed_id(raw, fallback_id),
-        turns=tuple(turns),
-        system_prompt=system_prompt,
-        source=source,
-        split=raw.get("split", "") if parse is _own else "",
-    )
-    _refuse_half_characters(dialogue)
-    return dialogue
-
-
-def claimed_id(raw: Any, fallback_id: str) -> str:
-    """The id that a record gives itself, be it a dialogue or not, else the one of its place."""
-    claimed = raw.get("id") if isinstance(raw, dict) else None
-    if isinstance(claimed, str | int) and not isinstance(claimed, bool) and claimed != "":
-        return str(claimed)
-    return fallback_id
 
 
 def _refuse_half_characters(dialogue: Dialogue) -> None:
     """JSON can spell half of a surrogate pair (`"\\ud83d"`), which is no character and can't be written again."""
-    texts = {"'id'": dialogue.id, "The system prompt": dialogue.system_prompt}
+    texts = [("'id'", dialogue.id), ("The system prompt", dialogue.system_prompt)]
     for number, turn in enumerate(dialogue.turns, 1):
-        heard = turn.recording
-        recorded = (heard.path, heard.speaker, *(word.text for word in heard.words)) if heard else ()
-        texts[f"Turn {number} ({turn.speaker})"] = "".join((turn.text, turn.voice, *recorded))
-    for name, text in texts.items():
+        text = turn.text
+        if turn.voice or turn.recording:
+            heard = turn.recording
+            recorded = (heard.path, heard.speaker, *(word.text for word in heard.words)) if heard else ()
+            text = "".join((text, turn.voice, *recorded))
+        texts.append((f"Turn {number} ({turn.speaker})", text))
+    for name, text in texts:
         try:
             text.encode()
         except UnicodeEncodeError:
             message = f"{name} holds half of a surrogate pair, which is no character; remove it or mend its escape."
             raise BadDialogue("not_utf8", message) from None
-
-
-Parsed = tuple[str, list[Turn]]
-
-
-def _parser_for(raw: dict[str, Any]) -> Callable[[dict[str, Any]], Parsed]:
-    for key, parser in _PARSERS.items():
-        if raw.get(key) is not None:
-            return parser
-    raise BadDialogue(
-        "unknown_format",
-        f"No dialogue format has the keys {', '.join(sorted(map(str, raw))[:8]) or '(none)'}; "
-        f"one of {', '.join(_PARSERS)} is needed.",
-    )
-
-
-def _openai(raw: dict[str, Any]) -> Parsed:
-    return _chat(raw, "messages", "role", "content", OPENAI_ROLES)
-
-
-def _sharegpt(raw: dict[str, Any]) -> Parsed:
-    # Some ShareGPT files use OpenAI's keys inside `conversations`.
-    messages = raw["conversations"]
-    if isinstance(messages, list) and messages and isinstance(messages[0], dict) and "role" in messages[0]:
-        return _chat(raw, "conversations", "role", "content", OPENAI_ROLES)
-    return _chat(raw, "conversations", "from", "value", SHAREGPT_ROLES)
-
-
-def _chat(raw: dict[str, Any], list_key: str, role_key: str, text_key: str, roles: dict[str, Speaker | None]) -> Parsed:
-    messages = raw[list_key]
-    if not isinstance(messages, list):
-        raise BadDialogue("wrong_type", f"'{list_key}' must be a list of messages.")
-    system: list[str] = []
-    turns: list[Turn] = []
-    for number, message in enumerate(messages, 1):
-        if not isinstance(message, dict):
-            raise BadDialogue("wrong_type", f"Message {number} of '{list_key}' must be an object.")
-        role = message.get(role_key)
-        if not isinstance(role, str) or role not in roles:
-            raise BadDialogue("wrong_role", f"Message {number} has {role_key} {role!r}; use one of {', '.join(roles)}.")
-        text = _text(message.get(text_key), number)
-        speaker = roles[role]
-        if speaker is None:
-            system.append(text)
-        else:
-            turns.append(Turn(speaker, text))
-    return "\n".join(system), turns
-
-
-def _text(content: Any, number: int) -> str:
-    """A message's text: a string, or OpenAI's list of content parts if all of them are text."""
-    if content is None:
-        return ""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        if all(isinstance(p, dict) and p.get("type") == "text" and isinstance(p.get("text"), str) for p in content):
-            return "\n".join(p["text"] for p in content)
-        raise BadDialogue("not_text", f"Message {number} holds parts that are not text; leave images and audio out.")
-    raise BadDialogue("not_text", f"The text of message {number} is a {type(content).__name__}, not a string.")
-
-
-def _alpaca(raw: dict[str, Any]) -> Parsed:
-    question = _text(raw.get("instruction"), 1)
-    if extra := _text(raw.get("input"), 1):
-        question = f"{question}\n{extra}"
-    return _text(raw.get("system"), 1), [Turn("user", question), Turn("agent", _text(raw.get("output"), 2))]
-
-
-def _ultrachat(raw: dict[str, Any]) -> Parsed:
-    lines = raw["data"]
-    if not isinstance(lines, list):
-        raise BadDialogue("wrong_type", "'data' must be a list of strings, the user's first.")
-    speakers: tuple[Speaker, Speaker] = ("user", "agent")
-    return "", [Turn(speakers[i % 2], _text(line, i + 1)) for i, line in enumerate(lines)]
-
-
-def _own(raw: dict[str, Any]) -> Parsed:
-    try:
-        own = OwnDialogue.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = "wrong_role" if where.endswith("speaker") else "wrong_field"
-        raise BadDialogue(reason, f"'{where}': {first['msg']}.") from None
-    return own.system_prompt, [
-        Turn(
-            t.speaker,
-            t.text,
-            voice=t.voice,
-            event=t.event,
-            gap_s=t.gap_s,
-            recording=None if t.recording is None else parse_recording(t.recording),
-        )
-        for t in own.turns
-    ]
-
-
-_PARSERS: dict[str, Callable[[dict[str, Any]], Parsed]] = {
-    "turns": _own,
-    "messages": _openai,
-    "conversations": _sharegpt,
-    "instruction": _alpaca,
-    "data": _ultrachat,
-}

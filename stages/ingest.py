@@ -24,8 +24,9 @@ from dataclasses import replace
 
 from pydantic import Field, model_validator
 
-from manifests.formats import claimed_id, parse_dialogue
+from manifests.formats import Found, claimed_id, read_dialogue
 from manifests.raw_records import BrokenRecord
+from manifests.readers.reading import MOST_NAMES, OTHER
 from manifests.recordings import found_beside
 from manifests.records import BadDialogue, Dialogue, Rejected
 from manifests.sources import Source, UnreadableInput, base_name, expand, fingerprint_of
@@ -73,6 +74,10 @@ class Ingestion:
         """The SHA-256 of each input's unpacked content, by its number and name; complete at the end."""
         self.read = 0
         """Records found so far, each as often as it is to be performed: the dialogues and the rejected."""
+        self.shapes: Counter[str] = Counter()
+        """How many of the dialogues had each shape, by the names of `manifests.readers.shapes`."""
+        self.not_used: Counter[str] = Counter()
+        """What the dialogues' records hold that is neither spoken nor kept, and how often: tools, thoughts, other fields."""
 
     def __iter__(self) -> Iterator[Dialogue | Rejected]:
         """Raises `UnreadableInput` where a file can't be opened, is damaged, or all of them hold nothing."""
@@ -106,14 +111,22 @@ class Ingestion:
                     left = None if left is None else left - 1
                     place, fallback = f"{source.name}:{position}", f"{base}-{position:06d}"
                     try:
-                        dialogue = _checked(raw, place, fallback, self._settings, url)
+                        found = _checked(raw, place, fallback, self._settings, url)
+                        dialogue = found.dialogue
                         seen.add(dialogue, self._take_ids(dialogue))
                     except BadDialogue as error:
                         id, message = _printable(claimed_id(raw, fallback)), _printable(str(error))
                         yield Rejected(id, place, "ingest", error.reason, message)
                     else:
+                        self._note(found)
                         yield dialogue
                 self.fingerprints[f"{len(self.fingerprints) + 1}:{source.name}"] = source.fingerprint
+
+    def _note(self, found: Found) -> None:
+        self.shapes[found.shape] += 1
+        for name, times in found.not_used.items():
+            name = _printable(name)
+            self.not_used[name if name in self.not_used or len(self.not_used) < MOST_NAMES else OTHER] += times
 
     def _take_ids(self, dialogue: Dialogue) -> list[str]:
         return [dialogue.id, *(f"{dialogue.id}-take{n}" for n in range(2, self._settings.takes + 1))]
@@ -171,10 +184,11 @@ class _Seen:
         return row[0] if row else ""
 
 
-def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, url: str) -> Dialogue:
+def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, url: str) -> Found:
     if isinstance(raw, BrokenRecord):
         raise BadDialogue(raw.reason, raw.message)
-    dialogue = parse_dialogue(raw, source, fallback)
+    found = read_dialogue(raw, source, fallback)
+    dialogue = found.dialogue
     if len(dialogue.turns) > settings.max_turns:
         message = f"It has {len(dialogue.turns)} turns, over the {settings.max_turns} of ingest.max_turns."
         raise BadDialogue("too_many_turns", message)
@@ -194,7 +208,7 @@ def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, 
         else turn
         for turn in dialogue.turns
     )
-    return replace(dialogue, id=safe_id(dialogue.id), turns=turns)
+    return replace(found, dialogue=replace(dialogue, id=safe_id(dialogue.id), turns=turns))
 
 
 def _printable(text: str) -> str:

@@ -34,7 +34,7 @@ def make_corpus(out: Path, records: list[DuplexDialogue]) -> Corpus:
     kept, refused = corpus_tables(Store(out))
     info = {
         "identity": {"recipe": recipe.as_dict(), "inputs": {"1:f.jsonl": "0" * 64}, "versions": {"torch": "2.11"}},
-        "statistics": corpus_statistics(kept, refused, len(kept) + len(refused)),
+        "statistics": corpus_statistics(kept, refused, len(kept) + len(refused), {HOSTILE: 2, "tools": 1}),
     }
     (out / "corpus.json").write_text(json.dumps(info | {"format_version": FORMAT_VERSION}), "utf-8")
     return Corpus(Store(out), info, kept, refused)

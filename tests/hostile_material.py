@@ -87,7 +87,87 @@ own_turns = st.fixed_dictionaries(
         "recording": _mostly(cuts | words),
     },
 )
+parts = st.lists(
+    st.fixed_dictionaries(
+        {"type": _mostly(st.sampled_from(["text", "input_audio", "image_url", "tool_use", "thinking"]))},
+        optional={"text": _mostly(words), "transcript": _mostly(words), "image_url": json_values},
+    )
+    | words,
+    max_size=3,
+)
+log_messages = st.lists(
+    st.fixed_dictionaries(
+        {
+            "role": _mostly(st.sampled_from(["User", "agent", "human", "BOT", "tool"])),
+            "content": _mostly(parts | words | st.just("<think>a</think>b<|im_end|>")),
+        },
+        optional={"interrupted": _mostly(st.booleans()), "tool_calls": json_values, "original_message": _mostly(words)},
+    ),
+    max_size=5,
+)
+replies = st.recursive(
+    st.fixed_dictionaries({"role": _mostly(st.sampled_from(["prompter", "assistant"])), "text": _mostly(words)}),
+    lambda inner: st.fixed_dictionaries(
+        {
+            "role": st.sampled_from(["prompter", "assistant"]),
+            "text": words,
+            "replies": _mostly(st.lists(inner, max_size=2)),
+        },
+        optional={"rank": json_values},
+    ),
+    max_leaves=4,
+)
+transcripts = st.lists(words, min_size=2, max_size=5).flatmap(
+    lambda texts: st.sampled_from(
+        [
+            "\n\n".join(f"{('Human', 'Assistant')[n % 2]}: {text}" for n, text in enumerate(texts)),
+            "".join(f"<|im_start|>{('user', 'assistant')[n % 2]}\n{text}<|im_end|>" for n, text in enumerate(texts)),
+            "".join(f"[INST] {text} [/INST]" if n % 2 == 0 else text for n, text in enumerate(texts)),
+        ]
+    )
+)
+relatives = st.one_of(
+    st.builds(
+        lambda key, chat: {key: chat},
+        st.sampled_from(
+            ["messages", "conversation", "items", "transcript", "dialogue", "chat", "contents", "history", "chosen"]
+        ),
+        _mostly(log_messages),
+    ),
+    st.builds(
+        lambda asked, question, answered, answer: {asked: question, answered: answer},
+        st.sampled_from(["question", "prompt", "Query", "input", "human"]),
+        _mostly(words | transcripts | log_messages),
+        st.sampled_from(["answer", "completion", "chosen", "Response", "gpt"]),
+        _mostly(words | transcripts | log_messages | st.lists(words, max_size=2)),
+    ),
+    st.fixed_dictionaries(
+        {"dialogue": _mostly(st.lists(words, max_size=4))}, optional={"speakers": _mostly(st.lists(words))}
+    ),
+    st.fixed_dictionaries({"log": _mostly(st.lists(st.fixed_dictionaries({"text": _mostly(words)}), max_size=3))}),
+    st.fixed_dictionaries(
+        {
+            "turns": st.fixed_dictionaries(
+                {"speaker": _mostly(st.just([0, 1])), "utterance": _mostly(st.lists(words, max_size=2))}
+            )
+        }
+    ),
+    st.fixed_dictionaries(
+        {"content": st.lists(st.fixed_dictionaries({"agent": words, "message": _mostly(words)}), max_size=3)}
+    ),
+    st.fixed_dictionaries({"prompt": _mostly(replies)}),
+    st.fixed_dictionaries({"text": _mostly(transcripts)}),
+    st.fixed_dictionaries(
+        {"instruction": words, "output": words, "history": _mostly(st.lists(st.lists(words, max_size=3)))}
+    ),
+    st.fixed_dictionaries(
+        {"events": st.lists(st.fixed_dictionaries({"type": words, "item_id": words, "transcript": words}))}
+    ),
+)
+enveloped = st.builds(lambda key, inner: {key: inner}, st.sampled_from(["data", "message", "row", "call"]), relatives)
 dialogues = st.one_of(
+    relatives,
+    enveloped,
     st.fixed_dictionaries(
         {"messages": _messages("role", "content", ["user", "assistant", "user", "assistant", "system"])},
         optional={"id": _mostly(any_text)},
@@ -169,6 +249,8 @@ def check_file(content: bytes) -> None:
             assert result.reason and result.message and result.source.startswith("hostile.jsonl:")
         else:
             check_dialogue(result)
+    json.dumps(ingestion.not_used, ensure_ascii=False).encode()
+    assert sum(ingestion.shapes.values()) <= len(results) and all(ingestion.not_used.values())
 
 
 def check_dialogue(dialogue: Dialogue) -> None:

@@ -54,7 +54,7 @@ def publish_corpus(
         "made_by": _made_by(done),
         "voices": _voices(dialogues, about),
         "shards": {split: _numbers(plan, done, split) for split in SPLITS},
-        "statistics": corpus_statistics(dialogues, refused, plan.read),
+        "statistics": corpus_statistics(dialogues, refused, plan.read, plan.not_used),
     }
     corpus = Corpus(store, info, dialogues, refused)
     store.write("README.md", card(corpus).encode())

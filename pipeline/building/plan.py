@@ -10,8 +10,8 @@ split and no more, however large the input is.
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,12 +40,15 @@ _SCHEMA = pa.schema([("id", pa.string()), ("dialogue", pa.large_string())])
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The build's identity, its shards in order, and how many records the input holds and ingest refused of them."""
+    """The build's identity, its shards in order, how many records the input holds, how many of them ingest refused, and what
+    it did not use of the others."""
 
     identity: dict[str, object]
     shards: tuple[PlannedShard, ...]
     read: int
     rejected: int
+    not_used: dict[str, int] = field(default_factory=dict)
+    """How often each thing, most often first; see `Ingestion.not_used`."""
 
     @property
     def dialogues(self) -> int:
@@ -80,7 +83,13 @@ def make_plan(
     planner.finish()
     check_stages(recipe, planner.voices)
     shards = tuple(shard for split in SPLITS for shard in planner.shards if shard.split == split)
-    plan = Plan(identity(recipe, records.fingerprints, limit), shards, records.read, planner.rejected)
+    plan = Plan(
+        identity(recipe, records.fingerprints, limit),
+        shards,
+        records.read,
+        planner.rejected,
+        most_first(records.not_used),
+    )
     _save(store, plan)
     return plan
 
@@ -130,6 +139,11 @@ class _Planner:
         self._refused.clear()
 
 
+def most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts by name, the greatest first."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
 def write_refused(store: Store, rejected: Sequence[Rejected], part: int = 0) -> None:
     """A table of dialogues that were refused before any shard was made."""
     with tempfile.TemporaryDirectory() as folder:
@@ -147,6 +161,7 @@ def read_planned(store: Store, shard: str) -> list[Dialogue]:
 def _save(store: Store, plan: Plan) -> None:
     shards = [astuple(shard) for shard in plan.shards]
     index = {"identity": plan.identity, "shards": shards, "read": plan.read, "rejected": plan.rejected}
+    index["not_used"] = plan.not_used
     store.write(INDEX, json.dumps(index).encode())
 
 
@@ -155,7 +170,7 @@ def load_plan(store: Store) -> Plan | None:
     try:
         index = json.loads(store.read(INDEX))
         shards = tuple(PlannedShard(*shard) for shard in index["shards"])
-        return Plan(index["identity"], shards, index["read"], index["rejected"])
+        return Plan(index["identity"], shards, index["read"], index["rejected"], index.get("not_used", {}))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

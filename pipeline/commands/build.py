@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from manifests.errors import WorkError
-from pipeline.commands.console import out_console, print_json, progress_shown, span
+from pipeline.commands.console import not_used, out_console, print_json, progress_shown, span
 from pipeline.commands.options import JsonOption, RecipeOption, SetOption
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def command(
         )
         for reason, number in statistics["rejected_by_reason"].items():
             out_console.print(f"  rejected {number} × {reason}")
+        if statistics.get("not_used"):
+            out_console.print(escape(not_used(statistics["not_used"])))
         out_console.print(f"See {escape(out)}/report.html")
     if not any(statistics["dialogues"].values()):
         raise WorkError(f"No dialogue could be used; {out}/rejected says why for each.")

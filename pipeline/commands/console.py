@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,13 @@ def _lines(unit: str) -> Progress:
             err_console.print(f"{done}/{total} {unit}: {escape(message)}" if total else f"{message} ({done} {unit})")
 
     return tell
+
+
+def not_used(counts: Mapping[str, int], shown: int = 8) -> str:
+    """What an input holds that nothing was made of, the most frequent by name."""
+    first = [f"{name} {number} ×" for name, number in [*counts.items()][:shown]]
+    more = [f"{len(counts) - shown} other things"] if len(counts) > shown else []
+    return f"not used: {', '.join(first + more)}"
 
 
 def span(seconds: float) -> str:

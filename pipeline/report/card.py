@@ -11,6 +11,9 @@ from manifests.figures import Column, Distribution, Number
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
 """Hugging Face's names for the number of dialogues, by powers of ten from a thousand on."""
 
+SHOWN = 20
+"""So many of the things that the input holds and that were not used; `corpus.json` has all."""
+
 
 def card(corpus: Corpus) -> str:
     """Markdown with a YAML header. No path and no clock time: equal corpora have equal cards."""
@@ -55,6 +58,10 @@ def _figures(statistics: dict[str, Any]) -> list[tuple[str, Any, str]]:
         ("dialogues", sum(statistics["dialogues"].values()), ""),
         ("rejected", statistics["rejected"], ""),
         *((f"rejected by {name}", number, "") for name, number in statistics["rejected_by_reason"].items()),
+        *(
+            (f"not used: {_code(name)}", number, "")
+            for name, number in [*statistics.get("not_used", {}).items()][:SHOWN]
+        ),
         *(row for _, figure in numbers() for row in _number(figure, statistics)),
         *(
             _spread(column, figure, values)

@@ -10,8 +10,11 @@ from manifests.records import SPLITS
 from manifests.table import Table
 
 
-def corpus_statistics(dialogues: Table, rejected: Table, read: int) -> dict[str, Any]:
-    """Counts that add up to `read`, hours, quantiles: what `manifests/columns.py` makes of each column."""
+def corpus_statistics(
+    dialogues: Table, rejected: Table, read: int, not_used: dict[str, int] | None = None
+) -> dict[str, Any]:
+    """Counts that add up to `read`, hours, quantiles: what `manifests/columns.py` makes of each column. `not_used` counts what
+    the input holds beside its dialogues' words."""
     rows = _rows(dialogues)
     whole, parts = _numbers(rows), _each_split(rows)
     refused = rejected.read("stage", "reason")
@@ -20,6 +23,7 @@ def corpus_statistics(dialogues: Table, rejected: Table, read: int) -> dict[str,
         "dialogues_read": read,
         "rejected": len(rejected),
         "rejected_by_reason": {str(name): int(number) for name, number in reasons.items()},
+        "not_used": not_used or {},
     }
     for _, figure in numbers():
         each = {split: part[figure.key] for split, part in parts.items()}

@@ -119,6 +119,14 @@ def test_what_quotes_the_input_can_always_be_written(tmp_path):
     assert all(len(r.message.encode()) <= 1_000 for r in rejected)
 
 
+def test_what_is_not_used_of_the_kept_dialogues_is_counted(write_jsonl):
+    tools = [openai(f"d{n}", f"{n}?", "Yes.") | {"tools": [{"name": "f"}], f"note{n}": "x"} for n in range(300)]
+    ingestion = ingest([str(write_jsonl(*tools, tools[0], name="t.jsonl"))], IngestSettings(), 0)
+    list(ingestion)
+    assert ingestion.not_used["tools"] == ingestion.shapes["OpenAI messages"] == 300
+    assert len(ingestion.not_used) == 201 and sum(ingestion.not_used.values()) == 600
+
+
 def test_the_split_depends_on_the_seed_and_the_words_not_on_the_order(write_jsonl):
     forward = {d.id: d.split for d in read(write_jsonl(*many(60), name="a.jsonl")).dialogues}
     backward = {d.id: d.split for d in read(write_jsonl(*reversed(many(60)), name="b.jsonl")).dialogues}

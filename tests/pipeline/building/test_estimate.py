@@ -1,12 +1,14 @@
 """What a build will take, from a sample or from a run log."""
 
 import pytest
+from material import openai
 
 from manifests.errors import RequestError
 from manifests.progress import silent
+from manifests.store import Store
 from pipeline.building.dry_run import dry_run, shards_for
 from pipeline.building.estimate import Rates, estimate_hours, estimate_plan, rates_of
-from pipeline.building.plan import Plan
+from pipeline.building.plan import Plan, load_plan, make_plan
 from pipeline.building.shard_cuts import PlannedShard
 from pipeline.recipe import load_recipe
 from stages.pack import PackSettings
@@ -56,3 +58,12 @@ def test_a_dry_run_measures_a_sample_and_leaves_nothing(tmp_path, write_jsonl):
     assert 0 < found.estimate.core_hours < found.estimate.hours
     assert found.estimate.disk_bytes > 30 * 10_000
     assert [path.name for path in tmp_path.iterdir()] == ["dialogues.jsonl"]
+
+
+def test_a_plan_keeps_what_was_not_used_of_the_input(write_jsonl, tmp_path):
+    records = [openai(f"d{n}", f"{n}?", "Yes.") | {"zoo": "x", "tools": ["f"]} for n in range(3)]
+    records[0]["note"] = "x"
+    store = Store(tmp_path / "corpus")
+    made = make_plan([str(write_jsonl(*records))], load_recipe(), None, store, silent, lambda: None)
+    assert list(made.not_used.items()) == [("tools", 3), ("zoo", 3), ("note", 1)]
+    assert load_plan(store).not_used == made.not_used

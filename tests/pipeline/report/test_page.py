@@ -32,6 +32,11 @@ def test_numbers_are_those_of_the_tables(small_corpus):
     assert stat(page, "hours") == f"{sum(row['duration_s'] for row in rows) / 3600:.2f}"
 
 
+def test_what_was_not_used_of_the_input_is_told(small_corpus):
+    assert stat(report(small_corpus), "not_used.tools") == "1"
+    assert "| not used: `tools` | 1 |" in card(small_corpus)
+
+
 def test_five_dialogues_can_be_heard_for_as_long_as_they_last(small_corpus):
     page = report(small_corpus)
     sounds = [base64.b64decode(text) for text in re.findall(r"data:audio/mpeg;base64,([^\"]+)", page)]

@@ -1,0 +1,92 @@
+"""Whole dialogues in one string, their turns marked by names or by the tokens of a chat template."""
+
+import re
+from collections.abc import Sequence
+
+from manifests.readers.reading import Reading
+from manifests.readers.roles import Role, role_of
+
+_NAMES: dict[str, Role] = {"h": "user", "a": "agent", "instruction": "user", "input": "user", "question": "user",
+                           "response": "agent", "answer": "agent", "output": "agent"}  # fmt: skip
+"""Of these marks alone: as the role of a message they say nothing."""
+
+_MARKS: tuple[re.Pattern[str], ...] = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"<\|im_start\|>\s*(\w+)[^\S\n]*\n?",  # ChatML
+        r"<\|start_header_id\|>\s*(\w+)\s*<\|end_header_id\|>\s*",  # Llama 3
+        r"<start_of_turn>\s*(\w+)[^\S\n]*\n?",  # Gemma
+        r"<extra_id_[01]>[^\S\n]*(system|user|assistant)\b[^\S\n]*\n?",  # NVIDIA
+        r"<\|(system|user|assistant|human|bot)\|>\s*",  # Zephyr, Phi
+        r"\#\#\#[^\S\n]*(\w+)[^\S\n]*:[^\S\n]*",  # Guanaco, Alpaca's prompt
+        r"(?:^|\n\n)[^\S\n]*(human|assistant|h|a)[^\S\n]?:[^\S\n]*",  # hh-rlhf
+        r"(?:^|\n)[^\S\n]*\**(\w+)\**[^\S\n]?:[^\S\n]*",  # lines that begin with a name
+    )
+)
+_LLAMA_2 = re.compile(r"\[INST\](.*?)\[/INST\](.*?)(?=\[INST\]|\Z)", re.DOTALL)
+_LLAMA_2_SYSTEM = re.compile(r"<<SYS>>(.*?)<</SYS>>", re.DOTALL)
+
+Marked = list[tuple[Role, str]]
+
+
+def marked_turns(text: str, least: int = 2, of_templates: bool = False) -> Marked:
+    """The roles and words of a transcript, in order; empty where it is none, with at least so many marks.
+
+    What stands before the first mark is the system's. `of_templates`: only marks that no one writes in a text of another
+    kind, since a prompt may well quote a dialogue.
+    """
+    if "[INST]" in text:
+        return _llama_2(text)
+    for mark in _MARKS[:-1] if of_templates else _MARKS:
+        found = [(match, role) for match in mark.finditer(text) if (role := _role(match[1]))]
+        if len(found) < least or (mark in _MARKS[-2:] and text[: found[0][0].start()].strip()):
+            continue
+        ends = [match.start() for match, _ in found[1:]] + [len(text)]
+        before = text[: found[0][0].start()].strip()
+        turns: Marked = [("system", before)] if before else []
+        return turns + [(role, text[match.end() : end].strip()) for (match, role), end in zip(found, ends, strict=True)]
+    return []
+
+
+def is_transcript(text: object) -> bool:
+    """Whether both sides speak in it."""
+    return isinstance(text, str) and {"user", "agent"} <= {role for role, _ in marked_turns(text)}
+
+
+def read_transcript(turns: Marked, reading: Reading) -> None:
+    for role, text in turns:
+        if role == "system":
+            reading.prompt(text)
+        elif role == "silent":
+            reading.leave("tool messages")
+        else:
+            reading.say(role, text)
+
+
+def named_lines(text: str) -> list[tuple[str, str]]:
+    """Name and words of each line `Name: words`; empty where a line has no name."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    found = [re.match(r"#?([\w .'-]{1,40}?)#?\s?:\s*(\S.*)", line) for line in lines]
+    return [(match[1], match[2]) for match in found if match] if all(found) else []
+
+
+def speakers(names: Sequence[object]) -> dict[object, Role]:
+    """Of two people who talk, the first is the user; empty where they are not two."""
+    both = list(dict.fromkeys(names))
+    if len(both) != 2:
+        return {}
+    return {both[0]: "user", both[1]: "agent"}
+
+
+def _role(name: str) -> Role | None:
+    return role_of(name) or _NAMES.get(name.lower())
+
+
+def _llama_2(text: str) -> Marked:
+    turns: Marked = []
+    for asked, answered in _LLAMA_2.findall(text):
+        turns += [("system", system.strip()) for system in _LLAMA_2_SYSTEM.findall(asked)]
+        turns.append(("user", _LLAMA_2_SYSTEM.sub("", asked).strip()))
+        if answered.strip():
+            turns.append(("agent", answered.strip()))
+    return turns

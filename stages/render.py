@@ -17,10 +17,10 @@ from pydantic import Field, model_validator
 
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE, to_samples
 from manifests.pcm import to_float, to_int16
-from manifests.records import DuplexDialogue, Speaker, Speech, Timeline
-from stages.base import Stage, draw
+from manifests.records import BadDialogue, DuplexDialogue, Rejected, Speaker, Speech, Timeline
+from stages.base import Stage, draw, reject
 from stages.sound.levels import PEAK
-from stages.sound.path import SoundSettings, heard_by_agent
+from stages.sound.path import SoundSettings, check_sound, heard_by_agent, sound_made_by
 
 EDGE_FADE_S = 0.003
 CUT_FADE_S = 0.02
@@ -43,22 +43,29 @@ class RenderSettings(SoundSettings):
 class Render(Stage[Timeline, DuplexDialogue, RenderSettings]):
     """Render each timeline; one level per speaker and dialogue."""
 
-    def process(self, records: Sequence[Timeline]) -> list[DuplexDialogue]:
+    @classmethod
+    def check(cls, settings: RenderSettings) -> None:
+        check_sound(settings)
+
+    def made_by(self) -> dict[str, str]:
+        return sound_made_by(self.settings)
+
+    def process(self, records: Sequence[Timeline]) -> list[DuplexDialogue | Rejected]:
         return [self._render(timeline) for timeline in records]
 
-    def _render(self, timeline: Timeline) -> DuplexDialogue:
+    def _render(self, timeline: Timeline) -> DuplexDialogue | Rejected:
         settings = self.settings
         level = draw(self.seed, timeline.spoken.dialogue.id, "level")
         user_dbfs = level.uniform(settings.user_level_dbfs_low, settings.user_level_dbfs_high)
         user = render_channel(timeline, "user", SOURCE_RATE, SOURCE_FRAME, user_dbfs)
         agent = render_channel(timeline, "agent", TARGET_RATE, TARGET_FRAME, settings.agent_level_dbfs)
-        heard, noise, sound = heard_by_agent(
-            user.samples,
-            user.level_dbfs,
-            agent.samples,
-            settings,
-            partial(draw, self.seed, timeline.spoken.dialogue.id),
-        )
+        chance = partial(draw, self.seed, timeline.spoken.dialogue.id)
+        try:
+            heard, noise, sound = heard_by_agent(
+                user.samples, user.spoken, user.level_dbfs, agent.samples, settings, chance
+            )
+        except BadDialogue as error:
+            return reject(timeline.spoken.dialogue, "render", error)
         voice = timeline.spoken.reference
         reference = None if voice is None else _levelled(voice, settings.agent_level_dbfs)
         return DuplexDialogue(
@@ -68,9 +75,10 @@ class Render(Stage[Timeline, DuplexDialogue, RenderSettings]):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One speaker's channel, int16, the speech of each cut-off segment, uncut, and the RMS level that the speech has."""
+    """One speaker's channel, int16; which of its samples are speech; the speech of each cut-off segment, uncut; its RMS level."""
 
     samples: np.ndarray
+    spoken: np.ndarray
     uncut: tuple[np.ndarray, ...]
     level_dbfs: float
 
@@ -82,6 +90,7 @@ def render_channel(timeline: Timeline, speaker: Speaker, rate: int, frame: int, 
     together = np.concatenate(voiced)
     gain = gain_to(together, level_dbfs)
     channel = np.zeros(timeline.frames * frame, dtype=np.int16)
+    spoken = np.zeros(len(channel), dtype=bool)
     uncut = []
     for segment, samples in zip(own, voiced, strict=True):
         if segment.cut_off:
@@ -93,9 +102,10 @@ def render_channel(timeline: Timeline, speaker: Speaker, rate: int, frame: int, 
             last = end == segment.end
             faded *= _fades(len(faded), rate, CUT_FADE_S if segment.cut_off and last else EDGE_FADE_S)
             channel[stretch:end] = to_int16(faded)
+            spoken[stretch:end] = True
             at += end - stretch
             stretch = end + next((p.length for p in segment.pauses if segment.start + p.start == end), 0)
-    return Channel(channel, tuple(uncut), reached_dbfs(together, level_dbfs))
+    return Channel(channel, spoken, tuple(uncut), reached_dbfs(together, level_dbfs))
 
 
 def _levelled(speech: Speech, level_dbfs: float) -> np.ndarray:

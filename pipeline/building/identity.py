@@ -15,6 +15,8 @@ LIBRARIES = (
     "numpy",
     "pyarrow",
     "pynini",
+    "pyroomacoustics",
+    "scipy",
     "soundfile",
     "soxr",
     "torch",

@@ -14,6 +14,8 @@ from stages.sound.band import MicrophoneSettings, TelephoneSettings, through_mic
 from stages.sound.echo import EchoSettings, add_echo
 from stages.sound.levels import LevelChangeSettings, change_level, turned_down
 from stages.sound.noise import NoiseSettings, add_noise
+from stages.sound.recordings import check_manifest, fingerprint
+from stages.sound.rooms import RoomSettings, in_room
 
 Draw = Callable[[str], random.Random]
 """Randomness for a purpose in one dialogue."""
@@ -22,27 +24,45 @@ Draw = Callable[[str], random.Random]
 class SoundSettings(Settings):
     """The effects, none of which is there unless its share is above 0."""
 
+    room: RoomSettings = RoomSettings()
     echo: EchoSettings = EchoSettings()
     noise: NoiseSettings = NoiseSettings()
     microphone: MicrophoneSettings = MicrophoneSettings()
     level_changes: LevelChangeSettings = LevelChangeSettings()
     telephone: TelephoneSettings = TelephoneSettings()
 
+    def manifests(self) -> dict[str, str]:
+        """The manifests of recordings that are needed, by their keys."""
+        return {"room.recordings": self.room.recordings} if self.room.share and self.room.recordings else {}
+
+
+def check_sound(settings: SoundSettings) -> None:
+    """Raise `RequestError` where a manifest that the recipe names can't be used."""
+    for key, manifest in settings.manifests().items():
+        check_manifest(f"render.{key}", manifest)
+
+
+def sound_made_by(settings: SoundSettings) -> dict[str, str]:
+    """What the sound depends on beside the recipe: the manifests' content."""
+    return {f"{key}_sha256": fingerprint(manifest) for key, manifest in settings.manifests().items()}
+
 
 def heard_by_agent(
-    user: np.ndarray, speech_dbfs: float, agent: np.ndarray, settings: SoundSettings, draw: Draw
+    user: np.ndarray, spoken: np.ndarray, speech_dbfs: float, agent: np.ndarray, settings: SoundSettings, draw: Draw
 ) -> tuple[np.ndarray, Noise | None, Sound]:
     """The user's channel as it reaches the agent, the noise in it, and what else befell it.
 
-    `user` is int16 at 16 kHz, speech of an RMS level of `speech_dbfs` in silence; `agent` int16 at 22.05 kHz. Nothing moves in
-    time, so that the labels hold.
+    `user` is int16 at 16 kHz, speech of an RMS level of `speech_dbfs` in silence, and `spoken` marks which samples are speech;
+    `agent` is int16 at 22.05 kHz. Nothing moves in time, so that the labels hold. Raises `BadDialogue` where a recording that is
+    drawn for it can't be read.
     """
     channel = to_float(user)
+    channel, room = in_room(channel, spoken, settings.room, draw("room"))
     channel, echo = add_echo(channel, agent, settings.echo, draw("echo"))
     channel, noise = add_noise(channel, speech_dbfs, settings.noise, draw("noise"))
     channel, microphone = through_microphone(channel, settings.microphone, draw("microphone"))
     channel, level_changes = change_level(channel, settings.level_changes, draw("level_changes"))
     channel, telephone = through_telephone(channel, settings.telephone, draw("telephone"))
-    sound = Sound(echo=echo, microphone=microphone, level_changes=level_changes, telephone=telephone)
+    sound = Sound(room=room, echo=echo, microphone=microphone, level_changes=level_changes, telephone=telephone)
     channel, softer_db = turned_down(channel)
     return to_int16(channel), noise, replace(sound, turned_down_db=softer_db)

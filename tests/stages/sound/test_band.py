@@ -61,3 +61,8 @@ def test_by_default_all_is_let_through():
 def test_each_kind_is_drawn():
     kinds = {through_microphone(CLICK, MicrophoneSettings(share=1), random.Random(i))[1].kind for i in range(40)}
     assert kinds == set(MICROPHONES)
+
+
+def test_a_share_holds_over_many_dialogues():
+    some = [through_telephone(CLICK[:10], TelephoneSettings(share=0.4), random.Random(i))[1] for i in range(400)]
+    assert 120 <= sum(band is not None for band in some) <= 200

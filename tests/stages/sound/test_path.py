@@ -1,7 +1,5 @@
 """The effects together, on real dialogues, and what a corpus says of them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -13,6 +11,7 @@ from pipeline.report.inspection import inspect_text
 from stages.render import Render, RenderSettings
 
 EVERYTHING = {
+    "room": {"share": 1},
     "echo": {"share": 1},
     "noise": {"share": 1},
     "microphone": {"share": 1},
@@ -50,18 +49,6 @@ def test_one_effect_does_not_move_what_is_drawn_for_another(sounding, timelines)
     assert fewer.sound.echo == sounding[0].sound.echo
     assert fewer.sound.level_changes == sounding[0].sound.level_changes
     assert fewer.sound.microphone is None and fewer.noise is None
-
-
-def test_a_share_holds_over_many_dialogues(timelines):
-    many = [
-        replace(
-            timelines[0],
-            spoken=replace(timelines[0].spoken, dialogue=replace(timelines[0].spoken.dialogue, id=f"m{i}")),
-        )
-        for i in range(40)
-    ]
-    some = Render(RenderSettings(telephone={"share": 0.4}), 0).process(many)
-    assert 8 <= sum(record.sound.telephone is not None for record in some) <= 24
 
 
 def test_what_would_clip_is_turned_down_and_says_so(timelines):

@@ -14,6 +14,7 @@ from stages.sound.band import MicrophoneSettings, TelephoneSettings, through_mic
 from stages.sound.echo import EchoSettings, add_echo
 from stages.sound.levels import LevelChangeSettings, change_level, turned_down
 from stages.sound.noise import NoiseSettings, add_noise
+from stages.sound.noise_recordings import NoiseRecordingSettings, add_recorded_noise
 from stages.sound.recordings import check_manifest, fingerprint
 from stages.sound.rooms import RoomSettings, in_room
 
@@ -27,13 +28,18 @@ class SoundSettings(Settings):
     room: RoomSettings = RoomSettings()
     echo: EchoSettings = EchoSettings()
     noise: NoiseSettings = NoiseSettings()
+    noise_recordings: NoiseRecordingSettings = NoiseRecordingSettings()
     microphone: MicrophoneSettings = MicrophoneSettings()
     level_changes: LevelChangeSettings = LevelChangeSettings()
     telephone: TelephoneSettings = TelephoneSettings()
 
     def manifests(self) -> dict[str, str]:
         """The manifests of recordings that are needed, by their keys."""
-        return {"room.recordings": self.room.recordings} if self.room.share and self.room.recordings else {}
+        named = {
+            "room.recordings": (self.room.share, self.room.recordings),
+            "noise_recordings.manifest": (self.noise_recordings.share, self.noise_recordings.manifest),
+        }
+        return {key: manifest for key, (share, manifest) in named.items() if share and manifest}
 
 
 def check_sound(settings: SoundSettings) -> None:
@@ -60,9 +66,19 @@ def heard_by_agent(
     channel, room = in_room(channel, spoken, settings.room, draw("room"))
     channel, echo = add_echo(channel, agent, settings.echo, draw("echo"))
     channel, noise = add_noise(channel, speech_dbfs, settings.noise, draw("noise"))
+    channel, noise_recording = add_recorded_noise(
+        channel, speech_dbfs, settings.noise_recordings, draw("noise_recordings")
+    )
     channel, microphone = through_microphone(channel, settings.microphone, draw("microphone"))
     channel, level_changes = change_level(channel, settings.level_changes, draw("level_changes"))
     channel, telephone = through_telephone(channel, settings.telephone, draw("telephone"))
-    sound = Sound(room=room, echo=echo, microphone=microphone, level_changes=level_changes, telephone=telephone)
+    sound = Sound(
+        room=room,
+        echo=echo,
+        noise_recording=noise_recording,
+        microphone=microphone,
+        level_changes=level_changes,
+        telephone=telephone,
+    )
     channel, softer_db = turned_down(channel)
     return to_int16(channel), noise, replace(sound, turned_down_db=softer_db)

@@ -164,7 +164,7 @@ A cut has
   ([start, length] in seconds);
 * custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` where the dialogue has one, and, where there is noise on the user's channel,
   `noise` (its `kind`, and `snr_db`, the level of the speech above it) and `noise_bursts` ([start, length] in seconds);
-* custom `room` (`rt60_s`, and its walls or the `recording` of its impulse response), `echo`, `noise_recording`, `microphone`, `level_changes` ([second, dB], evenly from one to the next), `telephone` and `turned_down_db`, where the recipe
+* custom `room` (`rt60_s`, and its walls or the `recording` of its impulse response), `echo`, `noise_recording`, `microphone`, `level_changes` ([second, dB], evenly from one to the next), `telephone`, `codec`, `packet_loss` (`lost`: packets counted from 0) and `turned_down_db`, where the recipe
   lets these befall the user's channel, with their parameters.
 
 No two splits share a dialogue or a user's voice. `rejected/*.parquet` has a row for each dialogue that was dropped, with

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -11,10 +10,12 @@ from manifests.records import Noise
 from manifests.sound import Sound
 from stages.base import Settings
 from stages.sound.band import MicrophoneSettings, TelephoneSettings, through_microphone, through_telephone
+from stages.sound.codec import CodecSettings, through_codec
 from stages.sound.echo import EchoSettings, add_echo
 from stages.sound.levels import LevelChangeSettings, change_level, turned_down
 from stages.sound.noise import NoiseSettings, add_noise
 from stages.sound.noise_recordings import NoiseRecordingSettings, add_recorded_noise
+from stages.sound.packet_loss import PacketLossSettings, lose_packets
 from stages.sound.recordings import check_manifest, fingerprint
 from stages.sound.rooms import RoomSettings, in_room
 
@@ -32,6 +33,8 @@ class SoundSettings(Settings):
     microphone: MicrophoneSettings = MicrophoneSettings()
     level_changes: LevelChangeSettings = LevelChangeSettings()
     telephone: TelephoneSettings = TelephoneSettings()
+    codec: CodecSettings = CodecSettings()
+    packet_loss: PacketLossSettings = PacketLossSettings()
 
     def manifests(self) -> dict[str, str]:
         """The manifests of recordings that are needed, by their keys."""
@@ -72,6 +75,10 @@ def heard_by_agent(
     channel, microphone = through_microphone(channel, settings.microphone, draw("microphone"))
     channel, level_changes = change_level(channel, settings.level_changes, draw("level_changes"))
     channel, telephone = through_telephone(channel, settings.telephone, draw("telephone"))
+    channel, before_db = turned_down(channel)  # a codec would clip it
+    channel, codec = through_codec(channel, settings.codec, draw("codec"))
+    channel, packet_loss = lose_packets(channel, settings.packet_loss, draw("packet_loss"))
+    channel, after_db = turned_down(channel)
     sound = Sound(
         room=room,
         echo=echo,
@@ -79,6 +86,8 @@ def heard_by_agent(
         microphone=microphone,
         level_changes=level_changes,
         telephone=telephone,
+        codec=codec,
+        packet_loss=packet_loss,
+        turned_down_db=round(before_db + after_db, 2),
     )
-    channel, softer_db = turned_down(channel)
-    return to_int16(channel), noise, replace(sound, turned_down_db=softer_db)
+    return to_int16(channel), noise, sound

@@ -17,6 +17,8 @@ EVERYTHING = {
     "microphone": {"share": 1},
     "level_changes": {"share": 1},
     "telephone": {"share": 1},
+    "codec": {"share": 1},
+    "packet_loss": {"share": 1},
 }
 
 
@@ -78,6 +80,9 @@ def test_each_effect_is_named_in_the_cut_and_counted_in_the_table(sounding, rend
     assert (row["echo_gain"], row["echo_delay_s"]) == (echo.gain, round(echo.delay / 16_000, 4))
     assert (row["microphone"], row["telephone"]) == (record.sound.microphone.kind, "narrowband")
     assert row["level_range_db"] > 0
+    assert custom["codec"] == {"kind": record.sound.codec.kind, "kbps": record.sound.codec.kbps}
+    assert custom["packet_loss"] == {"packet_s": 0.02, "lost": list(record.sound.packet_loss.lost)}
+    assert (row["codec"], row["lost_packets"]) == (record.sound.codec.kind, len(record.sound.packet_loss.lost))
     assert f"echo on the user's channel: gain {echo.gain}, delay_s {echo.delay / 16_000}" in inspect_text(cut)
     clean = build_cut(TokenizedDialogue.of(rendered[0], codes), {}).custom
     assert not set(clean) & {"room", "echo", "noise_recording", "microphone", "level_changes", "telephone", "codec"}

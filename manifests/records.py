@@ -237,7 +237,8 @@ class DuplexDialogue:
     `user` is int16 (frames × 1 280,) at 16 kHz, `agent` int16 (frames × 1 764,) at 22.05 kHz.
     `uncut` holds the speech of each cut-off agent segment, in order, as it would have gone on: int16 at 22.05 kHz, from the
     segment's start to some time after its end. `reference`, where there is one, is the agent's voice saying something else: int16 at
-    22.05 kHz. `noise` is None where there is no synthetic noise under the user's channel; `sound` says what else befell it.
+    22.05 kHz. `noise` is None where there is no synthetic noise under the user's channel; `sound` says what else befell it, and
+    then `dry` is the channel as it was before that and any noise: int16 at 16 kHz.
     """
 
     timeline: Timeline
@@ -247,6 +248,7 @@ class DuplexDialogue:
     reference: TargetAudio | None = None
     noise: Noise | None = None
     sound: Sound = field(default_factory=Sound)
+    dry: SourceAudio | None = None
     checks: Checks | None = None
 
     @property
@@ -256,14 +258,14 @@ class DuplexDialogue:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedDialogue(DuplexDialogue):
-    """A duplex dialogue with the agent channel's codes: int16 (frames, 4). The uncut speech has served its end."""
+    """A duplex dialogue with the agent channel's codes: int16 (frames, 4). The uncut speech and the dry have served their ends."""
 
     codes: Annotated[np.ndarray, ArrayOf(None)] = field(kw_only=True)
 
     @classmethod
     def of(cls, record: DuplexDialogue, codes: np.ndarray) -> "TokenizedDialogue":
         kept = {part.name: getattr(record, part.name) for part in fields(DuplexDialogue)}
-        return cls(**kept | {"uncut": ()}, codes=codes)
+        return cls(**kept | {"uncut": (), "dry": None}, codes=codes)
 
 
 Record = Dialogue | SpokenDialogue | Timeline | DuplexDialogue

@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE, to_samples
 from manifests.pcm import to_float, to_int16
 from manifests.records import BadDialogue, DuplexDialogue, Rejected, Speaker, Speech, Timeline
+from manifests.sound import Sound
 from stages.base import Stage, draw, reject
 from stages.sound.levels import PEAK
 from stages.sound.path import SoundSettings, check_sound, heard_by_agent, sound_made_by
@@ -68,8 +69,9 @@ class Render(Stage[Timeline, DuplexDialogue, RenderSettings]):
             return reject(timeline.spoken.dialogue, "render", error)
         voice = timeline.spoken.reference
         reference = None if voice is None else _levelled(voice, settings.agent_level_dbfs)
+        dry = None if sound == Sound() else user.samples
         return DuplexDialogue(
-            timeline, heard, agent.samples, uncut=agent.uncut, reference=reference, noise=noise, sound=sound
+            timeline, heard, agent.samples, uncut=agent.uncut, reference=reference, noise=noise, sound=sound, dry=dry
         )
 
 

@@ -2,7 +2,8 @@
 
 Clipping is always looked for. Speech is, where the recipe names a voice activity model (`verify: {vad: bundled}`), and its
 words, where it names a recognizer. Neither is told the labels: they hear a channel, or a turn's audio, and what they
-found is compared. Speech is the segments without their pauses, backchannels included; noise is none.
+found is compared. Speech is the segments without their pauses, backchannels included; noise is none. Where a room, an echo or a line
+lies between the user and the agent, they hear the user before that: labels are of what is said.
 """
 
 import re
@@ -121,7 +122,7 @@ class Verify(Stage[DuplexDialogue, DuplexDialogue, VerifySettings]):
         return round(worst, 6)
 
     def _listen(self, record: DuplexDialogue, checks: Checks) -> Checks:
-        compared = [compare(record, speaker, self.vad.speech(*channel(record, speaker))) for speaker in SPEAKERS]
+        compared = [compare(record, speaker, self.vad.speech(*said(record, speaker))) for speaker in SPEAKERS]
         for one in compared:
             one.judge(self.settings)
         return replace(
@@ -134,7 +135,7 @@ class Verify(Stage[DuplexDialogue, DuplexDialogue, VerifySettings]):
     def _words(self, record: DuplexDialogue, checks: Checks) -> Checks:
         wers = {}
         for speaker in SPEAKERS:
-            turns = listen(self.recognize, record, speaker, *channel(record, speaker))
+            turns = listen(self.recognize, record, speaker, *said(record, speaker))
             for turn in turns:
                 if turn.wer > self.settings.wer and turn.words >= self.settings.wer_words:
                     message = (
@@ -150,6 +151,13 @@ class Verify(Stage[DuplexDialogue, DuplexDialogue, VerifySettings]):
 def channel(record: DuplexDialogue, speaker: Speaker) -> tuple[np.ndarray, int]:
     """A speaker's int16 samples, and their rate."""
     return (record.user, SOURCE_RATE) if speaker == "user" else (record.agent, TARGET_RATE)
+
+
+def said(record: DuplexDialogue, speaker: Speaker) -> tuple[np.ndarray, int]:
+    """The same, of the user before the sound that the recipe puts on it."""
+    if speaker == "user" and record.dry is not None:
+        return record.dry, SOURCE_RATE
+    return channel(record, speaker)
 
 
 def clipped_samples(samples: np.ndarray) -> int:

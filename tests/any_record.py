@@ -21,6 +21,7 @@ channels = {
     "agent": audio,
     "uncut": st.lists(audio, max_size=3).map(tuple),
     "reference": st.none() | audio,
+    "dry": st.none() | audio,
 }
 duplex = st.builds(DuplexDialogue, **channels) | st.builds(TokenizedDialogue, codes=codes, **channels)
 records = st.from_type(Dialogue) | spoken_dialogues | timelines | duplex

@@ -229,3 +229,35 @@ def test_checks_are_kept_on_disk_in_the_manifest_and_in_the_report(kept, tmp_pat
         assert f"<h3>{title}</h3>" in page
     assert "words wrong" not in page
     assert "edge of a turn, as heard" in card(corpus)
+
+
+EFFECTS = {
+    name: {"share": 1}
+    for name in ("room", "echo", "noise", "microphone", "level_changes", "telephone", "codec", "packet_loss")
+}
+
+
+def test_the_user_is_heard_before_room_echo_and_line(listening, timelines, kept):
+    """What lies on the channel later does not make a label wrong."""
+    wild = Render(RenderSettings(**EFFECTS), 0).process(timelines[:3])
+    found = listening.process(wild)
+    assert not any(isinstance(record, Rejected) for record in found)
+    assert [record.checks.edge_errors_s for record in found] == [record.checks.edge_errors_s for record in kept[:3]]
+    echo_alone = [
+        replace(record, dry=None) for record in Render(RenderSettings(echo={"share": 1}), 0).process(timelines[:2])
+    ]
+    assert {record.reason for record in listening.process(echo_alone)} == {"extra_speech"}
+
+
+@pytest.mark.parametrize("effects", [("room",), ("microphone", "level_changes", "telephone", "codec", "packet_loss")])
+def test_the_edges_of_turns_hold_after_all_that_befalls_them(listening, timelines, effects):
+    """Heard on the channel itself: within two frames."""
+    wild = Render(RenderSettings(**{name: EFFECTS[name] for name in effects}), 0).process(timelines[:5])
+    edges = [
+        edge
+        for record in wild
+        for edge in compare(record, "user", listening.vad.speech(*channel(record, "user"))).edges
+    ]
+    assert len(edges) == 20
+    assert max(abs(edge.error_s) for edge in edges) <= 0.16
+    assert np.median([abs(edge.error_s) for edge in edges if edge.kind == "start"]) < 0.03

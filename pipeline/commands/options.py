@@ -5,8 +5,24 @@ from typing import Annotated
 
 import typer
 
+SHIPPED = Path(__file__).parents[1] / "data"
+
+
+def _recipe_file(name: str) -> Path:
+    """A file of this name, or, where there is none, the recipe of this name that comes with the package."""
+    shipped = SHIPPED / f"{name.removesuffix('.yaml')}.yaml"
+    return shipped if Path(name).name == name and not Path(name).exists() and shipped.is_file() else Path(name)
+
+
 RecipeOption = Annotated[
-    Path | None, typer.Option("--recipe", help="A YAML recipe; `salm-duplex recipe` prints the default one.")
+    Path | None,
+    typer.Option(
+        "--recipe",
+        metavar="FILE",
+        parser=_recipe_file,
+        help="A YAML recipe, or one that comes with salm-duplex: quick_and_patient, in_the_wild; `salm-duplex recipe` prints "
+        "the default one.",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,

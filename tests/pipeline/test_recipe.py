@@ -1,8 +1,10 @@
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from manifests.errors import RequestError
-from pipeline.recipe import load_recipe
+from pipeline.cli import app
+from pipeline.recipe import load_recipe, recipe_from
 from stages.base import Stage
 from stages.render import Render
 
@@ -130,6 +132,19 @@ def test_a_module_of_ones_own_that_breaks_is_named(tmp_path, monkeypatch):
     (tmp_path / "half_written.py").write_text("class Mine(Stge): ...\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert "can't be imported: NameError: name 'Stge' is not defined" in recipe_error("render.use=half_written:Mine")
+
+
+@pytest.mark.parametrize("name", ["quick_and_patient", "in_the_wild", "in_the_wild.yaml"])
+def test_a_recipe_that_comes_with_the_package_is_given_by_its_name(name):
+    printed = CliRunner().invoke(app, ["recipe", "--recipe", name])
+    assert printed.exit_code == 0
+    assert recipe_from(yaml.safe_load(printed.stdout)).id != load_recipe().id
+
+
+def test_a_file_of_that_name_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in_the_wild.yaml").write_text("seed: 3\n")
+    assert "seed: 3" in CliRunner().invoke(app, ["recipe", "--recipe", "in_the_wild.yaml"]).stdout
 
 
 def test_a_recipe_file_that_is_none_is_told(tmp_path):

@@ -7,6 +7,8 @@ from manifests.columns import dialogue_row
 from manifests.plain import from_plain, to_plain
 from manifests.records import TokenizedDialogue
 from manifests.shards import build_cut
+from pipeline.commands.options import SHIPPED
+from pipeline.recipe import load_recipe
 from pipeline.report.inspection import inspect_text
 from stages.render import Render, RenderSettings
 
@@ -87,6 +89,16 @@ def test_each_effect_is_named_in_the_cut_and_counted_in_the_table(sounding, rend
     clean = build_cut(TokenizedDialogue.of(rendered[0], codes), {}).custom
     assert not set(clean) & {"room", "echo", "noise_recording", "microphone", "level_changes", "telephone", "codec"}
     assert not set(clean) & {"packet_loss", "turned_down_db"}
+
+
+def test_in_the_wild_most_dialogues_have_several_effects(timelines, rendered):
+    spec = load_recipe(SHIPPED / "in_the_wild.yaml").stage("render")
+    wild = spec.make(3).process(timelines)
+    numbers = [len(record.sound.described()) + (record.noise is not None) for record in wild]
+    assert 2 <= np.mean(numbers) <= 4 and max(numbers) >= 4
+    for record, clean in zip(wild, rendered, strict=True):
+        assert np.array_equal(record.agent, clean.agent)
+        assert np.abs(record.user.astype(int)).max() < 32_767
 
 
 def test_a_record_keeps_its_sound_on_disk(sounding):

@@ -13,7 +13,7 @@ from lhotse import MonoCut
 from manifests.corpus import Corpus
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
 from manifests.pcm import to_float
-from pipeline.report.inspection import MARKS, lost_text, stereo, voices
+from pipeline.report.inspection import MARKS, lost_text, stereo, user_sound, voices
 from pipeline.report.timeline_layout import barge_ins, lay_out
 from pipeline.report.timeline_svg import lane_names_svg, timeline_svg
 
@@ -61,6 +61,7 @@ def _example(cut: MonoCut, split: str) -> dict[str, Any]:
         "duration": cut.duration,
         "frames": round(cut.duration / FRAME_SECONDS),
         "system_prompt": cut.custom.get("system_prompt", ""),
+        "sound": user_sound(cut),
         "voices": [(speaker, ", ".join(voices(cut, speaker))) for speaker in ("user", "agent")],
         "audio": base64.b64encode(_mp3(cut)).decode(),
         "names": lane_names_svg(layout),

@@ -56,20 +56,22 @@ def inspect_text(cut: MonoCut) -> str:
     frames, turns = round(cut.duration / FRAME_SECONDS), int(cut.custom["total_turns"])
     lines = [f"{cut.id}: {cut.duration:.2f} s, {frames} frames of 80 ms, {turns} turns"]
     lines += [f"{speaker} voice: {', '.join(voices(cut, speaker))}" for speaker in ("user", "agent")]
-    if noise := cut.custom.get("noise"):
-        # A corpus of before has the sentence itself.
-        background = noise if isinstance(noise, str) else f"{noise['kind']} at {noise['snr_db']:.0f} dB"
-        lines.append(f"noise on the user's channel: {background}, {len(cut.custom['noise_bursts'])} bursts")
-    lines += [
-        f"{effect} on the user's channel: {_parameters(cut.custom[effect])}"
-        for effect in EFFECTS
-        if effect in cut.custom
-    ]
+    lines += [f"{effect} on the user's channel: {parameters}" for effect, parameters in user_sound(cut).items()]
     if prompt := cut.custom.get("system_prompt"):
         lines.append(f"system prompt: {prompt}")
     cut_off_after = {agent.id: agent.end - user.start for agent, user in barge_ins(cut.supervisions)}
     lines += [_turn_line(s, cut_off_after.get(s.id)) for s in cut.supervisions]
     return "\n".join(map(_printable, lines))
+
+
+def user_sound(cut: MonoCut) -> dict[str, str]:
+    """What lies on the user's channel, by effect, in a few words."""
+    found = {}
+    if noise := cut.custom.get("noise"):
+        # A corpus of before has the sentence itself.
+        background = noise if isinstance(noise, str) else f"{noise['kind']} at {noise['snr_db']:.0f} dB"
+        found["noise"] = f"{background}, {len(cut.custom['noise_bursts'])} bursts"
+    return found | {effect: _parameters(cut.custom[effect]) for effect in EFFECTS if effect in cut.custom}
 
 
 def _turn_line(s: SupervisionSegment, cut_off_after: float | None) -> str:

@@ -4,17 +4,20 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import soundfile
 import yaml
-from corpus_material import rows_of
+from corpus_material import make_corpus, rows_of
 from hypothesis import given
 from hypothesis import strategies as st
 from material import make_dialogue
 
+from manifests.pcm import to_int16
 from pipeline.report.card import card
 from pipeline.report.page import report
 from pipeline.report.timeline_layout import CHARACTER, lay_out, place_labels
 from pipeline.report.timeline_svg import timeline_svg
+from stages.render import Render, RenderSettings
 
 
 def stat(page: str, name: str) -> str:
@@ -95,3 +98,21 @@ def test_the_card_has_a_header_that_hugging_face_reads(small_corpus):
 def test_the_fixture_is_of_real_dialogues(small_corpus):
     assert len(small_corpus.dialogues) == 10
     assert replace(make_dialogue("d0")).id == rows_of(small_corpus.dialogues)[0]["id"]
+
+
+def test_what_befalls_the_users_channel_is_told_and_heard(tmp_path, timelines):
+    settings = RenderSettings(echo={"share": 1}, telephone={"share": 1}, room={"share": 1}, noise={"share": 1})
+    wild = Render(settings, 0).process(timelines[:2])
+    corpus = make_corpus(tmp_path, wild)
+    page = report(corpus)
+    for record in wild:
+        assert f"echo: gain {record.sound.echo.gain}, delay_s" in page
+        assert f"noise: {record.noise.kind} at" in page
+    assert "| dialogues by telephone | 2 |" in card(corpus)
+    assert "| dialogues in a room | 2 |" in card(corpus)
+    assert "| dialogues through a codec | 0 |" in card(corpus)
+    assert "<h3>Reverberation time</h3>" in page
+    (cut,) = corpus.cuts_of(corpus.dialogues.read("id", "split", "shard")[:1]).values()
+    record = next(r for r in wild if r.dialogue.id == cut.id)
+    assert np.array_equal(to_int16(cut.load_audio()[0]), record.user)
+    assert np.array_equal(to_int16(cut.load_target_audio()[0]), record.agent)

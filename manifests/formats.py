@@ -28,6 +28,8 @@ class Found:
     dialogue: Dialogue
     shape: str
     not_used: Counter[str]
+    names_itself: bool
+    """Whether its id is the record's own `id`."""
 
 
 def parse_dialogue(raw: Any, source: str, fallback_id: str) -> Dialogue:
@@ -58,7 +60,7 @@ def read_dialogue(raw: Any, source: str, fallback_id: str) -> Found:
         split=reading.split,
     )
     _refuse_half_characters(dialogue)
-    return Found(dialogue, name, reading.not_used)
+    return Found(dialogue, name, reading.not_used, fields.get("id") not in (None, ""))
 
 
 def claimed_id(raw: Any, fallback_id: str) -> str:
@@ -122,6 +124,9 @@ def _check(reading: Reading) -> None:
 
 def _refuse_half_characters(dialogue: Dialogue) -> None:
     """JSON can spell half of a surrogate pair (`"\\ud83d"`), which is no character and can't be written again."""
+    plain = all(turn.text.isascii() and not turn.voice and not turn.recording for turn in dialogue.turns)
+    if plain and dialogue.id.isascii() and dialogue.system_prompt.isascii():  # as most are
+        return
     texts = [("'id'", dialogue.id), ("The system prompt", dialogue.system_prompt)]
     for number, turn in enumerate(dialogue.turns, 1):
         text = turn.text

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
@@ -20,7 +21,9 @@ import fsspec
 import pyarrow as pa
 
 from manifests.errors import RequestError, WorkError
-from manifests.raw_records import CHUNK, PARQUET, BrokenRecord, Readable, read_ahead, read_json, read_parquet
+from manifests.json_records import read_json
+from manifests.json_text import CHUNK, Readable
+from manifests.raw_records import PARQUET, BrokenRecord, read_ahead, read_parquet
 from manifests.store import FIRST_PATIENCE_S, Store
 from manifests.store_errors import explain
 
@@ -105,6 +108,8 @@ class Source:
         self.name = "stdin" if url == STDIN else url.rsplit("/", 1)[-1]
         self.fingerprint = ""
         """The SHA-256 of the unpacked content, once `records` has come to its end."""
+        self.not_used: Counter[str] = Counter()
+        """What stands beside the dialogues in an object that holds a list of them."""
 
     def records(self, limit: int | None = None) -> Iterator[tuple[int, Any | BrokenRecord]]:
         """Yield (position, record), at most `limit` of them; see `read_json` and `read_parquet`. Raises `UnreadableInput`."""
@@ -115,7 +120,7 @@ class Source:
                 seekable = stack.enter_context(_seekable(self.url, content, stream))
                 records = read_parquet(seekable)
             else:
-                records = read_json(stream)
+                records = read_json(stream, self.not_used)
             yield from itertools.islice(records, limit)
             content.drain()
             self.fingerprint = content.fingerprint

@@ -161,13 +161,34 @@ def import_stage(name: str, use: str) -> type[AnyStage]:
     return stage
 
 
+class _KeyTwice(Exception):
+    pass
+
+
+class _KeysOnce(yaml.SafeLoader):
+    """YAML in which no key stands twice: of two sections of one name the first would be lost in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in lines:
+                raise _KeyTwice(f"has '{key.value}' twice, at line {lines[key.value]} and at line {line}")
+            lines[key.value] = line
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
+        data = yaml.load(path.read_text("utf-8"), _KeysOnce)
     except FileNotFoundError:
         raise RequestError(f"The recipe {path} does not exist; check the path.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"The recipe {path} can't be read: {error}.") from None
+    except _KeyTwice as error:
+        raise RequestError(f"The recipe {path} {error}; make one of the two.") from None
     except yaml.YAMLError as error:
         raise RequestError(f"The recipe {path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(data, dict | None):

@@ -18,7 +18,7 @@ import re
 import sqlite3
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ from manifests.formats import Found, claimed_id, read_dialogue
 from manifests.raw_records import BrokenRecord
 from manifests.readers.reading import MOST_NAMES, OTHER
 from manifests.recordings import found_beside
-from manifests.records import BadDialogue, Dialogue, Rejected
+from manifests.records import BadDialogue, Dialogue, Rejected, Turn
 from manifests.sources import Source, UnreadableInput, base_name, expand, fingerprint_of
 from manifests.words import words_of
 from stages.base import Settings
@@ -103,7 +103,7 @@ class Ingestion:
         names: Counter[str] = Counter()
         left = self._limit
         with closing(_Seen()) as seen:
-            for url in self._urls:
+            for file, url in enumerate(self._urls):
                 source, base = Source(url), base_name(url)
                 names[base] += 1
                 base = base if names[base] == 1 else f"{base}-{names[base]}"  # two files of one name in two folders
@@ -112,19 +112,36 @@ class Ingestion:
                     place, fallback = f"{source.name}:{position}", f"{base}-{position:06d}"
                     try:
                         found = _checked(raw, place, fallback, self._settings, url)
-                        dialogue = found.dialogue
-                        seen.add(dialogue, self._take_ids(dialogue))
+                        dialogue = self._added(found, fallback, (file, base), seen)
                     except BadDialogue as error:
                         id, message = _printable(claimed_id(raw, fallback)), _printable(str(error))
                         yield Rejected(id, place, "ingest", error.reason, message)
                     else:
-                        self._note(found)
+                        self.shapes[found.shape] += 1
+                        self._note(found.not_used)
                         yield dialogue
+                self._note(source.not_used)
                 self.fingerprints[f"{len(self.fingerprints) + 1}:{source.name}"] = source.fingerprint
 
-    def _note(self, found: Found) -> None:
-        self.shapes[found.shape] += 1
-        for name, times in found.not_used.items():
+    def _added(self, found: Found, fallback: str, file: tuple[int, str], seen: "_Seen") -> Dialogue:
+        """A dialogue that was not seen before. Its id is another where its own was used in another file, whose name it then
+        has too, or twice in this one where it stands for something else, such as a conversation's.
+
+        Raises `BadDialogue` where its words were read before, or its id in this file.
+        """
+        dialogue, (number, base) = found.dialogue, file
+        try:
+            seen.add(dialogue, self._take_ids(dialogue), number)
+        except _TakenId as taken:
+            if taken.file == number and found.names_itself:
+                raise
+            other = f"{dialogue.id}-{base}" if found.names_itself else fallback
+            dialogue = replace(dialogue, id=safe_id(other))
+            seen.add(dialogue, self._take_ids(dialogue), number)
+        return dialogue
+
+    def _note(self, not_used: Mapping[str, int]) -> None:
+        for name, times in not_used.items():
             name = _printable(name)
             self.not_used[name if name in self.not_used or len(self.not_used) < MOST_NAMES else OTHER] += times
 
@@ -144,8 +161,8 @@ def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: in
     """Read dialogues from files, folders, patterns or URLs, at most `limit` records; raises `UnreadableInput` where
     there is no such input.
 
-    A dialogue that repeats an earlier one's id, or its words once case and punctuation are set aside, is rejected: a
-    repeated text in two splits would leak the test into the training.
+    A dialogue that repeats an id of its own file, or an earlier one's words once case and punctuation are set aside, is rejected:
+    a repeated text in two splits would leak the test into the training. The same id in two files is two dialogues.
     """
     return Ingestion(expand(list(inputs)), settings, seed, limit)
 
@@ -155,6 +172,14 @@ def fingerprints(inputs: Iterable[str]) -> dict[str, str]:
     return {f"{n}:{Source(url).name}": fingerprint_of(url) for n, url in enumerate(expand(list(inputs)), 1)}
 
 
+class _TakenId(BadDialogue):
+    """An id was used before, in a file by its number."""
+
+    def __init__(self, id: str, place: str, file: int) -> None:
+        super().__init__("duplicate_id", f"The id {id} was already used at {place}.")
+        self.file = file
+
+
 class _Seen:
     """Where each id and each text was first read, in a temporary file: some hundred bytes a dialogue, none of them in memory."""
 
@@ -162,26 +187,29 @@ class _Seen:
         self._keys = sqlite3.connect("", isolation_level=None)
         self._keys.execute("PRAGMA journal_mode = OFF")
         self._keys.execute("PRAGMA synchronous = OFF")
-        self._keys.execute("CREATE TABLE seen (key BLOB PRIMARY KEY, place TEXT) WITHOUT ROWID")
+        self._keys.execute("CREATE TABLE seen (key BLOB PRIMARY KEY, place TEXT, file INTEGER) WITHOUT ROWID")
 
-    def add(self, dialogue: Dialogue, ids: Sequence[str]) -> None:
-        """Raises `BadDialogue` where one of its ids or its words were seen before."""
+    def add(self, dialogue: Dialogue, ids: Sequence[str], file: int) -> None:
+        """Raises `BadDialogue` where its words were seen before, and `_TakenId` where one of its ids was."""
         id_keys = {hashlib.blake2b(id.encode(), digest_size=16).digest(): id for id in ids}
         for key, id in id_keys.items():
-            if place := self._place(key):
-                raise BadDialogue("duplicate_id", f"The id {id} was already used at {place}.")
+            if first := self._first(key):
+                raise _TakenId(id, *first)
         text = text_key(dialogue)[:16]
-        if place := self._place(text):
-            raise BadDialogue("duplicate_text", f"The same words were already read at {place}.")
-        rows = ((key, dialogue.source) for key in (text, *id_keys))
-        self._keys.executemany("INSERT INTO seen VALUES (?, ?)", rows)
+        if first := self._first(text):
+            raise BadDialogue("duplicate_text", f"The same words were already read at {first[0]}.")
+        rows = ((key, dialogue.source, file) for key in (text, *id_keys))
+        self._keys.executemany("INSERT INTO seen VALUES (?, ?, ?)", rows)
 
     def close(self) -> None:
         self._keys.close()
 
-    def _place(self, key: bytes) -> str:
-        row = self._keys.execute("SELECT place FROM seen WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else ""
+    def _first(self, key: bytes) -> tuple[str, int] | None:
+        """The place and the file's number."""
+        row: tuple[str, int] | None = self._keys.execute(
+            "SELECT place, file FROM seen WHERE key = ?", (key,)
+        ).fetchone()
+        return row
 
 
 def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, url: str) -> Found:
@@ -202,13 +230,18 @@ def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, 
     if len(recorded := _recorded_users(dialogue)) > 1:
         message = f"Its user is recorded as {' and '.join(sorted(recorded))}; a dialogue has one user."
         raise BadDialogue("several_users", message)
-    turns = tuple(
-        replace(turn, recording=replace(turn.recording, path=found_beside(turn.recording.path, url)))
-        if turn.recording
-        else turn
-        for turn in dialogue.turns
-    )
-    return replace(found, dialogue=replace(dialogue, id=safe_id(dialogue.id), turns=turns))
+    if any(turn.recording for turn in dialogue.turns):
+        dialogue = replace(dialogue, turns=tuple(_beside(turn, url) for turn in dialogue.turns))
+    if (id := safe_id(dialogue.id)) != dialogue.id:
+        dialogue = replace(dialogue, id=id)
+    return found if dialogue is found.dialogue else replace(found, dialogue=dialogue)
+
+
+def _beside(turn: Turn, url: str) -> Turn:
+    """The turn, its recording found from where the dialogue file lies."""
+    if turn.recording is None:
+        return turn
+    return replace(turn, recording=replace(turn.recording, path=found_beside(turn.recording.path, url)))
 
 
 def _printable(text: str) -> str:

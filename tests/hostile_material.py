@@ -203,6 +203,18 @@ FORMS: tuple[Callable[[list], bytes], ...] = (
     lambda records: json.dumps(records, indent=1).encode(),
     lambda records: json.dumps({str(n): record for n, record in enumerate(records)}, indent=1).encode(),
     lambda records: json.dumps(records[0] if records else {}, indent=1).encode(),
+    lambda records: "".join(json.dumps(record, indent=1) for record in records).encode(),
+    lambda records: "\n".join(json.dumps([record], indent=2) for record in records).encode(),
+    lambda records: json.dumps({"data": records, "version": "1"}).encode(),
+    lambda records: json.dumps(records, ensure_ascii=True).encode("utf-16"),
+    lambda records: json.dumps(
+        {
+            key: [record.get(key) for record in records if isinstance(record, dict)]
+            for record in records
+            if isinstance(record, dict)
+            for key in record
+        }
+    ).encode(),
     _parquet,
 )
 PACKINGS: tuple[Callable[[bytes], bytes], ...] = (bytes, gzip.compress, zstandard.ZstdCompressor().compress)

@@ -95,6 +95,11 @@ def _has_utterances(raw: Raw) -> bool:
     return rows is not None and len(rows) > 0 and isinstance(rows[0], dict) and "utterance" in rows[0]
 
 
+def _has_roles(value: Any) -> bool:
+    """Whether it is a list of messages and surely not one of pairs, which would be dialogues."""
+    return is_chat(value) and not is_pair(value[0])
+
+
 def _is_log(raw: Raw) -> bool:
     log = raw.get("log")
     return isinstance(log, list) and bool(log) and isinstance(log[0], dict) and "text" in log[0]
@@ -129,10 +134,11 @@ SHAPES: tuple[Shape, ...] = (
     Shape("SODA, DailyDialog or other people", lambda raw: bool(corpora.people_key(raw)), corpora.read_people),
     Shape(
         "UltraChat data",
-        lambda raw: raw.get("data") is not None and not isinstance(raw["data"], dict) and not is_chat(raw["data"]),
+        lambda raw: raw.get("data") is not None and not isinstance(raw["data"], dict) and not _has_roles(raw["data"]),
         _ultrachat,
     ),
-    Shape("chat", *_chat_at("data", "history")),
+    Shape("chat", lambda raw: _has_roles(raw.get("data")), _chat_at("data")[1]),
+    Shape("chat", *_chat_at("history")),
 )
 
 ENVELOPES = ("data", "message", "artifact", "row", "call", "conversation", "dialogue", "dialog", "session", "chat_ctx", "history",

@@ -1,5 +1,6 @@
 import io
 import json
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifests import raw_records
-from manifests.raw_records import BrokenRecord, read_json, read_parquet
+from manifests import json_text
+from manifests.json_records import read_json
+from manifests.raw_records import BrokenRecord, read_parquet
 
 RECORDS = [{"id": "a", "data": ["Hi", "Hello"]}, {"id": "b", "data": ["Bye", "So\u2028long"]}]
 
@@ -25,8 +27,8 @@ def told(content: bytes | str) -> list[str]:
 @pytest.fixture
 def small_chunks(monkeypatch):
     """So that a few bytes take several readings, and a short record is too long."""
-    monkeypatch.setattr(raw_records, "CHUNK", 16)
-    monkeypatch.setattr(raw_records, "MAX_RECORD_BYTES", 200)
+    monkeypatch.setattr(json_text, "CHUNK", 16)
+    monkeypatch.setattr(json_text, "MAX_RECORD_BYTES", 200)
 
 
 def test_a_broken_line_is_told_and_the_rest_is_read():
@@ -55,9 +57,17 @@ def test_bytes_that_are_not_utf8_cost_their_record_alone():
     assert told(b'[{"id": "a"}, {"id": "\xff\xfe"}, {"id": "\xc3\xbc"}]') == [{"id": "a"}, "not_utf8", {"id": "ü"}]
 
 
-def test_utf16_is_told_once():
-    ((_, record),) = read("\n".join(map(json.dumps, RECORDS)).encode("utf-16"))
-    assert "UTF-16" in record.message
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be", "utf-8-sig", "utf-8"])
+def test_any_unicode_encoding_is_read_with_its_mark_or_without(encoding, small_chunks):
+    lines = [*RECORDS, {"id": "c", "data": ["Grüezi 🚌", "你好"]}]
+    content = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode(encoding)
+    assert told(content) == lines
+    assert told(json.dumps(lines, indent=1).encode(encoding)) == lines
+
+
+def test_half_a_character_of_utf16_costs_its_record_alone():
+    content = "\n".join(map(json.dumps, RECORDS)).encode("utf-16")
+    assert told(content + b"\0") == [RECORDS[0], "not_utf8"]
 
 
 def test_an_array_cut_short_keeps_what_stands_before_the_cut():
@@ -67,10 +77,90 @@ def test_an_array_cut_short_keeps_what_stands_before_the_cut():
 
 @pytest.mark.parametrize(
     "content",
-    ["[1, 2] 3", "[1, 2]\n[3]", "[1, 2 3]", "[1, 2, ]", "[1, 2}", "[1, 2,, 3]", "[1, 2, nil]", "[1, 2" + ", [" * 9_999],
+    ["[1, 2 3]", "[1, 2, ]", "[1, 2}", "[1, 2,, 3]", "[1, 2, nil]", "[1, 2" + ", [" * 9_999],
 )
 def test_what_is_wrong_in_an_array_is_told_in_its_place(content):
     assert told(content) == [1, 2, "broken_json"]
+
+
+@pytest.mark.parametrize("between", ["", " ", "\n", "\n\n", ",\n", ", ", "\r\n"])
+@pytest.mark.parametrize("indent", [None, 1, 4])
+def test_files_put_end_to_end_are_all_read(between, indent, small_chunks):
+    objects = [json.dumps(record, indent=indent) for record in RECORDS]
+    arrays = [json.dumps([record, record], indent=indent) for record in RECORDS]
+    assert told(between.join(objects)) == RECORDS
+    assert told(between.join(arrays)) == [RECORDS[0], RECORDS[0], RECORDS[1], RECORDS[1]]
+    assert told(between.join([*objects, *arrays, *objects]))[-2:] == RECORDS
+    positions = [position for position, _ in read(between.join([*objects, *arrays, *objects]))]
+    assert positions == sorted(set(positions)) and len(positions) == 8
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    "broken", ['{"id": "b", "data": ["Bye" "So"]}', '{"id": "b"', '{"id": "b",}', '{"id": "b', '{"id": nil}', "b}"]
+)
+def test_what_is_broken_costs_itself_alone(indent, broken):
+    """Each record on lines of its own: as JSON lines, in an array, and after one another over several lines."""
+    good = [{"id": n, "data": ["Hi", {"deep": "x"}]} for n in range(4)]
+    texts = [json.dumps(record, indent=indent) for record in good]
+    assert told("\n".join([*texts[:2], broken, *texts[2:]])) == [*good[:2], "broken_json", *good[2:]]
+    array = "[\n" + ",\n".join([*texts[:2], broken, *texts[2:]]) + "\n]\n"
+    assert told(array) == [*good[:2], "broken_json", *good[2:]]
+    assert told(array + "\n".join(texts)) == [*good[:2], "broken_json", *good[2:], *good]
+    inner = "[\n" + ",\n".join(json.dumps(record, indent=2).replace("\n", "\n  ") for record in good) + "\n]"
+    assert told(inner.replace('"id": 1', '"id" 1')) == [good[0], "broken_json", *good[2:]]
+
+
+def test_a_trailing_comma_costs_nothing_behind_it():
+    assert told('{"id": 1},\n{"id": 2},\n') == [{"id": 1}, {"id": 2}]
+    assert told('[{"id": 1},\n{"id": 2},\n]\n{"id": 3}') == [{"id": 1}, {"id": 2}, "broken_json", {"id": 3}]
+
+
+def test_a_list_a_line_is_a_dialogue_a_line(small_chunks):
+    talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    lines = [
+        json.dumps(talk),
+        '[{"role": "user", "content": "Hi"',
+        json.dumps(talk[::-1]),
+        "[[" + '"human", "Hi"], ["gpt", "Hey"]]',
+    ]
+    found = read("\n".join(lines))
+    assert [position for position, _ in found] == [1, 2, 3, 4]
+    assert [getattr(value, "reason", value) for _, value in found] == [
+        talk, "broken_json", talk[::-1], [["human", "Hi"], ["gpt", "Hey"]]
+    ]  # fmt: skip
+    assert told(json.dumps([talk, talk], indent=1)) == [talk, talk]
+    assert told(json.dumps(talk, indent=1)) == [talk]
+
+
+def test_the_true_place_of_what_is_broken_is_named():
+    ((_, record), _) = read('{\n "id": 1,\n "data": ["Hi" "Hello"]\n}\n{"id": 2}')
+    assert "The object at line 1 is not valid JSON (Expecting ',' delimiter at line 3, column 16)" in record.message
+    ((_, record), _) = read('{"id": 1, "data": ["Hi"\n{"id": 2}')
+    assert record.message.startswith("Line 1 is not valid JSON")
+
+
+def test_an_object_that_holds_many_dialogues_gives_each():
+    found = Counter()
+    bare = [{"data": record["data"]} for record in RECORDS]
+
+    def held(value: dict) -> list:
+        found.clear()
+        return [record for _, record in read_json(io.BytesIO(json.dumps(value).encode()), found)]
+
+    assert held({"data": RECORDS}) == held({"dialogues": RECORDS, "version": "1.0"}) == RECORDS
+    assert found == {"version": 1}
+    assert held({"train": RECORDS[:1], "test": RECORDS[1:]}) == RECORDS
+    assert held({"id": ["a", "b"], "data": [record["data"] for record in RECORDS]}) == RECORDS
+    assert held({"id": {"0": "a", "1": "b"}, "data": {"0": RECORDS[0]["data"], "1": RECORDS[1]["data"]}}) == RECORDS
+    assert held({"columns": ["data"], "index": [0, 1], "data": [[record["data"]] for record in RECORDS]}) == bare
+    talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    assert held({"conversations": [{"conversations": talk}] * 2}) == [{"conversations": talk}] * 2
+    assert held({"dialogues": [talk, talk[::-1]]}) == [talk, talk[::-1]]
+    assert held({"data": [{"instruction": "Hi", "output": "Hello"}]}) == [{"instruction": "Hi", "output": "Hello"}]
+    for whole in ({"messages": talk}, RECORDS[0], {"type": "x", "data": {"transcript": talk}}, {"dialogue": ["Hi", "Hello"], "speakers": ["A", "B"]},
+                  {"instruction": "Hi", "output": "Hey", "history": [["a", "b"]]}, {"data": {"messages": talk}}):  # fmt: skip
+        assert held(whole) == [whole] and not found
 
 
 def test_the_line_of_a_broken_element_is_named():
@@ -113,7 +203,7 @@ values = st.recursive(
 def test_arrays_are_read_as_json_reads_them_wherever_the_buffer_ends(records, escaped, indent):
     content = json.dumps(records, ensure_ascii=escaped, indent=indent)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(raw_records, "CHUNK", 7)
+        patch.setattr(json_text, "CHUNK", 7)
         assert read(content) == list(enumerate(json.loads(content), 1))
 
 

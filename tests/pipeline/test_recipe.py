@@ -154,3 +154,19 @@ def test_a_recipe_file_that_is_none_is_told(tmp_path):
     assert "not valid YAML" in recipe_error(path=broken)
     broken.write_text("- a list\n")
     assert "must be a mapping" in recipe_error(path=broken)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("seed: 1\ningest:\n  takes: 2\nseed: 1\n", "'seed' twice, at line 1 and at line 4"),
+        ("ingest: {takes: 2}\nseed: 1\ningest:\n  test: 0.1\n", "'ingest' twice, at line 1 and at line 3"),
+        ("cast: {agent_voice: a, agent_voice: b}\n", "'agent_voice' twice, at line 1 and at line 1"),
+        ("schedule:\n  barge_in:\n    share: 1\n    share: 0\n", "'share' twice, at line 3 and at line 4"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path, text, where):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(RequestError, match=where):
+        load_recipe(path)

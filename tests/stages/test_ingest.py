@@ -95,13 +95,27 @@ def test_takes_stand_one_after_the_other(write_jsonl):
 
 
 def test_the_place_of_the_first_is_named(write_jsonl):
-    first = write_jsonl(openai("a"), openai("b", "x", "y"), name="one.jsonl")
-    second = write_jsonl(openai("b", "other", "words"), openai("c"), name="two.jsonl")
+    first = write_jsonl(openai("a"), openai("b", "x", "y"), openai("b", "other", "words"), name="one.jsonl")
+    second = write_jsonl(openai("c"), name="two.jsonl")
     result = ingested([first, second], IngestSettings())
     assert [(r.id, r.source, r.message) for r in result.rejected] == [
-        ("b", "two.jsonl:1", "The id b was already used at one.jsonl:2."),
-        ("c", "two.jsonl:2", "The same words were already read at one.jsonl:1."),
+        ("b", "one.jsonl:3", "The id b was already used at one.jsonl:2."),
+        ("c", "two.jsonl:1", "The same words were already read at one.jsonl:1."),
     ]
+
+
+def test_the_same_id_in_two_files_is_two_dialogues(write_jsonl):
+    first = write_jsonl(openai("a", "1?", "1."), openai("b", "2?", "2."), name="one.jsonl")
+    second = write_jsonl(openai("b", "3?", "3."), openai("b", "4?", "4."), openai("c", "5?", "5."), name="two.jsonl")
+    result = ingested([first, second], IngestSettings(takes=2))
+    assert [d.id for d in result.dialogues][::2] == ["a", "b", "b-two", "c"]
+    assert [(r.id, r.reason) for r in result.rejected] == [("b", "duplicate_id")]
+
+
+def test_an_id_that_is_but_a_conversations_may_come_twice(write_jsonl):
+    records = [openai("", f"{n}?", "Yes.") | {"conversation_id": "x"} for n in range(3)]
+    result = read(write_jsonl(*records, name="f.jsonl"))
+    assert [d.id for d in result.dialogues] == ["x", "f-000002", "f-000003"] and not result.rejected
 
 
 def test_dialogues_without_ids_in_files_of_one_name_are_kept_apart(tmp_path):

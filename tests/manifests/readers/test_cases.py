@@ -206,3 +206,16 @@ def test_a_mark_that_no_turn_of_the_user_follows_is_counted():
         "interruptions that no user's turn follows": 1,
         "messages.interrupted of a user": 1,
     }
+
+
+def test_lists_line_by_line_and_arrays_end_to_end_are_all_read():
+    assert (
+        read("61")
+        == read("62")
+        == [
+            (ZOO[0], "The number twelve."),
+            ("Is it open today?", "Yes, until six."),
+            ("Can I bring a dog?", "Only on a lead."),
+        ]
+    )
+    assert [record.dialogue.id for record in found("62")] == ["a0", "a1", "a2"]

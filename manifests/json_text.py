@@ -1,0 +1,189 @@
+"""JSON text in any Unicode encoding, read through a sliding buffer that holds one value at a time, and some more."""
+
+import codecs
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+MAX_RECORD_BYTES = 64 << 20
+"""A longer record is no dialogue, and would not be held in memory."""
+CHUNK = 1 << 18
+
+_WIDE = 1_000
+"""No record is indented by more."""
+_SPACES = re.compile(r"[ \t\r\n]*")
+_INDENT = re.compile(r"[ \t\r]*")
+_MARKED = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_BAD = "\udcff"
+"""Stands for bytes that are no characters, as `surrogateescape` has it."""
+
+
+def too_long() -> str:
+    return f"over the {MAX_RECORD_BYTES >> 20} MiB that a dialogue may have"
+
+
+class Readable(Protocol):
+    def read(self, length: int, /) -> bytes: ...
+
+
+class Text:
+    """A place in a text, counted in lines from 1. Raises nothing of its own but for what has no value."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._scan = json.JSONDecoder().raw_decode
+        self._decode, self._ahead = _decoder(stream)
+        self._buffer, self._at, self._ended, self._dirty = "", 0, False, False
+        self.line = 1
+
+    def next(self) -> str:
+        """The next character that is no space; empty at the end."""
+        while True:
+            end = _SPACES.match(self._buffer, self._at).end()  # type: ignore[union-attr]
+            if end > self._at:
+                self.line += self._buffer.count("\n", self._at, end)
+                self._at = end
+            if end < len(self._buffer):
+                return self._buffer[end]
+            if self._ended:
+                return ""
+            self._grow()
+
+    def take(self, character: str) -> bool:
+        if self.next() != character:
+            return False
+        self._at += 1
+        return True
+
+    def rest_of_line(self) -> str | None:
+        """What stands between here and the line's end; None where that is too long to be held."""
+        while (end := self._buffer.find("\n", self._at)) < 0 and not self._ended:
+            if len(self._buffer) - self._at > MAX_RECORD_BYTES:
+                return None
+            self._grow()
+        rest = self._buffer[self._at : end if end >= 0 else None]
+        return rest if len(rest) <= MAX_RECORD_BYTES else None
+
+    def skip(self, length: int) -> None:
+        """Go on behind so much of the line."""
+        self._at += length
+
+    def skip_line(self) -> None:
+        """Go to the start of the next line."""
+        while (end := self._buffer.find("\n", self._at)) < 0:
+            self._at = len(self._buffer)
+            if self._ended:
+                return
+            self._grow()
+        self._at, self.line = end + 1, self.line + 1
+
+    def indent(self) -> tuple[int, str]:
+        """Of the line that starts here: by how much it is indented, and its first character; empty at a line's end or the text's."""
+        while True:
+            end = _INDENT.match(self._buffer, self._at).end()  # type: ignore[union-attr]
+            if end < len(self._buffer) or self._ended:
+                return end - self._at, self._buffer[end : end + 1].strip()
+            self._grow()
+
+    @property
+    def column(self) -> int:
+        """How many characters of the line stand before here, up to `_WIDE`."""
+        return self._at - self._line_start()
+
+    def _line_start(self) -> int:
+        from_ = max(0, self._at - _WIDE)
+        return max(from_, self._buffer.rfind("\n", from_, self._at) + 1)
+
+    def value(self) -> Any:
+        """The value that starts here. Raises ValueError or RecursionError where there is none, or one that is too long, and
+        `UnicodeDecodeError`, behind the value, where it holds bytes that are no characters."""
+        self.next()
+        while True:
+            try:
+                value, end = self._scan(self._buffer, self._at)
+            except json.JSONDecodeError as error:
+                # Where the buffer ends within the value, the error is at its end, or says that a string has none.
+                cut = error.msg.startswith("Unterminated string") or error.pos + 16 >= len(self._buffer)
+                if self._ended or not cut:
+                    raise
+                if len(self._buffer) - self._at > MAX_RECORD_BYTES:
+                    raise json.JSONDecodeError(f"broken, or {too_long()}", self._buffer, self._at) from None
+            else:
+                if self._ended or end + 3 < len(self._buffer):  # a number may go on where the buffer ends
+                    break
+            self._grow()
+        raw = self._buffer[self._at : end]
+        self._at = end
+        self.line += raw.count("\n")
+        self.check(raw)
+        return value
+
+    def check(self, raw: str) -> None:
+        """Raise `UnicodeDecodeError` where a part of the text holds bytes that are no characters."""
+        if self._dirty:
+            try:
+                raw.encode()
+            except UnicodeEncodeError as error:
+                raise UnicodeDecodeError("utf-8", b"", error.start, error.end, "no characters") from None
+
+    def place(self, error: json.JSONDecodeError) -> tuple[int, int]:
+        """Line and column of an error of `value`, counted from 1."""
+        line = self.line + error.doc.count("\n", self._at, error.pos)
+        return line, error.pos - error.doc.rfind("\n", 0, error.pos)
+
+    def _grow(self) -> None:
+        """Drop what was read, and read on: as much as is held, so that a long value is tried a few times only."""
+        start = self._line_start()  # the line so far tells the column
+        held = self._buffer[start:]
+        chunk = self._ahead or self._stream.read(max(CHUNK, len(held)))
+        self._ahead, self._ended = b"", not chunk
+        new = self._decode(chunk, not chunk)
+        self._buffer, self._at = held + new, self._at - start
+        self._dirty = (self._dirty and bool(held)) or not _is_clean(new)
+
+
+def _is_clean(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _decoder(stream: Readable) -> tuple[Callable[[bytes, bool], str], bytes]:
+    """What decodes a stream by its byte order mark, or by where its zero bytes are, and the bytes behind the mark."""
+    head = stream.read(CHUNK)
+    while head and len(head) < 4 and (more := stream.read(CHUNK)):
+        head += more
+    for mark, name in _MARKED:
+        if head.startswith(mark):
+            return _decode_as(name), head[len(mark) :]
+    zeros = [not byte for byte in head[:4]]
+    if len(zeros) == 4 and zeros in ([True, True, True, False], [False, True, True, True]):
+        return _decode_as("utf-32-be" if zeros[0] else "utf-32-le"), head
+    if zeros[:2] in ([True, False], [False, True]) and zeros[2:] in ([], zeros[:2]):
+        return _decode_as("utf-16-be" if zeros[0] else "utf-16-le"), head
+    return _decode_as("utf-8"), head
+
+
+def _decode_as(name: str) -> Callable[[bytes, bool], str]:
+    decode = codecs.getincrementaldecoder(name)("surrogateescape" if name == "utf-8" else "surrogatepass").decode
+    if name == "utf-8":
+        return decode
+
+    def careful(chunk: bytes, final: bool) -> str:
+        try:
+            return decode(chunk, final)
+        except UnicodeDecodeError:  # half a character at the end, or a number that is none
+            return chunk.decode(name, "replace").replace("\ufffd", _BAD) + _BAD
+
+    return careful

@@ -14,6 +14,7 @@ from pydantic import Field
 from scipy import signal
 
 from manifests.frames import SOURCE_RATE, to_samples
+from manifests.records import BadDialogue
 from manifests.sound import Room
 from stages.base import Settings
 from stages.sound.recordings import choose, read_at_source_rate
@@ -90,12 +91,12 @@ def simulated_response(
 
 
 def reverberation_s(response: np.ndarray) -> float:
-    """RT60 by Schroeder's integration: the slope from −5 to −35 dB, as a time for 60 dB (ISO 3382: T30)."""
+    """RT60 by Schroeder's integration: the slope from −5 to −35 dB, as a time for 60 dB (ISO 3382: T30); 0 of what does not ring."""
     energy = np.cumsum(np.square(response[::-1]))[::-1]
     level_db = 10 * np.log10(energy[energy > 0] / energy[0])
-    first, last = int(np.argmax(level_db <= -5)), int(np.argmax(level_db <= -35)) or len(level_db)
-    slope = np.polyfit(np.arange(first, last) / SOURCE_RATE, level_db[first:last], 1)[0]
-    return float(-60 / slope)
+    between = np.flatnonzero((level_db <= -5) & (level_db >= -35))
+    slope = np.polyfit(between / SOURCE_RATE, level_db[between], 1)[0] if len(between) > 1 else 0.0
+    return float(-60 / slope) if slope < 0 else 0.0
 
 
 def _simulated(settings: RoomSettings, draw: random.Random) -> tuple[np.ndarray, Room]:
@@ -125,6 +126,9 @@ def _recorded(settings: RoomSettings, draw: random.Random) -> tuple[np.ndarray, 
     one = choose(settings.recordings, draw)
     response = read_at_source_rate(one)
     direct = int(np.argmax(np.abs(response)))
+    if response[direct] == 0:
+        message = f"The impulse response '{one.id}' of {settings.recordings} is silent; take it out."
+        raise BadDialogue("silent_response", message)
     response = np.pad(response, (max(0, BEFORE - direct), 1))[max(0, direct - BEFORE) :][
         : to_samples(LONGEST_S, SOURCE_RATE)
     ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from lhotse import MonoCut
 
 from manifests.columns import dialogue_row
 from manifests.plain import from_plain, to_plain
@@ -72,7 +73,7 @@ def test_each_effect_is_named_in_the_cut_and_counted_in_the_table(sounding, rend
     record = sounding[0]
     codes = np.zeros((record.timeline.frames, 4), np.int16)
     cut = build_cut(TokenizedDialogue.of(record, codes), {"seed": 0, "recipe": "abc"})
-    custom = cut.custom
+    custom = MonoCut.from_dict(cut.to_dict()).custom  # as Lhotse reads it back
     echo = record.sound.echo
     assert custom["echo"] == {"gain": echo.gain, "delay_s": echo.delay / 16_000}
     assert custom["microphone"]["kind"] == record.sound.microphone.kind

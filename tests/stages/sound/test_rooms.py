@@ -6,6 +6,7 @@ import soundfile
 from lhotse import Recording, RecordingSet
 
 from manifests.errors import RequestError
+from manifests.records import BadDialogue
 from stages.render import Render, RenderSettings
 from stages.sound.recordings import listed
 from stages.sound.rooms import BEFORE, RoomSettings, in_room, simulated_response
@@ -83,6 +84,20 @@ def test_recorded_responses_are_drawn_and_their_direct_sound_stays_where_it_was(
         assert room.distance_m is None and room.size_m == ()
         seen[room.recording] = room.rt60_s
     assert seen == {"hall": pytest.approx(0.6, rel=0.1), "office": pytest.approx(0.25, rel=0.1)}
+
+
+def test_a_silent_response_is_told_and_one_that_does_not_ring_changes_nothing(click, tmp_path):
+    for name, peak in (("silent", 0.0), ("dead", 0.5)):
+        response = np.zeros(1_600, np.float32)
+        response[100] = peak
+        soundfile.write(tmp_path / f"{name}.wav", response, 16_000, subtype="FLOAT")
+        recording = Recording.from_file(tmp_path / f"{name}.wav", recording_id=name)
+        RecordingSet.from_recordings([recording]).to_file(tmp_path / f"{name}.jsonl")
+    with pytest.raises(BadDialogue, match=r"'silent' of .* is silent"):
+        in_room(click, click != 0, RoomSettings(share=1, recordings=str(tmp_path / "silent.jsonl")), random.Random(0))
+    dead = RoomSettings(share=1, recordings=str(tmp_path / "dead.jsonl"))
+    heard, room = in_room(click, click != 0, dead, random.Random(0))
+    assert heard == pytest.approx(click, abs=1e-6) and room.rt60_s == 0
 
 
 def test_speech_stays_as_loud_as_it_was(rendered, timelines):

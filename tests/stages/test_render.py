@@ -112,6 +112,20 @@ def test_noise_lies_under_the_users_channel_alone():
     assert not noisy.noise.bursts
 
 
+def test_noise_is_as_far_below_a_voice_that_its_peaks_keep_soft():
+    spoken = spoken_noise(("user", 2.0, 5), ("agent", 2.0, 6))
+    spoken.speech[0].samples[100] = 32767  # so that the voice can't be as loud as it is asked to be
+    timeline = Schedule(ScheduleSettings(tail_s=20), 0).process([spoken])[0]
+    noise = {"share": 1, "snr_db_low": 20, "snr_db_high": 20, "bursts_a_minute": 0}
+    loud = {"user_level_dbfs_low": -6, "user_level_dbfs_high": -6}
+    clean, noisy = (Render(RenderSettings(**loud, **more), 3).process([timeline])[0] for more in ({}, {"noise": noise}))
+    user = timeline.segments[0]
+    speech, background = clean.user[user.start : user.end], noisy.user[-SOURCE_RATE * 8 :]
+    speech_dbfs, noise_dbfs = (10 * np.log10(np.mean((one / 32768) ** 2)) for one in (speech, background))
+    assert speech_dbfs < -10
+    assert speech_dbfs - noise_dbfs == pytest.approx(20, abs=1)
+
+
 def test_bursts_are_where_they_are_said_to_be():
     spoken = spoken_noise(("user", 2.0, 5), ("agent", 2.0, 6))
     timeline = Schedule(ScheduleSettings(tail_s=50), 0).process([spoken])[0]

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy import signal
 
 from manifests.frames import SOURCE_RATE
 from manifests.sound import Band
@@ -63,6 +62,8 @@ def through_telephone(
 
 def band_passed(channel: np.ndarray, band: Band, order: int) -> np.ndarray:
     """Without what lies below and above the band, at whose edges 3 dB are taken; it delays by a few milliseconds at most."""
+    from scipy import signal  # slow to import
+
     edges: Sequence[tuple[float, str]] = ((band.low_hz, "highpass"), (band.high_hz, "lowpass"))
     for edge, kind in edges:
         channel = signal.sosfilt(signal.butter(order, edge, kind, fs=SOURCE_RATE, output="sos"), channel)

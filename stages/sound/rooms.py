@@ -11,7 +11,6 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
-from scipy import signal
 
 from manifests.frames import SOURCE_RATE, to_samples
 from manifests.records import BadDialogue
@@ -54,6 +53,8 @@ def in_room(
     """
     if draw.random() >= settings.share:
         return channel, None
+    from scipy import signal  # slow to import
+
     response, room = _recorded(settings, draw) if settings.recordings else _simulated(settings, draw)
     heard = signal.oaconvolve(channel, response)[BEFORE : BEFORE + len(channel)]
     before, after = (float(np.sqrt(np.mean(np.square(one[spoken], dtype=np.float64)))) for one in (channel, heard))

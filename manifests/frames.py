@@ -27,6 +27,11 @@ def nearest_frame(samples: int, frame: int) -> int:
     return (samples + frame // 2) // frame
 
 
+def frame_at(seconds: float) -> int:
+    """The frame whose start is nearest to a time: where NeMo puts what happens then."""
+    return nearest_frame(to_samples(seconds, SOURCE_RATE), SOURCE_FRAME)
+
+
 def convert(samples: int, rate: int, to_rate: int) -> int:
     """A position in samples of `rate`, as the last sample of `to_rate` that does not come after it."""
     return samples * to_rate // rate

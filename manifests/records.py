@@ -182,24 +182,29 @@ class SpokenDialogue:
 class Segment:
     """Where a turn is heard, in samples of its speaker's channel: the timeline's form of a supervision.
 
-    `text` and `words` are what is really heard; a turn that was cut off keeps the rest in `text_full`. Word times count
-    from the segment's start, and so do `pauses`: silences put into the speech, which are part of `length`.
+    `words` are those heard whole; a turn that was cut off keeps the rest in `text_full`, and `cut_word` is the word that the cut
+    falls into. Word times count from the segment's start, and so do `pauses`: silences put into the speech, which are part of
+    `length`.
     """
 
     turn: int
     speaker: Speaker
     start: int
     length: int
-    text: str
     text_full: str
     words: tuple[Word, ...]
     event: Event = "turn"
     cut_off: bool = False
+    cut_word: Word | None = None
     pauses: tuple[Span, ...] = ()
 
     @property
     def end(self) -> int:
         return self.start + self.length
+
+    @property
+    def text_heard(self) -> str:
+        return " ".join(word.text for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)

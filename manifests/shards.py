@@ -19,8 +19,17 @@ from lhotse.audio.backend import LibsndfileBackend, audio_backend
 from lhotse.shar import ArrayTarWriter, AudioTarWriter
 from lhotse.supervision import AlignmentItem
 
-from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
-from manifests.records import DuplexDialogue, Segment, TokenizedDialogue
+from manifests.frames import (
+    FRAME_SECONDS,
+    SOURCE_FRAME,
+    SOURCE_RATE,
+    TARGET_FRAME,
+    TARGET_RATE,
+    convert_up,
+    nearest_frame,
+)
+from manifests.records import DuplexDialogue, Segment, Timeline, TokenizedDialogue
+from manifests.text_channel import text_for_frames
 
 FIELDS = {"cuts": "jsonl.gz", "recording": "tar", "target_audio": "tar", "target_codes": "tar", "context_audio": "tar"}
 """The files of a shard, in Lhotse Shar's naming: `FIELD.NNNNNN.EXTENSION`; the last one is there where the recipe wants it."""
@@ -120,27 +129,44 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
         # Rounding to Lhotse's eight digits must not carry a word past its turn.
         word_end = min(_seconds(segment.start + word.end, rate), end)
         words.append(AlignmentItem(word.text, word_start, round(word_end - word_start, 8)))
+    cut = segment.cut_word
     pauses = [[_seconds(segment.start + p.start, rate), _seconds(p.length, rate)] for p in segment.pauses]
     return SupervisionSegment(
         id=f"{record.dialogue.id}-{segment.turn:03d}",
         recording_id=record.dialogue.id,
         start=start,
         duration=duration,
-        text=segment.text,
+        text=_laid_out(record.timeline, segment),
         language="en",
         speaker=segment.speaker,
         alignment={"word": words},
         custom={
             "event": segment.event,
             "cut_off": segment.cut_off,
+            "text_heard": segment.text_heard,
             "text_full": segment.text_full,
             "text_written": turn.text,
             "voice": turn.voice,
             "speech": "recording" if turn.recording else "synthesis",
             "word_times": record.timeline.spoken.speech[segment.turn].word_times,
+            **({"cut_word": [cut.text, _seconds(segment.start + cut.start, rate)]} if cut else {}),
             **({"pauses": pauses} if pauses else {}),
         },
     )
+
+
+def _laid_out(timeline: Timeline, segment: Segment) -> str:
+    """What NeMo's text channel is to lay out, one token a frame from the turn's start.
+
+    Of a turn that was cut off, its whole text as far as that reaches by the cut, since NeMo writes what is left beyond EOS; but
+    no less than reaches to the user's onset, of which a missing token would tell.
+    """
+    if not segment.cut_off:
+        return segment.text_full
+    begin = convert_up(segment.start, TARGET_RATE, SOURCE_RATE)
+    onset = next(s.start for s in timeline.segments if s.event == "barge_in" and s.start > begin)
+    cut = nearest_frame(segment.length, TARGET_FRAME)
+    return text_for_frames(segment.text_full, (onset - begin) // SOURCE_FRAME, cut - 1)
 
 
 def _seconds(samples: int, rate: int) -> float:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from manifests.errors import RequestError, WorkError
 from pipeline.commands import (
     asr_qa,
+    audit,
     build,
     codec,
     converse,
@@ -16,6 +17,7 @@ from pipeline.commands import (
     evaluate,
     inspect,
     plan,
+    profile,
     recipe,
     report,
     scenes,
@@ -44,6 +46,7 @@ app.command("plan")(plan.command)
 app.command("stage")(stage.command)
 app.command("report")(report.command)
 app.command("inspect")(inspect.command)
+app.command("audit")(audit.command)
 app.command("recipe")(recipe.command)
 app.command("train")(train.command)
 app.command("evaluate")(evaluate.command)
@@ -52,6 +55,7 @@ app.command("converse")(converse.command)
 app.command("serve")(serve.command)
 app.command("doctor")(doctor.command)
 app.add_typer(codec.app, name="codec")
+app.add_typer(profile.app, name="profile")
 app.add_typer(vad.app, name="vad")
 
 RESUMED = ("build", "asr-qa", "scenes", "train", "codec train")

@@ -35,6 +35,7 @@ from salm_duplex_model.evaluation.plot import write_plot
 from salm_duplex_model.evaluation.recognition import transcribe
 from salm_duplex_model.evaluation.scores import Scores, score, score_reference, summarise
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate
+from salm_duplex_model.evaluation.timeline import Interval, Spoken
 from salm_duplex_model.evaluation.utmos import Utmos
 from salm_duplex_model.session import GREEDY, Decoding
 from salm_duplex_model.stream import explained
@@ -89,7 +90,8 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
     utmos = Utmos(request.utmos) if request.utmos else None
     judge = Judge(request.judge, request.judge_model) if request.judge and request.judge_model else None
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    codec = load_codec(request.codec or read_config(request.run).codec)
+    config = read_config(request.run)
+    codec = load_codec(request.codec or config.codec)
 
     scores: dict[str, list[Scores]] = {}
     figures: dict[str, dict[str, Figure]] = {}
@@ -115,7 +117,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
         examples.close()
         figures[one.name] = {
             **summarise(scores[one.name]),
-            "text_perplexity": perplexity(model, tokenizer, one.cuts, request.batch),
+            "text_perplexity": perplexity(model, tokenizer, one.cuts, request.batch, config.data.text),
             **hearing.figures(),
             "judge_score": NOTHING,
         }
@@ -180,11 +182,18 @@ class Hearing:
         reference = self._codec.decode(codes[None])[0].numpy()
         turns = activity.speech(reference)
         if self._recognizer is not None:
-            self._own.append((transcribe(self._recognizer, played.audio, scored.speech), scored.text))
-            self._reference.append((transcribe(self._recognizer, reference, turns), scored.reference_text))
+            scene = scored.scene
+            self._own.append(self._words_of(played.audio, scored.speech, scene.uninterrupted(scored.turns)))
+            self._reference.append(self._words_of(reference, turns, scene.uninterrupted(scene.reference)))
         if self._utmos is not None:
             self._own_marks.append(self._utmos(played.audio, scored.speech))
             self._reference_marks.append(self._utmos(reference, turns))
+
+    def _words_of(self, audio: np.ndarray, sounds: Sequence[Interval], turns: Sequence[Spoken]) -> tuple[str, str]:
+        """What is heard of an agent's turns, and their text. Of a turn that the user ends, text has run ahead of what is heard."""
+        assert self._recognizer is not None
+        heard = [sound for sound in sounds if any(turn.holds((sound.start + sound.end) / 2) for turn in turns)]
+        return transcribe(self._recognizer, audio, heard), " ".join(turn.text for turn in turns)
 
     def figures(self) -> dict[str, Figure]:
         marks = {"agent_utmos": self._own_marks, "reference_utmos": self._reference_marks}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from manifests.frames import CODEBOOKS, SOURCE_FRAME
-from manifests.text_channel import text_channel
+from manifests.text_channel import Alignment, text_channel
 from salm_duplex_model.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -63,8 +63,10 @@ class Batch:
                 value.record_stream(stream)
 
 
-def collate(cuts: Sequence[MonoCut], tokenizer: TextTokenizer, audio: bool = True) -> Batch:
-    """Load and pad cuts; without `audio`, which takes the most time, the user is silent."""
+def collate(
+    cuts: Sequence[MonoCut], tokenizer: TextTokenizer, audio: bool = True, alignment: Alignment = "turn"
+) -> Batch:
+    """Load and pad cuts, the agent's text laid out by `alignment`; without `audio`, which takes the most time, the user is silent."""
     lengths = list(map(frames_of, cuts))
     shape = (len(cuts), max(lengths))
     users = torch.zeros(len(cuts), shape[1] * SOURCE_FRAME)
@@ -77,7 +79,7 @@ def collate(cuts: Sequence[MonoCut], tokenizer: TextTokenizer, audio: bool = Tru
             raise ValueError(f"{cut.id} has {frames} frames of audio and codes of {len(own)}")
         if audio:
             read_user(cut, users[row, : frames * SOURCE_FRAME].numpy())
-        channel = text_channel(cut.supervisions, frames, "agent", tokenizer.encode, tokenizer.special)
+        channel = text_channel(cut.supervisions, frames, "agent", tokenizer.encode, tokenizer.special, alignment)
         text[row, :frames] = torch.from_numpy(channel.tokens)
         codes[row, :frames] = torch.from_numpy(own)
         cut_tokens += channel.cut_tokens

@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from manifests.text_channel import Alignment
+
 PRESETS = Path(__file__).with_name("presets")
 
 
@@ -107,6 +109,9 @@ class DataConfig(Section):
     shuffle_buffer: int = Field(default=2_000, ge=1, description="cuts held to draw from")
     loaders: int = Field(default=2, ge=1, description="processes that read and decode, one a core at most")
     weights: list[float] | None = Field(default=None, description="one for each corpus; default: by their hours")
+    text: Alignment = Field(
+        default="turn", description="the agent's text: from its turn's start on, or each word from when it is heard"
+    )
     code_dropout: float = Field(
         default=0,
         ge=0,

@@ -113,7 +113,7 @@ class Steps:
         return load
 
     def _part(self, number: int, cuts: Sequence[MonoCut]) -> Batch:
-        batch = collate(cuts, self.tokenizer)
+        batch = collate(cuts, self.tokenizer, alignment=self.config.text)
         if self.config.code_dropout == 0:
             return batch
         # Drawn for each cut by itself, so that it does not matter which process has it.

@@ -191,10 +191,10 @@ def first_batches(
             batch: list[MonoCut] = []
             for cut in chosen:
                 if batch and cut.duration * (len(batch) + 1) > config.batch_seconds / config.accumulate:
-                    batches.append(collate(batch, tokenizer, audio))
+                    batches.append(collate(batch, tokenizer, audio, config.text))
                     batch = []
                 batch.append(cut)
-            batches.append(collate(batch, tokenizer, audio))
+            batches.append(collate(batch, tokenizer, audio, config.text))
         except Exception as error:
             raise explained(corpus, used, error) from error
     return batches

@@ -141,7 +141,7 @@ class Verify(Stage[DuplexDialogue, DuplexDialogue, VerifySettings]):
                     message = (
                         f"Turn {turn.segment.turn + 1} ({speaker}) is not heard as written: {turn.wer:.0%} of its words are "
                         f"wrong, over the {self.settings.wer:.0%} of verify.wer; {turn.heard[:80]!r} is heard for "
-                        f"{turn.segment.text[:80]!r}."
+                        f"{turn.segment.text_heard[:80]!r}."
                     )
                     raise BadDialogue("wrong_words", message)
             wers[speaker] = tuple(turn.wer for turn in turns)

@@ -158,14 +158,19 @@ A cut has
 * `target_codes`: the codec's codes of the agent's channel, int16 (frames, 4), 4 032 codes in each codebook; each turn is
   encoded by itself, a cut-off one as if it had gone on, and the frames between turns have one code of silence, so that no
   code tells of what is to come;
-* `supervisions`, one for each turn, ordered by start: `speaker` (user or agent), `text` as it is heard,
-  `alignment["word"]`, and custom `event` (turn, barge_in or backchannel), `cut_off`, `text_full` (with what a cut-off took),
+* `supervisions`, one for each turn, ordered by start: `speaker` (user or agent), `text` as one token a frame lays it out (see below),
+  `alignment["word"]`, and custom `event` (turn, barge_in or backchannel), `cut_off`, `text_heard` (the words heard whole),
+  `text_full` (with what a cut-off took), `cut_word` ([word, start in seconds] of the word that the cut falls into),
   `text_written` (as in the input), `voice`, `speech` (synthesis or recording), `word_times` (how the words' times were found), and, where silences were put into the turn, `pauses`
   ([start, length] in seconds);
 * custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` where the dialogue has one, and, where there is noise on the user's channel,
   `noise` (its `kind`, and `snr_db`, the level of the speech above it) and `noise_bursts` ([start, length] in seconds);
 * custom `room` (`rt60_s`, and its walls or the `recording` of its impulse response), `echo`, `noise_recording`, `microphone`, `level_changes` ([second, dB], evenly from one to the next), `telephone`, `codec`, `packet_loss` (`lost`: packets counted from 0) and `turned_down_db`, where the recipe
   lets these befall the user's channel, with their parameters.
+
+The agent's channels never tell what the user will do. Text runs ahead of speech, so the `text` of a cut-off turn is as much as is
+laid out by the user's onset, of its whole text and not of what is heard: shortened to that, it would end seconds before the
+interruption. From the onset on it may end early; a trainer that can should lay out `text_full` up to EOS.
 
 No two splits share a dialogue or a user's voice. `rejected/*.parquet` has a row for each dialogue that was dropped, with
 the reason, and `manifest/*.parquet` one for each that was kept:"""

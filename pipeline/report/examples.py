@@ -14,6 +14,8 @@ from manifests.corpus import Corpus
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
 from manifests.pcm import to_float
 from pipeline.report.inspection import MARKS, lost_text, stereo, user_sound, voices
+from manifests.text_channel import text_heard
+from pipeline.report.inspection import MARKS, lost_text, stereo, voices
 from pipeline.report.timeline_layout import barge_ins, lay_out
 from pipeline.report.timeline_svg import lane_names_svg, timeline_svg
 
@@ -88,7 +90,7 @@ def _turns(cut: MonoCut) -> list[dict[str, Any]]:
             "speaker": s.speaker,
             "start": s.start,
             "end": s.end,
-            "text": s.text,
+            "text": text_heard(s),
             "lost": lost_text(s),
             "mark": MARKS[s.custom["event"]],
             "recorded": s.custom.get("speech") == "recording",

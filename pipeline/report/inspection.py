@@ -11,6 +11,7 @@ from lhotse import MonoCut, SupervisionSegment
 from manifests.frames import FRAME_SECONDS, SOURCE_RATE, TARGET_RATE
 from manifests.pcm import to_int16
 from manifests.sound import EFFECTS
+from manifests.text_channel import is_cut_off, text_heard, whole_text
 from pipeline.report.timeline_figure import timeline_figure
 from pipeline.report.timeline_layout import barge_ins
 
@@ -39,8 +40,8 @@ def write_timeline(cut: MonoCut, path: Path) -> None:
 
 def lost_text(supervision: SupervisionSegment) -> str:
     """What a cut-off took from a turn: the words after the last that is heard; nothing for a turn that is whole."""
-    full = str(supervision.custom["text_full"]).split()
-    return " ".join(full[len((supervision.text or "").split()) :]) if supervision.custom["cut_off"] else ""
+    lost = whole_text(supervision).split()[len(text_heard(supervision).split()) :]
+    return " ".join(lost) if is_cut_off(supervision) else ""
 
 
 def voices(cut: MonoCut, speaker: str) -> list[str]:
@@ -81,7 +82,7 @@ def _turn_line(s: SupervisionSegment, cut_off_after: float | None) -> str:
     paused = f" [pauses: {pauses}]" if pauses else ""
     lost = f" [lost: {lost_text(s)}]" if s.custom["cut_off"] else ""
     after = f" [silent {cut_off_after:.2f} s after the user's onset]" if cut_off_after is not None else ""
-    return f"{s.start:7.2f} – {s.end:6.2f} s  {frames:>11}  {s.speaker:<5}  {mark:<11}  {s.text}{paused}{lost}{after}"
+    return f"{s.start:7.2f} – {s.end:6.2f} s  {frames:>11}  {s.speaker:<5}  {mark:<11}  {text_heard(s)}{paused}{lost}{after}"
 
 
 def _parameters(effect: Any) -> str:
@@ -119,7 +120,7 @@ def _turn_as_json(s: SupervisionSegment) -> dict[str, Any]:
         "speaker": s.speaker,
         "start_s": s.start,
         "end_s": s.end,
-        "text": s.text,
+        "text": text_heard(s),
         **s.custom,
         "text_lost": lost_text(s),
         "words": [{"text": word.symbol, "start_s": word.start, "end_s": word.end} for word in words],

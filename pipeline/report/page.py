@@ -1,5 +1,6 @@
 """report.html: a corpus's statistics, its timing in plots, and dialogues to hear and to see. One file, no network."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,19 @@ def report(corpus: Corpus) -> str:
         distributions=list(distributions()),
         rejected=_rejected(corpus),
         plots=_plots(corpus),
+        audit=_audit(corpus),
         examples=examples(corpus),
         pixels_per_second=PIXELS_PER_SECOND,
     )
+
+
+def _audit(corpus: Corpus) -> list[dict[str, Any]]:
+    """What `salm-duplex audit` found, where it has been asked."""
+    try:
+        found: dict[str, list[dict[str, Any]]] = json.loads(corpus.store.read("audit.json"))
+    except FileNotFoundError:
+        return []
+    return found["findings"]
 
 
 def _rejected(corpus: Corpus) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import numpy as np
 from lhotse import MonoCut, SupervisionSegment
 
 from manifests.frames import SOURCE_RATE, TARGET_RATE
+from manifests.text_channel import text_heard
 
 PIXELS_PER_SECOND = 90
 CHARACTER = 6.7
@@ -147,7 +148,7 @@ def _rows(placed: list[tuple[int, float, str]]) -> int:
 def _lane(cut: MonoCut, speaker: str, audio: np.ndarray, rate: int, top: float, words: tuple[Label, ...]) -> Lane:
     low, high = envelope(audio, rate, cut.duration)
     loudest = max(float(-low.min()), float(high.max()), 1e-6)
-    turns = tuple((x_of(s.start), x_of(s.duration), s.text or "") for s in cut.supervisions if s.speaker == speaker)
+    turns = tuple((x_of(s.start), x_of(s.duration), text_heard(s)) for s in cut.supervisions if s.speaker == speaker)
     return Lane(speaker, top, turns, words, low / loudest, high / loudest)
 
 

@@ -35,14 +35,12 @@ class Scores:
     samples: dict[str, list[float]]
     starts: tuple[int, int, int]
     """BOS frames: pairs with the reference's, the agent's, the reference's."""
+    reference_text: str
+    """What the reference agent's text channel holds."""
 
     @property
     def text(self) -> str:
         return " ".join(turn.text for turn in self.turns)
-
-    @property
-    def reference_text(self) -> str:
-        return " ".join(turn.text for turn in self.scene.reference)
 
     @property
     def words(self) -> list[Spoken]:
@@ -63,7 +61,8 @@ def score(cut: MonoCut, audio: np.ndarray, tokens: np.ndarray, tokenizer: TextTo
     reference = text_channel(cut.supervisions, frames_of(cut), "agent", tokenizer.encode, tokenizer.special).tokens
     own, other = (np.flatnonzero(channel == tokenizer.special.bos).tolist() for channel in (tokens, reference))
     starts = (matched_starts(own, other), len(own), len(other))
-    return Scores(scene, tuple(spoken), tuple(turns), samples, starts)
+    laid_out = text_turns(reference, tokenizer.special, tokenizer.decode)
+    return Scores(scene, tuple(spoken), tuple(turns), samples, starts, " ".join(turn.text for turn in laid_out))
 
 
 def score_reference(cut: MonoCut, tokenizer: TextTokenizer) -> Scores:

@@ -13,6 +13,7 @@ from lhotse import MonoCut
 from sacrebleu.metrics.bleu import BLEU
 from torch.nn import functional as F
 
+from manifests.text_channel import Alignment
 from manifests.words import words_of
 from salm_duplex_model.batch import collate
 from salm_duplex_model.evaluation.bootstrap import Figure, figure, ratio
@@ -57,7 +58,9 @@ def word_error_rate(hypotheses: Sequence[str], references: Sequence[str]) -> Fig
 
 
 @torch.inference_mode()
-def perplexity(model: DuplexModel, tokenizer: TextTokenizer, cuts: Sequence[MonoCut], batch: int) -> Figure:
+def perplexity(
+    model: DuplexModel, tokenizer: TextTokenizer, cuts: Sequence[MonoCut], batch: int, alignment: Alignment = "turn"
+) -> Figure:
     """Of the reference agent's text with the reference's past fed in, over frames that are not PAD (BOS and EOS are counted).
 
     `n` is the number of such frames.
@@ -65,7 +68,7 @@ def perplexity(model: DuplexModel, tokenizer: TextTokenizer, cuts: Sequence[Mono
     device = next(model.parameters()).device
     sums = []
     for first in range(0, len(cuts), batch):
-        loaded = collate(cuts[first : first + batch], tokenizer).to(device)
+        loaded = collate(cuts[first : first + batch], tokenizer, alignment=alignment).to(device)
         channels = model.channels(loaded)
         logits, _ = model.logits(loaded)
         losses = F.cross_entropy(logits.float().transpose(1, 2), channels.text_labels, reduction="none")

@@ -4,10 +4,13 @@ The user's times and the reference agent's come from a cut's labels; the agent's
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from lhotse import MonoCut, SupervisionSegment
+
+from manifests.text_channel import text_heard
 
 Event = Literal["turn", "barge_in", "backchannel"]
 
@@ -70,6 +73,11 @@ class Scene:
         """The user's turns without backchannels."""
         return [turn for turn in self.user if turn.takes_floor]
 
+    def uninterrupted(self, turns: Sequence[Spoken]) -> list[Spoken]:
+        """Of an agent's turns those that the user does not barge into: all of their text is meant to be heard."""
+        onsets = [turn.start for turn in self.user if turn.event == "barge_in"]
+        return [turn for turn in turns if not any(map(turn.holds, onsets))]
+
     def window_after(self, turn: UserTurn) -> float:
         """Until when an answer to `turn` may come: the start of the user's next turn, or the end of time."""
         return min((other.start for other in self.floor_turns if other.start > turn.start), default=float("inf"))
@@ -89,7 +97,7 @@ def scene_of(cut: MonoCut) -> Scene:
             for s in ordered
             if s.speaker == "user"
         ),
-        reference=tuple(Spoken(s.start, s.end, s.text or "") for s in ordered if s.speaker == "agent"),
+        reference=tuple(Spoken(s.start, s.end, text_heard(s)) for s in ordered if s.speaker == "agent"),
         noises=_spans(cut.custom, "noise_bursts"),
         agent_opens=bool(turns) and turns[0].speaker == "agent",
     )

@@ -115,7 +115,7 @@ def listen(
 ) -> list[HeardTurn]:
     """The turns of a speaker, backchannels left out, in `samples` (int16, or float in [-1, 1]): the speaker's channel in full."""
     said = [s for s in record.timeline.segments if s.speaker == speaker and s.event != "backchannel"]
-    spoken = [(segment, words) for segment in said if (words := words_of(segment.text))]
+    spoken = [(segment, words) for segment in said if (words := words_of(segment.text_heard))]
     texts = recognize([_cut(samples, rate, segment) for segment, _ in spoken]) if spoken else []
     return [
         HeardTurn(segment, len(words), text, round(jiwer.wer(" ".join(words), " ".join(words_of(text))), 4))

@@ -55,10 +55,10 @@ def check_cut(cut: MonoCut, cut_off: float, tally: Tally) -> list[tuple[float, f
             tally("agent turns start on a frame", start % FRAME["agent"] == 0, s.id)
         words = s.alignment["word"]
         tally("words lie inside their turn, in order", all(s.start <= w.start <= w.end <= s.end for w in words), s.id)
-        tally("text is the words", " ".join(w.symbol for w in words) == s.text, s.id)
+        tally("text_heard is the words", " ".join(w.symbol for w in words) == s.custom["text_heard"], s.id)
         tally(
             "a cut-off turn has lost words, another none",
-            s.custom["cut_off"] == (s.text != s.custom["text_full"]),
+            s.custom["cut_off"] == (s.custom["text_heard"] != s.custom["text_full"]),
             s.id,
         )
         for start, length in s.custom.get("pauses", ()):

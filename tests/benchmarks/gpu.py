@@ -212,7 +212,7 @@ def dialogue(id: str, draw: np.random.Generator) -> TokenizedDialogue:
         words = tuple(Word(word, i * length // 10, (i + 1) * length // 10) for i, word in enumerate(text.split()))
         turns.append(Turn(speaker, text, spoken=text, voice=speaker))
         speech.append(Speech(np.zeros(1, np.int16), 22_050, words))
-        segments.append(Segment(number, speaker, int(first) * size, length, text, text, words))
+        segments.append(Segment(number, speaker, int(first) * size, length, text, words))
     noise = np.convolve(draw.normal(0, 900, frames * SOURCE_FRAME), np.ones(4) / 4, "same").astype(np.int16)
     codes = draw.integers(0, CODEBOOK_SIZE, (frames, CODEBOOKS)).astype(np.int16)
     spoken = SpokenDialogue(Dialogue(id, tuple(turns), source=f"{id}:1", split="train"), tuple(speech))

@@ -14,9 +14,9 @@ S, T = 16_000, 22_050
 def segment(turn, start_s, length_s, heard, written, **kind) -> Segment:
     rate = S if turn % 2 == 0 else T
     words = tuple(Word(f"w{i}", i, i + 1) for i in range(heard))
-    text, full = (" ".join(f"w{i}" for i in range(number)) for number in (heard, written))
+    full = " ".join(f"w{i}" for i in range(written))
     speaker = "user" if turn % 2 == 0 else "agent"
-    return Segment(turn, speaker, int(start_s * rate), int(length_s * rate), text, full, words, **kind)
+    return Segment(turn, speaker, int(start_s * rate), int(length_s * rate), full, words, **kind)
 
 
 @pytest.fixture

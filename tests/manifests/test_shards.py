@@ -51,12 +51,14 @@ def test_supervisions_say_what_is_heard(shard, tokenized):
     for cut, record in zip(CutSet.from_shar(in_dir=shard), tokenized, strict=True):
         assert [s.start for s in cut.supervisions] == sorted(s.start for s in cut.supervisions)
         for s, segment in zip(cut.supervisions, record.timeline.segments, strict=True):
-            assert (s.speaker, s.text) == (segment.speaker, segment.text)
+            assert (s.speaker, s.custom["text_heard"]) == (segment.speaker, segment.text_heard)
+            assert s.custom["text_full"].startswith(s.text)
+            assert s.cut_off or s.text == s.custom["text_full"] == segment.text_heard
             assert s.custom["event"] == segment.event
             assert s.custom["cut_off"] == segment.cut_off
             assert s.custom["voice"]
             words = s.alignment["word"]
-            assert " ".join(w.symbol for w in words) == s.text
+            assert " ".join(w.symbol for w in words) == segment.text_heard
             assert all(s.start <= w.start and w.end <= s.end for w in words)
             assert s.end <= cut.duration
 

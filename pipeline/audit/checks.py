@@ -1,0 +1,98 @@
+"""What else can give an event away: the user's level, the voice, the split; and whether the labels are where the sound is."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from lhotse import MonoCut, SupervisionSegment
+
+from manifests.frames import FRAME_SECONDS, SOURCE_RATE, TARGET_RATE
+from manifests.sound import EFFECTS
+from salm_duplex_model.evaluation.bootstrap import Figure, figure, mean
+
+SOUND = 10 ** (-55 / 20)
+"""Of full scale: above it, a clean channel has sound."""
+EDGE_S = 2 * FRAME_SECONDS
+LEAST = 5
+"""Dialogues of a voice or split below which it is not counted by itself."""
+CHANCE = 0.001
+"""A table as uneven as this would come by chance this seldom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Of one dialogue, what is known before its first interruption, and whether there is one."""
+
+    dialogue: str
+    level_dbfs: float
+    interrupted: bool
+
+
+def told(cut: MonoCut) -> Told | None:
+    """The level of what the user says before interrupting, or at all; None where that is nothing."""
+    interruptions = [s.start for s in cut.supervisions if s.custom["event"] == "barge_in"]
+    first = min(interruptions, default=cut.duration)
+    own = [s for s in cut.supervisions if s.speaker == "user" and s.end <= first]
+    if not own:
+        return None
+    audio = cut.load_audio()[0].astype(np.float64)
+    speech = np.concatenate([audio[round(s.start * SOURCE_RATE) : round(s.end * SOURCE_RATE)] for s in own])
+    power = float(np.mean(np.square(speech)))
+    return Told(cut.id, 10 * np.log10(power), bool(interruptions)) if power else None
+
+
+def level_tells(dialogues: Sequence[Told]) -> Figure:
+    """The area under the curve of "the louder ones are interrupted": 0.5 where level tells nothing."""
+    if len({one.interrupted for one in dialogues}) < 2:
+        return Figure(None, len(dialogues), None)
+    ranks = np.argsort(np.argsort([one.level_dbfs for one in dialogues])) * 256 // len(dialogues)
+    sums = np.zeros((len(dialogues), 2, 256))
+    sums[np.arange(len(dialogues)), [int(one.interrupted) for one in dialogues], ranks] = 1
+
+    def area(drawn: np.ndarray) -> np.ndarray:
+        parts = drawn.reshape(*drawn.shape[:-1], 2, 256)
+        negative, positive = parts[..., 0, :], parts[..., 1, :]
+        below = np.cumsum(negative, axis=-1) - negative / 2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray((positive * below).sum(-1) / (positive.sum(-1) * negative.sum(-1)))
+
+    return figure(sums.reshape(len(dialogues), -1), area, np.ones(len(dialogues)))
+
+
+def uneven(rows: pd.DataFrame, by: str, event: str) -> float | None:
+    """The chance that dialogues with and without `event` would be spread so unevenly over `by`; None with too few to tell."""
+    from scipy.stats import chi2_contingency
+
+    table = pd.crosstab(rows[by], rows[event] > 0)
+    table = table[table.sum(axis=1) >= LEAST]
+    if table.shape[0] < 2 or table.shape[1] < 2 or (table.sum() == 0).any():
+        return None
+    return float(chi2_contingency(table).pvalue)
+
+
+def edges_agree(errors: Sequence[Sequence[float]]) -> Figure:
+    """The share of edges that are within two frames of their label, from `edge_errors` of each dialogue."""
+    return mean([[float(error <= EDGE_S) for error in own] for own in errors])
+
+
+def edge_errors(cut: MonoCut) -> list[float]:
+    """How far the edges of each turn in a clean channel are from where sound begins and ends, in seconds."""
+    errors: list[float] = []
+    channels = {"agent": (cut.load_target_audio()[0], TARGET_RATE)}
+    if not {"noise", *EFFECTS} & (cut.custom or {}).keys():
+        channels["user"] = (cut.load_audio()[0], SOURCE_RATE)
+    for speaker, (audio, rate) in channels.items():
+        own = [s for s in cut.supervisions if s.speaker == speaker]
+        sounds = np.flatnonzero(np.abs(audio) > SOUND) / rate
+        for turn, (low, high) in zip(own, _surroundings(own, cut.duration), strict=True):
+            mine = sounds[(sounds >= low) & (sounds < high)]
+            errors += [abs(mine[0] - turn.start), abs(mine[-1] - turn.end)] if len(mine) else [np.inf, np.inf]
+    return errors
+
+
+def _surroundings(turns: Sequence[SupervisionSegment], duration: float) -> list[tuple[float, float]]:
+    """For each of a speaker's turns, the time that is nearer to it than to its neighbors."""
+    middles = [(a.end + b.start) / 2 for a, b in itertools.pairwise(turns)]
+    return list(itertools.pairwise([0.0, *middles, duration])) if turns else []

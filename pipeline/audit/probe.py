@@ -1,0 +1,93 @@
+"""A probe: how well interruptions can be foreseen from the agent's channel, beside one that knows the turn's age alone.
+
+Each half of the dialogues is judged by a probe that has learned from the other half. Gradient-boosted trees (scikit-learn), since they take
+numbers of any kind as they are, and learn from a few thousand frames in seconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.audit.features import AgentTurn, Moment, Rule
+from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure, figure
+from stages.base import draw
+
+BINS = 128
+"""Ranks that the area under the curve tells apart."""
+LEAST = 20
+"""Turns of each kind in either half, below which nothing can be said."""
+AGE = slice(0, 1)
+"""The column that a probe may know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """Areas under the ROC curve: 0.5 foresees nothing, 1 all."""
+
+    channel: Figure
+    age: Figure
+    events: int
+
+    @property
+    def tells(self) -> bool | None:
+        """Whether the channel tells more than the age, and more than nothing; None where there is too little to know."""
+        if self.channel.value is None or self.channel.ci95 is None or self.age.ci95 is None:
+            return None
+        return self.channel.value > self.age.ci95[1] and self.channel.ci95[0] > 0.5
+
+
+def foresight(turns: Sequence[AgentTurn], moment: Moment, seed: int = 0) -> Foresight:
+    """How well the second before `moment` tells turns that are interrupted from turns that could have been."""
+    rule = Rule.of(turns)
+    if rule is None:
+        return Foresight(NOTHING, NOTHING, 0)
+    found = [(turn, window) for turn in turns if (window := turn.window(moment, rule, seed)) is not None]
+    halves = np.array([draw(seed, turn.dialogue, "audit").random() < 0.5 for turn, _ in found])
+    real = np.array([turn.onset_s is not None for turn, _ in found])
+    if any(np.sum((halves == half) & (real == kind)) < LEAST for half in (False, True) for kind in (False, True)):
+        return Foresight(NOTHING, NOTHING, int(real.sum()))
+    numbers = {id: number for number, id in enumerate(sorted({turn.dialogue for turn, _ in found}))}
+    frames = len(found[0][1])
+    x = np.concatenate([window for _, window in found])
+    y, half = np.repeat(real, frames), np.repeat(halves, frames)
+    who = np.repeat([numbers[turn.dialogue] for turn, _ in found], frames)
+    channel, age = (_area(_foreseen(columns, y, half, seed), y, half, who) for columns in (x, x[:, AGE]))
+    return Foresight(channel, age, int(real.sum()))
+
+
+def _foreseen(x: np.ndarray, y: np.ndarray, half: np.ndarray, seed: int) -> np.ndarray:
+    from sklearn.ensemble import HistGradientBoostingClassifier  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    scores = np.zeros(len(y))
+    with threadpool_limits(1):  # its threads wait for each other busily, beside another job for minutes
+        for own in (False, True):
+            probe = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, random_state=seed)
+            probe.fit(x[half != own], y[half != own])
+            scores[half == own] = probe.predict_proba(x[half == own])[:, 1]
+    return scores
+
+
+def _area(scores: np.ndarray, y: np.ndarray, half: np.ndarray, who: np.ndarray) -> Figure:
+    """The mean of both halves' areas, since their probes' scores can't be compared; resampled by dialogue."""
+    counts = []
+    for own in (False, True):
+        mine = half == own
+        edges = np.unique(np.quantile(scores[mine], np.linspace(0, 1, BINS + 1)[1:-1]))
+        ranks = np.searchsorted(edges, scores)
+        for kind in (False, True):
+            table = np.zeros((who.max() + 1, BINS))
+            np.add.at(table, (who[mine & (y == kind)], ranks[mine & (y == kind)]), 1)
+            counts.append(table)
+    events = np.bincount(who, weights=y, minlength=who.max() + 1)
+    return figure(np.concatenate(counts, axis=1), _area_of, events)
+
+
+def _area_of(sums: np.ndarray) -> np.ndarray:
+    parts = sums.reshape(*sums.shape[:-1], 2, 2, BINS)
+    negative, positive = parts[..., 0, :], parts[..., 1, :]
+    below = np.cumsum(negative, axis=-1) - negative / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        areas = (positive * below).sum(-1) / (positive.sum(-1) * negative.sum(-1))
+    return np.asarray(areas.mean(axis=-1))

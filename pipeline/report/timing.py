@@ -1,0 +1,70 @@
+"""What a timing profile asks for, beside what a corpus has."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from manifests.corpus import Corpus
+from manifests.errors import RequestError
+from stages.timing.profile import STEPS, load_profile
+from stages.timing.settings import PAPER
+
+QUARTILES = (0.25, 0.5, 0.75)
+
+
+class Row(NamedTuple):
+    """One figure: as the profile has it and as the corpus has it, in the same order."""
+
+    title: str
+    target: tuple[float, ...]
+    actual: tuple[float, ...]
+    n: int
+
+
+def timing_rows(corpus: Corpus) -> list[Row]:
+    """Quartiles in seconds, and the share of overlaps; nothing where the corpus has no profile, or its file is out of reach.
+
+    Barge-ins have rules of their own and are left out.
+    """
+    recipe: dict[str, Any] = corpus.info["identity"]["recipe"]
+    settings = recipe.get("schedule", {})
+    try:
+        profile = load_profile(settings["profile"]) if settings.get("profile", PAPER) != PAPER else None
+    except RequestError:
+        return []
+    if profile is None:
+        return []
+    rows = corpus.dialogues.read("user_gaps_s", "agent_gaps_s", "cut_offs_s", "pauses_s")
+    user = [
+        gap for own, cuts in zip(rows["user_gaps_s"], rows["cut_offs_s"], strict=True) for gap in _without(own, cuts)
+    ]
+    agent = [gap for own in rows["agent_gaps_s"] for gap in own]
+    both = user + agent if settings.get("agent_overlaps") else user
+    gaps, overlaps = ([gap for gap in user + agent if gap >= 0], [-gap for gap in both if gap < 0])
+    pauses = [pause for own in rows["pauses_s"] for pause in own]
+    found = [
+        _row("gap", profile.gap_s, gaps),
+        _row("overlap", profile.overlap_s, overlaps),
+        _row("pause", profile.pause_s, pauses),
+    ]
+    if both:
+        found.append(Row("share of overlaps", (profile.overlap_share,), (len(overlaps) / len(both),), len(both)))
+    return [row for row in found if row.n]
+
+
+def _row(title: str, quantiles: Sequence[float], values: Sequence[float]) -> Row:
+    target = tuple(quantiles[round(share * STEPS)] for share in QUARTILES)
+    return Row(title, target, tuple(map(float, np.quantile(values, QUARTILES))) if values else (), len(values))
+
+
+def _without(gaps: Sequence[float], cuts: Sequence[float]) -> list[float]:
+    left = Counter(round(-cut, 4) for cut in cuts)
+    kept = []
+    for gap in gaps:
+        if left[round(gap, 4)] > 0:
+            left[round(gap, 4)] -= 1
+        else:
+            kept.append(float(gap))
+    return kept

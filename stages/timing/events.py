@@ -1,0 +1,213 @@
+"""What happens inside turns: where backchannels fall, which turns are barged into and when, where users pause."""
+
+import random
+from itertools import pairwise
+
+from manifests.frames import SOURCE_RATE, convert, convert_up, to_samples
+from manifests.records import BadDialogue, Speaker, Speech, SpokenDialogue
+from stages.timing.deal import Change, deal
+from stages.timing.profile import Profile, quantile, ranks
+from stages.timing.settings import BargeInSettings, PauseSettings, ScheduleSettings, TailSettings
+
+MIN_LOST_S = 0.24
+"""A cut must take at least this much of the agent's turn, or nobody would hear that it was cut."""
+UNDER_WAY_S = 0.06
+"""A word that is cut has begun at least this long before."""
+AFTER_BACKCHANNEL_S = 1.5
+"""The agent talks on for at least this long after a backchannel: whoever listens can tell that it did not stop for it."""
+SENTENCE_END = (".", "!", "?")
+
+
+def place_backchannels(spoken: SpokenDialogue, settings: ScheduleSettings, random: random.Random) -> dict[int, int]:
+    """When each backchannel starts, in 16 kHz samples from its agent turn's start: {backchannel's index: samples}.
+
+    One that `speak` put in and that finds no room is left out; raises `BadDialogue` for one that the input fixes.
+    """
+    placed: dict[int, int] = {}
+    agent, free = -1, 0
+    for index, (turn, speech) in enumerate(zip(spoken.dialogue.turns, spoken.speech, strict=True)):
+        if turn.event != "backchannel":
+            agent, free = (
+                (index if turn.speaker == "agent" else -1),
+                to_samples(settings.barge_in.earliest_s, SOURCE_RATE),
+            )
+            continue
+        length = convert_up(len(speech.samples), speech.rate, SOURCE_RATE)
+        last = -1
+        if agent >= 0 and turn.speaker == "user":
+            after = length + to_samples(AFTER_BACKCHANNEL_S, SOURCE_RATE)
+            last = convert(len(spoken.speech[agent].samples), spoken.speech[agent].rate, SOURCE_RATE) - after
+        if free <= last:
+            placed[index] = random.randint(free, last)
+            free = placed[index] + length + to_samples(settings.barge_in.earliest_s, SOURCE_RATE)
+        elif turn.text:
+            message = f"Turn {index + 1} is to be a backchannel, but no agent turn long enough stands before it."
+            raise BadDialogue("backchannel_impossible", message)
+    return placed
+
+
+def choose_barge_ins(
+    spoken: SpokenDialogue, backchannels: dict[int, int], settings: ScheduleSettings, random: random.Random
+) -> dict[int, int]:
+    """Which agent turns are barged into, and when: {turn index: samples at 16 kHz from its start to the user's}.
+
+    What the input fixes (`event` of the user's turn) comes first; the recipe's shares decide on the rest. Raises
+    `BadDialogue` where the input fixes a barge-in that can't be.
+    """
+    turns = spoken.dialogue.turns
+    possible: dict[int, list[range]] = {}
+    fixed: dict[int, list[range]] = {}
+    before, earliest = -1, 0  # the turn that has the floor, and from when on it can be barged into
+    for index, user in enumerate(turns):
+        if user.event == "backchannel":
+            if index in backchannels:
+                speech = spoken.speech[index]
+                length = convert_up(len(speech.samples), speech.rate, SOURCE_RATE)
+                earliest = backchannels[index] + length + to_samples(settings.barge_in.earliest_s, SOURCE_RATE)
+            continue
+        follows_agent = before >= 0 and (turns[before].speaker, user.speaker) == ("agent", "user")
+        onsets = _onsets(spoken.speech[before], settings.barge_in, earliest) if follows_agent else []
+        if user.event == "barge_in":
+            if not onsets:
+                message = f"Turn {index + 1} is to barge in, but no agent turn long enough to cut stands before it."
+                raise BadDialogue("barge_in_impossible", message)
+            fixed[before] = onsets
+        elif onsets and user.event is None and user.gap_s is None:
+            possible[before] = onsets
+        before, earliest = index, to_samples(settings.barge_in.earliest_s, SOURCE_RATE)
+    chosen = dict(fixed)
+    if possible and not fixed and random.random() < settings.barge_in.share:
+        picked = [index for index in possible if random.random() < settings.barge_in.turn_share]
+        for index in picked or [random.choice(list(possible))]:
+            chosen[index] = possible[index]
+    return {index: _draw_from(onsets, random) for index, onsets in sorted(chosen.items())}
+
+
+def _onsets(speech: Speech, settings: BargeInSettings, earliest: int) -> list[range]:
+    """When, in 16 kHz samples from its start, a user can barge into this speech; nothing if it is too short.
+
+    By the cut the agent has said at least one whole word, is in the midst of another (in a pause it would seem to have
+    fallen silent before), and it loses at least `MIN_LOST_S`.
+    """
+
+    def at(sample: int) -> int:
+        return convert(sample, speech.rate, SOURCE_RATE)
+
+    cut_off = to_samples(settings.cut_off_s, SOURCE_RATE)
+    first_cut = earliest + cut_off
+    last_cut = at(len(speech.samples)) - to_samples(MIN_LOST_S, SOURCE_RATE)
+    ranges = [
+        range(max(first_cut, at(word.start) + to_samples(UNDER_WAY_S, SOURCE_RATE)), min(last_cut, at(word.end)) + 1)
+        for word in speech.words[1:]
+    ]
+    return [range(cuts.start - cut_off, cuts.stop - cut_off) for cuts in ranges if cuts]
+
+
+def _draw_from(ranges: list[range], random: random.Random) -> int:
+    """One number out of all ranges, each as likely as any other."""
+    position = random.randrange(sum(map(len, ranges)))
+    for numbers in ranges:
+        if position < len(numbers):
+            return numbers[position]
+        position -= len(numbers)
+    raise AssertionError("the position lies in one of the ranges")
+
+
+def choose_pauses(
+    spoken: SpokenDialogue, settings: PauseSettings, profile: Profile | None, random: random.Random
+) -> dict[int, tuple[tuple[int, int], ...]]:
+    """Where users pause, and for how long: {turn index: (word before which, samples at 16 kHz) in order}. A profile has its own
+    number of them for each minute of speech, and their lengths."""
+    possible: dict[int, list[int]] = {}
+    for index, (turn, speech) in enumerate(zip(spoken.dialogue.turns, spoken.speech, strict=True)):
+        if turn.speaker == "user" and turn.event != "backchannel":
+            # After a sentence's end, silence says that the turn may be over: nobody could tell such a pause from a gap.
+            inside = [n for n, w in enumerate(speech.words[:-1], 1) if not w.text.endswith(SENTENCE_END)]
+            if inside:
+                possible[index] = inside
+    if profile:
+        return _pauses_of(profile, spoken, possible, random)
+    if not possible or random.random() >= settings.share:
+        return {}
+    picked = [index for index in possible if random.random() < settings.turn_share] or [random.choice(list(possible))]
+    chosen = {}
+    for index in picked:
+        number = min(-(-len(spoken.speech[index].words) // settings.words), len(possible[index]))
+        places = sorted(random.sample(possible[index], number))
+        chosen[index] = tuple((place, settings.length_s.draw(random, SOURCE_RATE)) for place in places)
+    return chosen
+
+
+def _pauses_of(
+    profile: Profile, spoken: SpokenDialogue, possible: dict[int, list[int]], random: random.Random
+) -> dict[int, tuple[tuple[int, int], ...]]:
+    speech = (spoken.speech[index] for index in possible)
+    expected = profile.pauses_per_minute * sum(len(one.samples) / one.rate for one in speech) / 60
+    places = [(index, place) for index, inside in possible.items() for place in inside]
+    chosen: dict[int, list[tuple[int, int]]] = {}
+    for index, place in sorted(random.sample(places, min(_poisson(expected, random), len(places)))):
+        length = to_samples(quantile(profile.pause_s, random.random()), SOURCE_RATE)
+        chosen.setdefault(index, []).append((place, length))
+    return {index: tuple(pauses) for index, pauses in chosen.items()}
+
+
+def _poisson(expected: float, random: random.Random) -> int:
+    number, time = 0, random.expovariate(1)
+    while time < expected:
+        number, time = number + 1, time + random.expovariate(1)
+    return number
+
+
+def choose_tails(spoken: SpokenDialogue, settings: TailSettings, random: random.Random) -> dict[int, int]:
+    """How much later the agent starts where it is unsure: {turn index: samples at 16 kHz}; after a question half as often, whose
+    end is plain to hear."""
+    tails = {}
+    for index, (before, turn) in enumerate(pairwise(spoken.dialogue.turns), 1):
+        if settings.share and turn.speaker == "agent" and before.speaker == "user" and turn.gap_s is None:
+            certain = before.spoken.rstrip().endswith("?")
+            if random.random() < settings.share * (0.5 if certain else 1.0):
+                tails[index] = settings.length_s.draw(random, SOURCE_RATE)
+    return tails
+
+
+OVERLAPPED_SHARE = 0.8
+"""At most so much of a turn overlaps another: it has the floor for the rest."""
+APART_S = 0.24
+"""Between two turns of one speaker, however far those of the other overlap them: closer, and they would be one."""
+
+
+def choose_offsets(
+    spoken: SpokenDialogue,
+    backchannels: dict[int, int],
+    barge_ins: dict[int, int],
+    profile: Profile,
+    settings: ScheduleSettings,
+    random: random.Random,
+) -> dict[int, int]:
+    """How long after the end of the turn before each turn starts, by a profile: {turn index: samples at 16 kHz, below zero before that end}.
+
+    Turns that barge in, and those whose gap the input fixes, are not among them.
+    """
+    turns, seconds = spoken.dialogue.turns, [len(one.samples) / one.rate for one in spoken.speech]
+    changes: dict[Speaker, dict[int, Change]] = {"user": {}, "agent": {}}
+    before, free_s = -1, 0.0  # the turn that has the floor, and up to when in it the next speaker is busy
+    for index, turn in enumerate(turns):
+        if turn.event == "backchannel":
+            if index in backchannels:
+                free_s = backchannels[index] / SOURCE_RATE + seconds[index]
+            continue
+        if before >= 0 and before not in barge_ins and turn.gap_s is None and turns[before].speaker != turn.speaker:
+            room = min(OVERLAPPED_SHARE * min(seconds[before], seconds[index]), seconds[before] - free_s - APART_S)
+            overlaps = turn.speaker == "user" or settings.agent_overlaps
+            change = Change(turns[before].spoken, turn.spoken, max(0.0, room) if overlaps else 0.0)
+            changes[turn.speaker][index] = change
+        before, free_s = index, 0.0
+    offsets: dict[int, int] = {}
+    for speaker, own in changes.items():
+        drawn = [
+            profile.offset_s(rank) if speaker == "user" or settings.agent_overlaps else quantile(profile.gap_s, rank)
+            for rank in ranks(len(own), random)
+        ]
+        dealt = deal(list(own.values()), drawn, random)
+        offsets |= {index: round(second * SOURCE_RATE) for index, second in zip(own, dealt, strict=True)}
+    return offsets

@@ -1,0 +1,80 @@
+"""The settings of `schedule`."""
+
+import random
+
+from pydantic import Field, model_validator
+
+from manifests.frames import to_samples
+from stages.base import Settings
+
+PAPER = "paper"
+
+
+class Range(Settings):
+    """Seconds drawn uniformly between two bounds."""
+
+    low: float = Field(ge=0, le=60)
+    high: float = Field(ge=0, le=60)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Range":
+        if self.low > self.high:
+            raise ValueError("'low' must not be above 'high'")
+        return self
+
+    def draw(self, random: random.Random, rate: int) -> int:
+        """A duration in samples of `rate`."""
+        return random.randint(to_samples(self.low, rate), to_samples(self.high, rate))
+
+
+class BargeInSettings(Settings):
+    share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="share of the dialogues with an agent turn long enough that hold a barge-in",
+    )
+    turn_share: float = Field(
+        default=0.3, ge=0, le=1, description="in those, share of the long enough agent turns barged into; one at least"
+    )
+    cut_off_s: float = Field(
+        default=0.64, ge=0.08, le=10, description="the agent falls silent this long after the user has started"
+    )
+    earliest_s: float = Field(default=0.8, ge=0, le=60, description="the agent has spoken at least this long before")
+
+
+class PauseSettings(Settings):
+    """Pauses as speakers make them who look for a word: between two words of one sentence. A profile has numbers and lengths of its own."""
+
+    share: float = Field(default=0, ge=0, le=1, description="share of the dialogues in which the user pauses")
+    turn_share: float = Field(default=0.5, ge=0, le=1, description="in those, share of the user's turns with pauses")
+    words: int = Field(default=12, ge=2, description="a turn with pauses holds one for every so many words begun")
+    length_s: Range = Field(default=Range(low=0.3, high=1.3), description="how long a pause lasts")
+
+
+class TailSettings(Settings):
+    """An agent that is unsure whether the user has ended waits longer; a model may learn to, if it has seen it."""
+
+    share: float = Field(default=0, ge=0, le=1, description="share of the agent's turns that start later")
+    length_s: Range = Field(default=Range(low=0.0, high=1.36), description="by how much")
+
+
+class ScheduleSettings(Settings):
+    profile: str = Field(
+        default=PAPER,
+        description="gaps, overlaps and pauses: 'paper' (agent_gap_s, user_gap_s and pause as below), 'human' or 'meeting' "
+        "(drawn as people make them), or a file that `salm-duplex profile fit` wrote",
+    )
+    agent_gap_s: float = Field(default=0.64, ge=0, le=60, description="silence before the agent speaks, in 'paper'")
+    agent_tail: TailSettings = TailSettings()
+    agent_overlaps: bool = Field(
+        default=False, description="the agent may start before the user has ended, as a profile's people do"
+    )
+    user_gap_s: Range = Field(
+        default=Range(low=0.3, high=1.2), description="silence before the user speaks, in 'paper'"
+    )
+    lead_s: Range = Field(default=Range(low=0.2, high=1.0), description="silence before the first turn")
+    tail_s: float = Field(default=0.8, ge=0, le=60, description="silence after the last turn, at least")
+    max_dialogue_s: float = Field(default=600, gt=0, description="a dialogue that lasts longer is rejected")
+    barge_in: BargeInSettings = BargeInSettings()
+    pause: PauseSettings = PauseSettings()

@@ -1,0 +1,133 @@
+"""Profiles are drawn from as they say, and what is drawn keeps its distribution through the dealing and the timeline."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from material import spoken_noise
+
+from manifests.errors import RequestError
+from manifests.frames import SOURCE_RATE, TARGET_RATE
+from stages.schedule import Schedule, ScheduleSettings
+from stages.timing.deal import Change, deal
+from stages.timing.measure import Timing, Utterance
+from stages.timing.profile import load_profile, quantile, ranks
+
+
+@pytest.mark.parametrize("name", ["human", "meeting"])
+def test_bundled_profiles_are_drawn_from_as_they_say(name: str) -> None:
+    profile = load_profile(name)
+    chance = random.Random(0)
+    offsets = np.array([profile.offset_s(chance.random()) for _ in range(20_000)])
+    assert (offsets < 0).mean() == pytest.approx(profile.overlap_share, abs=0.01)
+    for values, wanted in ((offsets[offsets >= 0], profile.gap_s), (-offsets[offsets < 0], profile.overlap_s)):
+        assert np.quantile(values, [0.25, 0.5, 0.75]) == pytest.approx([wanted[5], wanted[10], wanted[15]], rel=0.05)
+
+
+def test_ranks_are_even_over_all_and_alike_within_a_speaker() -> None:
+    chance = random.Random(0)
+    drawn = np.array([ranks(6, chance) for _ in range(4_000)])
+    assert np.quantile(drawn, [0.25, 0.5, 0.75]) == pytest.approx([0.25, 0.5, 0.75], abs=0.02)
+    assert 0.15 < np.corrcoef(drawn[:, 0], drawn[:, 1])[0, 1] < 0.35
+
+
+def test_between_quantiles_is_a_straight_line() -> None:
+    seconds = [float(number) for number in range(21)]
+    assert [quantile(seconds, rank) for rank in (0, 0.5, 0.525, 1, 2)] == [0, 10, 10.5, 20, 20]
+
+
+def test_overlaps_go_where_there_is_room_and_short_gaps_to_questions() -> None:
+    changes = [
+        Change("Tell me more.", "well " * 40, 0.0),
+        Change("Are you there?", "Yes.", 0.0),
+        Change("I see.", "Good then.", 2.0),
+    ]
+    waits = np.zeros(3)
+    for seed in range(200):
+        dealt = deal(changes, [0.2, -1.5, 1.0], random.Random(seed))
+        assert sorted(dealt) == [-1.5, 0.2, 1.0] and dealt[2] == -1.5
+        waits += dealt
+    assert waits[1] < waits[0] / 2
+    assert sorted(deal(changes[:2], [-0.5, 0.1], random.Random(0))) == [0.1, 0.5], "without room it becomes a gap"
+    assert sorted(deal(changes[1:], [-2.5, 0.1], random.Random(0))) == [-2.0, 0.1], "with too little it is shortened"
+
+
+TALK = (
+    ("user", 3.0, 9),
+    ("agent", 4.0, 12),
+    ("user", 2.5, 8),
+    ("agent", 5.0, 15),
+    ("user", 3.0, 9),
+    ("agent", 4.0, 12),
+)
+
+
+def scheduled(settings: dict, number: int = 60) -> list:
+    spoken = [spoken_noise(*TALK, id=f"d{i}") for i in range(number)]
+    return Schedule(ScheduleSettings.model_validate(settings), 0).process(spoken)
+
+
+def measure(timelines: list) -> Timing:
+    timing = Timing()
+    for timeline in timelines:
+        found = []
+        for segment in timeline.segments:
+            rate = SOURCE_RATE if segment.speaker == "user" else TARGET_RATE
+            start = segment.start
+            for pause in segment.pauses:
+                found.append(Utterance(start / rate, (segment.start + pause.start) / rate, segment.speaker))
+                start = segment.start + pause.end
+            found.append(Utterance(start / rate, segment.end / rate, segment.speaker))
+        timing.add(found, 0.2)
+    return timing
+
+
+def test_a_timeline_by_a_profile_measures_as_the_profile() -> None:
+    wanted = load_profile("meeting")
+    settings = {"profile": "meeting", "agent_overlaps": True, "barge_in": {"share": 0}}
+    found = measure(scheduled(settings, 300)).profile("", 0.2)
+    quartiles = [5, 10, 15]
+    for name in ("gap_s", "overlap_s", "pause_s"):
+        mine, theirs = getattr(found, name), getattr(wanted, name)
+        assert [mine[at] for at in quartiles] == pytest.approx([theirs[at] for at in quartiles], rel=0.15), name
+    assert found.overlap_share == pytest.approx(wanted.overlap_share, abs=0.05)
+
+
+def test_by_default_the_agent_waits_for_the_end_of_the_users_turn() -> None:
+    overlapped = 0
+    for timeline in scheduled({"profile": "meeting"}):
+        ends = 0.0
+        for segment in timeline.segments:
+            rate = SOURCE_RATE if segment.speaker == "user" else TARGET_RATE
+            if segment.speaker == "agent":
+                assert segment.start / rate >= ends
+            overlapped += segment.speaker == "user" and segment.event == "turn" and segment.start / rate < ends
+            ends = max(ends, segment.end / rate)
+    assert overlapped > 20
+
+
+def test_an_agents_gap_with_a_tail() -> None:
+    def gaps(share: float) -> np.ndarray:
+        settings = {"agent_gap_s": 0.4, "agent_tail": {"share": share}, "barge_in": {"share": 0}}
+        return np.array(measure(scheduled(settings, 40)).gaps)
+
+    plain, late = gaps(0), gaps(1)
+    assert plain.max() < 1.3 and 0.5 < late.max() < 1.9
+    assert np.median(late) > np.median(plain) + 0.3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "There is no timing profile"),
+        ("gap_s: [1]", "is no timing profile"),
+        ("a: [", "is no timing profile"),
+    ],
+)
+def test_a_profile_that_is_none_is_refused(tmp_path: Path, text: str | None, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(RequestError, match=message):
+        Schedule.check(ScheduleSettings(profile=str(path)))

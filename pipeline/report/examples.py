@@ -13,9 +13,8 @@ from lhotse import MonoCut
 from manifests.corpus import Corpus
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
 from manifests.pcm import to_float
-from pipeline.report.inspection import MARKS, lost_text, stereo, user_sound, voices
 from manifests.text_channel import text_heard
-from pipeline.report.inspection import MARKS, lost_text, stereo, voices
+from pipeline.report.inspection import MARKS, lost_text, stereo, user_sound, voices
 from pipeline.report.timeline_layout import barge_ins, lay_out
 from pipeline.report.timeline_svg import lane_names_svg, timeline_svg
 

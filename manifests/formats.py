@@ -47,7 +47,10 @@ def read_dialogue(raw: Any, source: str, fallback_id: str) -> Found:
     elif isinstance(raw, dict):
         name, fields = _read(raw, reading)
     else:
-        raise BadDialogue("not_an_object", f"A dialogue must be a JSON object; this is a {type(raw).__name__}.")
+        kind = {str: "string", list: "list", int: "number", float: "number", bool: "truth value"}.get(type(raw), "null")
+        raise BadDialogue(
+            "not_an_object", f"A dialogue must be a JSON object, or a list of messages; this is a {kind}."
+        )
     reading.finish()
     _check(reading)
     if not isinstance(fields.get("id"), str | int | None) or isinstance(fields.get("id"), bool):

@@ -23,6 +23,7 @@ import pyarrow as pa
 from manifests.errors import RequestError, WorkError
 from manifests.json_records import read_json
 from manifests.json_text import CHUNK, Readable
+from manifests.other_files import kind_of
 from manifests.raw_records import PARQUET, BrokenRecord, read_ahead, read_parquet
 from manifests.store import FIRST_PATIENCE_S, Store
 from manifests.store_errors import explain
@@ -119,6 +120,9 @@ class Source:
             if head == PARQUET:
                 seekable = stack.enter_context(_seekable(self.url, content, stream))
                 records = read_parquet(seekable)
+            elif kind := kind_of(head):
+                message = f"The file is {kind}, which holds no dialogues; give JSON lines, JSON or Parquet."
+                records = iter([(1, BrokenRecord("not_dialogues", message))])
             else:
                 records = read_json(stream, self.not_used)
             yield from itertools.islice(records, limit)

@@ -16,6 +16,7 @@ from pipeline.commands import (
     doctor,
     evaluate,
     inspect,
+    look,
     plan,
     profile,
     recipe,
@@ -39,6 +40,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("look")(look.command)
 app.command("build")(build.command)
 app.command("asr-qa")(asr_qa.command)
 app.command("scenes")(scenes.command)

@@ -1,0 +1,84 @@
+"""`salm-duplex look`: what a file of dialogues is, and what a build would make of it, without building anything."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from manifests.errors import RequestError
+from manifests.progress import Progress
+from manifests.records import Dialogue, Rejected
+from manifests.sources import UnreadableInput
+from pipeline.recipe import Recipe
+from stages.ingest import ingest
+
+EXAMPLES = 3
+SPOKEN = 500
+"""So many dialogues are given to the recipe's first stage, since that takes longer than reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why records would be rejected, how many, and the first of them."""
+
+    stage: str
+    reason: str
+    number: int
+    source: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    read: int
+    dialogues: int
+    shapes: dict[str, int]
+    """How many dialogues had which shape; the counts are greatest first."""
+    refused: tuple[Refusal, ...]
+    spoken: int
+    """How many dialogues the recipe's first stage was given: its refusals are of these alone."""
+    not_used: dict[str, int]
+    examples: tuple[Dialogue, ...]
+
+
+def look(inputs: Sequence[str], recipe: Recipe, limit: int | None, progress: Progress) -> Look:
+    """Read the input as `build` would, by the recipe's settings; raises `RequestError` where it can't be read at all."""
+    dialogues = 0
+    first: list[Dialogue] = []
+    refused: list[Rejected] = []
+    counts: Counter[tuple[str, str]] = Counter()
+
+    def refuse(rejected: Rejected) -> None:
+        kind = (rejected.stage, rejected.reason)
+        counts[kind] += 1
+        if counts[kind] == 1:
+            refused.append(rejected)
+
+    try:
+        ingestion = ingest(inputs, recipe.ingest.model_copy(update={"takes": 1}), recipe.seed, limit)
+        for number, record in enumerate(ingestion):
+            if isinstance(record, Rejected):
+                refuse(record)
+            else:
+                dialogues += 1
+                if len(first) < SPOKEN:
+                    first.append(record)
+            if number and number % 10_000 == 0:
+                progress(number, 0, "reading the dialogues")
+    except UnreadableInput as error:
+        raise RequestError(str(error)) from None
+    if first and recipe.stages and recipe.stages[0].types.takes is recipe.stages[0].types.gives is Dialogue:
+        for result in recipe.stages[0].make(recipe.seed).process(first):
+            if isinstance(result, Rejected):
+                refuse(result)
+    return Look(
+        read=ingestion.read,
+        dialogues=dialogues,
+        shapes=dict(ingestion.shapes.most_common()),
+        refused=tuple(
+            Refusal(one.stage, one.reason, counts[one.stage, one.reason], one.source, one.message) for one in refused
+        ),
+        spoken=len(first),
+        not_used=dict(ingestion.not_used.most_common()),
+        examples=tuple(islice(first, EXAMPLES)),
+    )

@@ -12,7 +12,7 @@ from typing import Any
 from manifests.readers.chat import read_chat
 from manifests.readers.content import text_of
 from manifests.readers.own import read_own
-from manifests.readers.reading import Reading, fields_of
+from manifests.readers.reading import Reading, fields_of, kind_of
 from manifests.readers.roles import ID_KEYS, SYSTEM_KEYS, is_chat, is_message, role_key
 from manifests.readers.shapes import inside, shape_of
 from manifests.records import BadDialogue, Dialogue
@@ -40,21 +40,14 @@ def parse_dialogue(raw: Any, source: str, fallback_id: str) -> Dialogue:
 def read_dialogue(raw: Any, source: str, fallback_id: str) -> Found:
     """Turn one raw object into a `Dialogue`, and tell what it was; raises `BadDialogue` with the reason where it is none."""
     reading = Reading()
-    fields: Mapping[str, Any] = {}
-    name = BARE_CHAT
-    if isinstance(raw, list) and is_chat(raw):
-        read_chat(raw, "messages", reading)
-    elif isinstance(raw, dict):
-        name, fields = _read(raw, reading)
-    else:
-        kind = {str: "string", list: "list", int: "number", float: "number", bool: "truth value"}.get(type(raw), "null")
-        raise BadDialogue(
-            "not_an_object", f"A dialogue must be a JSON object, or a list of messages; this is a {kind}."
-        )
+    try:
+        name, fields = _filled(raw, reading)
+    except RecursionError:
+        raise BadDialogue("broken_json", "The record is nested too deep to be read.") from None
     reading.finish()
     _check(reading)
     if not isinstance(fields.get("id"), str | int | None) or isinstance(fields.get("id"), bool):
-        raise BadDialogue("wrong_field", f"'id' is a {type(fields['id']).__name__}; give a string or a whole number.")
+        raise BadDialogue("wrong_field", f"'id' is a {kind_of(fields['id'])}; give a string or a whole number.")
     dialogue = Dialogue(
         id=claimed_id(fields, fallback_id),
         turns=tuple(reading.turns),
@@ -64,6 +57,17 @@ def read_dialogue(raw: Any, source: str, fallback_id: str) -> Found:
     )
     _refuse_half_characters(dialogue)
     return Found(dialogue, name, reading.not_used, fields.get("id") not in (None, ""))
+
+
+def _filled(raw: Any, reading: Reading) -> tuple[str, Mapping[str, Any]]:
+    """Read anything; returns the shape's name, and the fields among which the id is."""
+    if isinstance(raw, dict):
+        return _read(raw, reading)
+    if isinstance(raw, list) and is_chat(raw):
+        read_chat(raw, "messages", reading)
+        return BARE_CHAT, {}
+    message = f"A dialogue must be a JSON object, or a list of messages; this is a {kind_of(raw)}."
+    raise BadDialogue("not_an_object", message)
 
 
 def claimed_id(raw: Any, fallback_id: str) -> str:
@@ -84,6 +88,8 @@ def _read(raw: dict[str, Any], reading: Reading) -> tuple[str, Mapping[str, Any]
     shape, fields = found
     if shape.read is not read_own and not SYSTEM_KEYS.isdisjoint(fields):  # our own form takes its own
         for key in sorted(SYSTEM_KEYS.intersection(fields)):
+            if not isinstance(fields[key], str | list | dict | None):
+                raise BadDialogue("not_text", f"'{key}' is a {kind_of(fields[key])}, not a string.")
             reading.prompt(text_of(fields[key], 1, reading))
     used = shape.read(fields, reading)
     if len(fields) > len(used) + ("id" in fields):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from manifests.readers.reading import Reading
+from manifests.readers.reading import Reading, kind_of
 from manifests.records import BadDialogue
 
 TOOLS = frozenset(("tool_use", "tool_result", "tool_call", "tool_calls", "tool-call", "tool-result", "function_call", "function_response",
@@ -32,7 +32,7 @@ def text_of(content: Any, number: int, reading: Reading) -> str:
         return "\n".join(texts)
     if isinstance(content, Mapping):
         return _part(content, number, reading) or ""
-    raise BadDialogue("not_text", f"The text of message {number} is a {type(content).__name__}, not a string.")
+    raise BadDialogue("not_text", f"The text of message {number} is a {kind_of(content)}, not a string.")
 
 
 def _part(part: Any, number: int, reading: Reading) -> str | None:
@@ -40,7 +40,7 @@ def _part(part: Any, number: int, reading: Reading) -> str | None:
     if isinstance(part, str):
         return part
     if not isinstance(part, Mapping):
-        raise BadDialogue("not_text", f"Message {number} has a content part that is a {type(part).__name__}, not text.")
+        raise BadDialogue("not_text", f"Message {number} has a content part that is a {kind_of(part)}, not text.")
     if isinstance(part.get("parts"), list):  # ChatGPT's export, Gemini
         reading.leave_rest(part, ("parts", "content_type", "role"), "messages.content.")
         return text_of(part["parts"], number, reading)

@@ -30,9 +30,7 @@ MOST_NAMES = 200
 """So many different things are counted by name for an input, the rest together."""
 OTHER = "other fields"
 
-_THOUGHT = re.compile(r"<(think|thinking|reasoning|thought)>.*?</\1>", re.DOTALL | re.IGNORECASE)
-_OPEN_THOUGHT = re.compile(r"\s*<(?:think|thinking|reasoning|thought)>.*", re.DOTALL | re.IGNORECASE)
-_CLOSED_THOUGHT = re.compile(r".*?</(?:think|thinking|reasoning|thought)>", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(r"<(/?)(think|thinking|reasoning|thought)>(?=([^\S\n]*(?:\n|\Z))?)", re.IGNORECASE)
 _TOKEN = re.compile(
     r"<\|(?:im_start|start_header_id)\|>\s*\w*(?:<\|end_header_id\|>)?"  # these two name the role behind them
     r"|<start_of_turn>\s*(?:user|model)?|<extra_id_2>[^\n]*|<extra_id_\d+>|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>"
@@ -99,16 +97,40 @@ class Reading:
         """A text without thoughts (an agent has them) and the tokens of chat templates."""
         plain = text
         if speaker == "agent":
-            plain, thoughts = _THOUGHT.subn("", plain)
-            for pattern in (_CLOSED_THOUGHT, _OPEN_THOUGHT):  # one whose other mark is missing
-                if pattern.match(plain):
-                    plain, thoughts = pattern.sub("", plain, count=1), thoughts + 1
+            plain, thoughts = _without_thoughts(plain)
             if thoughts:
                 self.leave("thoughts", thoughts)
         plain, tokens = _TOKEN.subn("", plain)
         if tokens:
             self.leave("special tokens", tokens)
         return text if plain == text else plain.strip()
+
+
+def _without_thoughts(text: str) -> tuple[str, int]:
+    """An agent's text without what it thinks, and how many thoughts that are. Either mark may be missing, as in what chat
+    templates cut: the first where a thought ends with its line, the last where the text begins with one."""
+    kept: list[str] = []
+    at, number = 0, 0
+    opened: tuple[int, str] | None = None
+    for mark in _THOUGHT.finditer(text):
+        name = mark[2].lower()
+        if not mark[1]:
+            opened = opened or (mark.start(), name)
+        elif opened and opened[1] == name:
+            kept.append(text[at : opened[0]])
+            at, number, opened = mark.end(), number + 1, None
+        elif not opened and not at and mark[3] is not None:
+            at, number = mark.end(), number + 1
+    said = "".join(kept)
+    if opened and not said.strip() and not text[at : opened[0]].strip():
+        return said, number + 1
+    return said + text[at:], number
+
+
+def kind_of(value: Any) -> str:
+    """What a value is called in JSON."""
+    names = {str: "string", list: "list", dict: "object", int: "number", float: "number", bool: "truth value"}
+    return names.get(type(value), "null" if value is None else type(value).__name__)
 
 
 def fields_of(value: Any) -> str:

@@ -35,7 +35,8 @@ def role_of(name: Any) -> Role | None:
     """The role of a name, or of what holds one, such as `{"role": "user"}` under `author`; None where it is no known one."""
     if isinstance(name, str):
         return ROLES.get(name) or ROLES.get(name.strip().lower())
-    return role_of(name.get("role")) if isinstance(name, Mapping) else None
+    inner = name.get("role") if isinstance(name, Mapping) else None
+    return role_of(inner) if isinstance(inner, str) else None
 
 
 def role_key(message: Mapping[str, Any]) -> str | None:

@@ -23,8 +23,8 @@ _MARKS: tuple[re.Pattern[str], ...] = tuple(
         r"(?:^|\n)[^\S\n]*\**(\w+)\**[^\S\n]?:[^\S\n]*",  # lines that begin with a name
     )
 )
-_LLAMA_2 = re.compile(r"\[INST\](.*?)\[/INST\](.*?)(?=\[INST\]|\Z)", re.DOTALL)
-_LLAMA_2_SYSTEM = re.compile(r"<<SYS>>(.*?)<</SYS>>", re.DOTALL)
+_LLAMA_2 = re.compile(r"\[(/?)INST\]")
+_TOKEN_OUTSIDE = re.compile(r"</?s>|<<?/?SYS>>?")
 
 Marked = list[tuple[Role, str]]
 
@@ -84,9 +84,19 @@ def _role(name: str) -> Role | None:
 
 def _llama_2(text: str) -> Marked:
     turns: Marked = []
-    for asked, answered in _LLAMA_2.findall(text):
-        turns += [("system", system.strip()) for system in _LLAMA_2_SYSTEM.findall(asked)]
-        turns.append(("user", _LLAMA_2_SYSTEM.sub("", asked).strip()))
-        if answered.strip():
-            turns.append(("agent", answered.strip()))
-    return turns
+    before, *parts = _LLAMA_2.split(text)
+    for closing, part in zip(parts[::2], parts[1::2], strict=True):
+        if closing:
+            turns.append(("agent", part.strip()))
+            continue
+        begun, mark, rest = part.partition("<<SYS>>")
+        system, end, asked = rest.partition("<</SYS>>")
+        turns += (
+            [("system", system.strip()), ("user", f"{begun}{asked}".strip())]
+            if mark and end
+            else [("user", part.strip())]
+        )
+    if turns and turns[-1] == ("agent", ""):
+        turns.pop()
+    outside = _TOKEN_OUTSIDE.sub("", before).strip()
+    return [("system", outside), *turns] if outside else turns

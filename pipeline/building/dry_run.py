@@ -26,6 +26,7 @@ OVERHEAD_S = 12.0
 class DryRun:
     dialogues: dict[str, int]
     rejected: int
+    not_used: dict[str, int]
     shards: int
     estimate: Estimate
 
@@ -45,7 +46,7 @@ def dry_run(
     for shard in plan.shards:
         split[shard.split] += shard.dialogues
     estimate = estimate_plan(plan, rates, number, OVERHEAD_S + planned_s)
-    return DryRun(dict(split), plan.rejected, len(plan.shards), estimate)
+    return DryRun(dict(split), plan.rejected, plan.not_used, len(plan.shards), estimate)
 
 
 def rates_here(inputs: Sequence[str], recipe: Recipe, workers: int | None, progress: Progress) -> Rates:

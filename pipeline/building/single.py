@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from manifests.errors import RequestError, WorkError
 from manifests.progress import Progress, silent
@@ -16,6 +17,7 @@ from manifests.sources import UnreadableInput
 from manifests.store import Store
 from pipeline.building.finish import publish_records
 from pipeline.building.parcel import Parcel
+from pipeline.building.plan import most_first
 from pipeline.building.work import Chain
 from pipeline.recipe import Recipe, StageSpec
 from pipeline.voices import check_stages
@@ -23,8 +25,9 @@ from stages.base import stage_types
 from stages.ingest import ingest
 
 
-def run_stage(name: str, source: str, out: str, recipe: Recipe, progress: Progress = silent) -> dict[str, int]:
-    """Run one stage from `source` to the new folder `out`, paths or URLs; returns how many dialogues were kept and rejected.
+def run_stage(name: str, source: str, out: str, recipe: Recipe, progress: Progress = silent) -> dict[str, Any]:
+    """Run one stage from `source` to the new folder `out`, paths or URLs; returns how many dialogues were kept and rejected, and
+    of ingest what was `not_used`.
 
     `source` is the folder that the stage before wrote; for ingest, dialogues as `build` takes them. What `pack` leaves is
     a corpus. Raises `RequestError` or `WorkError`.
@@ -42,7 +45,9 @@ def run_stage(name: str, source: str, out: str, recipe: Recipe, progress: Progre
                 return publish_records(target, _tokenized(folder, source), read_rejected(folder), recipe, progress)
         with _new_folder(target) as place:
             if name == "ingest":
-                return _write(place, ingest([source], recipe.ingest, recipe.seed), name, progress)
+                ingestion = ingest([source], recipe.ingest, recipe.seed)
+                counts = _write(place, ingestion, name, progress)
+                return counts | {"not_used": most_first(ingestion.not_used)}
             check_stages(replace(recipe, stages=(stages[name],)))
             with _as_folder(source) as folder:
                 return _write(place, _processed(stages[name], folder, source, recipe), name, progress)

@@ -74,6 +74,8 @@ def _print_dry_run(found: "DryRun", as_json: bool) -> None:
     out_console.print(
         f"{sum(found.dialogues.values())} dialogues ({splits}) in {found.shards} shards; {found.rejected} rejected on reading"
     )
+    if found.not_used:
+        out_console.print(escape(not_used(found.not_used)))
     out_console.print(
         f"about {takes.hours:.2f} hours, {takes.disk_bytes / 1e6:,.0f} MB, {takes.core_hours:.2f} core hours: "
         f"{span(takes.seconds)} here"

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from pipeline.commands.console import out_console, print_json, progress_shown
+from pipeline.commands.console import not_used, out_console, print_json, progress_shown
 from pipeline.commands.options import JsonOption, RecipeOption, SetOption
 
 
@@ -35,3 +35,5 @@ def command(
         print_json(counts)
     else:
         out_console.print(f"[bold]{escape(out)}[/]: {counts['kept']} dialogues kept, {counts['rejected']} rejected")
+        if counts.get("not_used"):
+            out_console.print(escape(not_used(counts["not_used"])))

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from manifests.errors import RequestError, WorkError
 from manifests.progress import silent
+from pipeline.building.single import run_stage
 from pipeline.cli import app
 from pipeline.look import EXAMPLES, look
 from pipeline.recipe import load_recipe
@@ -48,6 +49,12 @@ def test_what_it_says_is_printed_and_is_json(write_jsonl):
     found = json.loads(printed(path, "--json", "--limit", "2"))
     assert (found["read"], found["dialogues"], found["not_used"]) == (2, 2, {"tools": 2})
     assert found["examples"][0]["turns"][0] == {"speaker": "user", "text": "0?"}
+
+
+def test_the_stage_ingest_tells_what_was_not_used(write_jsonl, tmp_path, recipe):
+    path = write_jsonl(*(openai(f"d{n}", f"{n}?", "Yes.") | {"tools": ["f"]} for n in range(3)))
+    counts = run_stage("ingest", str(path), str(tmp_path / "out"), recipe)
+    assert counts == {"kept": 3, "rejected": 0, "not_used": {"tools": 3}}
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,42 @@ def test_an_answer_or_an_instruction_that_quotes_a_dialogue_is_one_turn():
         assert len(read_dialogue(raw, "f:1", "x").dialogue.turns) == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<think>a</think>b<think>c</think>d", "bd"),
+        ("<think>a <think> b</think> c", "c"),
+        ("a</think>\n\nb", "b"),
+        ("</think> closes it.", "</think> closes it."),
+        ("b <think> opens", "b <think> opens"),
+        ("<THINKING>a</thinking>b", "b"),
+        ("b" + "<think>" * 100_000, "b" + "<think>" * 100_000),
+    ],
+)
+def test_thoughts_are_taken_out_of_what_the_agent_says(text, said):
+    turns = read_dialogue({"data": ["Hi.", text]}, "", "x").dialogue.turns
+    assert turns[1].text == said
+
+
+def test_a_text_of_marks_alone_is_no_trap():
+    """It would take minutes where each mark looked for its end."""
+    for mark in ("[INST]", "<<SYS>>[INST]", "<|im_start|>", "### ", "\n\nHuman:", "<think>"):
+        for raw in ({"text": mark * 30_000}, {"prompt": mark * 30_000, "completion": mark * 30_000}):
+            try:
+                read_dialogue(raw, "", "x")
+            except BadDialogue as error:
+                assert error.reason
+
+
+def test_what_is_nested_too_deep_is_rejected():
+    deep: dict = {}
+    for _ in range(900):
+        deep = {"parts": [deep], "role": deep, "data": deep}
+    for raw in (deep, {"messages": [{"role": "user", "content": deep}, {"role": deep, "content": "x"}]}):
+        with pytest.raises(BadDialogue):
+            read_dialogue(raw, "", "x")
+
+
 def test_a_think_tag_that_someone_speaks_of_stays():
     raw = {
         "messages": [

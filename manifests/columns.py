@@ -164,6 +164,10 @@ COLUMNS = (
         "Silences put into the user's turns.", (Number("pauses", "pauses put into users' turns", _sum),),
     ),
     Column(
+        "pauses_s", REALS, lambda r: [round(p.length / _rate(s), 4) for s in r.timeline.segments for p in s.pauses], "s",
+        "How long those silences are.", (Distribution("pause_s", "pause", "user"),),
+    ),
+    Column(
         "agent_gaps_s", REALS, _gaps("agent"), "s",
         "From the end of the user's turn to the start of the agent's, which falls on a frame of 80 ms, at least the "
         "recipe's silence after both have fallen silent.",

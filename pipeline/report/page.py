@@ -13,6 +13,7 @@ from pipeline.report.examples import examples
 from pipeline.report.histogram import histogram_svg
 from pipeline.report.statistics import split_numbers
 from pipeline.report.timeline_layout import PIXELS_PER_SECOND
+from pipeline.report.timing import timing_rows
 
 TEMPLATE = Path(__file__).parent / "report.html.j2"
 
@@ -33,6 +34,7 @@ def report(corpus: Corpus) -> str:
         rejected=_rejected(corpus),
         plots=_plots(corpus),
         audit=_audit(corpus),
+        timing=timing_rows(corpus),
         examples=examples(corpus),
         pixels_per_second=PIXELS_PER_SECOND,
     )

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from manifests.formats import read_dialogue
 from manifests.readers.reading import Reading
 from manifests.readers.roles import is_chat, is_pair, role_key
+from manifests.readers.shapes import is_dialogue
 from manifests.records import BadDialogue
 
 _TRIED = 3
@@ -21,7 +23,7 @@ def unwrapped(raw: Mapping[str, Any], not_used: Counter[str]) -> Iterator[Any] |
     if not _may_hold_many(raw):
         return None
     if all(isinstance(value, dict) for value in raw.values()):
-        return None if len(raw) == 1 and _reads(raw) else _of_columns(raw) or _of_ids(raw)
+        return None if _reads(raw) else _of_columns(raw) or _of_ids(raw)
     if _reads(raw):
         return None
     return _of_lists(raw, dict, not_used) or _of_columns(raw) or _of_lists(raw, list, not_used)
@@ -50,8 +52,10 @@ def _reads(raw: Any) -> bool:
     return True
 
 
-def _of_ids(raw: Mapping[str, Any]) -> Iterator[Any]:
+def _of_ids(raw: Mapping[str, Any]) -> Iterator[Any] | None:
     """`{"id": {a dialogue}, …}`, as MultiWOZ and DialogStudio have it."""
+    if not any(is_dialogue(value) for value in islice(raw.values(), _TRIED)):
+        return None
     return iter([{"id": key, **value} for key, value in raw.items()])
 
 

@@ -156,7 +156,7 @@ class _Chat:
         used = {question, answer, "system", "turn id"}
         self._reading.prompt(text_of(message.get("system"), number, self._reading))
         for key, role in ((question, "user"), (answer, "assistant")):
-            if message[key] or key == question:
+            if message[key]:
                 self._add(role, key, message[key], number)
         self._reading.leave_rest(message, used, f"{self._name}.")
 

@@ -26,9 +26,20 @@ SYSTEM_KEYS = frozenset(
 ID_KEYS = ("dialogue_id", "dialog_id", "conversation_id", "conversationId", "call_id", "message_tree_id")
 """Where an id stands that is not under `id`."""
 
-QUESTION_KEYS = ("instruction", "question", "prompt", "query", "input", "user utterance", "user", "human", "request")
+QUESTION_KEYS = (
+    "instruction",
+    "question",
+    "prompt",
+    "query",
+    "input",
+    "user utterance",
+    "user",
+    "human",
+    "request",
+    "inputs",
+)
 ANSWER_KEYS = ("output", "response", "completion", "answer", "chosen", "chosen_response", "answers", "system response",
-               "assistant", "reply", "bot", "gpt", "ai", "model")  # fmt: skip
+               "assistant", "reply", "bot", "gpt", "ai", "model", "targets")  # fmt: skip
 
 
 def role_of(name: Any) -> Role | None:

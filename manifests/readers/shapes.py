@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from manifests.readers import calls, corpora
+from manifests.readers import calls, corpora, exports
 from manifests.readers.chat import read_chat, read_lines
 from manifests.readers.own import read_own
 from manifests.readers.pairs import answer_key, question_key, read_chosen, read_pair
@@ -121,6 +121,9 @@ SHAPES: tuple[Shape, ...] = (
     Shape("ElevenLabs transcript", *_chat_at("transcript")),
     Shape("LiveKit or ShareGPT items", *_chat_at("items")),
     Shape("Gemini contents", *_chat_at("contents")),
+    Shape("ChatGPT export", exports.is_export, exports.read_export),
+    Shape("Chatbot Arena", exports.is_battle, exports.read_battle),
+    Shape("request and response", exports.is_exchange, exports.read_exchange),
     Shape("OpenAI Realtime events", calls.is_session, calls.read_session),
     Shape("Taskmaster utterances", *_chat_at("utterances")),
     Shape("DialogStudio log", *_chat_at("log")),

@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of each reader by atheris: messages, sharegpt, parquet, shar.
+"""Coverage-guided fuzzing of each reader by atheris: messages, sharegpt, cases (the public shapes), parquet, shar.
 
     PYTHONPATH=.:tests python tests/benchmarks/fuzz_readers.py READER [--seconds 600] [--finds DIR]
 
@@ -37,6 +37,7 @@ with atheris.instrument_imports(
     from manifests.store import Store
     from stages.schedule import Schedule, ScheduleSettings
 
+CASES = Path(__file__).parents[1] / "data" / "cases"
 SHARE_GPT = [
     {
         "id": f"s{n}",
@@ -75,6 +76,15 @@ WORDS = [
     "event",
     "gap_s",
     "recording",
+    "chosen",
+    "history",
+    "interrupted",
+    "tool_calls",
+    "<think>",
+    "</think>",
+    "<|im_start|>user",
+    "[INST]",
+    "Human:",
     "split",
     "type",
     "NaN",
@@ -148,7 +158,7 @@ def shard_check(whole: Path) -> Callable[[bytes], None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("reader", choices=["messages", "sharegpt", "parquet", "shar"])
+    parser.add_argument("reader", choices=["messages", "sharegpt", "cases", "parquet", "shar"])
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--finds", type=Path, default=Path("finds"))
     arguments = parser.parse_args()
@@ -163,6 +173,9 @@ def main() -> None:
         check = shard_check(work / "whole")
     elif arguments.reader == "parquet":
         seeds = parquet_seeds()
+    elif arguments.reader == "cases":
+        seeds = [path.read_bytes() for path in sorted(CASES.iterdir())]
+        seeds += [line for seed in seeds for line in seed.splitlines() if line.startswith(b"{")]
     else:
         seeds = json_seeds([*(MESSAGES if arguments.reader == "messages" else SHARE_GPT), *OWN])
     for number, seed in enumerate(seeds):

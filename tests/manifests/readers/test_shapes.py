@@ -48,6 +48,17 @@ SHAPES = {
         {"role": "user", "content": TALK[2]}, {"role": "assistant", "content": TALK[3]}]},
     "ChatGPT export": {"messages": [{"author": {"role": "user" if n % 2 == 0 else "assistant"},
         "content": {"content_type": "text", "parts": [line]}} for n, line in enumerate(TALK)]},
+    "ChatGPT export, whole": {"title": "t", "current_node": "3", "mapping": {
+        "root": {"parent": None, "message": None, "children": ["0"]}, "x": {"parent": "0", "message": {"author": {"role": "assistant"},
+        "content": {"content_type": "text", "parts": ["No idea."]}}}, **{str(n): {"parent": str(n - 1) if n else "root", "message": {
+        "id": f"m{n}", "author": {"role": "user" if n % 2 == 0 else "assistant"}, "content": {"content_type": "text", "parts": [line]}}}
+        for n, line in enumerate(TALK)}}},
+    "Chatbot Arena": {"conversation_a": chat("role", "content", "assistant", "user"), "winner": "model_b",
+        "conversation_b": chat("role", "content", "user", "assistant")},
+    "OpenAI's stored requests": {"request": {"body": {"messages": chat("role", "content", "user", "assistant")[:3], "model": "m"}},
+        "response": {"body": {"choices": [{"message": {"role": "assistant", "content": TALK[3]}}]}}},
+    "Bedrock's invocations": {"input": {"inputBodyJson": {"messages": chat("role", "content", "user", "assistant")[:3]}},
+        "output": {"outputBodyJson": {"output": {"message": {"role": "assistant", "content": [{"text": TALK[3]}]}}}}},
     "Vapi webhook": {"message": {"type": "end-of-call-report", "artifact": {
         "messages": [{"role": "system", "message": "Be kind."}, *chat("role", "message", "user", "bot")]}}},
     "Retell webhook": {"event": "call_ended", "call": {"call_id": "c", "transcript_object": chat("role", "content", "user", "agent")}},
@@ -99,6 +110,18 @@ def test_a_public_shape_is_read(raw):
 )
 def test_a_question_and_its_answer_under_other_names(raw):
     assert [turn.text for turn in read_dialogue(raw, "f:1", "x").dialogue.turns] == PAIR
+
+
+def test_dialogstudio_may_leave_a_side_empty():
+    log = [
+        {"user utterance": "", "system response": "Hello?"},
+        {"user utterance": "Is it far?", "system response": "No."},
+    ]
+    assert [turn.text for turn in read_dialogue({"log": log}, "", "x").dialogue.turns] == [
+        "Hello?",
+        "Is it far?",
+        "No.",
+    ]
 
 
 def test_an_answer_or_an_instruction_that_quotes_a_dialogue_is_one_turn():
@@ -210,6 +233,8 @@ def test_every_string_of_a_record_is_spoken_kept_or_counted(name, beside, within
     found = read_dialogue(raw, "f:1", "x")
     kept = "\n".join([*(turn.text for turn in found.dialogue.turns), found.dialogue.system_prompt, found.dialogue.id])
     for path, string in strings(raw):
+        if {"current_node", "children"} & {*path}:  # which lead to what is read
+            continue
         names = {"agent_1", "agent_2", "mia", "jon", "human", "assistant"}
         if string in kept or role_of(string) or set(words_of(string)) <= {*words_of(kept), *names}:
             continue

@@ -1,6 +1,7 @@
 """Scenes: what each asks is really in it, in dialogues and voices that training never hears."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from corpus_material import rows_of
@@ -8,8 +9,10 @@ from corpus_material import rows_of
 from manifests.corpus import open_corpus
 from manifests.errors import RequestError
 from pipeline.building.driver import build
-from pipeline.recipe import load_recipe
-from pipeline.scenes import make_scenes
+from pipeline.commands.options import SHIPPED
+from pipeline.recipe import load_recipe, recipe_from
+from pipeline.scenes import SCENES, make_scenes, scene_recipe
+from stages.sound.path import SoundSettings
 
 BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"
 CHOSEN = ("impatient", "repeated_interruption", "pauses", "backchannels", "noise", "monologue")
@@ -27,6 +30,16 @@ def scenes(corpus, tmp_path_factory):
     out = tmp_path_factory.mktemp("scenes") / "scenes"
     assert list(make_scenes(corpus, out, CHOSEN, 2, None, None)) == list(CHOSEN)
     return {name: open_corpus(out / name) for name in CHOSEN}
+
+
+def test_a_scene_of_a_corpus_in_the_wild_has_only_the_sound_that_it_asks_for():
+    recipe = load_recipe(SHIPPED / "in_the_wild.yaml").as_dict()
+    wild = SimpleNamespace(info={"identity": {"recipe": recipe}}, url="wild")
+    for name in SCENES:
+        render = recipe_from(scene_recipe(wild, name, 1)).stage("render").settings
+        sounding = {effect for effect in SoundSettings.model_fields if getattr(render, effect).share}
+        assert sounding == ({"noise"} if name == "noise" else set())
+        assert render.user_level_dbfs_low == -36
 
 
 def test_scenes_hold_the_test_dialogues_in_voices_of_the_test(corpus, scenes):

@@ -4,7 +4,6 @@ The format is told by what the object holds, in the order of `manifests.readers.
 of a record is counted.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,7 @@ class Found:
 
     dialogue: Dialogue
     shape: str
-    not_used: Counter[str]
+    not_used: Mapping[str, int]
     names_itself: bool
     """Whether its id is the record's own `id`."""
 

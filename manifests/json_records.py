@@ -12,7 +12,7 @@ from manifests.json_text import Readable, Text, too_long
 from manifests.raw_records import BrokenRecord
 from manifests.readers.roles import is_message, role_key
 from manifests.readers.shapes import shape_of
-from manifests.wrapped import unwrapped
+from manifests.wrapped import may_hold_many, unwrapped
 
 MOST_MESSAGES = 10_000
 """A longer list of messages is no dialogue."""
@@ -44,7 +44,13 @@ class _Records:
             if start == "[":
                 yield from self._array()
             elif start == "{":
-                yield from self._object()
+                line = self._text.line
+                if (value := self._one_line()) is None:
+                    yield from self._object()
+                elif may_hold_many(value):
+                    yield from self._found(value, line)
+                else:
+                    yield self._at(line, value)
             elif start == "]" and self._open:
                 self._open -= 1
                 self._text.take("]")
@@ -76,42 +82,54 @@ class _Records:
         text.skip_line()
         return self._at(line, record)
 
+    def _one_line(self) -> dict[str, Any] | None:
+        """The object that the rest of the line is, as nearly always; None where it is something else, and nothing is read."""
+        if self._text.line == self._crowded or (raw := self._text.rest_of_line()) is None:
+            return None
+        try:
+            self._text.check(raw)
+            value: dict[str, Any] = json.loads(raw)
+        except (ValueError, RecursionError):
+            return None
+        self._text.skip(len(raw))
+        return value
+
     def _object(self) -> Iterator[Record]:
-        """An object: a line of JSON lines, or one of several lines, or of several on a line."""
+        """An object over several lines, or one of several on a line, or a broken one."""
         text, line, column = self._text, self._text.line, self._text.column
         raw = text.rest_of_line() if line != self._crowded else None
+        first: Exception | None = None
         if raw is not None:
+            self._crowded = line
             try:
                 text.check(raw)
-                value = json.loads(raw)
+                json.loads(raw)
             except UnicodeDecodeError as error:
                 text.skip_line()
                 yield self._at(line, _broken(error, f"Line {line}"))
                 return
             except (ValueError, RecursionError) as error:
-                first: Exception = error
-                self._crowded = line
-            else:
-                text.skip(len(raw))
-                yield from self._found(value, line)
-                return
+                first = error
         try:
             value = text.value()
         except UnicodeDecodeError as error:
             yield self._at(line, _broken(error, f"The record at line {line}"))
         except (ValueError, RecursionError) as error:
-            yield self._at(line, self._broken_object(raw, first if raw is not None else error, error, line, column))
+            yield self._at(line, self._broken_object(raw, first, error, line, column))
         else:
             yield from self._found(value, line)
             text.take(",")
 
     def _broken_object(
-        self, raw: str | None, first: Exception, error: Exception, line: int, column: int
+        self, raw: str | None, first: Exception | None, error: Exception, line: int, column: int
     ) -> BrokenRecord:
         """Tell what is wrong, and go behind it: the line alone, or all lines of an object that has several."""
         text = self._text
         at = text.place(error) if isinstance(error, json.JSONDecodeError) else (line, 0)
-        open_ended = raw is None or (isinstance(first, json.JSONDecodeError) and first.pos >= len(raw.rstrip()) - 1)
+        open_ended = raw is None or (
+            isinstance(first, json.JSONDecodeError)
+            and (first.pos >= len(raw.rstrip()) - 1 or first.msg.startswith("Unterminated string"))
+        )
         text.skip_line()
         if open_ended or at[0] > line:
             self._skip_to(column)
@@ -120,7 +138,7 @@ class _Records:
             return BrokenRecord("too_long", f"The object at line {line} is {too_long()}.")
         if line < at[0] <= last:
             return _broken(error, f"The object at line {line}", f" at line {at[0]}, column {at[1]}")
-        return _broken(first, f"Line {line}", _column(first))
+        return _broken(first or error, f"Line {line}", _column(first))
 
     def _skip_to(self, column: int) -> bool:
         """Go to the next line that begins an object or array at this column, or before it; whether there is one."""
@@ -219,7 +237,7 @@ def _detail(error: Exception) -> str:
     return "nested too deep" if isinstance(error, RecursionError) else "it holds a number with too many digits"
 
 
-def _column(error: Exception) -> str:
+def _column(error: Exception | None) -> str:
     return f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
 
 

@@ -20,7 +20,7 @@ def unwrapped(raw: Mapping[str, Any], not_used: Counter[str]) -> Iterator[Any] |
 
     What stands beside a list of dialogues is counted in `not_used`.
     """
-    if not _may_hold_many(raw):
+    if not may_hold_many(raw):
         return None
     if all(isinstance(value, dict) for value in raw.values()):
         return None if _reads(raw) else _of_columns(raw) or _of_ids(raw)
@@ -29,7 +29,7 @@ def unwrapped(raw: Mapping[str, Any], not_used: Counter[str]) -> Iterator[Any] |
     return _of_lists(raw, dict, not_used) or _of_columns(raw) or _of_lists(raw, list, not_used)
 
 
-def _may_hold_many(raw: Mapping[str, Any]) -> bool:
+def may_hold_many(raw: Mapping[str, Any]) -> bool:
     """A quick look, since nearly every line of JSON lines is a dialogue by itself."""
     for value in raw.values():
         if isinstance(value, list) and value:

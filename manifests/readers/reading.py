@@ -1,7 +1,7 @@
 """What a reader finds in one record: turns, a system prompt, and a count of all that it leaves."""
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
@@ -48,7 +48,7 @@ class Reading:
         self.system: list[str] = []
         self.split = ""
         """Fixed by our own form alone."""
-        self.not_used: Counter[str] = Counter()
+        self.not_used: defaultdict[str, int] = defaultdict(int)
         self._muted = False
 
     def say(self, speaker: Speaker, text: str, *, barges_in: bool = False) -> None:

@@ -140,6 +140,10 @@ def test_the_true_place_of_what_is_broken_is_named():
     assert record.message.startswith("Line 1 is not valid JSON")
 
 
+def test_a_line_break_within_a_string_costs_one_record():
+    assert told('{"id": 1}\n{"id": "a\nb\nc"}\n{"id": 2}') == [{"id": 1}, "broken_json", {"id": 2}]
+
+
 def test_an_object_that_holds_many_dialogues_gives_each():
     found = Counter()
     bare = [{"data": record["data"]} for record in RECORDS]

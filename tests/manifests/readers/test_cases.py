@@ -86,7 +86,7 @@ def test_the_chosen_answer_is_the_one_that_is_read():
         ("Half dpo?", "Yes."),
         ("Is it raining?", "A little.", "Take an umbrella?", "Yes, do."),
     ]
-    assert sum(record.not_used["rejected answers"] for record in found("10")) == 4
+    assert sum(record.not_used.get("rejected answers", 0) for record in found("10")) == 4
 
 
 def test_soda_and_multiwoz():

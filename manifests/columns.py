@@ -14,14 +14,18 @@ import pandas as pd
 from manifests.figures import REAL, REALS, TEXT, WHOLE, WHOLES, Aim, Column, Distribution, Number
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
 from manifests.pcm import FULL_SCALE
-from manifests.records import DuplexDialogue, Segment, join_voices
+from manifests.records import ASIDES, DuplexDialogue, Event, Segment, join_voices
 from manifests.sound_columns import SOUND_COLUMNS
 
 # How a dialogue gives a value. What `verify` did not look for is null or empty.
 
 
 def _turns(record: DuplexDialogue) -> list[Segment]:
-    return [segment for segment in record.timeline.segments if segment.event != "backchannel"]
+    return [segment for segment in record.timeline.segments if segment.event not in ASIDES]
+
+
+def _events(event: Event) -> Callable[[DuplexDialogue], int]:
+    return lambda record: sum(segment.event == event for segment in record.timeline.segments)
 
 
 def _rate(segment: Segment) -> int:
@@ -116,7 +120,7 @@ COLUMNS = (
         (Number("hours", "hours", _hours, in_splits=True), Distribution("dialogue_s", "dialogue", "user")),
     ),
     Column(
-        "turns", WHOLE, lambda r: len(_turns(r)), "turns", "Turns of either speaker; backchannels are left out.",
+        "turns", WHOLE, lambda r: len(_turns(r)), "turns", "Turns of either speaker; asides are left out.",
         (
             Number("turns", "turns", _sum, in_splits=True),
             Number("dialogues_of_three_turns_or_more", "dialogues of three turns or more", lambda rows: len(_long(rows))),
@@ -155,9 +159,17 @@ COLUMNS = (
         ),
     ),
     Column(
-        "backchannels", WHOLE, lambda r: len(r.timeline.segments) - len(_turns(r)), "",
+        "backchannels", WHOLE, _events("backchannel"), "",
         'How often the user says a word or two ("mm-hm") that takes no floor.',
         (Number("backchannels", "backchannels", _sum),),
+    ),
+    Column(
+        "false_starts", WHOLE, _events("false_start"), "", "Starts of the user during the agent's turn that the user gives up.",
+        (Number("false_starts", "false starts", _sum),),
+    ),
+    Column(
+        "side_talks", WHOLE, _events("side_talk"), "", "What the user says to somebody else.",
+        (Number("side_talks", "side talk", _sum),),
     ),
     Column(
         "pauses", WHOLE, lambda r: sum(len(segment.pauses) for segment in r.timeline.segments), "",

@@ -19,7 +19,11 @@ from manifests.frames import SOURCE_RATE, TARGET_RATE
 from manifests.sound import Sound
 
 Speaker = Literal["user", "agent"]
-Event = Literal["turn", "barge_in", "backchannel"]
+Event = Literal["turn", "barge_in", "backchannel", "false_start", "side_talk"]
+DURING: frozenset[str] = frozenset({"backchannel", "false_start"})
+"""Said while the agent's turn before it goes on, and no reason to stop: "mm-hm", or a start that the user gives up."""
+ASIDES: frozenset[str] = DURING | {"side_talk"}
+"""What takes no floor. Side talk is meant for somebody else, and stands between turns."""
 SourceAudio = Annotated[np.ndarray, ArrayOf(SOURCE_RATE)]
 """int16 samples at 16 kHz, the user's rate."""
 TargetAudio = Annotated[np.ndarray, ArrayOf(TARGET_RATE)]
@@ -98,8 +102,8 @@ class Recording:
 class Turn:
     """One speaker's turn. `text` is as written, `spoken` as a voice reads it; the rest is filled in by stages.
 
-    A backchannel ("mm-hm") takes no floor: it is heard while the agent's turn before it goes on. One that a stage has put
-    in has no `text`.
+    An aside takes no floor: a backchannel ("mm-hm") or a false start is heard while the agent's turn before it goes on, side talk before
+    the user's turn. One that a stage has put in has no `text`.
     """
 
     speaker: Speaker
@@ -108,8 +112,8 @@ class Turn:
     voice: str = ""
     """The string form of a `Voice`; empty until there is one."""
     event: Event | None = None
-    """Fixed by the input where not None: `barge_in` makes this user turn interrupt the agent, `turn` forbids it, and
-    `backchannel` makes it one."""
+    """Fixed by the input where not None: `barge_in` makes this user turn interrupt the agent, `turn` forbids it, and the others
+    make it an aside of that kind."""
     gap_s: float | None = None
     """Fixed by the input where not None: seconds of silence before this turn."""
     recording: Recording | None = None

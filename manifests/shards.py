@@ -28,7 +28,7 @@ from manifests.frames import (
     convert_up,
     nearest_frame,
 )
-from manifests.records import DuplexDialogue, Segment, Timeline, TokenizedDialogue
+from manifests.records import ASIDES, DuplexDialogue, Segment, Timeline, TokenizedDialogue
 from manifests.text_channel import text_for_frames
 
 FIELDS = {"cuts": "jsonl.gz", "recording": "tar", "target_audio": "tar", "target_codes": "tar", "context_audio": "tar"}
@@ -81,7 +81,7 @@ def build_cut(record: TokenizedDialogue, provenance: dict[str, Any]) -> MonoCut:
         "target_audio": _recording(dialogue.id, record.agent, TARGET_RATE, duration),
         "target_codes": _codes(record.codes),
         "task": "s2s_duplex",
-        "total_turns": sum(turn.event != "backchannel" for turn in dialogue.turns),
+        "total_turns": sum(turn.event not in ASIDES for turn in dialogue.turns),
         "source": dialogue.source,
         **provenance,
     }

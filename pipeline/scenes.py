@@ -47,8 +47,14 @@ class Scene:
 
 
 QUIET = {
-    "speak": {"backchannel": {"share": 0}},
-    "schedule": {"barge_in": {"share": 0}, "pause": {"share": 0}},
+    "speak": {aside: {"share": 0} for aside in ("backchannel", "false_start", "side_talk")},
+    "schedule": {
+        "profile": "paper",
+        "agent_overlaps": False,
+        "agent_tail": {"share": 0},
+        "barge_in": {"share": 0},
+        "pause": {"share": 0},
+    },
     "render": {effect: {"share": 0} for effect in SoundSettings.model_fields},
 }
 """Nothing but turns, on a clean channel: what every scene starts from."""
@@ -70,6 +76,14 @@ SCENES = {
     "pauses": Scene("the user pauses inside turns", {"schedule": {"pause": {"share": 1, "turn_share": 1}}}),
     "backchannels": Scene(
         "the user says mm-hm while the agent talks", {"speak": {"backchannel": {"share": 1, "turn_share": 1}}}
+    ),
+    "false_starts": Scene(
+        "the user begins to speak and gives it up, and the agent is to go on",
+        {"speak": {"false_start": {"share": 1, "turn_share": 1}}},
+    ),
+    "side_talk": Scene(
+        "the user talks to somebody else, and the agent is to stay silent",
+        {"speak": {"side_talk": {"share": 1, "turn_share": 0.5}}},
     ),
     "noise": Scene("noise all along, and long waits", {"render": {"noise": {"share": 1}}} | WAIT),
     "silence": Scene("long waits in silence", WAIT),

@@ -33,6 +33,9 @@ class RenderSettings(SoundSettings):
     agent_level_dbfs: float = Field(default=-21.5, ge=-60, le=-6, description="RMS level of the agent's speech")
     user_level_dbfs_low: float = Field(default=-32, ge=-60, le=-6, description="RMS level of the quietest user")
     user_level_dbfs_high: float = Field(default=-20, ge=-60, le=-6, description="RMS level of the loudest user")
+    side_talk_db: float = Field(
+        default=-6, ge=-30, le=0, description="how far below that the user speaks to somebody else"
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> "RenderSettings":
@@ -58,7 +61,7 @@ class Render(Stage[Timeline, DuplexDialogue, RenderSettings]):
         settings = self.settings
         level = draw(self.seed, timeline.spoken.dialogue.id, "level")
         user_dbfs = level.uniform(settings.user_level_dbfs_low, settings.user_level_dbfs_high)
-        user = render_channel(timeline, "user", SOURCE_RATE, SOURCE_FRAME, user_dbfs)
+        user = render_channel(timeline, "user", SOURCE_RATE, SOURCE_FRAME, user_dbfs, settings.side_talk_db)
         agent = render_channel(timeline, "agent", TARGET_RATE, TARGET_FRAME, settings.agent_level_dbfs)
         chance = partial(draw, self.seed, timeline.spoken.dialogue.id)
         try:
@@ -85,14 +88,18 @@ class Channel:
     level_dbfs: float
 
 
-def render_channel(timeline: Timeline, speaker: Speaker, rate: int, frame: int, level_dbfs: float) -> Channel:
-    """One speaker's channel, shape (frames × `frame`,), at `rate`; its speech at a level, or as near as its peak allows."""
+def render_channel(
+    timeline: Timeline, speaker: Speaker, rate: int, frame: int, level_dbfs: float, side_talk_db: float = 0
+) -> Channel:
+    """One speaker's channel, shape (frames × `frame`,), at `rate`; its speech at a level, or as near as its peak allows, and side talk so
+    far from it."""
     own = [segment for segment in timeline.segments if segment.speaker == speaker]
     voiced = [_resample(timeline.spoken.speech[segment.turn], rate) for segment in own]
     together = np.concatenate(voiced)
     gain = gain_to(together, level_dbfs)
     channel = np.zeros(timeline.frames * frame, dtype=np.int16)
     spoken = np.zeros(len(channel), dtype=bool)
+    aside = float(10 ** (side_talk_db / 20))
     uncut = []
     for segment, samples in zip(own, voiced, strict=True):
         if segment.cut_off:
@@ -100,7 +107,7 @@ def render_channel(timeline: Timeline, speaker: Speaker, rate: int, frame: int, 
         # The speech in order, each stretch of it ending where a pause begins.
         at, stretch = 0, segment.start
         for end in [*(segment.start + pause.start for pause in segment.pauses), segment.end]:
-            faded = _fit(samples[at:], end - stretch) * gain
+            faded = _fit(samples[at:], end - stretch) * gain * (aside if segment.event == "side_talk" else 1.0)
             last = end == segment.end
             faded *= _fades(len(faded), rate, CUT_FADE_S if segment.cut_off and last else EDGE_FADE_S)
             channel[stretch:end] = to_int16(faded)

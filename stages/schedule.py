@@ -27,6 +27,7 @@ from manifests.frames import (
 )
 from manifests.identity import digest
 from manifests.records import (
+    DURING,
     BadDialogue,
     Event,
     Rejected,
@@ -45,7 +46,7 @@ from stages.timing.events import (
     choose_offsets,
     choose_pauses,
     choose_tails,
-    place_backchannels,
+    place_asides,
 )
 from stages.timing.profile import Profile, load_profile
 from stages.timing.settings import PAPER, BargeInSettings, PauseSettings, Range, ScheduleSettings
@@ -59,8 +60,8 @@ APART_FRAMES = round(APART_S * FRAMES_PER_SECOND)
 class Plan:
     """What happens in a dialogue beyond its turns. Keys are turn indices, times samples at 16 kHz."""
 
-    backchannels: dict[int, int]
-    """Of the agent's turn: when each backchannel starts, by the backchannel's index."""
+    asides: dict[int, int]
+    """Of the agent's turn: when each backchannel or false start in it starts, by its own index."""
     barge_ins: dict[int, int]
     """From an agent turn's start to the user's onset, by the agent turn's index."""
     pauses: dict[int, tuple[tuple[int, int], ...]]
@@ -91,15 +92,15 @@ class Schedule(Stage[SpokenDialogue, Timeline, ScheduleSettings]):
     def _schedule(self, spoken: SpokenDialogue) -> Timeline | Rejected:
         dialogue = spoken.dialogue
         try:
-            backchannels = place_backchannels(spoken, self.settings, draw(self.seed, dialogue.id, "backchannels"))
-            barge_ins = choose_barge_ins(spoken, backchannels, self.settings, draw(self.seed, dialogue.id, "barge_in"))
+            asides = place_asides(spoken, self.settings, draw(self.seed, dialogue.id, "backchannels"))
+            barge_ins = choose_barge_ins(spoken, asides, self.settings, draw(self.seed, dialogue.id, "barge_in"))
             pauses = choose_pauses(spoken, self.settings.pause, self.profile, draw(self.seed, dialogue.id, "pauses"))
             offsets = {}
             if self.profile:
                 chance = draw(self.seed, dialogue.id, "offsets")
-                offsets = choose_offsets(spoken, backchannels, barge_ins, self.profile, self.settings, chance)
+                offsets = choose_offsets(spoken, asides, barge_ins, self.profile, self.settings, chance)
             tails = choose_tails(spoken, self.settings.agent_tail, draw(self.seed, dialogue.id, "tails"))
-            plan = Plan(backchannels, barge_ins, pauses, offsets, tails)
+            plan = Plan(asides, barge_ins, pauses, offsets, tails)
             return lay_out(spoken, plan, self.settings, draw(self.seed, dialogue.id, "gaps"))
         except BadDialogue as error:
             return reject(dialogue, "schedule", error)
@@ -122,10 +123,10 @@ def lay_out(spoken: SpokenDialogue, plan: Plan, settings: ScheduleSettings, rand
     user_free = 0  # the user's next sample that is free
     before, agent_start = -1, 0  # the turn that has the floor, and where the last agent turn starts
     for index, (turn, speech) in enumerate(zip(spoken.dialogue.turns, spoken.speech, strict=True)):
-        if turn.event == "backchannel":
-            if index in plan.backchannels:
-                start = agent_start + plan.backchannels[index]
-                segments.append(_segment(index, turn, speech, start, SOURCE_RATE, event="backchannel"))
+        if turn.event in DURING:
+            if index in plan.asides:
+                start = agent_start + plan.asides[index]
+                segments.append(_segment(index, turn, speech, start, SOURCE_RATE, event=turn.event))
                 user_free = segments[-1].end
             continue
         gap = _gap(turn, settings, random) + plan.tails.get(index, 0) if before >= 0 else 0
@@ -144,7 +145,7 @@ def lay_out(spoken: SpokenDialogue, plan: Plan, settings: ScheduleSettings, rand
             start = agent_start + plan.barge_ins[before] if interrupts else now + gap
             if index in plan.offsets:
                 start = max(now + plan.offsets[index], user_free + to_samples(APART_S, SOURCE_RATE))
-            event: Event = "barge_in" if interrupts else "turn"
+            event: Event = "barge_in" if interrupts else "side_talk" if turn.event == "side_talk" else "turn"
             segment = _segment(index, turn, speech, start, SOURCE_RATE, event=event, pauses=plan.pauses.get(index, ()))
             user_free = segment.end
             now = max(now, segment.end)  # a short interjection may be over before the agent has fallen silent

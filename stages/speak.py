@@ -1,16 +1,17 @@
 """speak: written text → the words a voice reads. The written text stays beside them.
 
-Spoken language has what written dialogues lack: users say "mm-hm" while the agent talks. Such backchannels are put in here,
-as turns without written text; `schedule` finds their place in the agent's turn.
+Spoken language has what written dialogues lack: users say "mm-hm" while the agent talks, begin to speak and give it up, talk to somebody
+else. Such asides are put in here, as turns without written text; `schedule` finds their place.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from pydantic import Field
 
-from manifests.records import BadDialogue, Dialogue, Rejected, Turn
+from manifests.records import ASIDES, BadDialogue, Dialogue, Rejected, Turn
 from stages.base import Settings, Stage, draw, reject
 from stages.text.normalize import Normalizer, Unspeakable
 
@@ -33,11 +34,54 @@ class BackchannelSettings(Settings):
     )
 
 
+class FalseStartSettings(Settings):
+    """The user begins the next turn while the agent talks, and gives it up; the agent goes on."""
+
+    share: float = Field(
+        default=0, ge=0, le=1, description="share of the dialogues with a possible false start that hold one"
+    )
+    turn_share: float = Field(
+        default=0.3, ge=0, le=1, description="in those, share of the long enough agent turns with one; one at least"
+    )
+    min_words: int = Field(default=12, ge=1, description="an agent turn of fewer words is too short for one")
+    words: int = Field(default=2, ge=1, le=5, description="so many words of the next turn are begun with")
+
+
+class SideTalkSettings(Settings):
+    """The user says something to somebody else before a turn; the agent stays silent."""
+
+    share: float = Field(default=0, ge=0, le=1, description="share of the dialogues that hold side talk")
+    turn_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="in those, share of the user's turns, but the first, with some before; one at least",
+    )
+    texts: list[str] = Field(
+        default=[
+            "Hang on, I'm on the phone.",
+            "No, not you, honey.",
+            "Can you close the door, please?",
+            "Dinner is in ten minutes.",
+            "Just a second, I'm nearly done.",
+            "Put it on the table, thanks.",
+            "Have you seen my keys?",
+            "Quiet, please, I can't hear a thing.",
+            "I'll be right there.",
+            "Ask your brother.",
+        ],
+        min_length=1,
+        description="what users say to others, as it is spoken",
+    )
+
+
 class SpeakSettings(Settings):
     max_turn_words: int = Field(
         default=120, ge=1, description="a dialogue with a longer turn, counted as spoken, is rejected"
     )
     backchannel: BackchannelSettings = BackchannelSettings()
+    false_start: FalseStartSettings = FalseStartSettings()
+    side_talk: SideTalkSettings = SideTalkSettings()
 
 
 class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
@@ -60,8 +104,21 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
             except (Unspeakable, BadDialogue) as error:
                 return reject(dialogue, "speak", BadDialogue(error.reason, f"Turn {number} ({turn.speaker}): {error}"))
             turns.append(replace(turn, spoken=spoken))
-        chosen = choose_backchannels(turns, self.settings.backchannel, draw(self.seed, dialogue.id, "backchannel"))
-        return replace(dialogue, turns=tuple(_with_backchannels(turns, chosen)))
+        return replace(dialogue, turns=tuple(self._with_asides(turns, dialogue.id)))
+
+    def _with_asides(self, turns: Sequence[Turn], id: str) -> Iterator[Turn]:
+        settings = self.settings
+        backchannels = choose_backchannels(turns, settings.backchannel, draw(self.seed, id, "backchannel"))
+        starts = choose_false_starts(turns, backchannels, settings.false_start, draw(self.seed, id, "false_start"))
+        talk = choose_side_talk(turns, settings.side_talk, draw(self.seed, id, "side_talk"))
+        for index, turn in enumerate(turns):
+            if index in talk:
+                yield Turn("user", text="", spoken=talk[index], event="side_talk")
+            yield turn
+            if index in backchannels:
+                yield Turn("user", text="", spoken=backchannels[index], event="backchannel")
+            if index in starts:
+                yield Turn("user", text="", spoken=starts[index], event="false_start")
 
 
 def choose_backchannels(turns: Sequence[Turn], settings: BackchannelSettings, random: random.Random) -> dict[int, str]:
@@ -74,8 +131,35 @@ def choose_backchannels(turns: Sequence[Turn], settings: BackchannelSettings, ra
     return {index: random.choice(settings.texts) for index in picked}
 
 
-def _with_backchannels(turns: Sequence[Turn], chosen: dict[int, str]) -> Iterator[Turn]:
-    for index, turn in enumerate(turns):
-        yield turn
-        if index in chosen:
-            yield Turn("user", text="", spoken=chosen[index], event="backchannel")
+def choose_false_starts(
+    turns: Sequence[Turn], backchannels: Container[int], settings: FalseStartSettings, random: random.Random
+) -> dict[int, str]:
+    """Which agent turns, such as have no backchannel, the user begins to speak in, and with which words of the next turn:
+    {turn index: words}. None where the input fixes any."""
+    possible = [
+        index
+        for index, (turn, following) in enumerate(pairwise(turns))
+        if (turn.speaker, following.speaker) == ("agent", "user")
+        and following.event not in ASIDES
+        and index not in backchannels
+        and len(turn.spoken.split()) >= settings.min_words
+    ]
+    fixed = any(turn.event == "false_start" for turn in turns)
+    if fixed or not possible or random.random() >= settings.share:
+        return {}
+    picked = [index for index in possible if random.random() < settings.turn_share] or [random.choice(possible)]
+    return {index: " ".join(turns[index + 1].spoken.split()[: settings.words]).rstrip(",.;:?!") for index in picked}
+
+
+def choose_side_talk(turns: Sequence[Turn], settings: SideTalkSettings, random: random.Random) -> dict[int, str]:
+    """Before which turns the user talks to somebody else, and what: {turn index: words}. None where the input fixes any."""
+    possible = [
+        index
+        for index, (before, turn) in enumerate(pairwise(turns), 1)
+        if (before.speaker, turn.speaker) == ("agent", "user") and turn.event in (None, "turn")
+    ]
+    fixed = any(turn.event == "side_talk" for turn in turns)
+    if fixed or not possible or random.random() >= settings.share:
+        return {}
+    picked = [index for index in possible if random.random() < settings.turn_share] or [random.choice(possible)]
+    return {index: random.choice(settings.texts) for index in picked}

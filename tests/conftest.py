@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from corpus_material import make_corpus
@@ -22,6 +23,8 @@ from stages.speak import Speak, SpeakSettings
 from stages.synthesize import SynthesizerSettings
 from stages.voices.espeak import EspeakSynthesizer
 
+hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("unhurried")
 os.environ["HF_HUB_OFFLINE"] = "1"  # a model that is not there is told at once
 
 STARTS_RAY = (

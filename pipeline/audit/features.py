@@ -17,6 +17,7 @@ import numpy as np
 from lhotse import MonoCut, SupervisionSegment
 
 from manifests.frames import CODEBOOKS, FRAMES_PER_SECOND, FSQ_LEVELS, frame_at
+from manifests.records import ASIDES
 from manifests.text_channel import is_cut_off, text_channel
 from salm_duplex_model.tokenizer import TextTokenizer
 from stages.base import draw
@@ -95,7 +96,11 @@ def agent_turns(cut: MonoCut, tokenizer: TextTokenizer, kinds: np.ndarray, readi
     agent = [s for s in cut.supervisions if s.speaker == "agent"]
     laid_out = [_as_nemo(s) for s in agent] if reading == "nemo" else agent
     tokens = text_channel(laid_out, len(codes), "agent", tokenizer.encode, tokenizer.special).tokens
-    answered = {before.id for before, after in pairwise(cut.supervisions) if after.speaker == "user"}
+    answered = {
+        before.id
+        for before, after in pairwise(cut.supervisions)
+        if after.speaker == "user" and after.custom["event"] not in ASIDES
+    }
     for turn in agent:
         if turn.id not in answered:  # who has the last word can't be interrupted
             continue

@@ -159,7 +159,7 @@ A cut has
   encoded by itself, a cut-off one as if it had gone on, and the frames between turns have one code of silence, so that no
   code tells of what is to come;
 * `supervisions`, one for each turn, ordered by start: `speaker` (user or agent), `text` as one token a frame lays it out (see below),
-  `alignment["word"]`, and custom `event` (turn, barge_in or backchannel), `cut_off`, `text_heard` (the words heard whole),
+  `alignment["word"]`, and custom `event` (turn, barge_in, backchannel, false_start or side_talk), `cut_off`, `text_heard` (the words heard whole),
   `text_full` (with what a cut-off took), `cut_word` ([word, start in seconds] of the word that the cut falls into),
   `text_written` (as in the input), `voice`, `speech` (synthesis or recording), `word_times` (how the words' times were found), and, where silences were put into the turn, `pauses`
   ([start, length] in seconds);

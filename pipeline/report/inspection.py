@@ -49,7 +49,13 @@ def voices(cut: MonoCut, speaker: str) -> list[str]:
     return sorted({s.custom["voice"] for s in cut.supervisions if s.speaker == speaker})
 
 
-MARKS = {"turn": "", "barge_in": "barge-in", "backchannel": "backchannel"}
+MARKS = {
+    "turn": "",
+    "barge_in": "barge-in",
+    "backchannel": "backchannel",
+    "false_start": "false start",
+    "side_talk": "side talk",
+}
 
 
 def inspect_text(cut: MonoCut) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from lhotse import MonoCut, SupervisionSegment
 
 from manifests.frames import SOURCE_RATE, TARGET_RATE
+from manifests.records import ASIDES
 from manifests.text_channel import text_heard
 
 PIXELS_PER_SECOND = 90
@@ -83,7 +84,7 @@ class Layout:
 
 def barge_ins(supervisions: Sequence[SupervisionSegment]) -> Iterator[tuple[SupervisionSegment, SupervisionSegment]]:
     """Each agent turn that is barged into, with the user's turn that does it."""
-    turns = [s for s in supervisions if s.custom["event"] != "backchannel"]
+    turns = [s for s in supervisions if s.custom["event"] not in ASIDES]
     for before, after in itertools.pairwise(turns):
         if after.custom["event"] == "barge_in":
             yield before, after

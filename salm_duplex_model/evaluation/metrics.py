@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from manifests.frames import FRAME_SECONDS
+from manifests.records import DURING
 from salm_duplex_model.evaluation.timeline import Interval, Scene, UserTurn
 
 STOP_WITHIN_S = 1.5
@@ -108,13 +109,22 @@ def turn_ended_rate(scene: Scene, agent: Agent) -> list[float]:
 
 
 def false_stop_rate(scene: Scene, agent: Agent) -> list[float]:
-    """Per backchannel of the user or burst of noise on a speaking agent: whether it falls silent within 1.5 s.
+    """Per backchannel or false start of the user, or burst of noise, on a speaking agent: whether it falls silent within 1.5 s.
 
     Counted only where the reference agent talks on, for 1.5 s more than that.
     """
-    events = [*(turn for turn in scene.user if turn.event == "backchannel"), *scene.noises]
+    events = [*(turn for turn in scene.user if turn.event in DURING), *scene.noises]
     counted = [event for event in events if _reference_talks_on(scene, event.start)]
     return [float(delay <= STOP_WITHIN_S) for delay in _delays(agent, counted)]
+
+
+def side_talk_answer_rate(scene: Scene, agent: Agent) -> list[float]:
+    """Per side talk of the user: whether the agent starts after it and before the user's next turn, which is not its turn to speak."""
+    return [
+        float(any(talk.start < turn.start < scene.window_after(talk) for turn in agent))
+        for talk in scene.user
+        if talk.event == "side_talk"
+    ]
 
 
 def chance_stop_rate(scene: Scene, agent: Agent) -> list[float]:
@@ -182,6 +192,7 @@ BEHAVIOUR: dict[str, Metric] = {
         talk_over_share,
         turn_ended_rate,
         false_stop_rate,
+        side_talk_answer_rate,
         chance_stop_rate,
         first_response_latency_s,
         turn_taken_rate,

@@ -33,6 +33,7 @@ RATES = (
     "pause_take_over_rate",
     "talk_over_share",
     "false_stop_rate",
+    "side_talk_answer_rate",
     "chance_stop_rate",
     "unprompted_dialogue_share",
 )

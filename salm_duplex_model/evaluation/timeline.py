@@ -6,13 +6,11 @@ The user's times and the reference agent's come from a cut's labels; the agent's
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from lhotse import MonoCut, SupervisionSegment
 
+from manifests.records import ASIDES, Event
 from manifests.text_channel import text_heard
-
-Event = Literal["turn", "barge_in", "backchannel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,8 @@ class UserTurn(Spoken):
 
     @property
     def takes_floor(self) -> bool:
-        """Whether the user wants to be listened to: a backchannel is none of that."""
-        return self.event != "backchannel"
+        """Whether the user wants to be listened to: an aside is none of that."""
+        return self.event not in ASIDES
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ def scene_of(cut: MonoCut) -> Scene:
     """The labels of a test cut (DESIGN, §6). `pauses` of a supervision and `noise_bursts` of a cut are lists of
     [start, duration] in seconds from the cut's start, and may be missing."""
     ordered = sorted(cut.supervisions, key=lambda s: s.start)
-    turns = [s for s in ordered if _event(s) != "backchannel"]
+    turns = [s for s in ordered if _event(s) not in ASIDES]
     following = {a.id: b for a, b in itertools.pairwise(turns)}
     return Scene(
         id=cut.id,

@@ -21,7 +21,7 @@ from pydantic import AfterValidator, Field
 from manifests.errors import RequestError
 from manifests.frames import to_samples
 from manifests.pcm import to_float, to_int16
-from manifests.records import DuplexDialogue, Segment, Speaker
+from manifests.records import ASIDES, DuplexDialogue, Segment, Speaker
 from manifests.words import words_of
 from salm_duplex_model.nemo_files import is_file_name, is_hub_name, load_nemo
 
@@ -114,7 +114,7 @@ def listen(
     recognize: Recognizer, record: DuplexDialogue, speaker: Speaker, samples: np.ndarray, rate: int
 ) -> list[HeardTurn]:
     """The turns of a speaker, backchannels left out, in `samples` (int16, or float in [-1, 1]): the speaker's channel in full."""
-    said = [s for s in record.timeline.segments if s.speaker == speaker and s.event != "backchannel"]
+    said = [s for s in record.timeline.segments if s.speaker == speaker and s.event not in ASIDES]
     spoken = [(segment, words) for segment in said if (words := words_of(segment.text_heard))]
     texts = recognize([_cut(samples, rate, segment) for segment, _ in spoken]) if spoken else []
     return [

@@ -4,7 +4,7 @@ import random
 from itertools import pairwise
 
 from manifests.frames import SOURCE_RATE, convert, convert_up, to_samples
-from manifests.records import BadDialogue, Speaker, Speech, SpokenDialogue
+from manifests.records import ASIDES, DURING, BadDialogue, Speaker, Speech, SpokenDialogue
 from stages.timing.deal import Change, deal
 from stages.timing.profile import Profile, quantile, ranks
 from stages.timing.settings import BargeInSettings, PauseSettings, ScheduleSettings, TailSettings
@@ -18,15 +18,15 @@ AFTER_BACKCHANNEL_S = 1.5
 SENTENCE_END = (".", "!", "?")
 
 
-def place_backchannels(spoken: SpokenDialogue, settings: ScheduleSettings, random: random.Random) -> dict[int, int]:
-    """When each backchannel starts, in 16 kHz samples from its agent turn's start: {backchannel's index: samples}.
+def place_asides(spoken: SpokenDialogue, settings: ScheduleSettings, random: random.Random) -> dict[int, int]:
+    """When each backchannel or false start begins, in 16 kHz samples from its agent turn's start: {its index: samples}.
 
     One that `speak` put in and that finds no room is left out; raises `BadDialogue` for one that the input fixes.
     """
     placed: dict[int, int] = {}
     agent, free = -1, 0
     for index, (turn, speech) in enumerate(zip(spoken.dialogue.turns, spoken.speech, strict=True)):
-        if turn.event != "backchannel":
+        if turn.event not in DURING:
             agent, free = (
                 (index if turn.speaker == "agent" else -1),
                 to_samples(settings.barge_in.earliest_s, SOURCE_RATE),
@@ -41,13 +41,14 @@ def place_backchannels(spoken: SpokenDialogue, settings: ScheduleSettings, rando
             placed[index] = random.randint(free, last)
             free = placed[index] + length + to_samples(settings.barge_in.earliest_s, SOURCE_RATE)
         elif turn.text:
-            message = f"Turn {index + 1} is to be a backchannel, but no agent turn long enough stands before it."
-            raise BadDialogue("backchannel_impossible", message)
+            kind = "backchannel" if turn.event == "backchannel" else "false start"
+            message = f"Turn {index + 1} is to be a {kind}, but no agent turn long enough stands before it."
+            raise BadDialogue(f"{turn.event}_impossible", message)
     return placed
 
 
 def choose_barge_ins(
-    spoken: SpokenDialogue, backchannels: dict[int, int], settings: ScheduleSettings, random: random.Random
+    spoken: SpokenDialogue, asides: dict[int, int], settings: ScheduleSettings, random: random.Random
 ) -> dict[int, int]:
     """Which agent turns are barged into, and when: {turn index: samples at 16 kHz from its start to the user's}.
 
@@ -59,11 +60,11 @@ def choose_barge_ins(
     fixed: dict[int, list[range]] = {}
     before, earliest = -1, 0  # the turn that has the floor, and from when on it can be barged into
     for index, user in enumerate(turns):
-        if user.event == "backchannel":
-            if index in backchannels:
+        if user.event in DURING:
+            if index in asides:
                 speech = spoken.speech[index]
                 length = convert_up(len(speech.samples), speech.rate, SOURCE_RATE)
-                earliest = backchannels[index] + length + to_samples(settings.barge_in.earliest_s, SOURCE_RATE)
+                earliest = asides[index] + length + to_samples(settings.barge_in.earliest_s, SOURCE_RATE)
             continue
         follows_agent = before >= 0 and (turns[before].speaker, user.speaker) == ("agent", "user")
         onsets = _onsets(spoken.speech[before], settings.barge_in, earliest) if follows_agent else []
@@ -120,7 +121,7 @@ def choose_pauses(
     number of them for each minute of speech, and their lengths."""
     possible: dict[int, list[int]] = {}
     for index, (turn, speech) in enumerate(zip(spoken.dialogue.turns, spoken.speech, strict=True)):
-        if turn.speaker == "user" and turn.event != "backchannel":
+        if turn.speaker == "user" and turn.event not in ASIDES:
             # After a sentence's end, silence says that the turn may be over: nobody could tell such a pause from a gap.
             inside = [n for n, w in enumerate(speech.words[:-1], 1) if not w.text.endswith(SENTENCE_END)]
             if inside:
@@ -178,7 +179,7 @@ APART_S = 0.24
 
 def choose_offsets(
     spoken: SpokenDialogue,
-    backchannels: dict[int, int],
+    asides: dict[int, int],
     barge_ins: dict[int, int],
     profile: Profile,
     settings: ScheduleSettings,
@@ -192,9 +193,9 @@ def choose_offsets(
     changes: dict[Speaker, dict[int, Change]] = {"user": {}, "agent": {}}
     before, free_s = -1, 0.0  # the turn that has the floor, and up to when in it the next speaker is busy
     for index, turn in enumerate(turns):
-        if turn.event == "backchannel":
-            if index in backchannels:
-                free_s = backchannels[index] / SOURCE_RATE + seconds[index]
+        if turn.event in DURING:
+            if index in asides:
+                free_s = asides[index] / SOURCE_RATE + seconds[index]
             continue
         if before >= 0 and before not in barge_ins and turn.gap_s is None and turns[before].speaker != turn.speaker:
             room = min(OVERLAPPED_SHARE * min(seconds[before], seconds[index]), seconds[before] - free_s - APART_S)

@@ -125,6 +125,19 @@ def test_false_stops(agent, stops):
     assert m.false_stop_rate(LONG, agent) == stops
 
 
+def test_a_false_start_is_no_reason_to_stop():
+    one = scene(user(0, 1), user(8, 8.4, "false_start"), reference=((1.64, 20),), duration=22)
+    assert m.false_stop_rate(one, spans((1.6, 20))) == [0]
+    assert m.false_stop_rate(one, spans((1.6, 8.8))) == [1]
+
+
+def test_side_talk_is_not_to_be_answered():
+    one = scene(user(0, 1), user(8, 9, "side_talk"), user(10, 11), reference=((1.64, 5), (11.64, 14)), duration=16)
+    assert m.side_talk_answer_rate(one, spans((1.6, 5), (11.6, 14))) == [0]
+    assert m.side_talk_answer_rate(one, spans((1.6, 5), (9.5, 12))) == [1]
+    assert m.false_alarm_rate(one, spans((1.6, 5), (11.6, 14))) == [0, 0]
+
+
 def test_chance_stops_are_told_at_moments_without_the_user():
     quiet = scene(user(0, 1), reference=((1.64, 12),), duration=14)
     # Whole seconds, 3 s after the user's end and 3 s before the reference's: 4 … 9.

@@ -1,5 +1,6 @@
 import itertools
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,8 +69,6 @@ def test_an_agent_turn_too_short_to_cut_is_left_alone():
 
 
 def test_the_input_may_fix_a_barge_in_or_forbid_it():
-    from dataclasses import replace
-
     spoken = spoken_noise(*THREE)
 
     def with_event(event):
@@ -81,8 +80,6 @@ def test_the_input_may_fix_a_barge_in_or_forbid_it():
 
 
 def test_a_fixed_barge_in_that_cannot_be_rejects_the_dialogue():
-    from dataclasses import replace
-
     spoken = spoken_noise(("user", 1.0, 3), ("agent", 0.5, 2), ("user", 1.0, 3))
     turns = (*spoken.dialogue.turns[:2], replace(spoken.dialogue.turns[2], event="barge_in"))
     result = schedule(replace(spoken, dialogue=replace(spoken.dialogue, turns=turns)))
@@ -91,8 +88,6 @@ def test_a_fixed_barge_in_that_cannot_be_rejects_the_dialogue():
 
 
 def test_a_fixed_gap_is_kept():
-    from dataclasses import replace
-
     spoken = spoken_noise(*THREE)
     turns = (*spoken.dialogue.turns[:2], replace(spoken.dialogue.turns[2], gap_s=2.5), spoken.dialogue.turns[3])
     timeline = schedule(replace(spoken, dialogue=replace(spoken.dialogue, turns=turns)), **always())
@@ -160,8 +155,6 @@ def test_real_dialogues_hold_barge_ins(timelines):
 
 def with_backchannel(spoken, after: int, text: str = "", seconds: float = 0.4):
     """A backchannel after the turn `after`; one without text is a stage's, one with text the input's."""
-    from dataclasses import replace
-
     turn = Turn("user", text=text, spoken="mm-hm", voice="user-voice", event="backchannel")
     turns, speech = list(spoken.dialogue.turns), list(spoken.speech)
     turns.insert(after + 1, turn)
@@ -214,8 +207,6 @@ def test_a_pause_pushes_back_what_follows_it():
 
 
 def test_nobody_pauses_where_a_sentence_has_ended():
-    from dataclasses import replace
-
     spoken = spoken_noise(*THREE)
     ended = replace(spoken.speech[0], words=tuple(replace(w, text=w.text + ".") for w in spoken.speech[0].words))
     spoken = replace(spoken, speech=(ended, *spoken.speech[1:]))
@@ -223,3 +214,36 @@ def test_nobody_pauses_where_a_sentence_has_ended():
         first, *others = schedule(spoken, seed=seed, pause={"share": 1, "turn_share": 1}).segments
         assert not first.pauses
         assert any(s.pauses for s in others)
+
+
+def with_events(spoken, **events: str):
+    """`spoken` with events at turns, by index: `at2="side_talk"`."""
+    turns = list(spoken.dialogue.turns)
+    for at, event in events.items():
+        turns[int(at.removeprefix("at"))] = replace(turns[int(at.removeprefix("at"))], event=event, text="")
+    return replace(spoken, dialogue=replace(spoken.dialogue, turns=tuple(turns)))
+
+
+def test_a_false_start_falls_into_the_agents_turn_which_goes_on():
+    spoken = with_events(
+        spoken_noise(("user", 2.0, 6), ("agent", 8.0, 24), ("user", 0.5, 2), ("user", 2.0, 6), ("agent", 2.0, 6)),
+        at2="false_start",
+    )
+    _, agent, start, turn, _ = schedule(spoken, barge_in={"share": 0}).segments
+    assert (start.event, turn.event, agent.cut_off) == ("false_start", "turn", False)
+    assert seconds(agent)[0] + 0.8 <= seconds(start)[0] and seconds(start)[1] + 1.5 <= seconds(agent)[1] + 1e-4
+    assert seconds(turn)[0] > seconds(agent)[1]
+
+
+def test_nobody_answers_side_talk_and_nothing_barges_in_behind_it():
+    spoken = with_events(
+        spoken_noise(("user", 2.0, 6), ("agent", 8.0, 24), ("user", 1.0, 3), ("user", 2.0, 6), ("agent", 2.0, 6)),
+        at2="side_talk",
+    )
+    for id in range(10):
+        own = replace(spoken, dialogue=replace(spoken.dialogue, id=f"d{id}"))
+        _, agent, talk, turn, answer = schedule(own, **always()).segments
+        assert (talk.event, turn.event, agent.cut_off) == ("side_talk", "turn", False)
+        ends = [seconds(one)[1] for one in (agent, talk, turn)]
+        starts = [seconds(one)[0] for one in (talk, turn, answer)]
+        assert all(start > end for start, end in zip(starts, ends, strict=True))

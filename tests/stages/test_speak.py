@@ -43,3 +43,25 @@ def test_backchannels_go_into_long_agent_turns_without_written_text():
     assert (turns[2].text, turns[2].spoken) == ("", "mm-hm")
     assert len(turns) == 5
     assert len(speak(*lines).turns) == 4
+
+
+LONG = "Turn left at the church " + "and walk on " * 6 + "."
+
+
+def test_a_false_start_begins_the_next_turn_in_a_long_agent_turn():
+    settings = {"false_start": {"share": 1, "turn_share": 1}}
+    turns = speak("Which way is it?", LONG, "Thanks, that helps.", LONG, **settings).turns
+    assert [(t.spoken, t.event) for t in turns if t.event] == [("Thanks, that", "false_start")]
+    assert turns[2].event == "false_start" and turns[2].text == ""
+    both = {"backchannel": {"share": 1, "turn_share": 1}, **settings}
+    events = [t.event for t in speak("Which way is it?", LONG, "Thanks.", LONG, **both).turns]
+    assert "false_start" not in events, "the turn has a backchannel already"
+
+
+def test_side_talk_stands_before_a_turn_of_the_user_that_follows_the_agents():
+    settings = {"side_talk": {"share": 1, "turn_share": 1, "texts": ["No, not you."]}}
+    turns = speak("Hello.", "Hi, how can I help?", "I'd like a taxi.", "Sure.", **settings).turns
+    assert [(t.speaker, t.event) for t in turns] == [
+        ("user", None), ("agent", None), ("user", "side_talk"), ("user", None), ("agent", None),
+    ]  # fmt: skip
+    assert turns[2].spoken == "No, not you."

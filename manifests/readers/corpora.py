@@ -98,7 +98,10 @@ def read_tree(raw: Mapping[str, Any], reading: Reading) -> Used:
     while node is not None:
         role = node.get("role")
         _say(role_of(role), role, node.get("text"), number, reading)
-        replies = [reply for name in _REPLIES for reply in node.get(name) or []]
+        lists = [node.get(name) or [] for name in _REPLIES]
+        if not all(isinstance(found, list) for found in lists):
+            raise BadDialogue("wrong_type", f"The replies to message {number} must be a list.")
+        replies = [reply for found in lists for reply in found]
         if not all(isinstance(reply, Mapping) for reply in replies):
             raise BadDialogue("wrong_type", f"A reply to message {number} must be an object.")
         reading.leave_rest(node, ("role", "text", *_REPLIES), "messages.")

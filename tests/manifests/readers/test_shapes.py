@@ -248,3 +248,11 @@ def test_a_record_of_no_shape_is_none():
     assert shape_of({"chat": [], "note": "x"}) is None and shape_of({}) is None
     with pytest.raises(BadDialogue, match="keys a, b"):
         read_dialogue({"b": 1, "a": {"data": {"data": {"data": {"data": {}}}}}}, "", "x")
+
+
+@pytest.mark.parametrize("replies", [True, 3, "no", {"text": "no"}])
+def test_replies_that_are_no_list_are_refused_by_name(replies) -> None:
+    below = {"role": "assistant", "text": "Hi.", "replies": replies}
+    tree = {"prompt": {"role": "prompter", "text": "Hello there.", "replies": [below]}}
+    with pytest.raises(BadDialogue, match="The replies to message 2 must be a list"):
+        read_dialogue(tree, "", "")

@@ -12,8 +12,9 @@ CHUNK = 1 << 18
 
 _WIDE = 1_000
 """No record is indented by more."""
-_SPACES = re.compile(r"[ \t\r\n]*")
-_INDENT = re.compile(r"[ \t\r]*")
+_SPACES = re.compile("[ \t\r\n\ufeff\x1e]*")
+"""Between records: a byte order mark too, where files that begin with one were put end to end, and the mark of JSON text sequences."""
+_INDENT = re.compile("[ \t\r\ufeff\x1e]*")
 _MARKED = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with

@@ -1,5 +1,6 @@
 """Who speaks and where the words are: the names that public dialogue files have for them, in any case."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -93,3 +94,17 @@ def lowered(raw: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in raw.items():
         found[key if key.lower() in found else key.lower()] = value
     return found
+
+
+def unpacked(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A record in which what tables keep as JSON in a string is read."""
+    return {key: _unpacked(value) if isinstance(value, str) else value for key, value in raw.items()}
+
+
+def _unpacked(text: str) -> Any:
+    if not text.lstrip().startswith(("[{", "[[", '{"')):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -9,13 +9,14 @@ from manifests.readers.chat import read_chat, read_lines
 from manifests.readers.own import read_own
 from manifests.readers.pairs import answer_key, question_key, read_chosen, read_pair
 from manifests.readers.reading import Reading, rows_of
-from manifests.readers.roles import is_chat, is_message, is_pair, lowered
+from manifests.readers.roles import is_chat, is_message, is_pair, lowered, unpacked
 from manifests.readers.transcripts import is_transcript, marked_turns, read_transcript
 from manifests.records import BadDialogue
 
 Raw = Mapping[str, Any]
 Used = set[str]
 
+_OTHER_READINGS = 2
 _DEEPEST = 3
 """So many envelopes may lie around a dialogue."""
 
@@ -149,15 +150,17 @@ ENVELOPES = ("data", "message", "artifact", "row", "call", "conversation", "dial
 """Where a dialogue lies inside of a record: webhooks of ElevenLabs, Retell and Vapi, the hub's rows."""
 
 
-def shape_of(raw: Raw) -> tuple[Shape, Raw] | None:
-    """The shape of a record, and the record as its reader takes it; None where it has none."""
+def shape_of(raw: Raw, depth: int = 0) -> tuple[Shape, Raw] | None:
+    """The shape of a record, and the record as its reader takes it: with its keys in lower case, or its strings of JSON read,
+    where it has none as it stands. None where it has none at all."""
     for shape in SHAPES:
         if shape.holds(raw):
             return shape, raw
-    if any(not key.islower() for key in raw if isinstance(key, str)):
-        lower = lowered(raw)
-        if lower.keys() != raw.keys():
-            return shape_of(lower)
+    if depth >= _OTHER_READINGS:
+        return None
+    for other in (lowered(raw), unpacked(raw)):
+        if other != raw and (found := shape_of(other, depth + 1)):
+            return found
     return None
 
 

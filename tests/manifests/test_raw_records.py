@@ -65,6 +65,13 @@ def test_any_unicode_encoding_is_read_with_its_mark_or_without(encoding, small_c
     assert told(json.dumps(lines, indent=1).encode(encoding)) == lines
 
 
+def test_marks_between_records_are_no_part_of_them():
+    lines = [json.dumps(record).encode() for record in RECORDS]
+    assert told(b"\n".join(b"\xef\xbb\xbf" + line for line in lines)) == RECORDS
+    assert told(b"".join(b"\x1e" + line + b"\n" for line in lines)) == RECORDS
+    assert told(b"\xef\xbb\xbf[" + lines[0] + b"]\n\xef\xbb\xbf[" + lines[1] + b"]") == RECORDS
+
+
 def test_half_a_character_of_utf16_costs_its_record_alone():
     content = "\n".join(map(json.dumps, RECORDS)).encode("utf-16")
     assert told(content + b"\0") == [RECORDS[0], "not_utf8"]

@@ -59,6 +59,7 @@ SHAPES = {
         "response": {"body": {"choices": [{"message": {"role": "assistant", "content": TALK[3]}}]}}},
     "Bedrock's invocations": {"input": {"inputBodyJson": {"messages": chat("role", "content", "user", "assistant")[:3]}},
         "output": {"outputBodyJson": {"output": {"message": {"role": "assistant", "content": [{"text": TALK[3]}]}}}}},
+    "JSON in a string": {"id": 1, "Conversation": json.dumps(chat("role", "content", "user", "assistant"))},
     "Vapi webhook": {"message": {"type": "end-of-call-report", "artifact": {
         "messages": [{"role": "system", "message": "Be kind."}, *chat("role", "message", "user", "bot")]}}},
     "Retell webhook": {"event": "call_ended", "call": {"call_id": "c", "transcript_object": chat("role", "content", "user", "agent")}},

@@ -1,7 +1,7 @@
 """Rooms: the user's voice by way of an impulse response, simulated by the image-source method or recorded.
 
 The direct sound stays where it was, and the speech as loud as it was, so that words and turns stay where their labels say:
-what a room adds comes after. As it rings, a turn seems to end later: to a voice activity detector by two frames at most, by
+what a room adds comes after. As it rings, a turn seems to end later: to a voice activity detector by about two frames at most, by
 default, and by three where half a second of ringing is heard from a meter away.
 """
 

@@ -80,9 +80,7 @@ class _Chat:
         known = ROLES.get(role) if type(role) is str else None
         speaker = known or role_of(role)
         if speaker is None:
-            message = (
-                f"Message {number} has {key} {role!r}; use one of {', '.join(list(ROLES)[:4])}, assistant, agent, …"
-            )
+            message = f"Message {number} has {key} {role!r}; use user, human, assistant, agent or another usual name."
             raise BadDialogue("wrong_role", message)
         if speaker == "silent":
             self._reading.leave("tool messages")

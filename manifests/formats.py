@@ -71,12 +71,17 @@ def _filled(raw: Any, reading: Reading) -> tuple[str, Mapping[str, Any]]:
 
 def claimed_id(raw: Any, fallback_id: str) -> str:
     """The id that a record gives itself, be it a dialogue or not, else the one of its place."""
-    if isinstance(raw, dict):
-        for key in ("id", *ID_KEYS):
-            claimed = raw.get(key)
-            if isinstance(claimed, str | int) and not isinstance(claimed, bool) and claimed != "":
-                return str(claimed)
-    return fallback_id
+    key = _id_key(raw) if isinstance(raw, dict) else ""
+    return str(raw[key]) if key else fallback_id
+
+
+def _id_key(raw: Mapping[str, Any]) -> str:
+    """Where a record's id stands; empty where it has none."""
+    for key in ("id", *ID_KEYS):
+        claimed = raw.get(key)
+        if isinstance(claimed, str | int) and not isinstance(claimed, bool) and claimed != "":
+            return key
+    return ""
 
 
 def _read(raw: dict[str, Any], reading: Reading) -> tuple[str, Mapping[str, Any]]:
@@ -91,9 +96,8 @@ def _read(raw: dict[str, Any], reading: Reading) -> tuple[str, Mapping[str, Any]
                 raise BadDialogue("not_text", f"'{key}' is a {kind_of(fields[key])}, not a string.")
             reading.prompt(text_of(fields[key], 1, reading))
     used = shape.read(fields, reading)
-    if len(fields) > len(used) + ("id" in fields):
-        id_key = next((key for key in ("id", *ID_KEYS) if fields.get(key) not in (None, "")), "id")
-        reading.leave_rest(fields, {*used, *SYSTEM_KEYS, id_key})
+    if fields.keys() - used:
+        reading.leave_rest(fields, {*used, *SYSTEM_KEYS, _id_key(fields)})
     return shape.name, fields
 
 
@@ -103,9 +107,9 @@ def _unwrapped(raw: dict[str, Any], reading: Reading) -> tuple[str, Mapping[str,
     if key is None:
         raise _unknown(raw)
     name, fields = _read(raw[key], reading)
-    outer = next((name for name in ("id", *ID_KEYS) if name not in fields and raw.get(name) not in (None, "")), "")
+    outer = "" if _id_key(fields) else _id_key(raw)
     reading.leave_rest(raw, {key, outer})
-    return name, {**fields, outer: raw[outer]} if outer and claimed_id(fields, "") == "" else fields
+    return name, {**fields, outer: raw[outer]} if outer else fields
 
 
 def _unknown(raw: Mapping[str, Any]) -> BadDialogue:

@@ -245,6 +245,13 @@ def test_every_string_of_a_record_is_spoken_kept_or_counted(name, beside, within
         assert any(counted), f"{'.'.join(map(str, path))} is lost"
 
 
+def test_a_field_beside_a_tree_without_a_pointer_is_counted():
+    raw = {key: value for key, value in SHAPES["ChatGPT export, whole"].items() if key != "current_node"}
+    assert read_dialogue(raw, "", "x").not_used["title"] == 1
+    raw = {"messages": SHAPES["OpenAI"]["messages"], "conversation_id": ["c"], "x": "y"}
+    assert read_dialogue(raw, "", "x").not_used == {"conversation_id": 1, "x": 1}
+
+
 def test_a_record_of_no_shape_is_none():
     assert shape_of({"chat": [], "note": "x"}) is None and shape_of({}) is None
     with pytest.raises(BadDialogue, match="keys a, b"):

@@ -114,5 +114,13 @@ def draw(seed: int, dialogue_id: str, purpose: str) -> random.Random:
     return random.Random(int.from_bytes(key[:16], "big"))
 
 
+def poisson(expected: float, random: random.Random) -> int:
+    """How many of what happens so often on average."""
+    number, time = 0, random.expovariate(1)
+    while time < expected:
+        number, time = number + 1, time + random.expovariate(1)
+    return number
+
+
 def reject(dialogue: Dialogue, stage: str, error: BadDialogue) -> Rejected:
     return Rejected(dialogue.id, dialogue.source, stage, error.reason, str(error))

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pydantic import Field
 
 from manifests.records import ASIDES, BadDialogue, Dialogue, Rejected, Turn
-from stages.base import Settings, Stage, draw, reject
+from stages.base import Settings, Stage, draw, poisson, reject
 from stages.text.normalize import Normalizer, Unspeakable
 
 
@@ -27,6 +27,12 @@ class BackchannelSettings(Settings):
         default=0.5, ge=0, le=1, description="in those, share of the long enough agent turns with one; one at least"
     )
     min_words: int = Field(default=12, ge=1, description="an agent turn of fewer words is too short for a backchannel")
+    per_minute: float | None = Field(
+        default=None,
+        gt=0,
+        le=60,
+        description="so many a minute of the dialogue, several in a long turn; in place of the shares",
+    )
     texts: list[str] = Field(
         default=["mm-hm", "uh-huh", "yeah", "right", "okay", "I see", "sure", "yes", "mm"],
         min_length=1,
@@ -115,20 +121,48 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
             if index in talk:
                 yield Turn("user", text="", spoken=talk[index], event="side_talk")
             yield turn
-            if index in backchannels:
-                yield Turn("user", text="", spoken=backchannels[index], event="backchannel")
+            for words in backchannels.get(index, ()):
+                yield Turn("user", text="", spoken=words, event="backchannel")
             if index in starts:
                 yield Turn("user", text="", spoken=starts[index], event="false_start")
 
 
-def choose_backchannels(turns: Sequence[Turn], settings: BackchannelSettings, random: random.Random) -> dict[int, str]:
-    """Which agent turns the user says something during, and what: {turn index: words}. None where the input fixes any."""
+def choose_backchannels(
+    turns: Sequence[Turn], settings: BackchannelSettings, random: random.Random
+) -> dict[int, list[str]]:
+    """Which agent turns the user says something during, and what: {turn index: words of each}. None where the input fixes any."""
     possible = [i for i, t in enumerate(turns) if t.speaker == "agent" and len(t.spoken.split()) >= settings.min_words]
     fixed = any(turn.event == "backchannel" for turn in turns)
-    if fixed or not possible or random.random() >= settings.share:
+    if fixed or not possible:
+        return {}
+    if settings.per_minute is not None:
+        return _per_minute(turns, settings, random)
+    if random.random() >= settings.share:
         return {}
     picked = [index for index in possible if random.random() < settings.turn_share] or [random.choice(possible)]
-    return {index: random.choice(settings.texts) for index in picked}
+    return {index: [random.choice(settings.texts)] for index in picked}
+
+
+WORD_S = 0.37
+"""What a word takes, with its share of the pauses and gaps around it."""
+FIRST_S, EACH_S = 2.3, 1.4
+"""The room that a turn needs beside its backchannels, and that each of these takes: see `place_asides`."""
+
+
+def _per_minute(turns: Sequence[Turn], settings: BackchannelSettings, random: random.Random) -> dict[int, list[str]]:
+    assert settings.per_minute is not None
+    words = [len(turn.spoken.split()) for turn in turns]
+    rooms = [
+        index
+        for index, turn in enumerate(turns)
+        if turn.speaker == "agent"
+        for _ in range(int((words[index] * WORD_S - FIRST_S) / EACH_S))
+    ]
+    wanted = poisson(settings.per_minute * sum(words) * WORD_S / 60, random)
+    chosen: dict[int, list[str]] = {}
+    for index in sorted(random.sample(rooms, min(wanted, len(rooms)))):
+        chosen.setdefault(index, []).append(random.choice(settings.texts))
+    return chosen
 
 
 def choose_false_starts(

@@ -1,10 +1,11 @@
 """What happens inside turns: where backchannels fall, which turns are barged into and when, where users pause."""
 
 import random
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from manifests.frames import SOURCE_RATE, convert, convert_up, to_samples
 from manifests.records import ASIDES, DURING, BadDialogue, Speaker, Speech, SpokenDialogue
+from stages.base import poisson
 from stages.timing.deal import Change, deal
 from stages.timing.profile import Profile, quantile, ranks
 from stages.timing.settings import BargeInSettings, PauseSettings, ScheduleSettings, TailSettings
@@ -32,10 +33,10 @@ def place_asides(spoken: SpokenDialogue, settings: ScheduleSettings, random: ran
                 to_samples(settings.barge_in.earliest_s, SOURCE_RATE),
             )
             continue
-        length = convert_up(len(speech.samples), speech.rate, SOURCE_RATE)
+        length = _length(speech)
         last = -1
         if agent >= 0 and turn.speaker == "user":
-            after = length + to_samples(AFTER_BACKCHANNEL_S, SOURCE_RATE)
+            after = length + to_samples(AFTER_BACKCHANNEL_S, SOURCE_RATE) + _room_behind(spoken, index, settings)
             last = convert(len(spoken.speech[agent].samples), spoken.speech[agent].rate, SOURCE_RATE) - after
         if free <= last:
             placed[index] = random.randint(free, last)
@@ -45,6 +46,19 @@ def place_asides(spoken: SpokenDialogue, settings: ScheduleSettings, random: ran
             message = f"Turn {index + 1} is to be a {kind}, but no agent turn long enough stands before it."
             raise BadDialogue(f"{turn.event}_impossible", message)
     return placed
+
+
+def _length(speech: Speech) -> int:
+    return convert_up(len(speech.samples), speech.rate, SOURCE_RATE)
+
+
+def _room_behind(spoken: SpokenDialogue, index: int, settings: ScheduleSettings) -> int:
+    """What the asides behind this one, in the same turn of the agent, need."""
+    behind = takewhile(
+        lambda pair: pair[0].event in DURING,
+        zip(spoken.dialogue.turns[index + 1 :], spoken.speech[index + 1 :], strict=True),
+    )
+    return sum(_length(speech) + to_samples(settings.barge_in.earliest_s, SOURCE_RATE) for _, speech in behind)
 
 
 def choose_barge_ins(
@@ -146,17 +160,10 @@ def _pauses_of(
     expected = profile.pauses_per_minute * sum(len(one.samples) / one.rate for one in speech) / 60
     places = [(index, place) for index, inside in possible.items() for place in inside]
     chosen: dict[int, list[tuple[int, int]]] = {}
-    for index, place in sorted(random.sample(places, min(_poisson(expected, random), len(places)))):
+    for index, place in sorted(random.sample(places, min(poisson(expected, random), len(places)))):
         length = to_samples(quantile(profile.pause_s, random.random()), SOURCE_RATE)
         chosen.setdefault(index, []).append((place, length))
     return {index: tuple(pauses) for index, pauses in chosen.items()}
-
-
-def _poisson(expected: float, random: random.Random) -> int:
-    number, time = 0, random.expovariate(1)
-    while time < expected:
-        number, time = number + 1, time + random.expovariate(1)
-    return number
 
 
 def choose_tails(spoken: SpokenDialogue, settings: TailSettings, random: random.Random) -> dict[int, int]:

@@ -247,3 +247,14 @@ def test_nobody_answers_side_talk_and_nothing_barges_in_behind_it():
         ends = [seconds(one)[1] for one in (agent, talk, turn)]
         starts = [seconds(one)[0] for one in (talk, turn, answer)]
         assert all(start > end for start, end in zip(starts, ends, strict=True))
+
+
+def test_several_backchannels_find_room_in_one_turn():
+    turns = [("user", 2.0, 6), ("agent", 9.0, 27), *[("user", 0.4, 1)] * 4, ("user", 2.0, 6)]
+    events = {f"at{index}": "backchannel" for index in range(2, 6)}
+    for id in range(20):
+        spoken = with_events(spoken_noise(*turns, id=f"d{id}"), **events)
+        segments = schedule(spoken, barge_in={"share": 0}).segments
+        assert [segment.event for segment in segments].count("backchannel") == 4
+        backchannels = [seconds(segment) for segment in segments[2:6]]
+        assert all(b[0] - a[1] >= 0.79 for a, b in itertools.pairwise(backchannels))

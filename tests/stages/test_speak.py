@@ -65,3 +65,15 @@ def test_side_talk_stands_before_a_turn_of_the_user_that_follows_the_agents():
         ("user", None), ("agent", None), ("user", "side_talk"), ("user", None), ("agent", None),
     ]  # fmt: skip
     assert turns[2].spoken == "No, not you."
+
+
+def test_backchannels_by_the_minute():
+    lines = ("Go on.", "and walk on " * 30 + "then.") * 3
+    settings = {"backchannel": {"per_minute": 6, "share": 0}}
+    stage = Speak(SpeakSettings(**settings), 0)
+    stage.setup()
+    made = stage.process([make_dialogue(f"d{i}", lines) for i in range(60)])
+    counts = [sum(turn.event == "backchannel" for turn in dialogue.turns) for dialogue in made]
+    minutes = sum(len(line.split()) for line in lines) * 0.37 / 60
+    assert 0.8 < sum(counts) / (60 * minutes * 6) < 1.2 and len(set(counts)) > 4
+    assert any([t.event for t in d.turns].count("backchannel") > 3 for d in made), "several in a turn"

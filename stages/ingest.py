@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from manifests.formats import Found, claimed_id, read_dialogue
 from manifests.raw_records import BrokenRecord
@@ -32,6 +32,7 @@ from manifests.records import BadDialogue, Dialogue, Rejected, Turn
 from manifests.sources import Source, UnreadableInput, base_name, expand, fingerprint_of
 from manifests.words import words_of
 from stages.base import Settings
+from stages.text.language import known, other_language
 
 SMALL = 1_000
 
@@ -49,6 +50,9 @@ class IngestSettings(Settings):
         le=1_000,
         description="how often each dialogue is performed, each time with another voice and timing",
     )
+    language: str = Field(
+        default="en", description="a dialogue that is plainly in another language is rejected; empty: none is"
+    )
     max_turns: int = Field(default=100, ge=2, description="a dialogue with more turns is rejected")
     max_turn_characters: int = Field(
         default=2_000, ge=1, description="a dialogue with a longer written turn is rejected"
@@ -59,6 +63,13 @@ class IngestSettings(Settings):
         if self.validation + self.test >= 1:
             raise ValueError("'validation' and 'test' together must stay under 1")
         return self
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, language: str) -> str:
+        if language and language != "en" and not known(language):
+            raise ValueError("must be the two-letter code of a language, such as en, or empty")
+        return language
 
 
 class Ingestion:
@@ -227,6 +238,9 @@ def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, 
                 f"Turn {number} has {len(turn.text)} characters, over the {settings.max_turn_characters} of "
                 "ingest.max_turn_characters.",
             )
+    if settings.language and (other := other_language(_all_text(dialogue), settings.language)):
+        message = f"It is in the language '{other}', and ingest.language is '{settings.language}'."
+        raise BadDialogue("language", message)
     if len(recorded := _recorded_users(dialogue)) > 1:
         message = f"Its user is recorded as {' and '.join(sorted(recorded))}; a dialogue has one user."
         raise BadDialogue("several_users", message)
@@ -261,6 +275,10 @@ def safe_id(raw: str) -> str:
         return raw
     clean = re.sub(r"[^A-Za-z0-9._-]+", "-", raw).strip("-._")[:80] or "dialogue"
     return f"{clean}-{hashlib.sha256(raw.encode('utf-8', 'replace')).hexdigest()[:10]}"
+
+
+def _all_text(dialogue: Dialogue) -> str:
+    return " ".join(turn.text for turn in dialogue.turns)
 
 
 def text_key(dialogue: Dialogue) -> bytes:

@@ -123,27 +123,21 @@ def _check_fits(groups: Sequence[Sequence[StageSpec]], cpus: float, gpus: float)
 
 
 class RayInTheShade:
-    """Ray starts while the plan is made, and ends while the report is: each takes seconds, most of them spent waiting for its processes.
-
-    One that runs already, as in a cluster or a notebook, is left running.
-    """
+    """Ray starts while the plan is made: it takes some seconds, and most of them are spent waiting for its processes."""
 
     def __init__(self, workers: int | None) -> None:
         self._workers = workers
         self._begun = False
         self._settled = threading.Event()
-        self._ending: threading.Thread | None = None
 
     def __enter__(self) -> "RayInTheShade":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.wait()
-        if self._ending:
-            self._ending.join()
 
     def begin(self) -> None:
-        if not self._begun and not _ray_runs():
+        if not self._begun:
             self._begun = True
             threading.Thread(target=self._start, daemon=True).start()
 
@@ -151,21 +145,9 @@ class RayInTheShade:
         if self._begun:
             self._settled.wait()
 
-    def end(self) -> None:
-        """Begin to end what `begin` has started."""
-        if self._begun:
-            import ray
-
-            self._ending = threading.Thread(target=ray.shutdown)
-            self._ending.start()
-
     def _start(self) -> None:
         with contextlib.suppress(Exception):  # what is wrong is said when Ray is needed
             start_ray(self._workers)
         self._settled.set()
         # Ray's processes ask the kernel to end them with the thread that started them.
         threading.Event().wait()
-
-
-def _ray_runs() -> bool:
-    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())

@@ -64,7 +64,7 @@ def build(
         try:
             plan = load_plan(store) or _readable(lambda: make_plan(inputs, recipe, limit, store, progress, ray.begin))
             ray.wait()
-            return _run(plan, recipe, store, workers, progress, lease, ray)
+            return _run(plan, recipe, store, workers, progress, lease)
         except RequestError:
             if not known:
                 _undo(store, made)
@@ -72,13 +72,7 @@ def build(
 
 
 def _run(
-    plan: Plan,
-    recipe: Recipe,
-    store: Store,
-    workers: int | None,
-    progress: Progress,
-    lease: Lease,
-    ray: RayInTheShade,
+    plan: Plan, recipe: Recipe, store: Store, workers: int | None, progress: Progress, lease: Lease
 ) -> dict[str, Any]:
     found, total = finished(store), len(plan.shards)
     todo = [shard for shard in plan.shards if shard.name not in found]
@@ -94,7 +88,6 @@ def _run(
             lost += [done] if done.failed else []
             if run.failed >= HOPELESS and not run.kept:
                 raise _too_many(store, lost, plan, recipe)
-        ray.end()
         progress(total, total, "writing tables, card and report")
         done_all = read_done(store, plan)
         if sum(done.failed for done in done_all) > recipe.max_failed * plan.dialogues:

@@ -32,7 +32,8 @@ BAD_DIALOGUES = {
     "nul_byte": json.dumps(openai("nul", "Hello\0there.", "Yes.")),
     "emoji_only": json.dumps(openai("emoji", "🎉🎉🎉", "Yes.")),
     "duplicate_id": json.dumps(openai("good", "Another text.", "Yes.")),
-    "unsupported_script": json.dumps(openai("script", "你好，请问车站在哪里？", "Yes.")),
+    "unsupported_script": json.dumps(openai("script", "What does 你好 mean, please?", "It means hello.")),
+    "language": json.dumps(openai("chinese", "你好，请问车站在哪里？往前走吗？", "是的。")),
     "not_utf8": None,
 }
 

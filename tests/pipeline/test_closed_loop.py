@@ -55,6 +55,6 @@ def test_wrong_words_are_told_with_what_is_heard(heard):
     (record,) = heard
     words = recipe.stage("verify").make(0)
     first, second, *others = record.timeline.segments
-    exchanged = (replace(first, text=second.text), replace(second, text=first.text), *others)
+    exchanged = (replace(first, words=second.words), replace(second, words=first.words), *others)
     (found,) = words.process([replace(record, timeline=replace(record.timeline, segments=exchanged))])
     assert found.reason == "wrong_words" and found.message.startswith("Turn 1 (user) is not heard as written: ")

@@ -52,13 +52,17 @@ def level_tells(dialogues: Sequence[Told]) -> Figure:
     sums[np.arange(len(dialogues)), [int(one.interrupted) for one in dialogues], ranks] = 1
 
     def area(drawn: np.ndarray) -> np.ndarray:
-        parts = drawn.reshape(*drawn.shape[:-1], 2, 256)
-        negative, positive = parts[..., 0, :], parts[..., 1, :]
-        below = np.cumsum(negative, axis=-1) - negative / 2
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray((positive * below).sum(-1) / (positive.sum(-1) * negative.sum(-1)))
+        return area_under_curve(drawn.reshape(*drawn.shape[:-1], 2, 256))
 
     return figure(sums.reshape(len(dialogues), -1), area, np.ones(len(dialogues)))
+
+
+def area_under_curve(counts: np.ndarray) -> np.ndarray:
+    """Counts (…, 2, ranks) of negatives and positives → the area under their ROC curve (…,); NaN without either."""
+    negative, positive = counts[..., 0, :], counts[..., 1, :]
+    below = np.cumsum(negative, axis=-1) - negative / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((positive * below).sum(-1) / (positive.sum(-1) * negative.sum(-1)))
 
 
 def uneven(rows: pd.DataFrame, by: str, event: str) -> float | None:

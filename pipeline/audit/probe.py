@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.audit.checks import area_under_curve
 from pipeline.audit.features import AgentTurn, Moment, Rule
 from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure, figure
 from stages.base import draw
@@ -85,9 +86,4 @@ def _area(scores: np.ndarray, y: np.ndarray, half: np.ndarray, who: np.ndarray) 
 
 
 def _area_of(sums: np.ndarray) -> np.ndarray:
-    parts = sums.reshape(*sums.shape[:-1], 2, 2, BINS)
-    negative, positive = parts[..., 0, :], parts[..., 1, :]
-    below = np.cumsum(negative, axis=-1) - negative / 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        areas = (positive * below).sum(-1) / (positive.sum(-1) * negative.sum(-1))
-    return np.asarray(areas.mean(axis=-1))
+    return np.asarray(area_under_curve(sums.reshape(*sums.shape[:-1], 2, 2, BINS)).mean(axis=-1))

@@ -8,6 +8,8 @@ from pathlib import Path
 from lhotse import CutSet, MonoCut
 
 from manifests.errors import RequestError
+from manifests.frames import SOURCE_RATE, TARGET_RATE
+from manifests.records import Timeline
 from stages.timing.measure import Utterance
 
 
@@ -33,6 +35,19 @@ def of_cut(cut: MonoCut) -> list[Utterance]:
             found.append(Utterance(start, begin, turn.speaker))
             start = begin + length
         found.append(Utterance(start, turn.end, turn.speaker))
+    return found
+
+
+def of_timeline(timeline: Timeline) -> list[Utterance]:
+    """The same of a dialogue that is laid out and not yet a cut."""
+    found = []
+    for segment in timeline.segments:
+        rate = SOURCE_RATE if segment.speaker == "user" else TARGET_RATE
+        start = segment.start
+        for pause in segment.pauses:
+            found.append(Utterance(start / rate, (segment.start + pause.start) / rate, segment.speaker))
+            start = segment.start + pause.end
+        found.append(Utterance(start / rate, segment.end / rate, segment.speaker))
     return found
 
 

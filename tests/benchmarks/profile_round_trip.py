@@ -8,27 +8,15 @@ profile of people knows nothing.
 
 import argparse
 
-from manifests.frames import SOURCE_RATE, TARGET_RATE
-from manifests.records import Dialogue, Rejected, Timeline
+from manifests.records import Dialogue, Rejected
 from pipeline.recipe import load_recipe
 from stages.ingest import ingest
-from stages.timing.measure import Timing, Utterance
+from stages.timing.measure import Timing
 from stages.timing.profile import load_profile
+from stages.timing.sources import of_timeline
 
 STAGES = ("speak", "cast", "synthesize", "schedule")
 BATCH = 50
-
-
-def utterances(timeline: Timeline) -> list[Utterance]:
-    found = []
-    for segment in timeline.segments:
-        rate = SOURCE_RATE if segment.speaker == "user" else TARGET_RATE
-        start = segment.start
-        for pause in segment.pauses:
-            found.append(Utterance(start / rate, (segment.start + pause.start) / rate, segment.speaker))
-            start = segment.start + pause.end
-        found.append(Utterance(start / rate, segment.end / rate, segment.speaker))
-    return found
 
 
 def main() -> None:
@@ -48,7 +36,7 @@ def main() -> None:
         for stage in chain:
             records = [record for record in stage.process(records) if not isinstance(record, Rejected)]
         for timeline in records:
-            timing.add(utterances(timeline), load_profile(given.profile).merge_s)
+            timing.add(of_timeline(timeline), load_profile(given.profile).merge_s)
         kept += len(records)
     wanted, found = load_profile(given.profile), timing.profile("", 0.2)
     print(f"{kept} dialogues{found.about.partition('recordings')[2]}")

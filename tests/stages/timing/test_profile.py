@@ -11,8 +11,9 @@ from manifests.errors import RequestError
 from manifests.frames import SOURCE_RATE, TARGET_RATE
 from stages.schedule import Schedule, ScheduleSettings
 from stages.timing.deal import Change, deal
-from stages.timing.measure import Timing, Utterance
+from stages.timing.measure import Timing
 from stages.timing.profile import load_profile, quantile, ranks
+from stages.timing.sources import of_timeline
 
 
 @pytest.mark.parametrize("name", ["human", "meeting"])
@@ -71,15 +72,7 @@ def scheduled(settings: dict, number: int = 60) -> list:
 def measure(timelines: list) -> Timing:
     timing = Timing()
     for timeline in timelines:
-        found = []
-        for segment in timeline.segments:
-            rate = SOURCE_RATE if segment.speaker == "user" else TARGET_RATE
-            start = segment.start
-            for pause in segment.pauses:
-                found.append(Utterance(start / rate, (segment.start + pause.start) / rate, segment.speaker))
-                start = segment.start + pause.end
-            found.append(Utterance(start / rate, segment.end / rate, segment.speaker))
-        timing.add(found, 0.2)
+        timing.add(of_timeline(timeline), 0.2)
     return timing
 
 

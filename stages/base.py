@@ -122,5 +122,12 @@ def poisson(expected: float, random: random.Random) -> int:
     return number
 
 
+def picked(places: Sequence[int], share: float, place_share: float, random: random.Random) -> list[int]:
+    """The places of a dialogue where something happens: none in most dialogues, by `share`; in others some, one at least."""
+    if not places or random.random() >= share:
+        return []
+    return [place for place in places if random.random() < place_share] or [random.choice(places)]
+
+
 def reject(dialogue: Dialogue, stage: str, error: BadDialogue) -> Rejected:
     return Rejected(dialogue.id, dialogue.source, stage, error.reason, str(error))

@@ -5,7 +5,7 @@ from itertools import pairwise, takewhile
 
 from manifests.frames import SOURCE_RATE, convert, convert_up, to_samples
 from manifests.records import ASIDES, DURING, BadDialogue, Speaker, Speech, SpokenDialogue
-from stages.base import poisson
+from stages.base import picked, poisson
 from stages.timing.deal import Change, deal
 from stages.timing.profile import Profile, quantile, ranks
 from stages.timing.settings import BargeInSettings, PauseSettings, ScheduleSettings, TailSettings
@@ -91,10 +91,9 @@ def choose_barge_ins(
             possible[before] = onsets
         before, earliest = index, to_samples(settings.barge_in.earliest_s, SOURCE_RATE)
     chosen = dict(fixed)
-    if possible and not fixed and random.random() < settings.barge_in.share:
-        picked = [index for index in possible if random.random() < settings.barge_in.turn_share]
-        for index in picked or [random.choice(list(possible))]:
-            chosen[index] = possible[index]
+    if not fixed:
+        own = settings.barge_in
+        chosen |= {index: possible[index] for index in picked([*possible], own.share, own.turn_share, random)}
     return {index: _draw_from(onsets, random) for index, onsets in sorted(chosen.items())}
 
 
@@ -142,11 +141,8 @@ def choose_pauses(
                 possible[index] = inside
     if profile:
         return _pauses_of(profile, spoken, possible, random)
-    if not possible or random.random() >= settings.share:
-        return {}
-    picked = [index for index in possible if random.random() < settings.turn_share] or [random.choice(list(possible))]
     chosen = {}
-    for index in picked:
+    for index in picked([*possible], settings.share, settings.turn_share, random):
         number = min(-(-len(spoken.speech[index].words) // settings.words), len(possible[index]))
         places = sorted(random.sample(possible[index], number))
         chosen[index] = tuple((place, settings.length_s.draw(random, SOURCE_RATE)) for place in places)

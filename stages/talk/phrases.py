@@ -1,0 +1,27 @@
+"""What is said beside turns, by language: one file of data for each, in `phrases/`."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import Field
+
+from stages.base import Settings
+
+FOLDER = Path(__file__).parent / "phrases"
+
+Texts = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Phrases(Settings):
+    """One language's, as they are spoken."""
+
+    backchannels: Texts
+    side_talk: Texts
+
+
+@cache
+def phrases(language: str) -> Phrases:
+    """By the language's two letters."""
+    return Phrases.model_validate(yaml.safe_load((FOLDER / f"{language}.yaml").read_text("utf-8")))

@@ -1,0 +1,63 @@
+"""The settings of what `speak` puts into a dialogue beside its turns."""
+
+from typing import Any
+
+from pydantic import Field
+
+from stages.base import Settings
+
+
+def _dialogues() -> Any:
+    return Field(default=0, ge=0, le=1, description="share of the dialogues with a place for one that hold one")
+
+
+def _places(default: float) -> Any:
+    return Field(
+        default=default, ge=0, le=1, description="in those, share of the places for one that have one; one at least"
+    )
+
+
+def _texts() -> Any:
+    return Field(
+        default=None, min_length=1, description="what is said, as it is spoken; default: see stages/talk/phrases/"
+    )
+
+
+class BackchannelSettings(Settings):
+    """The user says a word or two while the agent talks; the agent goes on."""
+
+    share: float = _dialogues()
+    turn_share: float = _places(0.5)
+    min_words: int = Field(default=12, ge=1, description="an agent turn of fewer words is too short for a backchannel")
+    per_minute: float | None = Field(
+        default=None,
+        gt=0,
+        le=60,
+        description="so many a minute of the dialogue, several in a long turn; in place of the shares",
+    )
+    texts: list[str] | None = _texts()
+
+
+class FalseStartSettings(Settings):
+    """The user begins the next turn while the agent talks, and gives it up; the agent goes on."""
+
+    share: float = _dialogues()
+    turn_share: float = _places(0.3)
+    min_words: int = Field(default=12, ge=1, description="an agent turn of fewer words is too short for one")
+    words: int = Field(default=2, ge=1, le=5, description="so many words of the next turn are begun with")
+
+
+class SideTalkSettings(Settings):
+    """The user says something to somebody else before a turn, but the first; the agent stays silent."""
+
+    share: float = _dialogues()
+    turn_share: float = _places(0.2)
+    texts: list[str] | None = _texts()
+
+
+class TalkSettings(Settings):
+    """What is said beside turns: nothing by default."""
+
+    backchannel: BackchannelSettings = BackchannelSettings()
+    false_start: FalseStartSettings = FalseStartSettings()
+    side_talk: SideTalkSettings = SideTalkSettings()

@@ -22,8 +22,8 @@ from pipeline.building.shard_cuts import PlannedShard, estimated_seconds
 from pipeline.building.work import Chain
 from pipeline.recipe import Recipe
 
-SAMPLE = 20
-"""Dialogues of the sample that each worker builds."""
+SAMPLE = 60
+"""Dialogues of the sample that each worker builds: enough that it lasts longer than a shared machine takes to change its pace."""
 WARM_UP = 2
 """Dialogues before those: they fill caches and do not count."""
 

@@ -18,8 +18,8 @@ from pipeline.building.shard_cuts import BYTES_PER_SECOND
 from pipeline.recipe import Recipe
 from stages.pack import PackSettings
 
-OVERHEAD_S = 12.0
-"""What a build takes beside its shards: Ray's start, then the tables, the card and the report."""
+OVERHEAD_S = 15.0
+"""What a build takes beside its shards: imports, Ray's start, then the tables, the card, the report and Ray's end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,12 @@ from pipeline.building.shard_cuts import PlannedShard, estimated_seconds
 from pipeline.building.work import Chain
 from pipeline.recipe import Recipe
 
-SAMPLE = 60
-"""Dialogues of the sample that each worker builds: enough that it lasts longer than a shared machine takes to change its pace."""
+BLOCKS = 3
+"""Blocks of the sample that each worker builds: enough that it lasts longer than a shared machine takes to change its pace."""
+BLOCK = 20
+"""Dialogues of a block. They follow each other in the plan, since takes of one dialogue share work."""
+SHARED = 1.12
+"""A stage takes this much longer in a build than in the sample: there, Ray's own processes and the driver share the cores."""
 WARM_UP = 2
 """Dialogues before those: they fill caches and do not count."""
 
@@ -73,17 +77,17 @@ def measured_rates(recipe: Recipe, store: Store, plan: Plan, workers: int) -> Ra
 
     Cores that share caches and clock are slower together than one alone, so the processes work side by side.
     """
-    sample = _sample(store, plan, workers * (SAMPLE + WARM_UP))
-    if not sample:
+    blocks = _sample(store, plan, workers * BLOCKS)
+    if not blocks:
         raise RequestError("The plan holds no dialogues to measure.")
     context = multiprocessing.get_context("spawn")
-    workers = max(1, min(workers, len(sample)))
+    workers = max(1, min(workers, len(blocks)))
     barrier = context.Barrier(workers)
     with TemporaryDirectory(prefix="salm-duplex-") as folder:
         started = []
         for number in range(workers):
             mine, theirs = context.Pipe()
-            own = sample[number::workers]
+            own = blocks[number::workers]
             process = context.Process(target=_measure, args=(recipe, own, f"{folder}/{number}", barrier, theirs))
             process.start()
             theirs.close()
@@ -91,17 +95,18 @@ def measured_rates(recipe: Recipe, store: Store, plan: Plan, workers: int) -> Ra
         found = [_received(connection) for _, connection in started]
         for process, _ in started:
             process.join()
-    audio_s = sum(one.done.audio_s for one in found)
+    done = [each for one in found for each in one.done]
+    audio_s = sum(one.audio_s for one in done)
     spent: Counter[str] = Counter()
-    for one in found:
-        spent.update(one.done.seconds)
+    for one in done:
+        spent.update(one.seconds)
     if not audio_s:
         raise WorkError("No dialogue of the sample could be built; build a few with --limit to see why.")
     hours = audio_s / 3600
     return Rates(
-        {stage: seconds / hours for stage, seconds in spent.items()},
-        sum(one.done.bytes for one in found) / hours,
-        audio_s / sum(one.done.kept for one in found),
+        {stage: SHARED * seconds / hours for stage, seconds in spent.items()},
+        sum(one.bytes for one in done) / hours,
+        audio_s / sum(one.kept for one in done),
         audio_s / sum(one.expected_s for one in found),
         max(one.start_s for one in found),
     )
@@ -109,28 +114,28 @@ def measured_rates(recipe: Recipe, store: Store, plan: Plan, workers: int) -> Ra
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    done: Done
+    done: list[Done]
     expected_s: float
     start_s: float
 
 
-def _measure(recipe: Recipe, sample: list[Dialogue], folder: str, barrier: Barrier, out: Connection) -> None:
+def _measure(recipe: Recipe, blocks: Sequence[list[Dialogue]], folder: str, barrier: Barrier, out: Connection) -> None:
     started = time.perf_counter()
     chain = Chain(recipe.stages, recipe.seed, None)
-    warm_up = sample[:WARM_UP] if len(sample) > WARM_UP else sample
-    chain.run(Parcel("train-000000", list(warm_up)))
+    chain.run(Parcel("train-000000", blocks[0][:WARM_UP]))
     start_s = time.perf_counter() - started
     barrier.wait()
     Path(folder).mkdir()
     store = Store(folder)
     open_scratch(store)
-    counted = sample[WARM_UP:] or sample
-    parcel = chain.run(Parcel("train-000000", list(counted)))
-    if parcel.failure:
-        out.send(f"The stage '{parcel.failure.stage}' failed on the sample: {parcel.failure.reason}")
-        return
-    done = publish_shard(store, parcel, {"seed": recipe.seed, "recipe": recipe.id})
-    out.send(_Measured(done, sum(map(estimated_seconds, counted)), start_s))
+    done = []
+    for number, block in enumerate(blocks):
+        parcel = chain.run(Parcel(f"train-{number:06}", list(block)))
+        if parcel.failure:
+            out.send(f"The stage '{parcel.failure.stage}' failed on the sample: {parcel.failure.reason}")
+            return
+        done.append(publish_shard(store, parcel, {"seed": recipe.seed, "recipe": recipe.id}))
+    out.send(_Measured(done, sum(estimated_seconds(one) for block in blocks for one in block), start_s))
 
 
 def _received(connection: Connection) -> _Measured:
@@ -143,17 +148,19 @@ def _received(connection: Connection) -> _Measured:
     return answer
 
 
-def _sample(store: Store, plan: Plan, most: int) -> list[Dialogue]:
-    """Dialogues spread evenly over the plan."""
-    step = max(1, plan.dialogues // most)
-    wanted, at, found = range(0, plan.dialogues, step), 0, []
+def _sample(store: Store, plan: Plan, most: int) -> list[list[Dialogue]]:
+    """Blocks of dialogues that follow each other, spread evenly over the plan."""
+    starts = sorted({number * plan.dialogues // most for number in range(most)})
+    size = min(BLOCK, -(-plan.dialogues // most))
+    blocks, at = [], 0
     for shard in plan.shards:
-        inside = [number - at for number in wanted if at <= number < at + shard.dialogues]
+        inside = [start - at for start in starts if at <= start < at + shard.dialogues]
         if inside:
             dialogues = read_planned(store, shard.name)
-            found += [dialogues[number] for number in inside]
+            firsts = (min(start, max(0, shard.dialogues - size)) for start in inside)
+            blocks += [dialogues[first : first + size] for first in firsts]
         at += shard.dialogues
-    return found[:most]
+    return blocks
 
 
 def estimate_plan(plan: Plan, rates: Rates, workers: int, overhead_s: float) -> Estimate:

@@ -35,7 +35,7 @@ PACKED = ("", ".gz", ".zst", ".zstd")
 _MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
 
-class UnreadableInput(Exception):
+class UnreadableInput(RequestError):
     """An input that can't be opened at all, or is damaged beyond reading on."""
 
 

@@ -17,7 +17,6 @@ from manifests.frames import TARGET_RATE
 from manifests.pcm import to_float, to_int16
 from manifests.progress import Progress
 from manifests.records import Dialogue
-from manifests.sources import UnreadableInput
 from manifests.store import Store
 from pipeline.overrides import overridden
 from pipeline.recipe import validated
@@ -45,10 +44,7 @@ def speak(text: str, voice: str) -> np.ndarray:
 def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], progress: Progress) -> None:
     """Train a codec on the sentences of dialogue files (the bundled ones where none are named) and random ones."""
     settings = validated("", CodecTrainSettings, overridden({}, overrides), "request")
-    try:
-        results = list(ingest(inputs or [str(BUNDLED_DIALOGUES)], IngestSettings(), seed=0))
-    except UnreadableInput as error:
-        raise RequestError(str(error)) from None
+    results = list(ingest(inputs or [str(BUNDLED_DIALOGUES)], IngestSettings(), seed=0))
     normalizer, texts = Normalizer(), []
     for turn in (turn for result in results if isinstance(result, Dialogue) for turn in result.turns):
         try:

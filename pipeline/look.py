@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from manifests.errors import RequestError
 from manifests.progress import Progress
 from manifests.records import Dialogue, Rejected
-from manifests.sources import UnreadableInput
 from pipeline.recipe import Recipe
 from stages.ingest import ingest
 
@@ -54,19 +52,16 @@ def look(inputs: Sequence[str], recipe: Recipe, limit: int | None, progress: Pro
         if counts[kind] == 1:
             refused.append(rejected)
 
-    try:
-        ingestion = ingest(inputs, recipe.ingest.model_copy(update={"takes": 1}), recipe.seed, limit)
-        for number, record in enumerate(ingestion):
-            if isinstance(record, Rejected):
-                refuse(record)
-            else:
-                dialogues += 1
-                if len(first) < SPOKEN:
-                    first.append(record)
-            if number and number % 10_000 == 0:
-                progress(number, 0, "reading the dialogues")
-    except UnreadableInput as error:
-        raise RequestError(str(error)) from None
+    ingestion = ingest(inputs, recipe.ingest.model_copy(update={"takes": 1}), recipe.seed, limit)
+    for number, record in enumerate(ingestion):
+        if isinstance(record, Rejected):
+            refuse(record)
+        else:
+            dialogues += 1
+            if len(first) < SPOKEN:
+                first.append(record)
+        if number and number % 10_000 == 0:
+            progress(number, 0, "reading the dialogues")
     if first and recipe.stages and recipe.stages[0].types.takes is recipe.stages[0].types.gives is Dialogue:
         for result in recipe.stages[0].make(recipe.seed).process(first):
             if isinstance(result, Rejected):

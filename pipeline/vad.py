@@ -7,7 +7,6 @@ from typing import Any
 from manifests.errors import RequestError, WorkError
 from manifests.progress import Progress
 from manifests.records import DuplexDialogue, Rejected
-from manifests.sources import UnreadableInput
 from pipeline.codec import BUNDLED_DIALOGUES
 from pipeline.recipe import Recipe
 from stages.ears.vad import installed
@@ -34,11 +33,8 @@ def train(inputs: Sequence[str], out: Path, recipe: Recipe, steps: int, progress
 
 def rendered(inputs: Sequence[str], recipe: Recipe) -> list[DuplexDialogue]:
     """The dialogues that a recipe makes of text, as `render` leaves them; what is rejected on the way is left out."""
-    try:
-        read = ingest(inputs, recipe.ingest, recipe.seed)
-        records: list[Any] = [result for result in read if not isinstance(result, Rejected)]
-    except UnreadableInput as error:
-        raise RequestError(str(error)) from None
+    read = ingest(inputs, recipe.ingest, recipe.seed)
+    records: list[Any] = [result for result in read if not isinstance(result, Rejected)]
     for spec in recipe.stages:
         stage = spec.make(recipe.seed)
         records = [record for record in stage.process(records) if not isinstance(record, Rejected)]

@@ -71,7 +71,7 @@ class Render(Stage[Timeline, DuplexDialogue, RenderSettings]):
         except BadDialogue as error:
             return reject(timeline.spoken.dialogue, "render", error)
         voice = timeline.spoken.reference
-        reference = None if voice is None else _levelled(voice, settings.agent_level_dbfs)
+        reference = None if voice is None else _at_level(voice, settings.agent_level_dbfs)
         dry = None if sound == Sound() else user.samples
         return DuplexDialogue(
             timeline, heard, agent.samples, uncut=agent.uncut, reference=reference, noise=noise, sound=sound, dry=dry
@@ -96,7 +96,7 @@ def render_channel(
     own = [segment for segment in timeline.segments if segment.speaker == speaker]
     voiced = [_resample(timeline.spoken.speech[segment.turn], rate) for segment in own]
     together = np.concatenate(voiced)
-    gain = gain_to(together, level_dbfs)
+    gain, reached_dbfs = gain_and_level(together, level_dbfs)
     channel = np.zeros(timeline.frames * frame, dtype=np.int16)
     spoken = np.zeros(len(channel), dtype=bool)
     aside = float(10 ** (side_talk_db / 20))
@@ -114,10 +114,10 @@ def render_channel(
             spoken[stretch:end] = True
             at += end - stretch
             stretch = end + next((p.length for p in segment.pauses if segment.start + p.start == end), 0)
-    return Channel(channel, spoken, tuple(uncut), reached_dbfs(together, level_dbfs))
+    return Channel(channel, spoken, tuple(uncut), reached_dbfs)
 
 
-def _levelled(speech: Speech, level_dbfs: float) -> np.ndarray:
+def _at_level(speech: Speech, level_dbfs: float) -> np.ndarray:
     samples = _resample(speech, TARGET_RATE)
     return to_int16(samples * gain_to(samples, level_dbfs))
 
@@ -130,16 +130,16 @@ def _resample(speech: Speech, rate: int) -> np.ndarray:
 
 def gain_to(samples: np.ndarray, level_dbfs: float) -> float:
     """What brings speech in [-1, 1] to an RMS level, or as near as its peak allows; 0 for silence."""
+    return gain_and_level(samples, level_dbfs)[0]
+
+
+def gain_and_level(samples: np.ndarray, level_dbfs: float) -> tuple[float, float]:
+    """That gain, and the RMS level in dBFS that it brings the speech to."""
     rms, peak = _rms(samples), float(np.max(np.abs(samples)))
     if rms == 0:
-        return 0.0
-    return float(min(10 ** (level_dbfs / 20) / rms, PEAK / peak))
-
-
-def reached_dbfs(samples: np.ndarray, level_dbfs: float) -> float:
-    """The RMS level that `gain_to` brings speech to."""
-    rms, peak = _rms(samples), float(np.max(np.abs(samples)))
-    return min(level_dbfs, 20 * math.log10(PEAK * rms / peak)) if rms else level_dbfs
+        return 0.0, level_dbfs
+    gain = min(10 ** (level_dbfs / 20) / rms, PEAK / peak)
+    return gain, min(level_dbfs, 20 * math.log10(PEAK * rms / peak))
 
 
 def _rms(samples: np.ndarray) -> float:

@@ -5,15 +5,15 @@ A finished shard is one with a marker under `.build/done`; a rerun asks only for
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from manifests.errors import RequestError, WorkError
 from manifests.identity import differences, digest
 from manifests.progress import Progress, silent
-from manifests.sources import UnreadableInput, expand
+from manifests.sources import expand
 from manifests.store import Store
 from pipeline.building.cluster import RayInTheShade
 from pipeline.building.finish import publish_corpus, read_done
@@ -27,8 +27,6 @@ from pipeline.building.work import FAILED, HUNG
 from pipeline.recipe import Recipe
 from pipeline.voices import about_voice, check_stages
 from stages.ingest import fingerprints
-
-T = TypeVar("T")
 
 HOPELESS = 100
 """So many dialogues failed and none was built: the stage is broken, and no further one is tried."""
@@ -47,12 +45,12 @@ def build(
     Raises `RequestError` before any work, `WorkError` once it has begun.
     """
     check_stages(recipe)
-    _readable(lambda: expand(list(inputs)))
+    expand(list(inputs))
     store = Store(out)
     store.check()
     if known := _known(store):
         progress(0, 0, "comparing with what is there")
-        read = _readable(lambda: fingerprints(inputs))
+        read = fingerprints(inputs)
         _refuse_another(store, known["identity"], identity(recipe, read, limit))
         if "statistics" in known:
             if BUILD in store.names():  # killed between its last two steps
@@ -62,7 +60,7 @@ def build(
     _refuse_other_files(store, resumed=bool(known))
     with Lease(store) as lease, RayInTheShade(workers) as ray:
         try:
-            plan = load_plan(store) or _readable(lambda: make_plan(inputs, recipe, limit, store, progress, ray.begin))
+            plan = load_plan(store) or make_plan(inputs, recipe, limit, store, progress, ray.begin)
             ray.wait()
             return _run(plan, recipe, store, workers, progress, lease)
         except RequestError:
@@ -155,10 +153,3 @@ def _undo(store: Store, made: bool) -> None:
     if made and store.is_local:
         with contextlib.suppress(OSError):
             Path(store.root).rmdir()
-
-
-def _readable(read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except UnreadableInput as error:
-        raise RequestError(str(error)) from None

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
-from manifests.errors import RequestError
 from manifests.progress import Progress
-from manifests.sources import UnreadableInput
 from manifests.store import Store
 from pipeline.building.estimate import Estimate, Rates, estimate_plan, measured_rates
-from pipeline.building.plan import Plan, make_plan
+from pipeline.building.plan import make_plan
 from pipeline.building.shard_cuts import BYTES_PER_SECOND
 from pipeline.recipe import Recipe
 from stages.pack import PackSettings
@@ -38,7 +36,7 @@ def dry_run(
     with TemporaryDirectory(prefix="salm-duplex-") as folder:
         store, number = Store(folder), workers or os.cpu_count() or 1
         started = time.perf_counter()
-        plan = _plan(inputs, recipe, limit, store, progress)
+        plan = make_plan(inputs, recipe, limit, store, progress)
         planned_s = time.perf_counter() - started
         progress(0, 0, "measuring a sample")
         rates = measured_rates(recipe, store, plan, number)
@@ -53,7 +51,7 @@ def rates_here(inputs: Sequence[str], recipe: Recipe, workers: int | None, progr
     """The rates of a sample of the input, measured on this machine."""
     with TemporaryDirectory(prefix="salm-duplex-") as folder:
         store = Store(folder)
-        plan = _plan(inputs, recipe, None, store, progress)
+        plan = make_plan(inputs, recipe, None, store, progress)
         progress(0, 0, "measuring a sample")
         return measured_rates(recipe, store, plan, workers or os.cpu_count() or 1)
 
@@ -62,10 +60,3 @@ def shards_for(hours: float, dialogue_s: float, pack: PackSettings) -> int:
     """About how many shards so many hours of dialogues of such a length make."""
     by_size = pack.shard_mb * 2**20 / BYTES_PER_SECOND
     return math.ceil(hours * 3600 / min(pack.shard_size * dialogue_s, by_size))
-
-
-def _plan(inputs: Sequence[str], recipe: Recipe, limit: int | None, store: Store, progress: Progress) -> Plan:
-    try:
-        return make_plan(inputs, recipe, limit, store, progress, first=lambda: None)
-    except UnreadableInput as error:
-        raise RequestError(str(error)) from None

@@ -61,7 +61,7 @@ def make_plan(
     limit: int | None,
     store: Store,
     progress: Progress,
-    first: Callable[[], None],
+    first: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Read the input to its end and write the plan. `first` is called once there is something to do.
 

@@ -13,7 +13,6 @@ from manifests.errors import RequestError, WorkError
 from manifests.progress import Progress, silent
 from manifests.record_files import RecordWriter, UnreadableRecords, read_record_files, read_rejected
 from manifests.records import Record, Rejected, TokenizedDialogue
-from manifests.sources import UnreadableInput
 from manifests.store import Store
 from pipeline.building.finish import publish_records
 from pipeline.building.parcel import Parcel
@@ -51,7 +50,7 @@ def run_stage(name: str, source: str, out: str, recipe: Recipe, progress: Progre
             check_stages(replace(recipe, stages=(stages[name],)))
             with _as_folder(source) as folder:
                 return _write(place, _processed(stages[name], folder, source, recipe), name, progress)
-    except (UnreadableInput, UnreadableRecords) as error:
+    except UnreadableRecords as error:
         raise RequestError(str(error)) from None
     except OSError as error:
         raise WorkError(f"The stage '{name}' could not write to {out}: {error.strerror or error}.") from error

@@ -36,6 +36,11 @@ class SoundSettings(Settings):
     codec: CodecSettings = CodecSettings()
     packet_loss: PacketLossSettings = PacketLossSettings()
 
+    @property
+    def off(self) -> bool:
+        """Whether the recipe asks for no effect at all."""
+        return not any(getattr(self, effect).share for effect in SoundSettings.model_fields)
+
     def manifests(self) -> dict[str, str]:
         """The manifests of recordings that are needed, by their keys."""
         named = {
@@ -65,6 +70,8 @@ def heard_by_agent(
     `agent` is int16 at 22.05 kHz. Nothing moves in time, so that the labels hold. Raises `BadDialogue` where a recording that is
     drawn for it can't be read.
     """
+    if settings.off:
+        return user, None, Sound()
     channel = to_float(user)
     channel, room = in_room(channel, spoken, settings.room, draw("room"))
     channel, echo = add_echo(channel, agent, settings.echo, draw("echo"))

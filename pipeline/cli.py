@@ -15,6 +15,7 @@ from pipeline.commands import (
     converse,
     doctor,
     evaluate,
+    export,
     inspect,
     look,
     plan,
@@ -49,6 +50,7 @@ app.command("stage")(stage.command)
 app.command("report")(report.command)
 app.command("inspect")(inspect.command)
 app.command("audit")(audit.command)
+app.command("export")(export.command)
 app.command("recipe")(recipe.command)
 app.command("train")(train.command)
 app.command("evaluate")(evaluate.command)
@@ -60,7 +62,7 @@ app.add_typer(codec.app, name="codec")
 app.add_typer(profile.app, name="profile")
 app.add_typer(vad.app, name="vad")
 
-RESUMED = ("build", "asr-qa", "scenes", "train", "codec train")
+RESUMED = ("build", "asr-qa", "scenes", "export", "train", "codec train")
 """The commands that, run again after a stop, resume."""
 
 

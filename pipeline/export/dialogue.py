@@ -1,0 +1,210 @@
+"""What every export reads: a dialogue of a finished corpus, as its shards hold it."""
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+from lhotse import MonoCut, Recording, SupervisionSegment
+
+from manifests.corpus import Corpus
+from manifests.errors import RequestError, WorkError
+from manifests.frames import SOURCE_RATE, TARGET_RATE, frame_at
+from manifests.pcm import to_float, to_int16
+from manifests.records import Speaker
+from manifests.shard_reader import read_cuts
+from manifests.sound import EFFECTS
+from manifests.text_channel import is_cut_off, text_heard, whole_text
+from stages.ingest import safe_id
+
+PROVENANCE = ("task", "source", "seed", "recipe")
+"""What a cut says of where it comes from."""
+_SOUND = ("noise", "noise_bursts", *EFFECTS)
+_OWN = {"target_audio", "target_codes", "context_audio", "context_audio_unaligned", "system_prompt", "total_turns"}
+_OF_READING = {"shard_origin", "shar_epoch"}
+"""What Lhotse adds as it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusWord:
+    """A word and when it is heard, in seconds from the dialogue's start."""
+
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusTurn:
+    """A supervision; the fields are those of the cut. Times are seconds from the dialogue's start, with Lhotse's eight digits."""
+
+    speaker: Speaker
+    start: float
+    end: float
+    event: str
+    cut_off: bool
+    text: str
+    """What a text channel lays out."""
+    text_heard: str
+    text_full: str
+    text_written: str
+    voice: str
+    speech: str
+    word_times: str
+    words: tuple[CorpusWord, ...] = ()
+    """Those heard whole."""
+    cut_word: CorpusWord | None = None
+    """The word that a cut-off falls into, as far as it is heard."""
+    pauses: tuple[tuple[float, float], ...] = ()
+    """Start and length of each."""
+
+    @property
+    def words_begun(self) -> tuple[CorpusWord, ...]:
+        """All words that are heard, the one that is cut off included: without it, what is missing would tell of the interruption."""
+        return (*self.words, self.cut_word) if self.cut_word else self.words
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusDialogue:
+    """One cut of a corpus. Audio stays as it is encoded until it is asked for."""
+
+    id: str
+    split: str
+    frames: int
+    duration: float
+    """Seconds; a whole number of 80 ms frames."""
+    turns: tuple[CorpusTurn, ...]
+    user_audio: bytes
+    """An audio file's content (FLAC in corpora of our making), 16 kHz."""
+    agent_audio: bytes
+    """The same, 22.05 kHz."""
+    reference_audio: bytes | None = None
+    """The agent's voice saying something else, where the corpus has that: 22.05 kHz."""
+    codes: np.ndarray | None = None
+    """int16 (frames, codebooks); None where the export does not ask for them."""
+    total_turns: int = 0
+    system_prompt: str = ""
+    custom: dict[str, Any] = field(default_factory=dict)
+    """What else the cut's custom fields say: where it comes from, and the sound on the user's channel."""
+
+    @property
+    def file_name(self) -> str:
+        """The id, as far as it can be a file's name."""
+        return safe_id(self.id)
+
+    def channel(self, speaker: Speaker, rate: int) -> np.ndarray:
+        """One channel as int16 (samples,) at `rate`, over the dialogue's frames to the sample."""
+        content, own_rate = (self.user_audio, SOURCE_RATE) if speaker == "user" else (self.agent_audio, TARGET_RATE)
+        samples, _ = soundfile.read(io.BytesIO(content), dtype="int16")
+        if own_rate != rate:
+            samples = to_int16(soxr.resample(to_float(samples), own_rate, rate))
+        length = self.frames * rate * 2 // 25
+        return np.pad(samples[:length], (0, max(0, length - len(samples))))
+
+    def stereo_wav(self, left: Speaker, right: Speaker, rate: int) -> bytes:
+        """Both channels as a WAV file's content: 16 bits, at a rate of which 80 ms is a whole number of samples."""
+        file = io.BytesIO()
+        both = np.stack([self.channel(left, rate), self.channel(right, rate)], axis=1)
+        soundfile.write(file, both, rate, subtype="PCM_16", format="WAV")
+        return file.getvalue()
+
+    def holds(self) -> Counter[str]:
+        """How much the dialogue holds of all that some export can't carry, by name."""
+        turns = self.turns
+        found = {
+            "codec frames": self.frames if self.codes is None or len(self.codes) else 0,
+            "words": sum(len(turn.words_begun) for turn in turns),
+            "words lost to a cut-off": sum(_lost(turn) for turn in turns if turn.cut_off),
+            "cut-offs": sum(turn.cut_off for turn in turns),
+            "event labels": sum(turn.event != "turn" for turn in turns),
+            "pauses": sum(len(turn.pauses) for turn in turns),
+            "voice names": sum(bool(turn.voice) for turn in turns),
+            "texts as written": sum(bool(turn.text_written) for turn in turns),
+            "system prompts": int(bool(self.system_prompt)),
+            "voice references": int(self.reference_audio is not None),
+            "sound labels": sum(name in self.custom for name in _SOUND),
+            "origins (source, seed, recipe)": int(any(name in self.custom for name in PROVENANCE)),
+        }
+        return Counter({name: number for name, number in found.items() if number})
+
+
+def _lost(turn: CorpusTurn) -> int:
+    return max(0, len(turn.text_full.split()) - len(turn.text_heard.split()))
+
+
+def read_dialogues(corpus: Corpus, split: str, shard: int, with_codes: bool = False) -> Iterator[CorpusDialogue]:
+    """The dialogues of one shard, in its order, one at a time.
+
+    Raises `WorkError` that names the file where one is missing or damaged.
+    """
+    without = () if with_codes else ("target_codes",)
+    try:
+        for cut in read_cuts(corpus.store.folder(split), shard, without):
+            yield of_cut(cut, split, with_codes)
+    except (RequestError, WorkError):
+        raise
+    except Exception as error:  # a broken archive raises whatever its reader raises
+        raise damage(corpus, split, error) from error
+
+
+def damage(corpus: Corpus, split: str, error: Exception) -> WorkError:
+    """What stopped the reading of a split, by the name of the file."""
+    from salm_duplex_model.stream import explained
+
+    return explained(corpus, split, error)
+
+
+def of_cut(cut: MonoCut, split: str, with_codes: bool = False) -> CorpusDialogue:
+    """A cut as it comes from its shard; its codes lie within reach only where they were read."""
+    custom = cut.custom or {}
+    reference = custom.get("context_audio")
+    return CorpusDialogue(
+        id=cut.id,
+        split=split,
+        frames=frame_at(cut.duration),
+        duration=cut.duration,
+        turns=tuple(_turn(supervision) for supervision in cut.supervisions),
+        user_audio=_content(cut.recording, cut.id),
+        agent_audio=_content(custom["target_audio"], cut.id),
+        reference_audio=None if reference is None else _content(reference, cut.id),
+        codes=cut.load_target_codes() if with_codes else None,
+        total_turns=int(custom.get("total_turns", 0)),
+        system_prompt=custom.get("system_prompt", ""),
+        custom={name: value for name, value in custom.items() if name not in _OWN | _OF_READING},
+    )
+
+
+def _content(recording: Recording, id: str) -> bytes:
+    source = recording.sources[0]
+    if source.type != "memory":
+        raise WorkError(f"The audio of the dialogue {id} is not in its shard; build the corpus anew.")
+    return bytes(source.source)
+
+
+def _turn(supervision: SupervisionSegment) -> CorpusTurn:
+    custom = supervision.custom or {}
+    words = tuple(
+        CorpusWord(word.symbol, word.start, word.end) for word in (supervision.alignment or {}).get("word", ())
+    )
+    under_way = custom.get("cut_word")
+    return CorpusTurn(
+        speaker=supervision.speaker,
+        start=supervision.start,
+        end=supervision.end,
+        event=custom.get("event", "turn"),
+        cut_off=is_cut_off(supervision),
+        text=supervision.text or "",
+        text_heard=text_heard(supervision),
+        text_full=whole_text(supervision),
+        text_written=custom.get("text_written", ""),
+        voice=custom.get("voice", ""),
+        speech=custom.get("speech", ""),
+        word_times=custom.get("word_times", ""),
+        words=words,
+        cut_word=CorpusWord(under_way[0], under_way[1], supervision.end) if under_way else None,
+        pauses=tuple((start, length) for start, length in custom.get("pauses", ())),
+    )

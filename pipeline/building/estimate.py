@@ -22,11 +22,11 @@ from pipeline.building.shard_cuts import PlannedShard, estimated_seconds
 from pipeline.building.work import Chain
 from pipeline.recipe import Recipe
 
-BLOCKS = 3
+BLOCKS = 2
 """Blocks of the sample that each worker builds: enough that it lasts longer than a shared machine takes to change its pace."""
-BLOCK = 20
-"""Dialogues of a block. They follow each other in the plan, since takes of one dialogue share work."""
-SHARED = 1.12
+BLOCK = 40
+"""Dialogues of a block. They follow each other in the plan, since takes of one dialogue share work, and are as many as a shard may hold."""
+SHARED = 1.09
 """A stage takes this much longer in a build than in the sample: there, Ray's own processes and the driver share the cores."""
 WARM_UP = 2
 """Dialogues before those: they fill caches and do not count."""

@@ -1,6 +1,6 @@
 """What the text of cut-off turns teaches: two agents, trained alike on the same dialogues, one by the old rule and one by today's.
 
-    PYTHONPATH=. python tests/benchmarks/foreknowledge.py [INPUT...] --out DIR [--dialogues 1000] [--steps 3000]
+    PYTHONPATH=. python tests/benchmarks/foreknowledge.py [INPUT...] --out DIR [--dialogues 1152] [--steps 3000]
 
 By the old rule, the text of a turn that is cut off ends with the last word heard: seconds before the user starts, it tells that the
 user will. Both are trained with the preset `tiny` on a corpus with backchannels and barge-ins, and play the same scenes, in which
@@ -85,8 +85,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("inputs", nargs="*")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--dialogues", type=int, default=1_000)
+    parser.add_argument("--dialogues", type=int, default=1_152)
     parser.add_argument("--steps", type=int, default=3_000)
-    parser.add_argument("--takes", type=int, default=2)
+    parser.add_argument("--takes", type=int, default=8)
     arguments = parser.parse_args()
     main(arguments.inputs, arguments.out, arguments.dialogues, arguments.steps, arguments.takes)

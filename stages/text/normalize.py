@@ -8,14 +8,16 @@ voice cannot say is refused with a reason, never repaired.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import emoji
 from ftfy.badness import is_bad
 from markdown_it import MarkdownIt
 
+from stages.text.english.order import ENGLISH
+from stages.text.english.rewriting import DIGITS, rewrite
+from stages.text.english.symbols import SYMBOLS, is_ornament
 from stages.text.grammar import load_grammar
 from stages.text.spans import LETTER, WORD, SpanReader, is_abbreviation
 
@@ -24,21 +26,6 @@ if TYPE_CHECKING:
 
 _PASSES = 5
 """Passes allowed to reach a text that reads as itself, so that a reading read again is the same."""
-
-_DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_DIGITS = {str(value): name for value, name in enumerate(_DIGIT_NAMES)}
-
-_STREETS = {"St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Dr": "Drive", "Ln": "Lane",
-            "Ct": "Court", "Pl": "Place", "Hwy": "Highway", "Pkwy": "Parkway"}  # fmt: skip
-
-_SYMBOLS = {
-    "+": "plus", "=": "equals", "@": "at", "%": "percent", "/": "slash", "\\": "backslash", "#": "number", "&": "and",
-    "$": "dollars", "€": "euros", "£": "pounds", "¥": "yen", "₹": "rupees", "₩": "won", "¢": "cents", "°": "degrees",
-    "×": "times", "÷": "divided by", "±": "plus or minus", "≈": "approximately", "≠": "is not equal to",
-    "≤": "is at most", "≥": "is at least", "−": "minus", "√": "the square root of", "∞": "infinity", "→": "to",
-    "⇒": "to", "²": "squared", "³": "cubed", "<": "less than", ">": "greater than", "^": "to the power of",
-    "§": "section", "‰": "per thousand", "←": "from", "∑": "the sum of", "∆": "delta",
-}  # fmt: skip
 
 _PLAIN_TABLE = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"',
                               "»": '"', "⁄": "/", "‐": "-", "‑": "-", "[": " ", "]": " ", "{": " ", "}": " "})  # fmt: skip
@@ -49,7 +36,6 @@ _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER ([A-Z]+)")
 _ESCAPED_BREAK = re.compile(r"(?<![:\w\\]\\)(?<!:)\\[nrt](?=$|[A-Z\s\\])")
 _EMOTICON = re.compile(r"(?<!\S)(?<!\d )(?:[:;]['^-]?[()DPpOo/|\\]+|=[()D]+|<3+|</3|\^_*\^)(?!\w)")
 _PLACE_CODE = re.compile(r"\b([A-Z][a-z]+, )([A-Z]{2})(?=[\s.,?!;:]|$)")
-_NUMBER = r"\d[\d,]*(?:\.\d+)?"
 
 
 class Unspeakable(ValueError):
@@ -104,11 +90,9 @@ class Normalizer:
             yield from block.split("\n")
 
     def _read_line(self, line: str) -> str:
-        text = _compatible(line)
+        text = "".join(" " if is_ornament(char) else char for char in _compatible(line))
         _refuse_letters_and_symbols(text)
-        for pattern, replacement in _READINGS:
-            text = pattern.sub(replacement, text)
-        text = " ".join(self._with_states(text).split())
+        text = " ".join(self._with_states(rewrite(text, ENGLISH)).split())
         if text and not self._is_spoken(text):
             text = self._spans(text)
         return _tidy(text)
@@ -156,7 +140,7 @@ def _compatible(text: str) -> str:
 def _refuse_letters_and_symbols(text: str) -> None:
     for at, char in enumerate(text):
         kind, name = unicodedata.category(char), unicodedata.name(char, f"U+{ord(char):04X}")
-        if char.isascii() or kind[0] in "PZ" or char in _SYMBOLS or re.match(LETTER, char):
+        if char.isascii() or kind[0] in "PZ" or char in SYMBOLS or re.match(LETTER, char):
             continue
         if kind[0] in "LN":
             neighbours = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
@@ -210,86 +194,6 @@ def _join_sentences(lines: list[str]) -> str:
     return " ".join(ended + lines[-1:])
 
 
-def _say_digits(text: str) -> str:
-    return " ".join(_DIGITS[char] for char in text if char in _DIGITS)
-
-
-def _url(match: re.Match[str]) -> str:
-    """The host alone: nobody reads out a path, and the written text stays beside the spoken."""
-    host = urlsplit(match[0] if "://" in match[0] else f"https://{match[0]}").hostname or ""
-    return host.removeprefix("www.").replace(".", " dot ") + (match[0][-1] if match[0][-1] in ".,?!;:" else "")
-
-
-def _street(match: re.Match[str]) -> str:
-    ends = match[3] and re.match(r"\s*$|\s+[A-Z]", match.string[match.end() :])
-    return f"{match[1]}{_STREETS[match[2]]}" + ("." if ends else "")
-
-
-def _thousands(match: re.Match[str]) -> str:
-    return f"{match[2]} thousand {_SYMBOLS[match[1]]}"
-
-
-def _currency(match: re.Match[str]) -> str:
-    return f"{match[2]} {_SYMBOLS[match[1]]}"
-
-
-def _compile(
-    *pairs: tuple[str, str | Callable[[re.Match[str]], str]],
-) -> list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]]:
-    return [(re.compile(pattern), replacement) for pattern, replacement in pairs]
-
-
-_READINGS = _compile(
-    (r"(?i)\b(?:https?://|ftp://|www\.)[^\s<>\"]+", _url),
-    (r'(?<![^\s(])"([^"]+)"(?!\w)', r"\1"),  # the quote behind "Chapter 1" is no inch
-    (r"(?<=[a-z)])([.?!])(?=[A-Z])", r"\1 "),  # 'nice.It' is two sentences, not a host
-    (r"(?<=[ap]m)\s?[-–]\s?(?=\d)", " to "),
-    (r"\s*[—―]+\s*|\s+[-–]+\s+(?!\d)|(?<!-)--+(?!-)", ", "),
-    (r"(?<=[^\W\d])–|–(?=[^\W\d])", ", "),
-    (r"[–−]", "-"),
-    (r"-+>|=+>", " to "),
-    (r"\b((?:[A-Z]\.){2,})(?=\s+[a-z0-9]|[,;:])", lambda m: m[1].replace(".", "")),  # U.S. troops
-    (r"\b((?:[A-Z]\.)+[A-Z])\.", lambda m: m[1].replace(".", "") + "."),
-    (r"&", " and "),
-    (r"=", " equals "),
-    (r"(?<=\s)>(?=\s)|(?<=\d)>(?=\d)", " greater than "),
-    (r"(?<=\s)<(?=\s)|<(?=\d)", " less than "),
-    (r"(?<=\d)\s+\*\s+(?=\d)", " times "),
-    (r"_{2,}", " blank "),
-    (r"\b([CF])#", r"\1 sharp"),
-    (r"\b[Nn]o\.\s?(?=\d)", "number "),
-    (r"#(?=\s?\d)", " number "),
-    (r"#(?=[^\W\d_])", " hashtag "),
-    (r"(?<!\w)@(?=\w)", " at "),
-    (r"~(?=\s*[$€£]?\d)", "about "),
-    (r"\b24/7\b", "twenty four seven"),
-    (r"\((\d{3})\)\s?(\d{3})-(\d{4})\b", r"\1-\2-\3"),
-    (r"(?<![\d.,$/:-])\d{1,4}(?: \d{2,4}){2,}(?![.,/:-]?\d)", lambda m: ", ".join(map(_say_digits, m[0].split()))),
-    (r"\b911\b", lambda m: _say_digits(m[0])),
-    (r"(?<![\d.)-])(?<![\d)] )(\d{3})-(\d{4})(?![\d-])", lambda m: f"{_say_digits(m[1])}, {_say_digits(m[2])}"),
-    (r"(?<![\d.])\d{1,2}(?:\.\d{1,2}){2,}(?!\.?\d)", lambda m: m[0].replace(".", " point ")),
-    (r"\b(\d)'\s?(\d{1,2})(?:\"|'')?", r"\1 foot \2"),
-    (r"\bUS\$", "$"),
-    (rf"([$€£])\s*({_NUMBER})\s?[kK]\b", _thousands),
-    (rf"([₹₩¢])\s*({_NUMBER})", _currency),
-    (r"(?<=\d)\s?¢", " cents"),
-    (r"(\d\.\d+)M\b", r"\1 million"),
-    (r"([$€£])\s+(?=\d)", r"\1"),
-    (rf"(?<![$€£\d.,])({_NUMBER})\s?([$€£])(?!\d)", r"\2\1"),
-    (
-        r"(?<![-\d./$])(?!\d{3}-\d{4}\b)([$€£]?\d{1,4}(?:\.\d+)?%?)\s?-\s?([$€£]?\d{1,4}(?:\.\d+)?%?)(?![-\d/]|\.\d)",
-        r"\1 to \2",
-    ),
-    (rf"(\d\S*\s(?:[A-Z0-9]\w*\s){{1,3}})({'|'.join(_STREETS)})\b(\.?)", _street),
-    (r"\bSt\.? (?=[A-Z])", "Saint "),
-    (r"\bSt\.", "Street"),
-    (r"\betc\.(?=\s+[a-z])", "et cetera"),
-    (r"\s*\|\s*", ", "),
-    (r"[\[\]{}<>*~©®™•]|\^(?!\w)", " "),  # marks of layout that nobody reads out
-)
-"""Where chat wants another reading than the grammar's own, in this order."""
-
-
 def _tidy(text: str) -> str:
     """Every whitespace token a word, with at most one sentence mark after it: word timings are one per token."""
     text = re.sub(r"(?<=\w)\s+-\s+(?=\w)", ", ", text)
@@ -311,7 +215,7 @@ def _marked(words: list[str], marks: str) -> list[str]:
 
 
 def _say_character(char: str) -> str:
-    if word := _DIGITS.get(char) or _SYMBOLS.get(char):
+    if word := DIGITS.get(char) or SYMBOLS.get(char):
         return f" {word} "
     if greek := _GREEK.fullmatch(unicodedata.name(char, "")):
         return f" {greek[1].lower().replace('lamda', 'lambda')} "

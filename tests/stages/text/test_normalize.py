@@ -72,6 +72,8 @@ SPOKEN = [
     ("two--three (yes)", "two, three yes"),
     ("hi 👍🏽 :) there", "hi there"),
     ("zero\u200bwidth", "zerowidth"),
+    ("✓ Done, ★ great ♪ → next", "Done, great to next"),
+    ("● one ■ two ↔ three", "one two three"),
     ("one\ntwo\\rThree\r\nfour", "one. two. Three. four"),
 ]  # fmt: skip
 
@@ -96,6 +98,7 @@ REFUSED = [
     ("λόγος", "unsupported_script", "Greek"),
     ("&#x416; and", "unsupported_script", "Cyrillic"),
     ("the ∫ of x", "unsupported_symbol", "integral"),
+    ("★ ✓", "empty", "nothing to say"),
     ("Itâ€™s ok", "mojibake", "character set"),
 ]
 

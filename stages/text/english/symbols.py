@@ -1,0 +1,18 @@
+"""How symbols are said, and which say nothing."""
+
+import unicodedata
+
+SYMBOLS = {
+    "+": "plus", "=": "equals", "@": "at", "%": "percent", "/": "slash", "\\": "backslash", "#": "number", "&": "and",
+    "$": "dollars", "€": "euros", "£": "pounds", "¥": "yen", "₹": "rupees", "₩": "won", "¢": "cents", "°": "degrees",
+    "×": "times", "÷": "divided by", "±": "plus or minus", "≈": "approximately", "≠": "is not equal to",
+    "≤": "is at most", "≥": "is at least", "−": "minus", "√": "the square root of", "∞": "infinity", "→": "to",
+    "⇒": "to", "²": "squared", "³": "cubed", "<": "less than", ">": "greater than", "^": "to the power of",
+    "§": "section", "‰": "per thousand", "←": "from", "∑": "the sum of", "∆": "delta",
+}  # fmt: skip
+_ARROWS = range(0x2190, 0x2200)
+
+
+def is_ornament(char: str) -> bool:
+    """Stars, checks, boxes, notes, arrows and the like: nobody reads them out, and nothing is lost without them."""
+    return char not in SYMBOLS and (unicodedata.category(char) in ("So", "Sk") or ord(char) in _ARROWS)

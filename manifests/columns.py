@@ -14,7 +14,7 @@ import pandas as pd
 from manifests.figures import REAL, REALS, TEXT, WHOLE, WHOLES, Aim, Column, Distribution, Number
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
 from manifests.pcm import FULL_SCALE
-from manifests.records import ASIDES, DuplexDialogue, Event, Segment, join_voices
+from manifests.records import ASIDES, DuplexDialogue, Edit, Event, Segment, join_voices
 from manifests.sound_columns import SOUND_COLUMNS
 
 # How a dialogue gives a value. What `verify` did not look for is null or empty.
@@ -26,6 +26,10 @@ def _turns(record: DuplexDialogue) -> list[Segment]:
 
 def _events(event: Event) -> Callable[[DuplexDialogue], int]:
     return lambda record: sum(segment.event == event for segment in record.timeline.segments)
+
+
+def _edits(edit: Edit) -> Callable[[DuplexDialogue], int]:
+    return lambda record: sum(turn.edit == edit for turn in record.dialogue.turns)
 
 
 def _rate(segment: Segment) -> int:
@@ -170,6 +174,18 @@ COLUMNS = (
     Column(
         "side_talks", WHOLE, _events("side_talk"), "", "What the user says to somebody else.",
         (Number("side_talks", "side talk", _sum),),
+    ),
+    Column(
+        "shortened_answers", WHOLE, _edits("shortened"), "", "Answers of which the first sentences alone are spoken.",
+        (Number("shortened_answers", "answers shortened", _sum),),
+    ),
+    Column(
+        "answer_parts", WHOLE, _edits("part"), "", "Turns of the agent that are parts of a longer answer.",
+        (Number("answer_parts", "parts of longer answers", _sum),),
+    ),
+    Column(
+        "added_turns", WHOLE, _edits("added"), "", "What the user says between such parts; the input does not have it.",
+        (Number("added_turns", 'turns put in between them ("go on")', _sum),),
     ),
     Column(
         "pauses", WHOLE, lambda r: sum(len(segment.pauses) for segment in r.timeline.segments), "",

@@ -20,6 +20,8 @@ from manifests.sound import Sound
 
 Speaker = Literal["user", "agent"]
 Event = Literal["turn", "barge_in", "backchannel", "false_start", "side_talk"]
+Edit = Literal["shortened", "part", "added"]
+"""What a stage made of a turn: the beginning of a longer one, a part of one, or a user's "go on" before the next part."""
 DURING: frozenset[str] = frozenset({"backchannel", "false_start"})
 """Said while the agent's turn before it goes on, and no reason to stop: "mm-hm", or a start that the user gives up."""
 ASIDES: frozenset[str] = DURING | {"side_talk"}
@@ -103,7 +105,7 @@ class Turn:
     """One speaker's turn. `text` is as written, `spoken` as a voice reads it; the rest is filled in by stages.
 
     An aside takes no floor: a backchannel ("mm-hm") or a false start is heard while the agent's turn before it goes on, side talk before
-    the user's turn. One that a stage has put in has no `text`.
+    the user's turn. One that a stage has put in has no `text`. An answer in several turns has its text with the first of them.
     """
 
     speaker: Speaker
@@ -118,6 +120,8 @@ class Turn:
     """Fixed by the input where not None: seconds of silence before this turn."""
     recording: Recording | None = None
     """Heard instead of a synthesized voice; `text` says what it holds."""
+    edit: Edit | None = None
+    """What `speak` made of it, where that is not just what was written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,7 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
             "voice": turn.voice,
             "speech": "recording" if turn.recording else "synthesis",
             "word_times": record.timeline.spoken.speech[segment.turn].word_times,
+            **({"edit": turn.edit} if turn.edit else {}),
             **({"cut_word": [cut.text, _seconds(segment.start + cut.start, rate)]} if cut else {}),
             **({"pauses": pauses} if pauses else {}),
         },

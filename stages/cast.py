@@ -47,7 +47,13 @@ class Cast(Stage[Dialogue, Dialogue, CastSettings]):
     def _cast(self, dialogue: Dialogue) -> Dialogue:
         user = draw(self.seed, dialogue.id, "cast").choice(self.pools[dialogue.split or "train"])
         voice = {"user": user, "agent": self.settings.agent_voice}
-        turns = (replace(t, voice=t.voice or _recorded_voice(t) or voice[t.speaker]) for t in dialogue.turns)
+        # What `speak` has put in is in the voice that the input fixes for its speaker's other turns.
+        fixed = voice | {t.speaker: t.voice for t in reversed(dialogue.turns) if t.voice}
+        turns = (
+            replace(t, voice=t.voice or _recorded_voice(t) or (voice if t.text else fixed)[t.speaker])
+            for t in dialogue.turns
+        )
+        return replace(dialogue, turns=tuple(turns))
         return replace(dialogue, turns=tuple(turns))
 
 

@@ -55,7 +55,7 @@ class IngestSettings(Settings):
     )
     max_turns: int = Field(default=100, ge=2, description="a dialogue with more turns is rejected")
     max_turn_characters: int = Field(
-        default=2_000, ge=1, description="a dialogue with a longer written turn is rejected"
+        default=4_000, ge=1, description="a dialogue with a longer written turn is rejected"
     )
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ from manifests.corpus import Corpus
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
 from manifests.pcm import to_float
 from manifests.text_channel import text_heard
-from pipeline.report.inspection import MARKS, lost_text, stereo, user_sound, voices
+from pipeline.report.inspection import lost_text, mark_of, stereo, user_sound, voices
 from pipeline.report.timeline_layout import barge_ins, lay_out
 from pipeline.report.timeline_svg import lane_names_svg, timeline_svg
 
@@ -91,7 +91,7 @@ def _turns(cut: MonoCut) -> list[dict[str, Any]]:
             "end": s.end,
             "text": text_heard(s),
             "lost": lost_text(s),
-            "mark": MARKS[s.custom["event"]],
+            "mark": mark_of(s),
             "recorded": s.custom.get("speech") == "recording",
             "pauses": [length for _, length in s.custom.get("pauses", ())],
             "cut_off_after": cut_off_after.get(s.id),

@@ -58,6 +58,11 @@ MARKS = {
 }
 
 
+def mark_of(s: SupervisionSegment) -> str:
+    """What a turn is, in a word or two, where it is not just a turn as it was written."""
+    return MARKS[s.custom["event"]] or s.custom.get("edit", "")
+
+
 def inspect_text(cut: MonoCut) -> str:
     """The dialogue as lines: when in seconds and in frames, who, what is heard, [what a cut took]."""
     frames, turns = round(cut.duration / FRAME_SECONDS), int(cut.custom["total_turns"])
@@ -83,7 +88,7 @@ def user_sound(cut: MonoCut) -> dict[str, str]:
 
 def _turn_line(s: SupervisionSegment, cut_off_after: float | None) -> str:
     frames = f"{_frame(s.start)}–{_frame(s.end)}"
-    mark = MARKS[s.custom["event"]] or ("cut off" if s.custom["cut_off"] else "")
+    mark = "cut off" if s.custom["cut_off"] else mark_of(s)
     pauses = ", ".join(f"{length:.2f} s at {start:.2f}" for start, length in s.custom.get("pauses", ()))
     paused = f" [pauses: {pauses}]" if pauses else ""
     lost = f" [lost: {lost_text(s)}]" if s.custom["cut_off"] else ""

@@ -53,6 +53,7 @@ def choose_false_starts(
         for index, (turn, following) in enumerate(pairwise(turns))
         if (turn.speaker, following.speaker) == ("agent", "user")
         and following.event not in ASIDES
+        and following.edit is None
         and index not in taken
         and _words(turn) >= settings.min_words
     ]

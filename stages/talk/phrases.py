@@ -19,6 +19,8 @@ class Phrases(Settings):
 
     backchannels: Texts
     side_talk: Texts
+    go_on: Texts
+    """What the user says between the parts of a long answer."""
 
 
 @cache

@@ -17,7 +17,7 @@ def _places(default: float) -> Any:
     )
 
 
-def _texts() -> Any:
+def texts_field() -> Any:
     return Field(
         default=None, min_length=1, description="what is said, as it is spoken; default: see stages/talk/phrases/"
     )
@@ -35,7 +35,7 @@ class BackchannelSettings(Settings):
         le=60,
         description="so many a minute of the dialogue, several in a long turn; in place of the shares",
     )
-    texts: list[str] | None = _texts()
+    texts: list[str] | None = texts_field()
 
 
 class FalseStartSettings(Settings):
@@ -52,7 +52,7 @@ class SideTalkSettings(Settings):
 
     share: float = _dialogues()
     turn_share: float = _places(0.2)
-    texts: list[str] | None = _texts()
+    texts: list[str] | None = texts_field()
 
 
 class TalkSettings(Settings):

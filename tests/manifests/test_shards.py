@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from lhotse import CutSet
 
+from manifests.columns import dialogue_row
 from manifests.frames import SOURCE_FRAME, TARGET_FRAME
 from manifests.records import TokenizedDialogue
 from manifests.shard_reader import damaged_file
-from manifests.shards import write_shard
+from manifests.shards import build_cut, write_shard
 from manifests.store import Store
+from pipeline.report.inspection import inspect_text
 
 PROVENANCE = {"seed": 0, "recipe": "abc"}
 
@@ -61,6 +63,19 @@ def test_supervisions_say_what_is_heard(shard, tokenized):
             assert " ".join(w.symbol for w in words) == segment.text_heard
             assert all(s.start <= w.start and w.end <= s.end for w in words)
             assert s.end <= cut.duration
+
+
+def test_what_was_made_of_a_turn_is_labeled_and_counted(tokenized):
+    timeline = tokenized[0].timeline
+    assert all("edit" not in s.custom for s in build_cut(tokenized[0], PROVENANCE).supervisions)
+    edits = (None, "part", "added", "part")
+    turns = tuple(replace(t, edit=edit) for t, edit in zip(timeline.spoken.dialogue.turns, edits, strict=True))
+    spoken = replace(timeline.spoken, dialogue=replace(timeline.spoken.dialogue, turns=turns))
+    record = replace(tokenized[0], timeline=replace(timeline, spoken=spoken))
+    cut, row = build_cut(record, PROVENANCE), dialogue_row(record)
+    assert [s.custom.get("edit") for s in cut.supervisions] == list(edits)
+    assert (row["shortened_answers"], row["answer_parts"], row["added_turns"]) == (0, 2, 1)
+    assert " added " in inspect_text(cut)
 
 
 def test_the_same_dialogues_give_the_same_bytes(tmp_path, shard, tokenized):

@@ -1,7 +1,12 @@
+from dataclasses import replace
+
 from material import make_dialogue
 
-from manifests.records import Dialogue, Rejected
+from manifests.records import Dialogue, Recording, Rejected
+from stages.cast import Cast, CastSettings
+from stages.ingest import IngestSettings
 from stages.speak import Speak, SpeakSettings
+from stages.talk.phrases import phrases
 
 
 def speak(*lines, **settings):
@@ -28,6 +33,71 @@ def test_a_turn_is_measured_as_spoken():
     made = speak("Call 555 0142 now.", "Yes.", max_turn_words=5)
     assert isinstance(made, Rejected)
     assert made.reason == "turn_too_long"
+    assert "what a user says is not cut" in made.message
+
+
+ANSWER = "First you dig a hole. Then you put the tree in, roots down, and fill it. Water it well. Then wait for a year."
+
+
+def test_a_long_answer_is_split_and_the_user_says_go_on():
+    made = speak("How do I plant a tree?", ANSWER, "Thanks.", "Sure.", max_turn_words=12, go_on=["Mm-hm."])
+    assert [(t.speaker, t.spoken, t.event, t.edit) for t in made.turns[1:-2]] == [
+        ("agent", "First you dig a hole.", None, "part"),
+        ("user", "Mm-hm.", "turn", "added"),
+        ("agent", "Then you put the tree in, roots down, and fill it.", None, "part"),
+        ("user", "Mm-hm.", "turn", "added"),
+        ("agent", "Water it well. Then wait for a year.", None, "part"),
+    ]
+    assert [t.text for t in made.turns] == ["How do I plant a tree?", ANSWER, "", "", "", "", "Thanks.", "Sure."]
+    assert {t.edit for t in (made.turns[0], *made.turns[-2:])} == {None}
+
+
+def test_what_the_user_says_between_parts_is_drawn_by_the_seed():
+    lines = ("How?", ANSWER) * 6
+    said = [[t.spoken for t in speak(*lines, max_turn_words=12).turns if t.edit == "added"] for _ in range(2)]
+    assert said[0] == said[1] and len(said[0]) == 12 and len(set(said[0])) > 3
+    assert set(said[0]) <= set(phrases("en").go_on)
+
+
+def test_a_long_answer_is_shortened_or_rejected_where_the_recipe_says_so():
+    (_, answer) = speak("How?", ANSWER, max_turn_words=20, long="shorten").turns
+    assert answer.spoken == "First you dig a hole. Then you put the tree in, roots down, and fill it. Water it well."
+    assert (answer.text, answer.edit) == (ANSWER, "shortened")
+    rejected = speak("How?", ANSWER, max_turn_words=20, long="reject")
+    assert rejected.reason == "turn_too_long"
+    assert rejected.message == "Turn 2 (agent): It takes 24 spoken words, over the 20 of speak.max_turn_words."
+
+
+def test_what_cannot_be_cut_is_rejected_by_its_reason():
+    assert "what a user says is not cut" in speak(ANSWER, "Yes.", max_turn_words=12).message
+    message = speak("How?", "Yes. " + "and so on " * 5, max_turn_words=12).message
+    assert message.endswith("it can't be cut: 15 words from 'and so on and so' on have no end of a sentence or clause.")
+    stage = Speak(SpeakSettings(max_turn_words=12), 0)
+    stage.setup()
+    written = make_dialogue(lines=("How?", ANSWER))
+    for index, reason in ((0, "a recorded user can't say"), (1, "a recording is not cut")):
+        turns = [replace(t, recording=Recording("a.wav")) if n == index else t for n, t in enumerate(written.turns)]
+        assert reason in stage.process([replace(written, turns=tuple(turns))])[0].message
+
+
+def test_what_is_put_in_has_the_voice_that_the_input_fixes():
+    made = speak("How?", ANSWER, max_turn_words=12)
+    turns = (replace(made.turns[0], voice="mine"), *made.turns[1:])
+    cast = Cast(CastSettings(), 0)
+    cast.setup()
+    assert {t.voice for t in cast.process([replace(made, turns=turns)])[0].turns if t.speaker == "user"} == {"mine"}
+
+
+QUANTILES = (1, 8, 19, 81, 199, 279, 308, 385)
+"""Words of Alpaca's answers as GPT-4 wrote them, at 0, 10, 25, 50, 75, 90, 95 and 99 %."""
+
+
+def test_by_default_answers_as_long_as_alpacas_are_kept():
+    sentence = "so it goes on and on, as it always has, until it ends. "
+    for words in QUANTILES:
+        answer = (sentence * 40).split()[:words]
+        assert len(" ".join(answer)) <= IngestSettings().max_turn_characters
+        assert isinstance(speak("How?", " ".join(answer)), Dialogue), words
 
 
 def test_backchannels_go_into_long_agent_turns_without_written_text():

@@ -1,0 +1,82 @@
+"""An answer that is too long to be one turn: its first sentences, or all of them in several parts.
+
+Cuts fall at the ends of sentences. A sentence that is too long by itself is cut at the ends of its clauses, and one without
+any is refused: half a clause is nothing that anybody says.
+"""
+
+from collections.abc import Iterator, Sequence
+
+SENTENCE_END, CLAUSE_END = ".?!", ",;:"
+
+
+class Uncuttable(ValueError):
+    """A sentence has too many words and no clause's end to cut it at."""
+
+
+def shortened(spoken: str, most: int) -> str:
+    """The first sentences of a speakable text, as many as fit into `most` words; of a first one that does not, its first clauses.
+    Raises `Uncuttable` where not even one clause fits."""
+    pieces = list(_ended(spoken.split(), SENTENCE_END))
+    if len(pieces[0]) > most:
+        pieces = list(_ended(pieces[0], CLAUSE_END))
+    _check(pieces[0], most)
+    text = _text(next(_filled(pieces, most)))
+    return text.rstrip(CLAUSE_END) + "." if text[-1] in CLAUSE_END else text
+
+
+def parts(spoken: str, most: int) -> list[str]:
+    """All of a speakable text, in as few parts of at most `most` words as its sentences allow, of about the same length; raises
+    `Uncuttable`."""
+    pieces: list[list[str]] = []
+    for sentence in _ended(spoken.split(), SENTENCE_END):
+        pieces += [sentence] if len(sentence) <= most else _ended(sentence, CLAUSE_END)
+    for piece in pieces:
+        _check(piece, most)
+    return [_text(run) for run in _evenly(pieces, most)]
+
+
+def _check(piece: list[str], most: int) -> None:
+    if len(piece) > most:
+        raise Uncuttable(f"{len(piece)} words from '{' '.join(piece[:5])}' on have no end of a sentence or clause")
+
+
+def _text(pieces: list[list[str]]) -> str:
+    return " ".join(word for piece in pieces for word in piece)
+
+
+def _ended(words: Sequence[str], marks: str) -> Iterator[list[str]]:
+    """The words up to each that ends with one of the marks, and the rest."""
+    piece: list[str] = []
+    for word in words:
+        piece.append(word)
+        if word[-1] in marks:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+
+def _evenly(pieces: list[list[str]], most: int) -> Iterator[list[list[str]]]:
+    """The pieces in runs that hold at most `most` words each: as few runs as can be, and then the longest as short as can be."""
+    number = len(list(_filled(pieces, most)))
+    low, high = max(map(len, pieces)), most
+    while low < high:
+        middle = (low + high) // 2
+        if len(list(_filled(pieces, middle))) > number:
+            low = middle + 1
+        else:
+            high = middle
+    yield from _filled(pieces, low)
+
+
+def _filled(pieces: list[list[str]], most: int) -> Iterator[list[list[str]]]:
+    """Runs of pieces, each as long as fits."""
+    run: list[list[str]] = []
+    words = 0
+    for piece in pieces:
+        if run and words + len(piece) > most:
+            yield run
+            run, words = [], 0
+        run.append(piece)
+        words += len(piece)
+    yield run

@@ -14,22 +14,24 @@ from pipeline.commands.options import JsonOption
 
 def command(
     cuts: Annotated[Path, typer.Argument(metavar="CUTS", help="A Lhotse cuts manifest with transcripts.")],
-    out: Annotated[Path, typer.Option("--out", help="The dialogue file to write (JSONL); a stopped run is resumed.")],
+    out: Annotated[Path, typer.Option("--out", help="Dialogue file to write (JSONL). A stopped run is resumed.")],
     url: Annotated[
         str, typer.Option("--url", help="An OpenAI-compatible endpoint, such as https://api.openai.com/v1.")
     ],
-    model: Annotated[str, typer.Option("--model", help="The endpoint's model. Its key is taken from OPENAI_API_KEY.")],
+    model: Annotated[
+        str, typer.Option("--model", help="The endpoint's model. The API key is read from OPENAI_API_KEY.")
+    ],
     pairs: Annotated[
-        int, typer.Option("--pairs", min=1, max=20, help="Recordings, each with a question, in a dialogue.")
+        int, typer.Option("--pairs", min=1, max=20, help="Recordings per dialogue, each with a question.")
     ] = 2,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use at most so many cuts.")] = None,
-    min_words: Annotated[int, typer.Option("--min-words", min=1, help="Leave out shorter transcripts.")] = 6,
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Questions asked at once.")] = 4,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use at most this many cuts.")] = None,
+    min_words: Annotated[int, typer.Option("--min-words", min=1, help="Skip transcripts with fewer words.")] = 6,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Concurrent requests.")] = 4,
     as_json: JsonOption = False,
 ) -> None:
-    """Write dialogues about real recordings: an LLM asks and answers about their transcripts.
+    """Write dialogues about real recordings: an LLM asks and answers questions about their transcripts.
 
-    The user is heard saying the recording, and asks in a synthesized voice. `build` takes the file as any other.
+    The user's turn is the recording, followed by a question in a synthesized voice. Pass the file to `build`.
     """
     from pipeline.asr_qa import Request, write_dialogues
 
@@ -41,6 +43,6 @@ def command(
     else:
         out_console.print(f"[bold]{escape(str(out))}[/]: {written.dialogues} dialogues, {written.questions} questions")
         for reason, number in written.left_out.items():
-            out_console.print(f"  left out {number} × {reason}")
+            out_console.print(f"  skipped {number} × {reason}")
     if not written.dialogues:
         raise WorkError(f"No cut could be used; {out}.rejected.jsonl says why for each.")

@@ -16,15 +16,15 @@ def command(
     corpus: CorpusArgument,
     tokenizer: Annotated[
         str | None,
-        typer.Option(help="The LLM's: a folder or a name on the hub; default: the bundled one.", show_default=False),
+        typer.Option(help="The LLM's tokenizer: a folder or a hub name. Default: the bundled one.", show_default=False),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Dialogues to look at.")] = 2_000,
+    limit: Annotated[int, typer.Option(min=1, help="Dialogues to examine.")] = 2_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Find out whether a corpus tells the future, and what else gives its events away.
+    """Check that a corpus does not reveal the future, and that nothing else gives its events away.
 
-    A probe that sees the agent's own channel must not tell the second before an interruption from the second before a moment at which
-    another turn could have been interrupted. Writes audit.json into the corpus, and its report again. Exit code 1 where a check fails.
+    A probe that sees only the agent's channel must not tell the second before an interruption from the second before a moment
+    at which a turn could have been interrupted. Writes audit.json and updates the report. Exits with 1 if a check fails.
     """
     import json
 

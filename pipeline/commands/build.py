@@ -17,24 +17,27 @@ if TYPE_CHECKING:
 def command(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT...", help="Dialogue files or URLs: JSONL, JSON or Parquet, plain, gzip or zstd."),
+        typer.Argument(
+            metavar="INPUT...",
+            help="Dialogue files, folders, globs or URLs (JSONL, JSON or Parquet; plain, gzip or zstd), or - for stdin.",
+        ),
     ],
-    out: Annotated[str, typer.Option("--out", help="The corpus folder, a path or URL; an unfinished one is resumed.")],
+    out: Annotated[str, typer.Option("--out", help="Corpus folder: path or URL. An unfinished build is resumed.")],
     recipe: RecipeOption = None,
     set_: SetOption = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Shards worked on at once; one per core, if not given.")
+        int | None, typer.Option("--workers", min=1, help="Shards built in parallel. Default: one per core.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Read at most so many dialogues.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Read at most this many dialogues.")] = None,
     dry: Annotated[
         bool,
-        typer.Option("--dry-run", help="Plan the build, measure a sample of it, print what it will take, and stop."),
+        typer.Option("--dry-run", help="Plan the build, time a sample, print the estimate, and exit."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Turn text dialogues into a two-channel speech corpus.
 
-    Runs on this machine, or on the Ray cluster that submitted it. Run again after a stop, it goes on where it was.
+    Runs locally, or on the Ray cluster the job was submitted to. Rerun the same command to resume a stopped build.
     """
     from pipeline.building.driver import build as run
     from pipeline.building.dry_run import dry_run
@@ -72,11 +75,11 @@ def _print_dry_run(found: "DryRun", as_json: bool) -> None:
         return
     splits = ", ".join(f"{number} {split}" for split, number in found.dialogues.items())
     out_console.print(
-        f"{sum(found.dialogues.values())} dialogues ({splits}) in {found.shards} shards; {found.rejected} rejected on reading"
+        f"{sum(found.dialogues.values())} dialogues ({splits}) in {found.shards} shards; {found.rejected} rejected at ingest"
     )
     if found.not_used:
         out_console.print(escape(not_used(found.not_used)))
     out_console.print(
         f"about {takes.hours:.2f} hours, {takes.disk_bytes / 1e6:,.0f} MB, {takes.core_hours:.2f} core hours: "
-        f"{span(takes.seconds)} here"
+        f"{span(takes.seconds)} on this machine"
     )

@@ -10,7 +10,7 @@ from rich.table import Table
 from pipeline.commands.console import out_console, print_json, progress_shown
 from pipeline.commands.options import JsonOption, SetOption
 
-app = typer.Typer(help="Train, personalise and score the speech codec.", no_args_is_help=True)
+app = typer.Typer(help="Train, personalize and score the speech codec.", no_args_is_help=True)
 
 
 @app.command("train")
@@ -19,15 +19,13 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[INPUT...]",
-            help="Dialogue files whose sentences are spoken, beside random ones; default: the bundled dialogues.",
+            help="Dialogue files to take sentences from, in addition to random ones. Default: the bundled dialogues.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="The checkpoint to write (.safetensors).")] = Path(
-        "codec.safetensors"
-    ),
+    out: Annotated[Path, typer.Option("--out", help="Checkpoint to write (.safetensors).")] = Path("codec.safetensors"),
     set_: SetOption = None,
 ) -> None:
-    """Train the codec on speech that eSpeak NG makes, personalised to the agent's voice."""
+    """Train the codec on eSpeak NG speech, personalized to the agent's voice."""
     from pipeline.codec import train
 
     with progress_shown("steps") as progress:
@@ -38,24 +36,22 @@ def train(
 def personalize(
     codec: Annotated[
         str,
-        typer.Argument(
-            metavar="CODEC", help="'bundled', a checkpoint, a .nemo file, or a NeMo codec's name on the hub."
-        ),
+        typer.Argument(metavar="CODEC", help="'bundled', a checkpoint, a .nemo file, or the hub name of a NeMo codec."),
     ],
     corpus: Annotated[
         str,
         typer.Option(
             "--corpus",
-            help="A corpus, at a path or URL, whose agent speaks in the voice, or a folder of WAV or FLAC files.",
+            help="Speech in that voice: a corpus (path or URL) whose agent has it, or a folder of WAV or FLAC files.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The codec to write, in the format of CODEC.")],
+    out: Annotated[Path, typer.Option("--out", help="Codec to write, in the format of CODEC.")],
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a codec's decoder on one voice. Its codes stay what they are, bit for bit.
+    """Fine-tune a codec's decoder on one voice. The codes stay the same, bit for bit.
 
-    It is scored before and after on sentences that are held out.
+    Scored before and after on held-out sentences.
     """
     from pipeline.codec import personalize
 
@@ -69,17 +65,17 @@ def personalize(
         row = scores[name]
         table.add_row(name, str(row["n"]), f"{row['stoi']:.3f}", f"{row['mel_distance']:.3f}")
     out_console.print(table)
-    out_console.print(f"[bold]{escape(str(out))}[/]: codes as before; sha256 {scores['sha256'][:12]}")
+    out_console.print(f"[bold]{escape(str(out))}[/]: codes unchanged; sha256 {scores['sha256'][:12]}")
 
 
 @app.command("score")
 def score(
     checkpoint: Annotated[
-        str, typer.Argument(metavar="[CODEC]", help="'bundled', a checkpoint, a .nemo file, or a NeMo codec's name.")
+        str, typer.Argument(metavar="[CODEC]", help="'bundled', a checkpoint, a .nemo file, or a NeMo codec name.")
     ] = "bundled",
     as_json: JsonOption = False,
 ) -> None:
-    """Score a codec on unseen sentences: STOI, PESQ and log-mel distance, for the agent's voice and users' voices."""
+    """Score a codec on unseen sentences: STOI, PESQ and log-mel distance, for the agent's voice and the users' voices."""
     from pipeline.codec import score
 
     scores = score(checkpoint)
@@ -90,4 +86,4 @@ def score(
     for name, row in scores["voices"].items():
         table.add_row(name, str(row["n"]), f"{row['stoi']:.3f}", f"{row['pesq']:.2f}", f"{row['mel_distance']:.3f}")
     out_console.print(table)
-    out_console.print(f"{scores['bits_per_second']:.0f} bits a second")
+    out_console.print(f"{scores['bits_per_second']:.0f} bits per second")

@@ -19,10 +19,10 @@ from pipeline.commands.options import (
 
 def command(
     run: RunArgument,
-    user: Annotated[Path, typer.Option("--user", help="A recording of the user: any rate, any format.")],
-    out: Annotated[Path, typer.Option("--out", help="The WAV to write.")],
-    stereo: Annotated[bool, typer.Option("--stereo", help="Write both: left the user, right the agent.")] = False,
-    text: Annotated[bool, typer.Option("--text", help="Print what the agent says, with its times.")] = False,
+    user: Annotated[Path, typer.Option("--user", help="A recording of the user, in any rate and format.")],
+    out: Annotated[Path, typer.Option("--out", help="WAV file to write.")],
+    stereo: Annotated[bool, typer.Option("--stereo", help="Write both channels: user left, agent right.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Print the agent's words with times.")] = False,
     tail: Annotated[float, typer.Option("--tail", min=0, max=600, help="Seconds of silence after the recording.")] = 4,
     temperature: TemperatureOption = 0,
     code_temperature: CodeTemperatureOption = 0.8,
@@ -30,7 +30,7 @@ def command(
     codec: SpeakingCodecOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Play a recording to a trained model, 80 ms at a time, and write what it answers."""
+    """Stream a recording to a trained model, 80 ms at a time, and write its answer."""
     from pipeline.converse import converse, write_conversation
     from salm_duplex_model.session import Decoding
 
@@ -43,6 +43,6 @@ def command(
     for turn in conversation.turns if text else ():
         out_console.print(f"{turn.start:7.2f} – {turn.end:6.2f} s  {escape(turn.text)}")
     out_console.print(
-        f"Wrote {out}: {told['seconds']} s; a step of 80 ms took {told['step_ms_mean']} ms in the mean, "
+        f"Wrote {out}: {told['seconds']} s; a step of 80 ms took {told['step_ms_mean']} ms on average, "
         f"{told['step_ms_p99']} at the 99th percentile"
     )

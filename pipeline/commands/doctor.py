@@ -9,14 +9,14 @@ from pipeline.commands.options import JsonOption
 
 
 def command(as_json: JsonOption = False) -> None:
-    """Say which components are usable here, and how to get the others."""
+    """List which components are usable here, and how to install the others."""
     from pipeline.doctor import examine
 
     findings = examine()
     if as_json:
         print_json([finding.as_dict() for finding in findings])
     else:
-        table = Table("component", "usable", "for", "what was found, or how to get it", box=None, pad_edge=False)
+        table = Table("component", "usable", "for", "found, or how to install", box=None, pad_edge=False)
         for f in findings:
             table.add_row(f.component, "[green]yes[/]" if f.usable else "[yellow]no[/]", f.purpose, escape(f.detail))
         print_wide(table)

@@ -20,14 +20,21 @@ def command(
     run: RunArgument,
     corpus: Annotated[
         list[str],
-        typer.Option("--corpus", help="A corpus, at a path or URL, with a test split; repeat it for several."),
+        typer.Option("--corpus", help="A corpus with a test split: path or URL. Repeat for several."),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.json", help="The figures; a plot goes beside, as .png.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FILE.json",
+            help="Metrics as JSON. A plot (.png) and a sample (.wav) are written next to it.",
+        ),
+    ],
     split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Play at most so many dialogues a corpus.")
+        int | None, typer.Option("--limit", min=1, help="Play at most this many dialogues per corpus.")
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Dialogues played side by side.")] = 16,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Dialogues per batch.")] = 16,
     temperature: TemperatureOption = 0,
     code_temperature: CodeTemperatureOption = 0.8,
     seed: SeedOption = 0,
@@ -35,27 +42,27 @@ def command(
     asr: Annotated[
         str | None,
         typer.Option(
-            "--asr", help="Recognizer for the agent's words: pocketsphinx, a .nemo file, or a NeMo model's name."
+            "--asr", help="Recognizer for the agent's speech: pocketsphinx, a .nemo file, or a NeMo model name."
         ),
     ] = None,
     utmos: Annotated[
         Path | None,
-        typer.Option("--utmos", help="UTMOS as a TorchScript file, to mark how natural the agent's speech sounds."),
+        typer.Option("--utmos", help="UTMOS as a TorchScript file, to score the naturalness of the agent's speech."),
     ] = None,
     judge: Annotated[
         str | None,
-        typer.Option("--judge", metavar="URL", help="An OpenAI-compatible endpoint that marks what the agent says."),
+        typer.Option("--judge", metavar="URL", help="An OpenAI-compatible endpoint that scores the agent's answers."),
     ] = None,
     judge_model: Annotated[
-        str | None, typer.Option("--judge-model", help="The judge's model; its key is in OPENAI_API_KEY.")
+        str | None, typer.Option("--judge-model", help="The judge's model. The API key is read from OPENAI_API_KEY.")
     ] = None,
     fdb: Annotated[
         Path | None,
-        typer.Option("--fdb", help="Also write the examples in Full-Duplex-Bench's layout, to a new folder."),
+        typer.Option("--fdb", help="Also write the examples in Full-Duplex-Bench layout to this new folder."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Play test sets to a trained model and measure how it converses: barge-ins, turns, pauses, words."""
+    """Play test sets to a trained model and score its turn-taking, barge-ins, pauses and words."""
     from pipeline.commands.evaluation_table import tables
     from pipeline.evaluate import Request, evaluate
     from salm_duplex_model.session import Decoding
@@ -69,4 +76,4 @@ def command(
         return
     for table in tables(result):
         print_wide(table)
-    out_console.print(f"Wrote {out}, {out.with_suffix('.png')} and a conversation, {out.with_suffix('.wav')}")
+    out_console.print(f"Wrote {out}, {out.with_suffix('.png')} and a sample conversation, {out.with_suffix('.wav')}")

@@ -14,14 +14,12 @@ from pipeline.commands.options import CorpusArgument, JsonOption
 def command(
     corpus: CorpusArgument,
     id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="A dialogue's id; without one, the first with a barge-in.")
+        str | None, typer.Argument(metavar="[ID]", help="A dialogue's id. Default: the first with a barge-in.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the stereo WAV and the timeline picture.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the stereo WAV and the timeline plot.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one dialogue: as text, and with --out as a stereo WAV (left user, right agent) and a timeline picture."""
+    """Show one dialogue as text; with --out, also write a stereo WAV (user left, agent right) and a timeline plot."""
     from manifests.corpus import open_corpus
     from pipeline.report.inspection import cut_as_json, inspect_text, write_stereo, write_timeline
 

@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from pipeline.look import Look
 
 TURNS, CHARACTERS = 8, 160
-"""So much of an example is printed; `--json` has all of it."""
+"""How much of an example is printed; `--json` prints all of it."""
 
 
 def command(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Dialogue files, folders or URLs, as `build` takes them.")
+        list[str], typer.Argument(metavar="FILE...", help="Dialogue files, folders, globs or URLs, as for `build`.")
     ],
     recipe: RecipeOption = None,
     set_: SetOption = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Read at most so many records.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Read at most this many records.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a file of dialogues is: its shape, three of them as they are read, what would be rejected and why, and what is
-    not used. Builds nothing.
+    """Show what a dialogue file holds: its format, three dialogues as read, what would be rejected and why, and what goes unused.
+    Builds nothing.
     """
     from pipeline.look import look
     from pipeline.recipe import load_recipe
@@ -41,7 +41,7 @@ def command(
     else:
         _print(found)
     if not found.dialogues:
-        raise WorkError("No dialogue could be read; the README lists the forms that are.")
+        raise WorkError("No dialogue could be read; the README lists the supported formats.")
 
 
 def _print(found: "Look") -> None:

@@ -9,7 +9,7 @@ SHIPPED = Path(__file__).parents[1] / "data"
 
 
 def _recipe_file(name: str) -> Path:
-    """A file of this name, or, where there is none, the recipe of this name that comes with the package."""
+    """The file of this name, or else the bundled recipe of this name."""
     shipped = SHIPPED / f"{name.removesuffix('.yaml')}.yaml"
     return shipped if Path(name).name == name and not Path(name).exists() and shipped.is_file() else Path(name)
 
@@ -20,27 +20,27 @@ RecipeOption = Annotated[
         "--recipe",
         metavar="FILE",
         parser=_recipe_file,
-        help="A YAML recipe, or one that comes with salm-duplex: quick_and_patient, in_the_wild; `salm-duplex recipe` prints "
-        "the default one.",
+        help="A YAML file, or the name of a bundled recipe: quick_and_patient, in_the_wild. `salm-duplex recipe` prints "
+        "the default recipe.",
     ),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the recipe; may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key. Repeatable."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
-CorpusArgument = Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus that `build` made, at a path or URL.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+CorpusArgument = Annotated[str, typer.Argument(metavar="CORPUS", help="A corpus made by `build`: path or URL.")]
 
 
 def _run_folder(name: str) -> Path:
-    """`bundled`, where there is no such folder, is the small agent that comes with the package."""
+    """`bundled` is the small bundled agent, unless a folder of that name exists."""
     from salm_duplex_model.checkpoint import BUNDLED_RUN
 
     return BUNDLED_RUN if name == "bundled" and not Path(name).exists() else Path(name)
 
 
 RunArgument = Annotated[
-    Path, typer.Argument(metavar="RUN", parser=_run_folder, help="A run folder that `train` made, or 'bundled'.")
+    Path, typer.Argument(metavar="RUN", parser=_run_folder, help="A run folder made by `train`, or 'bundled'.")
 ]
 TemperatureOption = Annotated[
     float, typer.Option("--temperature", min=0, max=5, help="Of the text. 0: always the likeliest; above: drawn.")

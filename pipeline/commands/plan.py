@@ -1,4 +1,4 @@
-"""`salm-duplex plan`: what a corpus of so many hours will take."""
+"""`salm-duplex plan`: what a corpus of a given size will take."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -16,28 +16,26 @@ BUNDLED = Path(__file__).parents[1] / "data" / "dialogues.jsonl"
 
 
 def command(
-    hours: Annotated[float, typer.Option("--hours", min=0.001, help="Hours of dialogue that the corpus is to have.")],
+    hours: Annotated[float, typer.Option("--hours", min=0.001, help="Hours of dialogue in the corpus.")],
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[INPUT...]", help="Dialogues like yours, to measure on; default: the bundled ones."),
+        typer.Argument(metavar="[INPUT...]", help="Dialogues like yours, to measure on. Default: the bundled ones."),
     ] = None,
     corpus: Annotated[
         str | None,
-        typer.Option("--corpus", help="Take the rates from this finished corpus's run log, and measure nothing."),
+        typer.Option("--corpus", help="Take the rates from this finished corpus's run log instead of measuring."),
     ] = None,
     recipe: RecipeOption = None,
     set_: SetOption = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes that measure at once; one per core, if not given.")
+        int | None, typer.Option("--workers", min=1, help="Parallel processes to measure with. Default: one per core.")
     ] = None,
-    cores: Annotated[
-        list[int] | None, typer.Option("--cores", min=1, help="Cores of a machine; may be repeated.")
-    ] = None,
+    cores: Annotated[list[int] | None, typer.Option("--cores", min=1, help="Cores of a machine. Repeatable.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Estimate machine hours, storage and shards for a corpus of so many hours.
+    """Estimate machine hours, storage and shards for a corpus of this many hours.
 
-    The rates of the stages are measured on this machine, in a minute, or taken from a finished corpus.
+    Stage rates are measured on this machine in about a minute, or taken from a finished corpus.
     """
     from manifests.corpus import open_corpus
     from pipeline.building.dry_run import rates_here, shards_for
@@ -62,7 +60,7 @@ def command(
         return
     from rich.table import Table
 
-    table = Table("stage", "core seconds for an hour", "share", box=None, pad_edge=False)
+    table = Table("stage", "core seconds per hour", "share", box=None, pad_edge=False)
     total = sum(rates.core_s_per_hour.values())
     for stage, seconds in rates.core_s_per_hour.items():
         table.add_row(stage, f"{seconds:.1f}", f"{seconds / total:.0%}")

@@ -12,7 +12,7 @@ from pipeline.commands.console import out_console, writes
 if TYPE_CHECKING:
     from stages.timing.measure import Utterance
 
-app = typer.Typer(help="Timing profiles: how people wait, overlap and pause.", no_args_is_help=True)
+app = typer.Typer(help="Timing profiles: gaps, overlaps, pauses and backchannels.", no_args_is_help=True)
 
 
 @app.command("fit")
@@ -20,16 +20,17 @@ def fit(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="RTTM or CTM files, Lhotse cuts (.jsonl), plain or gzipped, or corpora of `build`."
+            metavar="INPUT...",
+            help="RTTM or CTM files or Lhotse cuts (.jsonl), plain or gzipped, or corpora made by `build`.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The profile to write; name it in schedule.profile.")],
+    out: Annotated[Path, typer.Option("--out", help="Profile to write; name it in schedule.profile.")],
     merge_s: Annotated[
         float,
-        typer.Option("--merge", min=0, help="Silences of one speaker shorter than this are no pauses, in seconds."),
+        typer.Option("--merge", min=0, help="Bridge a speaker's silences shorter than this, in seconds."),
     ] = 0.2,
 ) -> None:
-    """Measure who speaks when, and write it as a profile that `schedule` draws from."""
+    """Measure who speaks when, and write a profile for `schedule` to sample from."""
     import yaml
 
     from stages.timing.measure import Timing
@@ -41,7 +42,7 @@ def fit(
     try:
         profile = timing.profile(", ".join(Path(name).name for name in inputs), merge_s)
     except ValueError as error:
-        raise RequestError(f"No profile can be made of {', '.join(inputs)}: {error}.") from None
+        raise RequestError(f"Can't fit a profile to {', '.join(inputs)}: {error}.") from None
     with writes(out):
         out.write_text(yaml.safe_dump(profile.model_dump(mode="json"), sort_keys=False, width=120), "utf-8")
     out_console.print(f"Wrote {out}, of {profile.about}")

@@ -6,7 +6,7 @@ from pipeline.commands.options import RecipeOption, SetOption
 
 
 def command(recipe: RecipeOption = None, set_: SetOption = None) -> None:
-    """Print a complete recipe in YAML: the default one, or yours with the defaults filled in."""
+    """Print a complete recipe as YAML: the default, or yours with all defaults filled in."""
     import yaml
 
     from pipeline.recipe import load_recipe

@@ -5,7 +5,7 @@ from pipeline.commands.options import CorpusArgument
 
 
 def command(corpus: CorpusArgument) -> None:
-    """Write the corpus's report.html and dataset card again."""
+    """Regenerate a corpus's report.html and dataset card."""
     from manifests.corpus import open_corpus
     from pipeline.report.card import card
     from pipeline.report.page import report

@@ -12,20 +12,20 @@ from pipeline.commands.options import CorpusArgument
 
 def command(
     corpus: CorpusArgument,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the scenes, a corpus each.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the scenes, one corpus each.")],
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="SCENE", help="Make this scene; may be repeated. All, if not given."),
+        typer.Option("--only", metavar="SCENE", help="Make only this scene. Repeatable. Default: all."),
     ] = None,
     takes: Annotated[
-        int, typer.Option("--takes", min=1, help="Perform each dialogue so often, with other voices and timing.")
+        int, typer.Option("--takes", min=1, help="Takes of each dialogue, each with different voices and timing.")
     ] = 1,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use at most so many dialogues.")] = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="As of `build`.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use at most this many dialogues.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="As in `build`.")] = None,
 ) -> None:
-    """Make test sets from a corpus's test split that each ask one thing: interruptions, pauses, noise …
+    """Make test sets from a corpus's test split, each for one behavior: interruptions, pauses, noise …
 
-    Dialogues and voices are those that training never hears. `evaluate` takes them with --corpus.
+    Their dialogues and voices are never heard in training. Pass them to `evaluate` with --corpus.
     """
     from manifests.corpus import open_corpus
     from pipeline.scenes import SCENES, make_scenes

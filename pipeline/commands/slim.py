@@ -13,7 +13,7 @@ def command(
     run: RunArgument,
     out: Annotated[Path, typer.Option("--out", help="A new folder.")],
 ) -> None:
-    """Copy a run for use alone: the newest weights in half precision, without what only training needs."""
+    """Copy a run for inference only: the latest weights in half precision, without training state."""
     from salm_duplex_model.checkpoint import slim
 
     weights = slim(run, out)

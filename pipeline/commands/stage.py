@@ -16,15 +16,15 @@ def command(
     source: Annotated[
         str,
         typer.Option(
-            "--in", help="What the stage before wrote, a folder or URL; for ingest, dialogues as `build` takes them."
+            "--in", help="Output of the previous stage (folder or URL); for ingest, dialogues as for `build`."
         ),
     ],
-    out: Annotated[str, typer.Option("--out", help="A new folder or URL for what this stage writes.")],
+    out: Annotated[str, typer.Option("--out", help="New folder or URL for the stage's output.")],
     recipe: RecipeOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a single stage, to see what it does or to try your own in its place."""
+    """Run a single stage, to see what it does or to try out your own."""
     from pipeline.building.single import run_stage
     from pipeline.recipe import load_recipe
 

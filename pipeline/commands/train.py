@@ -14,26 +14,28 @@ from pipeline.commands.options import JsonOption
 def command(
     corpus: Annotated[
         list[str],
-        typer.Option("--corpus", help="A corpus that `build` made, at a path or URL; repeat it to mix several."),
+        typer.Option("--corpus", help="A corpus made by `build`: path or URL. Repeat to mix several."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The run's folder; an unfinished run is gone on with.")],
+    out: Annotated[Path, typer.Option("--out", help="Run folder. An unfinished run is resumed.")],
     preset: Annotated[
-        str, typer.Option("--preset", help="tiny, small or tinyllama; or a YAML file like a preset's.")
+        str, typer.Option("--preset", help="tiny, small, tinyllama, or a YAML file in the same format.")
     ] = "tiny",
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the preset; may be repeated."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a preset key. Repeatable."),
     ] = None,
     workers: Annotated[
         int,
-        typer.Option("--workers", min=1, help="Processes that share the work under Ray Train, a GPU for each if any."),
+        typer.Option(
+            "--workers", min=1, help="Data-parallel processes under Ray Train, one GPU each if there are GPUs."
+        ),
     ] = 1,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print parameters, memory, step time and schedule, and stop.")
+        bool, typer.Option("--dry-run", help="Print parameter counts, memory, step time and schedule, and exit.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train the SALM-Duplex model on corpora; run again after a stop, it goes on from its last checkpoint."""
+    """Train the SALM-Duplex model on one or more corpora. Rerun the same command to resume from the last checkpoint."""
     from pipeline.train import load_config, plan, run_training
     from salm_duplex_model.stream import open_for_training
 
@@ -49,10 +51,10 @@ def command(
     if as_json:
         print_json({"run": str(out), **result})
         return
-    table = Table("channel", "validation loss", "of a unigram model", box=None, pad_edge=False)
+    table = Table("channel", "validation loss", "unigram baseline", box=None, pad_edge=False)
     for name in ("text", "codes"):
         table.add_row(name, f"{result[f'validation_{name}']:.3f}", f"{result[f'unigram_{name}']:.3f}")
-    out_console.print(f"[bold]{escape(str(out))}[/]: {result['step']} steps; in nats a token:")
+    out_console.print(f"[bold]{escape(str(out))}[/]: {result['step']} steps; nats per token:")
     out_console.print(table)
     out_console.print(f"See {out / 'loss.png'}, or tensorboard --logdir {out}")
 
@@ -67,12 +69,12 @@ def _print_estimate(needs: Any, steps: int, as_json: bool) -> None:
     out_console.print(table)
     gib = 2**30
     out_console.print(
-        f"memory of each process, about: {needs.weights_bytes / gib:.2f} GiB weights, gradients and moments, "
-        f"{needs.activations_bytes / gib:.2f} GiB activations; {needs.free_bytes / gib:.2f} GiB are free"
+        f"memory per process: about {needs.weights_bytes / gib:.2f} GiB for weights, gradients and optimizer state, "
+        f"{needs.activations_bytes / gib:.2f} GiB for activations; {needs.free_bytes / gib:.2f} GiB free"
     )
     out_console.print(
-        f"a step of {needs.frames_a_step} frames ({needs.frames_a_step * 0.08:.0f} s of dialogue): about "
-        f"{needs.step_seconds:.2f} s here; {steps} steps: {steps * needs.step_seconds / 60:.1f} min"
+        f"one step of {needs.frames_a_step} frames ({needs.frames_a_step * 0.08:.0f} s of dialogue): about "
+        f"{needs.step_seconds:.2f} s on this machine; {steps} steps: {steps * needs.step_seconds / 60:.1f} min"
     )
     rates = ", ".join(f"{rate:.2e} at step {step}" for step, rate in needs.learning_rates.items())
     out_console.print(f"learning rate: {rates}")

@@ -8,28 +8,26 @@ import typer
 from pipeline.commands.console import progress_shown
 from pipeline.commands.options import SetOption
 
-app = typer.Typer(help="Train the voice activity model that `verify` listens with.", no_args_is_help=True)
+app = typer.Typer(help="Train the voice activity model used by `verify`.", no_args_is_help=True)
 
 
 @app.command("train")
 def train(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[INPUT...]", help="Dialogue files to perform; default: the bundled dialogues."),
+        typer.Argument(metavar="[INPUT...]", help="Dialogue files to synthesize. Default: the bundled dialogues."),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="The checkpoint to write (pyannote.audio's format).")] = Path(
-        "vad.ckpt"
-    ),
+    out: Annotated[Path, typer.Option("--out", help="Checkpoint to write (pyannote.audio format).")] = Path("vad.ckpt"),
     recipe: Annotated[
         Path | None,
         typer.Option(
-            "--recipe", help="How to perform them; if not given, with pauses, noise, half of eSpeak NG's voices."
+            "--recipe", help="How to synthesize them. Default: with pauses, noise, and half of eSpeak NG's voices."
         ),
     ] = None,
     set_: SetOption = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="How long to train.")] = 1500,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps.")] = 1500,
 ) -> None:
-    """Train a voice activity model on renderings of a recipe's voices: name it in `verify.vad`."""
+    """Train a voice activity model on a recipe's voices, for use as `verify.vad`."""
     from pipeline.recipe import load_recipe
     from pipeline.vad import BUNDLED_RECIPE, train
 

@@ -25,7 +25,7 @@ def runs(talk, tmp_path_factory):
         command += ["--out", str(folder / workers), "--workers", workers]
         result = subprocess.run(command, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
-        assert "12 steps" in result.stdout and "of a unigram model" in result.stdout
+        assert "12 steps" in result.stdout and "unigram baseline" in result.stdout
     return folder / "1", folder / "2"
 
 

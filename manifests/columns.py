@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from manifests.direction_columns import DIRECTION_COLUMNS
 from manifests.figures import REAL, REALS, TEXT, WHOLE, WHOLES, Aim, Column, Distribution, Number
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
 from manifests.pcm import FULL_SCALE
@@ -195,6 +196,7 @@ COLUMNS = (
         "pauses_s", REALS, lambda r: [round(p.length / _rate(s), 4) for s in r.timeline.segments for p in s.pauses], "s",
         "How long those silences are.", (Distribution("pause_s", "pause", "user"),),
     ),
+    *DIRECTION_COLUMNS,
     Column(
         "agent_gaps_s", REALS, _gaps("agent"), "s",
         "From the end of the user's turn to the start of the agent's, which falls on a frame of 80 ms, at least the "

@@ -20,7 +20,7 @@ WHOLES, REALS = pa.list_(WHOLE), pa.list_(REAL)
 class Number:
     """A figure of a corpus or of one of its splits, `of` its dialogues' rows: the entry's column and those `beside` it.
 
-    `title` names it in the card and the report; what has none is in the statistics alone.
+    `title` names it in the card and the report; what has none is in the statistics alone. Counts by name are a dictionary.
     """
 
     key: str

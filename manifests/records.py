@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from manifests.arrays import ArrayOf
+from manifests.direction import Direction, Disfluency
 from manifests.frames import SOURCE_RATE, TARGET_RATE
 from manifests.sound import Sound
 
@@ -122,6 +123,11 @@ class Turn:
     """Heard instead of a synthesized voice; `text` says what it holds."""
     edit: Edit | None = None
     """What `speak` made of it, where that is not just what was written."""
+    after_words: int | None = None
+    """Of one that begins during the agent's turn before it: so many of that turn's words are said by then. None: `schedule` finds its
+    place. Where there is no room there, an aside is left out, and who would barge in waits for the end."""
+    disfluencies: tuple[Disfluency, ...] = ()
+    """In the order of their words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,8 @@ class Dialogue:
     source: str = ""
     split: str = ""
     """Fixed by the input where not empty; else given by `ingest`."""
+    direction: Direction | None = None
+    """None where no director has seen it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,8 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
         words.append(AlignmentItem(word.text, word_start, round(word_end - word_start, 8)))
     cut = segment.cut_word
     pauses = [[_seconds(segment.start + p.start, rate), _seconds(p.length, rate)] for p in segment.pauses]
+    heard = [(d.kind, words[d.first : d.first + d.number]) for d in turn.disfluencies]
+    disfluencies = [[kind, *_stretch(own)] for kind, own in heard if own]
     return SupervisionSegment(
         id=f"{record.dialogue.id}-{segment.turn:03d}",
         recording_id=record.dialogue.id,
@@ -152,8 +154,15 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
             **({"edit": turn.edit} if turn.edit else {}),
             **({"cut_word": [cut.text, _seconds(segment.start + cut.start, rate)]} if cut else {}),
             **({"pauses": pauses} if pauses else {}),
+            **({"disfluencies": disfluencies} if disfluencies else {}),
         },
     )
+
+
+def _stretch(words: Sequence[AlignmentItem]) -> tuple[str, float, float]:
+    """What neighboring words say, when, and how long."""
+    start = words[0].start
+    return " ".join(word.symbol for word in words), start, round(words[-1].end - start, 8)
 
 
 def _laid_out(timeline: Timeline, segment: Segment) -> str:

@@ -32,6 +32,9 @@ EMBEDDED = {
 }
 """The stages between ingest and pack where the recipe lists no others, in order, and the class of each where it names none."""
 
+OPTIONAL = {"director": "stages.directing.rules:RulesDirector"}
+"""Stages that run only where the recipe lists them, between `speak` and `cast`."""
+
 M = TypeVar("M")
 
 AnyStage = Stage[Any, Any, Any]
@@ -249,17 +252,18 @@ def _offered_voices(following: Sequence[StageSpec]) -> dict[str, Any]:
 
 
 def _stage_spec(name: str, section: dict[str, Any], following: Sequence[StageSpec]) -> StageSpec:
-    if not (use := section.pop("use", EMBEDDED.get(name))):
+    own = EMBEDDED | OPTIONAL
+    if not (use := section.pop("use", own.get(name))):
         raise RequestError(
-            f"The recipe's stage '{name}' is none of the embedded ones ({', '.join(EMBEDDED)}), so its section must name its "
+            f"The recipe's stage '{name}' is none of the embedded ones ({', '.join(own)}), so its section must name its "
             f'class, as in {name}: {{use: "my_module:MyStage"}}; {GUIDE}.'
         )
     stage = import_stage(name, str(use))
     model = stage_types(stage).settings
-    own = section.pop("resources", None) or {}
-    if not isinstance(own, dict):
-        raise RequestError(f"The recipe's {name}.resources must hold keys and values, not {own!r}.")
-    resources = validated(f"{name}.resources", Resources, stage.resources.model_dump() | own)
+    wanted = section.pop("resources", None) or {}
+    if not isinstance(wanted, dict):
+        raise RequestError(f"The recipe's {name}.resources must hold keys and values, not {wanted!r}.")
+    resources = validated(f"{name}.resources", Resources, stage.resources.model_dump() | wanted)
     if issubclass(model, CastSettings):
         section = _offered_voices(following) | section
     return StageSpec(name, str(use), validated(name, model, section), resources)

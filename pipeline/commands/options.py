@@ -20,7 +20,7 @@ RecipeOption = Annotated[
         "--recipe",
         metavar="FILE",
         parser=_recipe_file,
-        help="A YAML file, or the name of a bundled recipe: quick_and_patient, in_the_wild. `salm-duplex recipe` prints "
+        help="A YAML file, or the name of a bundled recipe: quick_and_patient, in_the_wild, directed. `salm-duplex recipe` prints "
         "the default recipe.",
     ),
 ]

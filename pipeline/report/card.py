@@ -77,6 +77,8 @@ def _number(figure: Number, statistics: dict[str, Any]) -> list[tuple[str, Any, 
     value = statistics[figure.key]
     if figure.each_split:
         return [(f"{figure.title} in {split}", number, "") for split, number in value.items()]
+    if isinstance(value, dict):
+        return [(f"{figure.title}: {_code(name)}", number, "") for name, number in value.items()]
     return [(figure.title, "–" if value is None else value, "")]
 
 
@@ -163,7 +165,8 @@ A cut has
   `text_full` (with what a cut-off took), `cut_word` ([word, start in seconds] of the word that the cut falls into),
   `text_written` (as in the input; of an answer in parts, with the first of them), `edit` of a turn that is not just what was written (shortened: the first sentences of an answer;
   part: of an answer in several turns; added: what the user says between these), `voice`, `speech` (synthesis or recording), `word_times` (how the words' times were found), and, where silences were put into the turn, `pauses`
-  ([start, length] in seconds);
+  ([start, length] in seconds), and, where the speaker hesitates or takes words back, `disfluencies` ([hesitation or self_correction, words, start, length
+  in seconds]);
 * custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` where the dialogue has one, and, where there is noise on the user's channel,
   `noise` (its `kind`, and `snr_db`, the level of the speech above it) and `noise_bursts` ([start, length] in seconds);
 * custom `room` (`rt60_s`, and its walls or the `recording` of its impulse response), `echo`, `noise_recording`, `microphone`, `level_changes` ([second, dB], evenly from one to the next), `telephone`, `codec`, `packet_loss` (`lost`: packets counted from 0) and `turned_down_db`, where the recipe

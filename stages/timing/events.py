@@ -14,6 +14,8 @@ MIN_LOST_S = 0.24
 """A cut must take at least this much of the agent's turn, or nobody would hear that it was cut."""
 UNDER_WAY_S = 0.06
 """A word that is cut has begun at least this long before."""
+REACTION_S = 0.3
+"""What is said because of certain words begins at most this long after them, where it can."""
 AFTER_BACKCHANNEL_S = 1.5
 """The agent talks on for at least this long after a backchannel: whoever listens can tell that it did not stop for it."""
 SENTENCE_END = (".", "!", "?")
@@ -22,7 +24,7 @@ SENTENCE_END = (".", "!", "?")
 def place_asides(spoken: SpokenDialogue, settings: ScheduleSettings, random: random.Random) -> dict[int, int]:
     """When each backchannel or false start begins, in 16 kHz samples from its agent turn's start: {its index: samples}.
 
-    One that `speak` put in and that finds no room is left out; raises `BadDialogue` for one that the input fixes.
+    One that a stage put in and that finds no room is left out; raises `BadDialogue` for one that the input fixes.
     """
     placed: dict[int, int] = {}
     agent, free = -1, 0
@@ -38,8 +40,12 @@ def place_asides(spoken: SpokenDialogue, settings: ScheduleSettings, random: ran
         if agent >= 0 and turn.speaker == "user":
             after = length + to_samples(AFTER_BACKCHANNEL_S, SOURCE_RATE) + _room_behind(spoken, index, settings)
             last = convert(len(spoken.speech[agent].samples), spoken.speech[agent].rate, SOURCE_RATE) - after
-        if free <= last:
-            placed[index] = random.randint(free, last)
+        first, latest = free, last
+        if agent >= 0 and turn.after_words is not None:
+            first = max(free, _said(spoken.speech[agent], turn.after_words))
+            latest = min(last, first + to_samples(REACTION_S, SOURCE_RATE))
+        if first <= latest:
+            placed[index] = random.randint(first, latest)
             free = placed[index] + length + to_samples(settings.barge_in.earliest_s, SOURCE_RATE)
         elif turn.text:
             kind = "backchannel" if turn.event == "backchannel" else "false start"
@@ -82,7 +88,9 @@ def choose_barge_ins(
             continue
         follows_agent = before >= 0 and (turns[before].speaker, user.speaker) == ("agent", "user")
         onsets = _onsets(spoken.speech[before], settings.barge_in, earliest) if follows_agent else []
-        if user.event == "barge_in":
+        if user.after_words is not None and onsets:
+            onsets = _soon_after(onsets, _said(spoken.speech[before], user.after_words))
+        if user.event == "barge_in" and (onsets or user.after_words is None):
             if not onsets:
                 message = f"Turn {index + 1} is to barge in, but no agent turn long enough to cut stands before it."
                 raise BadDialogue("barge_in_impossible", message)
@@ -115,6 +123,20 @@ def _onsets(speech: Speech, settings: BargeInSettings, earliest: int) -> list[ra
         for word in speech.words[1:]
     ]
     return [range(cuts.start - cut_off, cuts.stop - cut_off) for cuts in ranges if cuts]
+
+
+def _said(speech: Speech, number: int) -> int:
+    """When so many of its words are said, in 16 kHz samples from its start."""
+    end = speech.words[number - 1].end if 0 < number <= len(speech.words) else len(speech.samples)
+    return convert_up(end, speech.rate, SOURCE_RATE)
+
+
+def _soon_after(onsets: list[range], said: int) -> list[range]:
+    """The first of these times that are no earlier than that, and not long after each other."""
+    for own in onsets:
+        if later := range(max(own.start, said), own.stop):
+            return [later[: to_samples(REACTION_S, SOURCE_RATE) + 1]]
+    return []
 
 
 def _draw_from(ranges: list[range], random: random.Random) -> int:

@@ -134,7 +134,7 @@ def test_a_module_of_ones_own_that_breaks_is_named(tmp_path, monkeypatch):
     assert "can't be imported: NameError: name 'Stge' is not defined" in recipe_error("render.use=half_written:Mine")
 
 
-@pytest.mark.parametrize("name", ["quick_and_patient", "in_the_wild", "in_the_wild.yaml"])
+@pytest.mark.parametrize("name", ["quick_and_patient", "in_the_wild", "in_the_wild.yaml", "directed"])
 def test_a_recipe_that_comes_with_the_package_is_given_by_its_name(name):
     printed = CliRunner().invoke(app, ["recipe", "--recipe", name])
     assert printed.exit_code == 0

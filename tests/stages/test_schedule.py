@@ -258,3 +258,35 @@ def test_several_backchannels_find_room_in_one_turn():
         assert [segment.event for segment in segments].count("backchannel") == 4
         backchannels = [seconds(segment) for segment in segments[2:6]]
         assert all(b[0] - a[1] >= 0.79 for a, b in itertools.pairwise(backchannels))
+
+
+def said_after(spoken, words: int, event: str, text: str = ""):
+    """The third turn, or a backchannel before it, after so many words of the agent's."""
+    if event == "backchannel":
+        spoken = with_backchannel(spoken, 1, text=text)
+    turns = list(spoken.dialogue.turns)
+    turns[2] = replace(turns[2], event=event, after_words=words)
+    return replace(spoken, dialogue=replace(spoken.dialogue, turns=tuple(turns)))
+
+
+@pytest.mark.parametrize(
+    ("event", "words"), [("barge_in", 5), ("barge_in", 12), ("backchannel", 5), ("backchannel", 12)]
+)
+def test_what_is_said_after_certain_words_begins_soon_after_them(event, words):
+    starts = set()
+    for seed in range(20):
+        _, agent, user, *_ = schedule(
+            said_after(spoken_noise(*THREE), words, event), seed=seed, **always(share=0.0)
+        ).segments
+        assert (user.event, agent.cut_off) == (event, event == "barge_in")
+        starts.add(seconds(user)[0] - seconds(agent)[0])
+    assert words * 0.3 <= min(starts) and max(starts) <= words * 0.3 + 0.37 + 0.01
+    assert len(starts) > 10
+
+
+def test_without_room_after_its_words_an_aside_is_left_out_and_an_interruption_waits():
+    segments = schedule(said_after(spoken_noise(*THREE), 16, "backchannel")).segments
+    assert "backchannel" not in {segment.event for segment in segments}
+    _, agent, user, _ = schedule(said_after(spoken_noise(*THREE), 18, "barge_in"), **always()).segments
+    assert (user.event, agent.cut_off) == ("turn", False)
+    assert seconds(user)[0] > seconds(agent)[1]

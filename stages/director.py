@@ -1,0 +1,77 @@
+"""director: events that mean something, written into a dialogue between `speak` and `cast`.
+
+What `speak` and `schedule` draw falls anywhere. Here a user interrupts because of what is being said, says "oh no" to bad news, looks for
+a word, and takes one back. Events come as the turns, asides and words that the other stages know; each is labelled in the corpus like
+any other.
+
+Who directs is a stage of its own, named in the recipe by its import path: `stages.directing.rules:RulesDirector` (the default),
+`stages.directing.chat:ChatDirector` (an LLM).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from pydantic import Field
+
+from manifests.direction import Direction
+from manifests.records import Dialogue
+from stages.base import Settings, Stage, draw
+from stages.directing.script import KINDS, Kind, Script, Unusable, check, lines_of
+from stages.directing.writing import directed
+from stages.text.normalize import Normalizer
+
+
+class DirectorSettings(Settings):
+    share: float = Field(
+        default=1,
+        ge=0,
+        le=1,
+        description="share of the dialogues that are directed; the rest keep what the recipe draws",
+    )
+    kinds: list[Kind] = Field(default=list(KINDS), min_length=1, description="what is written into a dialogue")
+    max_events: int = Field(default=6, ge=1, le=50, description="events in a dialogue at most")
+
+
+Own = TypeVar("Own", bound=DirectorSettings)
+
+
+class Director(Stage[Dialogue, Dialogue, Own]):
+    """Write events into dialogues. One that gets none, or none that can be used, stays as it is.
+
+    One who directs says its name and implements `scripts`.
+    """
+
+    name: str
+
+    def setup(self) -> None:
+        self.normalizer = Normalizer()
+
+    def scripts(self, dialogues: Sequence[Dialogue]) -> Sequence[Script | Unusable]:
+        """What is to be written into each dialogue, or why nothing can be."""
+        raise NotImplementedError
+
+    def perform(self, dialogue: Dialogue, script: Script) -> Dialogue:
+        """The dialogue with the script's events; raises `Unusable` where they are out of bounds."""
+        own, lines = self.settings, lines_of(dialogue)
+        check(script, lines, own.kinds, own.max_events)
+        if not script.events:
+            return replace(dialogue, direction=Direction(self.name))
+        return directed(dialogue, lines, script, own.kinds, self.name, self.normalizer)
+
+    def process(self, records: Sequence[Dialogue]) -> list[Dialogue]:
+        chosen = [dialogue for dialogue in records if self._chooses(dialogue)]
+        scripts = zip(chosen, self.scripts(chosen), strict=True)
+        made = {dialogue.id: self._direct(dialogue, script) for dialogue, script in scripts}
+        return [made.get(dialogue.id, dialogue) for dialogue in records]
+
+    def _chooses(self, dialogue: Dialogue) -> bool:
+        return draw(self.seed, dialogue.id, "director share").random() < self.settings.share
+
+    def _direct(self, dialogue: Dialogue, script: Script | Unusable) -> Dialogue:
+        try:
+            if isinstance(script, Unusable):
+                raise script
+            return self.perform(dialogue, script)
+        except Unusable as error:
+            return replace(dialogue, direction=Direction(self.name, failed=error.reason))

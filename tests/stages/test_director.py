@@ -1,0 +1,118 @@
+"""Directed dialogues, on their way to the corpus."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from material import ingested, make_dialogue
+
+from manifests.columns import dialogue_row
+from manifests.records import Dialogue, TokenizedDialogue
+from manifests.shards import build_cut
+from pipeline.commands.options import SHIPPED
+from pipeline.recipe import load_recipe
+from stages.directing.rules import RulesDirector, RulesSettings
+from stages.ingest import IngestSettings
+from stages.speak import Speak, SpeakSettings
+
+
+def speak(dialogues: list[Dialogue], **settings) -> list[Dialogue]:
+    stage = Speak(SpeakSettings.model_validate(settings), 0)
+    stage.setup()
+    return stage.process(dialogues)
+
+
+def director(seed: int = 0, **settings) -> RulesDirector:
+    stage = RulesDirector(RulesSettings(**settings), seed)
+    stage.setup()
+    return stage
+
+
+def direct(dialogues: list[Dialogue], **settings) -> list[Dialogue]:
+    return director(**settings).process(dialogues)
+
+
+@pytest.fixture(scope="module")
+def spoken() -> list[Dialogue]:
+    bundled = ingested([SHIPPED / "dialogues.jsonl"], IngestSettings(), limit=16).dialogues
+    return speak(bundled, backchannel={"share": 1, "turn_share": 1})
+
+
+def test_the_same_dialogue_has_the_same_events_in_any_batch(spoken):
+    stage = director()
+    together = stage.process(spoken)
+    assert [stage.process([one])[0] for one in spoken] == together
+    assert direct(spoken, seed=1) != together
+    assert len({d.direction.events for d in together}) > 3
+    assert max(d.direction.events for d in together) <= 6
+
+
+def test_a_share_is_directed_and_the_rest_keeps_what_was_drawn(spoken):
+    made = direct(spoken, share=0.5)
+    kept = [d for d in made if d.direction is None]
+    assert 3 < len(kept) < len(made) - 3
+    assert all(d in spoken for d in kept)
+    assert any(turn.event == "backchannel" for d in kept for turn in d.turns)
+    for dialogue in made:
+        if dialogue.direction and dialogue.direction.events:
+            asides = [turn for turn in dialogue.turns if turn.event == "backchannel"]
+            assert all(turn.after_words is not None for turn in asides), "a drawn one is left beside the director's"
+            assert all(turn.event for turn in dialogue.turns if turn.speaker == "user"), (
+                "schedule could draw a barge-in"
+            )
+
+
+def test_a_dialogue_without_cues_stays_as_it_is():
+    (made,) = direct(speak([make_dialogue(lines=("Hi.", "Hello."))]))
+    assert (made.direction.by, made.direction.events, made.direction.failed) == ("rules", 0, "")
+    assert [turn.event for turn in made.turns] == [None, None]
+
+
+@pytest.fixture(scope="module")
+def cuts(spoken):
+    """Through the shipped recipe's stages, all of the dialogues directed: (record, cut) of each."""
+    recipe = load_recipe(SHIPPED / "directed.yaml", ["director.share=1"])
+    records = spoken
+    for name in ("director", "cast", "synthesize", "schedule", "render"):
+        records = recipe.stage(name).make(recipe.seed).process(records)
+    coded = [TokenizedDialogue.of(r, np.zeros((r.timeline.frames, 4), dtype=np.int16)) for r in records]
+    return [(record, build_cut(record, {"seed": 0})) for record in coded]
+
+
+def test_each_event_is_a_labelled_supervision_at_its_words(cuts):
+    seen = Counter()
+    for record, cut in cuts:
+        turns = record.dialogue.turns
+        agent = None
+        for segment, supervision in zip(record.timeline.segments, cut.supervisions, strict=True):
+            turn = turns[segment.turn]
+            event = supervision.custom["event"]
+            if supervision.speaker == "agent":
+                agent = supervision
+            elif turn.after_words is not None and event != "turn":
+                assert event == turn.event
+                full = agent.custom["text_full"].split()
+                heard = agent.alignment["word"][turn.after_words - 1]
+                assert heard.symbol == full[turn.after_words - 1]
+                assert -0.01 <= supervision.start - heard.end <= 1.0
+                assert agent.custom["cut_off"] or event == "backchannel"
+                seen[event] += 1
+            for kind, text, start, duration in supervision.custom.get("disfluencies", ()):
+                own = [
+                    w for w in supervision.alignment["word"] if start <= w.start and w.end <= start + duration + 1e-6
+                ]
+                assert " ".join(word.symbol for word in own) == text
+                assert text.rstrip(",").split()[-1].lower() in ("um", "uh", "er", "no", "sorry", "mean")
+                seen[kind] += 1
+    assert all(seen[kind] > 2 for kind in ("barge_in", "backchannel", "hesitation", "self_correction")), seen
+
+
+def test_tables_count_what_was_written_and_what_found_no_room(cuts):
+    rows = [dialogue_row(record) for record, _ in cuts]
+    total = Counter()
+    for row in rows:
+        total.update({name: row[name] for name in row if isinstance(row[name], int)})
+    assert total["director_events"] == sum(
+        total[name] for name in ("hesitations", "self_corrections", "barge_ins", "backchannels", "director_unplaced")
+    )
+    assert {row["director"] for row in rows} == {"rules"} and {row["director_failed"] for row in rows} == {""}

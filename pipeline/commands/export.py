@@ -1,19 +1,29 @@
 """`salm-duplex export`."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
 
+from manifests.errors import RequestError
 from pipeline.commands.console import out_console, print_json, progress_shown, writes
 from pipeline.commands.options import CorpusArgument, JsonOption
 
-Target = Literal["moshi"]
+if TYPE_CHECKING:
+    from pipeline.export.run import Format
+
+Target = Literal["moshi", "hf"]
 
 
 def command(
     corpus: CorpusArgument,
-    to: Annotated[Target, typer.Option("--to", help="moshi: stereo WAV and word times for moshi-finetune.")],
+    to: Annotated[
+        Target,
+        typer.Option(
+            "--to",
+            help="moshi: stereo WAV and word times for moshi-finetune; hf: Parquet with audio and a dataset card for Hugging Face.",
+        ),
+    ],
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="A new folder, at a path or URL.")],
     as_json: JsonOption = False,
 ) -> None:
@@ -23,13 +33,11 @@ def command(
     """
     from manifests.corpus import open_corpus
     from manifests.store import Store
-    from pipeline.export.moshi import Moshi
     from pipeline.export.run import export
 
-    formats = {"moshi": Moshi}
-    opened, store = open_corpus(corpus), Store(out)
+    opened, store, format = open_corpus(corpus), Store(out), _format(to)
     with writes(out), progress_shown("shards", quiet=as_json) as progress:
-        result = export(opened, formats[to](), store, progress)
+        result = export(opened, format, store, progress)
     if as_json:
         print_json(result)
         return
@@ -38,3 +46,15 @@ def command(
         out_console.print(escape(sentence))
     lost = ", ".join(f"{name} {number}" for name, number in result["lost"].items())
     out_console.print(f"Not carried over: {lost or 'nothing'}")
+
+
+def _format(to: Target) -> "Format":
+    if to == "moshi":
+        from pipeline.export.moshi import Moshi
+
+        return Moshi()
+    try:
+        from pipeline.export.hf import HuggingFace
+    except ImportError as error:
+        raise RequestError(f"The export to hf needs {error.name}: pip install '.[hf]'.") from None
+    return HuggingFace()

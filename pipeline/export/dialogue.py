@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,26 +114,34 @@ class CorpusDialogue:
 
     def holds(self) -> Counter[str]:
         """How much the dialogue holds of all that some export can't carry, by name."""
-        turns = self.turns
-        found = {
-            "codec frames": self.frames if self.codes is None or len(self.codes) else 0,
-            "words": sum(len(turn.words_begun) for turn in turns),
-            "words lost to a cut-off": sum(_lost(turn) for turn in turns if turn.cut_off),
-            "cut-offs": sum(turn.cut_off for turn in turns),
-            "event labels": sum(turn.event != "turn" for turn in turns),
-            "pauses": sum(len(turn.pauses) for turn in turns),
-            "voice names": sum(bool(turn.voice) for turn in turns),
-            "texts as written": sum(bool(turn.text_written) for turn in turns),
-            "system prompts": int(bool(self.system_prompt)),
-            "voice references": int(self.reference_audio is not None),
-            "sound labels": sum(name in self.custom for name in _SOUND),
-            "origins (source, seed, recipe)": int(any(name in self.custom for name in PROVENANCE)),
-        }
-        return Counter({name: number for name, number in found.items() if number})
+        counts = {kind: count(self) for kind, count in _KINDS.items()}
+        return Counter({kind: number for kind, number in counts.items() if number})
+
+
+def _each(count: Callable[[CorpusTurn], int]) -> Callable[[CorpusDialogue], int]:
+    return lambda dialogue: sum(count(turn) for turn in dialogue.turns)
 
 
 def _lost(turn: CorpusTurn) -> int:
     return max(0, len(turn.text_full.split()) - len(turn.text_heard.split()))
+
+
+_KINDS: dict[str, Callable[[CorpusDialogue], int]] = {
+    "codec frames": lambda dialogue: dialogue.frames,
+    "words": _each(lambda turn: len(turn.words_begun)),
+    "words lost to a cut-off": _each(lambda turn: _lost(turn) if turn.cut_off else 0),
+    "cut-offs": _each(lambda turn: turn.cut_off),
+    "event labels": _each(lambda turn: turn.event != "turn"),
+    "pauses": _each(lambda turn: len(turn.pauses)),
+    "voice names": _each(lambda turn: bool(turn.voice)),
+    "texts as written": _each(lambda turn: bool(turn.text_written)),
+    "system prompts": lambda dialogue: bool(dialogue.system_prompt),
+    "voice references": lambda dialogue: dialogue.reference_audio is not None,
+    "sound labels": lambda dialogue: sum(name in dialogue.custom for name in _SOUND),
+    "origins (source, seed, recipe)": lambda dialogue: any(name in dialogue.custom for name in PROVENANCE),
+}
+EVERYTHING = frozenset(_KINDS)
+"""The names of all that a dialogue may hold."""
 
 
 def read_dialogues(corpus: Corpus, split: str, shard: int, with_codes: bool = False) -> Iterator[CorpusDialogue]:

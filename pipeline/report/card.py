@@ -16,15 +16,29 @@ SHOWN = 20
 
 
 def card(corpus: Corpus) -> str:
-    """Markdown with a YAML header. No path and no clock time: equal corpora have equal cards."""
+    """The card of the corpus itself. No path and no clock time: equal corpora have equal cards."""
+    # The Parquet tables are what Hugging Face's viewer can show; one without rows would only make it fail.
+    tables = (("dialogues", "manifest", corpus.dialogues), ("rejected", "rejected", corpus.rejected))
+    configs = [{"config_name": name, "data_files": f"{folder}/*.parquet"} for name, folder, rows in tables if len(rows)]
+    columns = [(f"`{c.name}`", f"`{c.type}`", c.unit, c.definition) for c in COLUMNS]
+    return compose_card(
+        corpus,
+        {"configs": configs} if configs else {},
+        f"{_FORMAT}\n\n{_table(('column', 'type', 'unit', ''), columns)}",
+        ("lhotse", "nemo"),
+    )
+
+
+def compose_card(corpus: Corpus, data: dict[str, Any], format: str, tags: tuple[str, ...] = ()) -> str:
+    """Markdown with a YAML header, in which `data` says where the files lie; `format` is the section that describes them."""
     recipe_id = corpus.recipe_id or "(empty)"
     title = f"salm-duplex corpus {recipe_id}"
+    header = yaml.safe_dump(_header(corpus, title, tags) | data, sort_keys=False).strip()
     parts = (
-        f"---\n{yaml.safe_dump(_header(corpus, title), sort_keys=False).strip()}\n---\n\n# {title}",
+        f"---\n{header}\n---\n\n# {title}",
         _INTRODUCTION,
         _table(("", "", ""), _figures(corpus.info["statistics"])),
-        _FORMAT,
-        _table(("column", "type", "unit", ""), [(f"`{c.name}`", f"`{c.type}`", c.unit, c.definition) for c in COLUMNS]),
+        format,
         "## How it was made\n\n" + " ".join(_making(corpus.info, recipe_id)),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in corpus.info["identity"]["versions"].items()),
         "Input, with its SHA-256:\n\n" + _inputs(corpus.info["identity"]["inputs"]),
@@ -33,22 +47,18 @@ def card(corpus: Corpus) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _header(corpus: Corpus, title: str) -> dict[str, Any]:
+def _header(corpus: Corpus, title: str, tags: tuple[str, ...]) -> dict[str, Any]:
     total = sum(corpus.info["statistics"]["dialogues"].values())
-    header = {
+    return {
         "language": ["en"],
         "pretty_name": title,
         "license": "other",
         "license_name": "as-the-input-dialogues",
         "task_categories": ["audio-to-audio", "text-to-speech", "automatic-speech-recognition"],
-        "tags": ["full-duplex", "spoken-dialogue", "speech-to-speech", "barge-in", "synthetic", "lhotse", "nemo"],
+        "tags": ["full-duplex", "spoken-dialogue", "speech-to-speech", "barge-in", "synthetic", *tags],
         "annotations_creators": ["machine-generated"],
         "size_categories": [_SIZES[min(max(len(str(total)) - 3, 0), len(_SIZES) - 1)]],
     }
-    # The Parquet tables are what Hugging Face's viewer can show; one without rows would only make it fail.
-    tables = (("dialogues", "manifest", corpus.dialogues), ("rejected", "rejected", corpus.rejected))
-    configs = [{"config_name": name, "data_files": f"{folder}/*.parquet"} for name, folder, rows in tables if len(rows)]
-    return header | ({"configs": configs} if configs else {})
 
 
 def _figures(statistics: dict[str, Any]) -> list[tuple[str, Any, str]]:
@@ -128,13 +138,12 @@ def _code(text: str) -> str:
 
 _INTRODUCTION = """\
 Synthetic two-channel conversations between a user and a voice agent, made from text dialogues by salm-duplex after the
-recipe of SALM-Duplex (arXiv 2505.15670): the agent can be interrupted, and falls silent. `report.html` has plots and
-dialogues to hear."""
+recipe of SALM-Duplex (arXiv 2505.15670): the agent can be interrupted, and falls silent."""
 
 _FORMAT = """\
 ## Format
 
-A folder for each split, in Lhotse Shar. With Lhotse:
+A folder for each split, in Lhotse Shar; `report.html` has plots and dialogues to hear. With Lhotse:
 
 ```python
 from lhotse import CutSet

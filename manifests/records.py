@@ -128,6 +128,8 @@ class Turn:
     place. Where there is no room there, an aside is left out, and who would barge in waits for the end."""
     disfluencies: tuple[Disfluency, ...] = ()
     """In the order of their words."""
+    left_out: tuple[str, ...] = ()
+    """What stands in the text and is not read out: `code` and `table`, in place of which a phrase is spoken, `stage direction`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,8 @@ class Dialogue:
     """Fixed by the input where not empty; else given by `ingest`."""
     direction: Direction | None = None
     """None where no director has seen it."""
+    wordless_turns: int = 0
+    """So many turns had nothing to say, such as an emoji alone, and `speak` left them out."""
 
 
 @dataclass(frozen=True, slots=True)

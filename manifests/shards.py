@@ -152,6 +152,7 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
             "speech": "recording" if turn.recording else "synthesis",
             "word_times": record.timeline.spoken.speech[segment.turn].word_times,
             **({"edit": turn.edit} if turn.edit else {}),
+            **({"left_out": list(turn.left_out)} if turn.left_out else {}),
             **({"cut_word": [cut.text, _seconds(segment.start + cut.start, rate)]} if cut else {}),
             **({"pauses": pauses} if pauses else {}),
             **({"disfluencies": disfluencies} if disfluencies else {}),

@@ -13,14 +13,27 @@ from typing import Literal
 from pydantic import Field
 
 from manifests.records import BadDialogue, Dialogue, Rejected, Turn
-from stages.base import Stage, draw, reject
+from stages.base import Settings, Stage, draw, reject
 from stages.talk.choose import choose_backchannels, choose_false_starts, choose_side_talk
+from stages.talk.gaps import closed_up
 from stages.talk.phrases import phrases
 from stages.talk.settings import TalkSettings, texts_field
 from stages.text.long_turns import Uncuttable, parts, shortened
 from stages.text.normalize import Normalizer, Unspeakable
+from stages.text.unspoken import CODE, DIRECTION, with_items_apart, with_phrases, without_directions
 
 LANGUAGE = "en"
+
+
+WORDLESS = ("emoji_only", "directions_only")
+"""Why a turn has nothing to say, though it is not empty."""
+
+
+class BlockSettings(Settings):
+    """What is not there to be read out: a phrase stands for it, or the dialogue is rejected."""
+
+    reject: bool = Field(default=False, description="reject a dialogue that holds any")
+    texts: list[str] | None = texts_field()
 
 
 class SpeakSettings(TalkSettings):
@@ -35,6 +48,8 @@ class SpeakSettings(TalkSettings):
         "into several turns, between which the user says that the agent is to go on",
     )
     go_on: list[str] | None = texts_field()
+    code: BlockSettings = BlockSettings()
+    table: BlockSettings = BlockSettings()
 
 
 class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
@@ -47,16 +62,52 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
         return [self._speak(dialogue) for dialogue in records]
 
     def _speak(self, dialogue: Dialogue) -> Dialogue | Rejected:
-        turns: list[Turn] = []
+        """A turn of emoji or stage directions alone is left out, where that leaves a dialogue."""
+        blocks, go_on = draw(self.seed, dialogue.id, "blocks"), draw(self.seed, dialogue.id, "go_on")
         recorded = any(turn.recording for turn in dialogue.turns if turn.speaker == "user")
-        go_on = draw(self.seed, dialogue.id, "go_on")
+        read: list[Turn | None] = []
+        wordless: list[BadDialogue] = []
         for number, turn in enumerate(dialogue.turns, 1):
             try:
-                turn = replace(turn, spoken=self.normalizer(turn.text))
-                turns += self._in_length(turn, recorded, go_on)
+                read.append(self._read(turn, blocks))
             except (Unspeakable, BadDialogue) as error:
-                return reject(dialogue, "speak", BadDialogue(error.reason, f"Turn {number} ({turn.speaker}): {error}"))
-        return replace(dialogue, turns=tuple(self._with_asides(turns, dialogue.id)))
+                told = BadDialogue(error.reason, f"Turn {number} ({turn.speaker}): {error}")
+                if error.reason not in WORDLESS:
+                    return reject(dialogue, "speak", told)
+                read.append(None)
+                wordless.append(told)
+        if wordless and not any(read := closed_up(read)):
+            return reject(dialogue, "speak", wordless[0])
+        turns: list[Turn] = []
+        for number, one in enumerate(read, 1):
+            try:
+                turns += self._in_length(one, recorded, go_on) if one else []
+            except BadDialogue as error:
+                message = f"Turn {number} ({dialogue.turns[number - 1].speaker}): {error}"
+                return reject(dialogue, "speak", BadDialogue(error.reason, message))
+        turns = list(self._with_asides(turns, dialogue.id))
+        return replace(dialogue, turns=tuple(turns), wordless_turns=len(wordless))
+
+    def _read(self, turn: Turn, random: Random) -> Turn:
+        """The turn with what is spoken; raises `Unspeakable`, and `BadDialogue` where the recipe has code or tables refused."""
+        text, blocks = with_phrases(turn.text, lambda kind: random.choice(self._block(kind)))
+        text, directions = without_directions(text)
+        try:
+            spoken = self.normalizer(with_items_apart(text))
+        except Unspeakable as error:
+            if directions and error.reason == "empty":
+                raise BadDialogue("directions_only", "It has stage directions and nothing to say.") from None
+            raise
+        return replace(turn, spoken=spoken, left_out=(*blocks, *[DIRECTION] * directions))
+
+    def _block(self, kind: str) -> Sequence[str]:
+        """What may be said in place of a block of code or a table."""
+        of = self.settings.code if kind == CODE else self.settings.table
+        if of.reject:
+            raise BadDialogue(
+                f"has_{kind}", f"It holds {'code' if kind == CODE else 'a table'}, and speak.{kind}.reject is true."
+            )
+        return of.texts or (phrases(LANGUAGE).code if kind == CODE else phrases(LANGUAGE).table)
 
     def _in_length(self, turn: Turn, recorded_user: bool, random: Random) -> list[Turn]:
         """The turn, or what becomes of an answer that is too long; raises `BadDialogue` where it can't be had any shorter."""
@@ -82,15 +133,8 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
             raise BadDialogue("turn_too_long", f"{too_long}, and it can't be cut: {error}.") from None
         made = [replace(turn, spoken=first, edit="part")]
         for part in others:
-            made.append(
-                Turn(
-                    "user",
-                    text="",
-                    spoken=random.choice(settings.go_on or phrases(LANGUAGE).go_on),
-                    event="turn",
-                    edit="added",
-                )
-            )
+            said = random.choice(settings.go_on or phrases(LANGUAGE).go_on)
+            made.append(Turn("user", text="", spoken=said, event="turn", edit="added"))
             made.append(Turn("agent", text="", spoken=part, voice=turn.voice, edit="part"))
         return made
 

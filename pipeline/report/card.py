@@ -173,7 +173,7 @@ A cut has
   `alignment["word"]`, and custom `event` (turn, barge_in, backchannel, false_start or side_talk), `cut_off`, `text_heard` (the words heard whole),
   `text_full` (with what a cut-off took), `cut_word` ([word, start in seconds] of the word that the cut falls into),
   `text_written` (as in the input; of an answer in parts, with the first of them), `edit` of a turn that is not just what was written (shortened: the first sentences of an answer;
-  part: of an answer in several turns; added: what the user says between these), `voice`, `speech` (synthesis or recording), `word_times` (how the words' times were found), and, where silences were put into the turn, `pauses`
+  part: of an answer in several turns; added: what the user says between these), `left_out` where it is not read out in full (code and table, in place of which a phrase is spoken, and stage direction), `voice`, `speech` (synthesis or recording), `word_times` (how the words' times were found), and, where silences were put into the turn, `pauses`
   ([start, length] in seconds), and, where the speaker hesitates or takes words back, `disfluencies` ([hesitation or self_correction, words, start, length
   in seconds]);
 * custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` where the dialogue has one, and, where there is noise on the user's channel,

@@ -21,6 +21,9 @@ class Phrases(Settings):
     side_talk: Texts
     go_on: Texts
     """What the user says between the parts of a long answer."""
+    code: Texts
+    table: Texts
+    """What is said in place of a block of code, and of a table."""
 
 
 @cache

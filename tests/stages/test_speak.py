@@ -147,3 +147,50 @@ def test_backchannels_by_the_minute():
     minutes = sum(len(line.split()) for line in lines) * 0.37 / 60
     assert 0.8 < sum(counts) / (60 * minutes * 6) < 1.2 and len(set(counts)) > 4
     assert any([t.event for t in d.turns].count("backchannel") > 3 for d in made), "several in a turn"
+
+
+def test_what_is_not_read_out_is_counted_on_the_turn():
+    (_, answer) = speak("How?", "*smiles* So:\n\n```py\nx = 1\n```\n\na | b\n--|--\n1 | 2").turns
+    assert answer.spoken == "So. Here is the code. Here is the table."
+    assert answer.left_out == ("code", "table", "stage direction")
+    (_, answer) = speak("How?", "~~~\nx\n~~~", code={"texts": ["Look."]}).turns
+    assert answer.spoken == "Look."
+
+
+def test_code_or_tables_reject_the_dialogue_where_the_recipe_says_so():
+    for settings, reason in (({"code": {"reject": True}}, "has_code"), ({"table": {"reject": True}}, "has_table")):
+        rejected = speak("How?", "```\nx\n```\n\n|a|b|\n|-|-|\n|1|2|", **settings)
+        assert (rejected.reason, rejected.message[:16]) == (reason, "Turn 2 (agent): ")
+
+
+def test_a_list_is_read_item_after_item():
+    assert (
+        speak("How?", "Three ways:\n\n1. Walk;\n2. run, or\n3. *fly*").turns[1].spoken
+        == "Three ways. one, Walk. two, run, or. three, fly"
+    )
+    assert speak("How?", "You can 1) walk 2) run").turns[1].spoken == "You can. one, walk. two, run"
+
+
+def test_a_turn_without_words_is_left_out_and_those_beside_it_become_one():
+    made = speak("Thanks,", "👍", "Bye!", "*waves happily at you* 👋", "Wait.", "Yes?")
+    assert [(t.speaker, t.text, t.spoken) for t in made.turns] == [
+        ("user", "Thanks,\nBye!\nWait.", "Thanks. Bye! Wait."),
+        ("agent", "Yes?", "Yes?"),
+    ]
+    assert made.wordless_turns == 2
+    made = speak("🎉", "Hello!", "Hi.", "*nods*")
+    assert [t.text for t in made.turns] == ["Hello!", "Hi."]
+
+
+def test_a_dialogue_that_is_none_without_its_wordless_turn_is_rejected():
+    assert (speak("Hi.", "👍").reason, speak("Hi.", "*nods*", "Bye.").reason) == ("emoji_only", "directions_only")
+    assert speak("Hi.", "*nods*").message == "Turn 2 (agent): It has stage directions and nothing to say."
+
+
+def test_recordings_beside_a_wordless_turn_stay_apart():
+    written = make_dialogue(lines=("Thanks.", "👍", "Bye.", "Bye."))
+    turns = [replace(t, recording=Recording(f"{n}.wav")) if n != 1 else t for n, t in enumerate(written.turns)]
+    stage = Speak(SpeakSettings(), 0)
+    stage.setup()
+    (made,) = stage.process([replace(written, turns=tuple(turns))])
+    assert [t.text for t in made.turns] == ["Thanks.", "Bye.", "Bye."]

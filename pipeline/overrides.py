@@ -9,21 +9,26 @@ import yaml
 from manifests.errors import RequestError
 
 
-def overridden(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+def overridden(
+    data: dict[str, Any],
+    overrides: Sequence[str],
+    option: str = "--set",
+    example: str = "--set schedule.barge_in.share=0.3",
+) -> dict[str, Any]:
     """A copy of nested settings in which each `a.b=value` is set, the value read as YAML; raises `RequestError`."""
     data = deepcopy(data)
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or not key:
-            raise RequestError(f"--set takes key=value, as in --set schedule.barge_in.share=0.3, not '{override}'.")
+            raise RequestError(f"{option} takes key=value, as in {example}, not '{override}'.")
         *parents, last = key.split(".")
         section = data
         for parent in parents:
             section = section.setdefault(parent, {})
             if not isinstance(section, dict):
-                raise RequestError(f"--set {override}: '{parent}' is a value, not a section.")
+                raise RequestError(f"{option} {override}: '{parent}' is a value, not a section.")
         try:
             section[last] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise RequestError(f"--set {override}: the value is not valid YAML; quote it.") from None
+            raise RequestError(f"{option} {override}: the value is not valid YAML; quote it.") from None
     return data

@@ -3,7 +3,8 @@
     RUN/
       config.yaml                      everything the run was started with
       llm/                             its tokenizer and shape, in Hugging Face's format
-      checkpoints/NNNNNNNN/            model.safetensors, trainer.pt (optimizer and position); the last few steps
+      checkpoints/NNNNNNNN/            model.safetensors, trainer.pt (optimizer and position); the last few steps;
+                                       turn_taking.yaml, where `tune` chose when the agent of these weights starts and stops
       log.jsonl, tensorboard/, loss.png
 
 A checkpoint is written beside its place and renamed into it: what is there is whole.
@@ -20,7 +21,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -34,8 +35,10 @@ from manifests.files import write_whole
 from salm_duplex_model.config import LlamaConfig, RunConfig
 from salm_duplex_model.model import DuplexModel, build_model
 from salm_duplex_model.tokenizer import TextTokenizer
+from salm_duplex_model.turn_taking import TurnTaking
 
 CHECKPOINTS, LLM, OPTIMIZER = "checkpoints", "llm", "optimizer"
+TURN_TAKING = "turn_taking.yaml"
 BUNDLED_RUN = Path(__file__).with_name("bundled_run")
 """Made by `make train-demo`."""
 
@@ -60,6 +63,33 @@ def latest(run: Path) -> Path | None:
     """The newest checkpoint's folder."""
     folders = [p for p in (run / CHECKPOINTS).glob("*") if p.name.isdigit()]
     return max(folders, key=lambda p: int(p.name), default=None)
+
+
+def newest(run: Path) -> Path:
+    """The newest checkpoint's folder; raises `RequestError` where there is none."""
+    folder = latest(run)
+    if folder is None:
+        raise RequestError(f"The run {run} has no checkpoint yet; let `train` reach its first one.")
+    return folder
+
+
+def write_turn_taking(run: Path, point: TurnTaking) -> Path:
+    """Beside the weights that it was chosen for: weights that are trained further have none until they are tuned."""
+    path = newest(run) / TURN_TAKING
+    write_whole(path, yaml.safe_dump(point.as_dict(), sort_keys=False).encode())
+    return path
+
+
+def read_turn_taking(run: Path) -> TurnTaking | None:
+    """What `tune` chose for the newest weights, None where it was not run; raises `RequestError` where it can't be read."""
+    path = newest(run) / TURN_TAKING
+    try:
+        return TypeAdapter(TurnTaking).validate_python(yaml.safe_load(path.read_text("utf-8")))
+    except FileNotFoundError:
+        return None
+    except (yaml.YAMLError, ValidationError, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RequestError(f"{path} can't be read ({reason}); delete it, or run `salm-duplex tune` again.") from None
 
 
 def save(
@@ -157,18 +187,18 @@ def slim(run: Path, out: Path) -> Path:
 
     Raises `RequestError` where the run has no checkpoint, or the folder is not new.
     """
-    config, newest = read_config(run), latest(run)
-    if newest is None:
-        raise RequestError(f"The run {run} has no checkpoint yet; let `train` reach its first one.")
+    config, checkpoint, turn_taking = read_config(run), newest(run), read_turn_taking(run)
     if out.exists():
         raise RequestError(f"{out} exists; name a new folder with --out.")
     try:
-        place = out / CHECKPOINTS / newest.name
+        place = out / CHECKPOINTS / checkpoint.name
         place.mkdir(parents=True)
         write_config(out, config)
         shutil.copytree(run / LLM, out / LLM)
-        weights = load_file(newest / "model.safetensors")
+        weights = load_file(checkpoint / "model.safetensors")
         save_file({name: tensor.half() for name, tensor in weights.items()}, place / "model.safetensors")
+        if turn_taking is not None:
+            write_turn_taking(out, turn_taking)
     except OSError as error:
         raise WorkError(f"{out} can't be written: {error.strerror or error}.") from error
     return place / "model.safetensors"
@@ -176,10 +206,7 @@ def slim(run: Path, out: Path) -> Path:
 
 def load_run(run: Path) -> tuple[DuplexModel, TextTokenizer]:
     """A trained model, ready to use, from a run's newest checkpoint. Nothing is fetched: all weights are the run's own."""
-    config = read_config(run)
-    checkpoint = latest(run)
-    if checkpoint is None:
-        raise RequestError(f"The run {run} has no checkpoint yet; let `train` reach its first one.")
+    config, checkpoint = read_config(run), newest(run)
     # The LLM's name may be gone from where it was: its shape and tokenizer are the run's own.
     own = {} if isinstance(config.model.llm, LlamaConfig) else {"llm": str(run / LLM), "llm_pretrained": False}
     model, tokenizer = build_model(config.model.model_copy(update=own), config.seed)

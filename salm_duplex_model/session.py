@@ -15,6 +15,7 @@ from manifests.frames import CODEBOOK_SIZE, CODEBOOKS, SOURCE_FRAME
 from salm_duplex_model.channels import SPEECH_DELAY
 from salm_duplex_model.codec.nemo import AnyCodec
 from salm_duplex_model.model import DuplexModel
+from salm_duplex_model.turn_taking import Turns, TurnTaking
 from salm_duplex_model.window_cache import WindowCache, seated
 
 CONTEXT_FRAMES = 2_048
@@ -24,11 +25,13 @@ CONTEXT_FRAMES = 2_048
 @dataclass(frozen=True, slots=True)
 class Decoding:
     """How text tokens and codes are chosen: at temperature 0 the likeliest, above it drawn, each conversation from `seed` by
-    itself, so that it does not matter who else is there."""
+    itself, so that it does not matter who else is there. With `turn_taking` BOS and EOS are not chosen so: their chances add
+    up until they pass a threshold."""
 
     temperature: float = 0.0
     code_temperature: float = 0.0
     seed: int = 0
+    turn_taking: TurnTaking | None = None
 
 
 GREEDY = Decoding()
@@ -60,6 +63,8 @@ class Session:
         self._text = torch.empty(0, dtype=torch.long, device=self.device)
         self._codes = torch.empty(0, CODEBOOKS, dtype=torch.long, device=self.device)
         self._encoder_state = model.encoder.initial_state(0)
+        turn_taking = decoding.turn_taking
+        self._turns = Turns(turn_taking, model.special, 0, self.device) if turn_taking else None
         self._graph: Graph | None = None
         self._random: list[torch.Generator] = []
         for _ in range(batch):
@@ -104,6 +109,8 @@ class Session:
         for part, fresh in zip(self._encoder_state, self.model.encoder.initial_state(1), strict=True):
             part[place] = fresh[0]
         self._random[row].manual_seed(self.decoding.seed)
+        if self._turns is not None:
+            self._turns.reset(place)
         self._decoder.reset(row)
         self._cache.forget(place)
 
@@ -118,6 +125,8 @@ class Session:
             seated(part, self._rows, places) for part in (self._text, self._codes, *self._encoder_state)
         )
         self._cache.seat(self._rows, places)
+        if self._turns is not None:
+            self._turns.seat(self._rows, places)
         self._rows = list(range(len(self._rows)))
         self._places = torch.tensor(self._rows, dtype=torch.long, device=self.device)
         self._graph = None
@@ -138,11 +147,14 @@ class Session:
             raise ValueError(f"user must be ({len(self._rows)}, {SOURCE_FRAME}), not {tuple(user.shape)}")
         placed = torch.zeros(len(self._text), SOURCE_FRAME)
         placed[self._rows] = user
-        heard, self._encoder_state = self.model.encoder(placed.to(self.device), self._encoder_state)
+        placed = placed.to(self.device)
+        heard, self._encoder_state = self.model.encoder(placed, self._encoder_state)
         if self._graph is None and self.device.type == "cuda":
             self._graph = Graph(self._answer, heard)
         text_logits, code_logits = (self._graph or self._answer)(heard)
         self._cache.advance()
+        if self._turns is not None:
+            text_logits = self._turns(text_logits, placed)
         text = self._choose(text_logits[self._places], self.decoding.temperature)
         codes = self._choose(code_logits[self._places], self.decoding.code_temperature)
         self._text[self._places], self._codes[self._places] = text, codes

@@ -7,16 +7,11 @@ import typer
 from rich.markup import escape
 
 from pipeline.commands.console import out_console, print_json
-from pipeline.commands.options import (
-    CodeTemperatureOption,
-    JsonOption,
-    RunArgument,
-    SeedOption,
-    SpeakingCodecOption,
-    TemperatureOption,
-)
+from pipeline.commands.options import JsonOption, RunArgument
+from pipeline.commands.speaking import Speaking, speaks
 
 
+@speaks
 def command(
     run: RunArgument,
     user: Annotated[Path, typer.Option("--user", help="A recording of the user, in any rate and format.")],
@@ -24,17 +19,14 @@ def command(
     stereo: Annotated[bool, typer.Option("--stereo", help="Write both channels: user left, agent right.")] = False,
     text: Annotated[bool, typer.Option("--text", help="Print the agent's words with times.")] = False,
     tail: Annotated[float, typer.Option("--tail", min=0, max=600, help="Seconds of silence after the recording.")] = 4,
-    temperature: TemperatureOption = 0,
-    code_temperature: CodeTemperatureOption = 0.8,
-    seed: SeedOption = 0,
-    codec: SpeakingCodecOption = None,
+    *,
+    speaking: Speaking,
     as_json: JsonOption = False,
 ) -> None:
     """Stream a recording to a trained model, 80 ms at a time, and write its answer."""
     from pipeline.converse import converse, write_conversation
-    from salm_duplex_model.session import Decoding
 
-    conversation = converse(run, user, tail, Decoding(temperature, code_temperature, seed), codec)
+    conversation = converse(run, user, tail, speaking.decoding(run), speaking.codec)
     write_conversation(conversation, out, stereo)
     told = conversation.as_dict()
     if as_json:

@@ -6,16 +6,11 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.console import out_console, print_json, print_wide, progress_shown
-from pipeline.commands.options import (
-    CodeTemperatureOption,
-    JsonOption,
-    RunArgument,
-    SeedOption,
-    SpeakingCodecOption,
-    TemperatureOption,
-)
+from pipeline.commands.options import JsonOption, RunArgument
+from pipeline.commands.speaking import Speaking, speaks
 
 
+@speaks
 def command(
     run: RunArgument,
     corpus: Annotated[
@@ -35,10 +30,8 @@ def command(
         int | None, typer.Option("--limit", min=1, help="Play at most this many dialogues per corpus.")
     ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Dialogues per batch.")] = 16,
-    temperature: TemperatureOption = 0,
-    code_temperature: CodeTemperatureOption = 0.8,
-    seed: SeedOption = 0,
-    codec: SpeakingCodecOption = None,
+    *,
+    speaking: Speaking,
     asr: Annotated[
         str | None,
         typer.Option(
@@ -65,10 +58,11 @@ def command(
     """Play test sets to a trained model and score its turn-taking, barge-ins, pauses and words."""
     from pipeline.commands.evaluation_table import tables
     from pipeline.evaluate import Request, evaluate
-    from salm_duplex_model.session import Decoding
 
-    decoding = Decoding(temperature, code_temperature, seed)
-    request = Request(run, corpus, out, split, limit, batch, decoding, asr, utmos, judge, judge_model, fdb, codec)
+    decoding = speaking.decoding(run)
+    request = Request(
+        run, corpus, out, split, limit, batch, decoding, asr, utmos, judge, judge_model, fdb, speaking.codec
+    )
     with progress_shown("dialogues", quiet=as_json) as progress:
         result = evaluate(request, progress)
     if as_json:

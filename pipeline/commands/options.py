@@ -42,21 +42,3 @@ def _run_folder(name: str) -> Path:
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", parser=_run_folder, help="A run folder made by `train`, or 'bundled'.")
 ]
-TemperatureOption = Annotated[
-    float, typer.Option("--temperature", min=0, max=5, help="Of the text. 0: always the likeliest; above: drawn.")
-]
-CodeTemperatureOption = Annotated[
-    float,
-    typer.Option(
-        "--code-temperature", min=0, max=5, help="Of the codes. 0 is apt to hang in one sound, as greedy speech does."
-    ),
-]
-SpeakingCodecOption = Annotated[
-    str | None,
-    typer.Option(
-        "--codec",
-        help="What the agent speaks with, such as a personalised one; default: the codec of the run's corpora.",
-        show_default=False,
-    ),
-]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="For what is drawn.")]

@@ -3,7 +3,7 @@
     python tests/benchmarks/session_speed.py [RUN] [--minutes 10] [--hours 0]
 
 Prints the time of a step of 80 ms for one conversation over so many minutes of audio (mean, 99th percentile), what 4 and 20
-conversations take against one, and with --hours the process's memory as the audio goes by. Without a RUN it is a model of
+conversations take against one, what --turn-taking costs one, and with --hours the process's memory as the audio goes by. Without a RUN it is a model of
 the size of the preset `tiny`, with random weights. Ratios are taken in turns, so they hold on a busy machine too; the times
 are this machine's. One thread, as many as `serve` takes on two cores.
 """
@@ -21,7 +21,8 @@ from salm_duplex_model.checkpoint import load_run
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.config import LlamaConfig, ModelConfig
 from salm_duplex_model.model import DuplexModel, build_model
-from salm_duplex_model.session import Session
+from salm_duplex_model.session import Decoding, Session
+from salm_duplex_model.turn_taking import TurnTaking
 
 BATCHES = (1, 4, 20)
 TINY = ModelConfig(llm=LlamaConfig(hidden_size=144, layers=4, heads=4, intermediate_size=384), tie_codes=True)
@@ -44,6 +45,16 @@ def ratios(model: DuplexModel, codec: Codec, steps: int = 100) -> None:
     for batch, taken in times.items():
         median = np.median(taken)
         print(f"{batch:3} conversations: {median:6.1f} ms in the median, {median / one:5.2f} × that of one")
+
+
+def summing(model: DuplexModel, codec: Codec, steps: int = 500) -> None:
+    sessions = [Session(model, codec, decoding=Decoding(turn_taking=point)) for point in (None, TurnTaking())]
+    taken = np.array([[step_ms(session) for session in sessions] for _ in range(10 + steps)])[10:]
+    plain, summed = taken.mean(axis=0)
+    median = np.median(taken[:, 1] - taken[:, 0])
+    print(
+        f"turns by the likeliest token {plain:.2f} ms in the mean, by sums {summed:.2f}; {median:.2f} more in the median"
+    )
 
 
 def long(model: DuplexModel, codec: Codec, minutes: float) -> None:
@@ -75,6 +86,7 @@ def main() -> None:
     model, _ = load_run(arguments.run) if arguments.run else build_model(TINY)
     codec = Codec.bundled()
     ratios(model, codec)
+    summing(model, codec)
     long(model, codec, arguments.minutes)
     if arguments.hours:
         memory(model, codec, arguments.hours)

@@ -13,12 +13,15 @@ from salm_duplex_model.config import LlamaConfig, ModelConfig, NemoEncoderConfig
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model
 from salm_duplex_model.session import Decoding, Session
+from salm_duplex_model.turn_taking import TurnTaking
 from salm_duplex_model.window_cache import WindowCache
 
 FRAME = 1_280
 
 
 LLM = LlamaConfig(hidden_size=64, layers=2, heads=2, intermediate_size=128)
+SUMS = Decoding(turn_taking=TurnTaking(start=0.004, stop=0.004))
+"""Thresholds for random weights: a mark has a chance of one in a thousand."""
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,19 @@ def test_streaming_equals_offline(either, talk):
     assert agent.shape == (4, codes.shape[1] * 1_764)
 
 
+def test_streaming_equals_offline_where_chances_are_summed(either, talk):
+    net, tokenizer = either
+    batch = collate(list(talk.cuts("train")), tokenizer)
+    text, codes, _ = play(Session(net, Codec.bundled(), batch=4, decoding=SUMS), batch.audio)
+    decoded = greedy(net, batch.audio, SUMS.turn_taking)
+    assert torch.equal(text[:, :-1], decoded.text[:, 1:])
+    assert torch.equal(codes, decoded.codes)
+    for row in text:
+        marks = [int(token) for token in row if token in (net.special.bos, net.special.eos)]
+        assert len(marks) > 4
+        assert marks == [(net.special.bos, net.special.eos)[n % 2] for n in range(len(marks))]
+
+
 def test_marks_are_played_as_silence(model, talk):
     net, tokenizer = model
     batch = collate(list(talk.cuts("train"))[:1], tokenizer)
@@ -78,15 +94,16 @@ def test_one_conversation_does_not_hear_the_other(either, talk):
     assert torch.equal(together[1][:1], alone[1])
 
 
-def test_a_row_that_begins_anew_is_as_a_fresh_one_and_the_others_go_on(either, talk):
+@pytest.mark.parametrize("decoding", [Decoding(), SUMS])
+def test_a_row_that_begins_anew_is_as_a_fresh_one_and_the_others_go_on(either, talk, decoding):
     net, tokenizer = either
     audio = collate(list(talk.cuts("train")), tokenizer).audio[:, : 60 * FRAME]
-    session = Session(net, Codec.bundled(), batch=3)
+    session = Session(net, Codec.bundled(), batch=3, decoding=decoding)
     before = play(session, audio[:3, : 25 * FRAME])
     session.reset(1)
     after = play(session, torch.stack([audio[0, 25 * FRAME :], audio[3, : 35 * FRAME], audio[2, 25 * FRAME :]]))
-    fresh = play(Session(net, Codec.bundled()), audio[3:, : 35 * FRAME])
-    undisturbed = play(Session(net, Codec.bundled(), batch=3), audio[:3])
+    fresh = play(Session(net, Codec.bundled(), decoding=decoding), audio[3:, : 35 * FRAME])
+    undisturbed = play(Session(net, Codec.bundled(), batch=3, decoding=decoding), audio[:3])
     for channel in range(2):
         assert torch.equal(after[channel][1:2], fresh[channel])
         for row in (0, 2):
@@ -96,11 +113,12 @@ def test_a_row_that_begins_anew_is_as_a_fresh_one_and_the_others_go_on(either, t
     assert not torch.equal(fresh[1][0, :25], undisturbed[1][1, :25])
 
 
-def test_rows_join_and_leave_while_others_go_on(either, talk, monkeypatch):
+@pytest.mark.parametrize("decoding", [Decoding(), SUMS])
+def test_rows_join_and_leave_while_others_go_on(either, talk, monkeypatch, decoding):
     monkeypatch.setattr("salm_duplex_model.window_cache.FIRST_SIZE", 8)  # buffers grow with rows of several ages
     net, tokenizer = either
     audio = collate(list(talk.cuts("train")), tokenizer).audio[:, : 60 * FRAME]
-    session = Session(net, Codec.bundled(), batch=0, context_frames=50)
+    session = Session(net, Codec.bundled(), batch=0, context_frames=50, decoding=decoding)
     assert session.join() == 0
     first = play(session, audio[:1, : 20 * FRAME])
     assert session.join() == 1
@@ -108,7 +126,8 @@ def test_rows_join_and_leave_while_others_go_on(either, talk, monkeypatch):
     session.leave(0)
     last = play(session, audio[1:2, 10 * FRAME :])
     for row, parts in ((0, (first[1][0], both[1][0])), (1, (both[1][1], last[1][0]))):
-        alone = play(Session(net, Codec.bundled(), context_frames=50), audio[row : row + 1])
+        single = Session(net, Codec.bundled(), context_frames=50, decoding=decoding)
+        alone = play(single, audio[row : row + 1])
         assert torch.equal(torch.cat(parts), alone[1][0][: sum(map(len, parts))])
     session.leave(0)
     assert len(session.text) == 0

@@ -1,0 +1,104 @@
+"""When the agent starts and stops: chances added up over frames, in place of the likeliest token of a single one.
+
+A model that was taught to wait where it is unsure spreads the chance of BOS over many frames, and in none of them BOS is the
+likeliest token. So the chances are summed, older ones weighing less by `memory` a frame, and the mark comes when the sum
+passes a threshold: of BOS while the agent is silent, of EOS while it speaks. The sum is emptied when the agent starts or stops.
+
+An agent that has just spoken would add up small chances in the silence after its turn until it starts unasked. So after its
+turn the summing waits for the user's voice. Until that is heard, a start needs a frame whose chance passes by itself, and is
+one half at least, as it has to be where the likeliest token is taken.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import torch
+from pydantic import ConfigDict, Field
+from torch import Tensor
+
+from manifests.text_channel import SpecialTokens
+from salm_duplex_model.window_cache import seated
+
+ALONE = 0.5
+"""What a single frame's chance has to be while the user is not heard."""
+FLOOR_DBFS = -62.0
+"""A line is taken to be as loud as this at least: what rustles on a silent one is no voice."""
+VOICE_DB = 12.0
+"""So much above its floor a line's level is a voice, or something else that the model had better judge by its sums."""
+RISE_DB = 0.24
+"""The floor falls with the level at once, and rises to it by so much a frame, 3 dB a second."""
+BARGED_FRAMES = 12
+"""A voice that was heard so shortly before the agent's end, a second or so, is what ended it, and is still to be answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaking:
+    """The agent starts where the sum of BOS passes `start`, and stops where that of EOS passes `stop`; each frame a sum keeps
+    `memory` of what it was: at 0 the present frame counts alone."""
+
+    start: Annotated[float, Field(gt=0, le=20)] = 0.5
+    stop: Annotated[float, Field(gt=0, le=20)] = 0.5
+    memory: Annotated[float, Field(ge=0, lt=1)] = 0.85
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+class Turns:
+    """Whether each conversation's agent speaks, and its sum, from frame to frame; conversations are rows, on the model's device."""
+
+    def __init__(self, settings: TurnTaking, special: SpecialTokens, rows: int, device: torch.device) -> None:
+        self.settings, self._special = settings, special
+        self._speaking = torch.zeros(rows, dtype=torch.bool, device=device)
+        self._sum = torch.zeros(rows, device=device)
+        self._asked = torch.zeros(rows, dtype=torch.bool, device=device)
+        """Whether sums may start the agent: it has not spoken yet, or the user was heard since."""
+        self._unheard = torch.zeros(rows, dtype=torch.long, device=device)
+        """Frames since the user was heard."""
+        self._floor = torch.zeros(rows, device=device)
+        """The level of the user's line without a voice, in dBFS."""
+        for row in range(rows):
+            self.reset(row)
+
+    def __call__(self, logits: Tensor, user: Tensor) -> Tensor:
+        """Text logits (rows, V) after the user's frame (rows, samples) → those in which marks stand where they are to come, and
+        nowhere else: only BOS or EOS is left where the agent is to start or to stop, and only PAD while it is silent."""
+        pad, bos, eos = self._special.pad, self._special.bos, self._special.eos
+        self._listen(user)
+        chances = logits.float().softmax(-1)
+        alone = ~(self._speaking | self._asked)
+        self._sum = self.settings.memory * self._sum.masked_fill(alone, 0)
+        self._sum += torch.where(self._speaking, chances[:, eos], chances[:, bos])
+        passes = torch.where(self._speaking, self._sum >= self.settings.stop, self._sum >= self.settings.start)
+        turns = passes & ~(alone & (self._sum < ALONE))
+
+        tokens = torch.arange(logits.shape[-1], device=logits.device)
+        words = (tokens != bos) & (tokens != eos)
+        settled = turns | ~self._speaking
+        token = torch.where(turns, torch.where(self._speaking, eos, bos), pad)
+        left = torch.where(settled[:, None], tokens == token[:, None], words)
+
+        self._asked = torch.where(turns & self._speaking, self._unheard <= BARGED_FRAMES, self._asked)
+        self._speaking = self._speaking ^ turns
+        self._sum = self._sum.masked_fill(turns, 0)
+        return logits.masked_fill(~left, -torch.inf)
+
+    def _listen(self, user: Tensor) -> None:
+        level = 10 * user.square().mean(-1).clamp(min=1e-12).log10()
+        heard = level > self._floor + VOICE_DB
+        self._floor = torch.minimum(level, self._floor + RISE_DB).clamp(min=FLOOR_DBFS)
+        self._unheard = (self._unheard + 1).masked_fill(heard, 0)
+        self._asked = self._asked | (heard & ~self._speaking)
+
+    def reset(self, row: int) -> None:
+        """The row begins a new conversation, in which either side may speak first."""
+        self._speaking[row], self._sum[row], self._asked[row] = False, 0, True
+        self._unheard[row], self._floor[row] = BARGED_FRAMES + 1, FLOOR_DBFS
+
+    def seat(self, kept: list[int], rows: int) -> None:
+        """Of the rows those that are `kept`, in their order, and after them others, to be reset: `rows` in all."""
+        self._speaking, self._sum, self._asked, self._unheard, self._floor = (
+            seated(part, kept, rows) for part in (self._speaking, self._sum, self._asked, self._unheard, self._floor)
+        )

@@ -1,0 +1,137 @@
+"""Sums of chances decide when the agent starts and stops: as reckoned by hand, each conversation by itself."""
+
+import math
+
+import pytest
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from manifests.text_channel import SpecialTokens
+from salm_duplex_model.turn_taking import BARGED_FRAMES, Turns, TurnTaking
+
+SPECIAL = SpecialTokens(pad=0, bos=1, eos=2)
+WORD = 3
+CPU = torch.device("cpu")
+SILENCE, VOICE = torch.zeros(1, 160), torch.full((1, 160), 0.1)
+
+
+def by_hand(settings: TurnTaking, chances: list[tuple[float, float]], heard: list[bool]) -> list[int]:
+    """The marks of one conversation, 0 where none comes, from the chances of BOS and EOS and whether the user is heard."""
+    marks, speaking, total, asked, last_heard = [], False, 0.0, True, -math.inf
+    for frame, (bos, eos) in enumerate(chances):
+        if heard[frame]:
+            last_heard = frame
+            asked = asked or not speaking
+        alone = not speaking and not asked
+        chance = eos if speaking else bos
+        total = chance if alone else settings.memory * total + chance
+        if total >= (settings.stop if speaking else settings.start) and not (alone and total < 0.5):
+            marks.append(SPECIAL.eos if speaking else SPECIAL.bos)
+            if speaking:
+                asked = frame - last_heard <= BARGED_FRAMES
+            speaking, total = not speaking, 0.0
+        else:
+            marks.append(0)
+    return marks
+
+
+def material(rows: int, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (frames, rows, 8) and a user (frames, rows, 160) who speaks now and then."""
+    draw = torch.Generator().manual_seed(3)
+    logits = 2 * torch.randn(frames, rows, 8, generator=draw)
+    voice = torch.rand(frames // 8, rows, 1, generator=draw).repeat_interleave(8, 0) < 0.3
+    return logits, 0.1 * voice.float().expand(frames, rows, 160)
+
+
+def decided(turns: Turns, logits: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+    """The tokens (frames, rows) when each frame's likeliest that is left is taken."""
+    return torch.stack([turns(frame, heard).argmax(-1) for frame, heard in zip(logits, user, strict=True)])
+
+
+@pytest.mark.parametrize("settings", [TurnTaking(0.9, 0.7, 0.85), TurnTaking(0.35, 1.1, 0.7), TurnTaking(0.3, 0.3, 0)])
+def test_marks_come_where_the_sums_pass_and_nowhere_else(settings):
+    logits, user = material(rows=4, frames=400)
+    tokens = decided(Turns(settings, SPECIAL, 4, CPU), logits, user)
+    for row in range(4):
+        chances = [(float(p[SPECIAL.bos]), float(p[SPECIAL.eos])) for p in logits[:, row].double().softmax(-1)]
+        heard = [bool(frame.any()) for frame in user[:, row]]
+        marks = torch.tensor(by_hand(settings, chances, heard))
+        own = tokens[:, row]
+        assert torch.equal(torch.where((own == SPECIAL.bos) | (own == SPECIAL.eos), own, 0), marks)
+        assert (marks == SPECIAL.bos).sum() >= 4
+        speaking = ((marks == SPECIAL.bos).cumsum(0) - (marks == SPECIAL.eos).cumsum(0)).bool()
+        assert (own[~speaking & (marks == 0)] == SPECIAL.pad).all()
+        assert (own[speaking & (marks == 0)] >= WORD).any()
+
+
+def test_a_conversation_does_not_depend_on_the_others_nor_on_its_place():
+    logits, user = material(rows=3, frames=120)
+    settings = TurnTaking(0.8, 0.8, 0.85)
+    alone = decided(Turns(settings, SPECIAL, 1, CPU), logits[:, 1:2], user[:, 1:2])[:, 0]
+    turns = Turns(settings, SPECIAL, 3, CPU)
+    first = decided(turns, logits[:50], user[:50])[:, 1]
+    turns.seat([1, 2], 3)  # the first one leaves, another comes
+    turns.reset(2)
+    rest = decided(turns, logits[50:, [1, 2, 0]], user[50:, [1, 2, 0]])
+    assert torch.equal(torch.cat([first, rest[:, 0]]), alone)
+    anew = decided(Turns(settings, SPECIAL, 1, CPU), logits[50:, :1], user[50:, :1])
+    assert torch.equal(rest[:, 2:], anew)
+
+
+def chances(bos: float, eos: float = 0.01) -> torch.Tensor:
+    """Logits (1, 8) with these chances."""
+    return (
+        torch.tensor([[0.0, bos, eos, *[0.01] * 5]]).clamp(min=1e-9).where(torch.arange(8) > 0, 0.95 - bos - eos).log()
+    )
+
+
+def until_start(turns: Turns, bos: float, user: torch.Tensor, frames: int) -> int | None:
+    """How many frames of one chance it takes the agent to start."""
+    for frame in range(frames):
+        if turns(chances(bos), user).argmax() == SPECIAL.bos:
+            return frame + 1
+    return None
+
+
+def spoken(heard_before_its_end: bool = False) -> Turns:
+    """An agent that has just ended its turn."""
+    turns = Turns(TurnTaking(0.35, 0.35, 0.85), SPECIAL, 1, CPU)
+    assert until_start(turns, 0.1, SILENCE, 20) == 5  # at the beginning either side may speak
+    for _ in range(2 * BARGED_FRAMES):
+        turns(chances(0.01), SILENCE)
+    assert turns(chances(0.01, 0.8), VOICE if heard_before_its_end else SILENCE).argmax() == SPECIAL.eos
+    return turns
+
+
+def test_an_agent_that_has_just_spoken_does_not_start_on_small_chances_until_the_user_is_heard():
+    turns = spoken()
+    assert until_start(turns, 0.15, SILENCE, 200) is None
+    turns(chances(0.01), VOICE)
+    assert until_start(turns, 0.15, SILENCE, 20) == 2
+
+
+def test_a_great_chance_starts_it_whether_the_user_is_heard_or_not():
+    assert until_start(spoken(), 0.6, SILENCE, 20) == 1
+
+
+def test_who_barged_in_is_answered():
+    assert until_start(spoken(heard_before_its_end=True), 0.15, SILENCE, 20) == 3
+
+
+def test_steady_noise_is_no_voice_once_it_is_known():
+    turns = spoken()
+    noise = 0.01 * torch.randn(300, 1, 160, generator=torch.Generator().manual_seed(0))
+    for frame in noise[:150]:
+        turns(chances(1e-4), frame)
+    turns._asked[0] = False
+    for frame in noise[150:]:
+        turns(chances(1e-4), frame)
+    assert not turns._asked[0]
+    turns(chances(1e-4), VOICE)
+    assert turns._asked[0]
+
+
+@pytest.mark.parametrize("wrong", [{"start": 0}, {"stop": -1}, {"memory": 1}, {"begin": 0.5}])
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        TypeAdapter(TurnTaking).validate_python(wrong)

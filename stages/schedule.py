@@ -40,14 +40,8 @@ from manifests.records import (
     Word,
 )
 from stages.base import Stage, draw, reject
-from stages.timing.events import (
-    APART_S,
-    choose_barge_ins,
-    choose_offsets,
-    choose_pauses,
-    choose_tails,
-    place_asides,
-)
+from stages.timing.events import choose_barge_ins, choose_pauses, choose_tails, place_asides
+from stages.timing.offsets import APART_S, choose_offsets, laid_turns
 from stages.timing.profile import Profile, load_profile
 from stages.timing.settings import PAPER, BargeInSettings, PauseSettings, Range, ScheduleSettings
 
@@ -98,7 +92,8 @@ class Schedule(Stage[SpokenDialogue, Timeline, ScheduleSettings]):
             offsets = {}
             if self.profile:
                 chance = draw(self.seed, dialogue.id, "offsets")
-                offsets = choose_offsets(spoken, asides, barge_ins, self.profile, self.settings, chance)
+                turns = laid_turns(spoken, asides, barge_ins, pauses, self.settings.barge_in.cut_off_s)
+                offsets = choose_offsets(turns, self.profile, self.settings.agent_overlaps, chance)
             tails = choose_tails(spoken, self.settings.agent_tail, draw(self.seed, dialogue.id, "tails"))
             plan = Plan(asides, barge_ins, pauses, offsets, tails)
             return lay_out(spoken, plan, self.settings, draw(self.seed, dialogue.id, "gaps"))
@@ -159,9 +154,9 @@ def lay_out(spoken: SpokenDialogue, plan: Plan, settings: ScheduleSettings, rand
 
 
 def _frame_of(now: int, offset: int) -> int:
-    """The agent's frame nearest to a profile's offset; one that waits does not start before the user has ended."""
-    frame = max(nearest_frame(now + offset, SOURCE_FRAME), 0)
-    return frame if offset < 0 else max(frame, frames_to_cover(now, SOURCE_FRAME))
+    """The agent's frame nearest to a profile's offset; one that waits does not start before the user has ended, one that does not wait does."""
+    frame, ended = nearest_frame(now + offset, SOURCE_FRAME), frames_to_cover(now, SOURCE_FRAME)
+    return max(min(frame, ended - 1), 0) if offset < 0 else max(frame, ended)
 
 
 def _gap(turn: Turn, settings: ScheduleSettings, random: random.Random) -> int:

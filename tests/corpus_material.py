@@ -1,6 +1,7 @@
 """A small finished corpus without Ray: real speech and timing; codes only where the records have some."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from pipeline.report.statistics import corpus_statistics
 HOSTILE = "<script>alert('x')</script>"
 
 
-def make_corpus(out: Path, records: list[DuplexDialogue]) -> Corpus:
-    recipe = load_recipe()
+def make_corpus(out: Path, records: list[DuplexDialogue], overrides: Sequence[str] = ()) -> Corpus:
+    recipe = load_recipe(None, overrides)
     provenance = {"seed": 0, "recipe": recipe.id}
     silence = [np.zeros((r.timeline.frames, 4), dtype=np.int16) for r in records]
     coded = [

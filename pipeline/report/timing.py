@@ -24,7 +24,7 @@ class Row(NamedTuple):
 
 
 def timing_rows(corpus: Corpus) -> list[Row]:
-    """Quartiles in seconds, and the share of overlaps; nothing where the corpus has no profile, or its file is out of reach.
+    """Quartiles in seconds, the share of overlaps, and what happens so often a minute; nothing where the corpus has no profile, or its file is out of reach.
 
     Barge-ins have rules of their own and are left out.
     """
@@ -36,7 +36,16 @@ def timing_rows(corpus: Corpus) -> list[Row]:
         return []
     if profile is None:
         return []
-    rows = corpus.dialogues.read("user_gaps_s", "agent_gaps_s", "cut_offs_s", "pauses_s")
+    rows = corpus.dialogues.read(
+        "user_gaps_s",
+        "agent_gaps_s",
+        "cut_offs_s",
+        "pauses_s",
+        "backchannels",
+        "false_starts",
+        "duration_s",
+        "user_speech_s",
+    )
     user = [
         gap for own, cuts in zip(rows["user_gaps_s"], rows["cut_offs_s"], strict=True) for gap in _without(own, cuts)
     ]
@@ -51,7 +60,17 @@ def timing_rows(corpus: Corpus) -> list[Row]:
     ]
     if both:
         found.append(Row("share of overlaps", (profile.overlap_share,), (len(overlaps) / len(both),), len(both)))
-    return [row for row in found if row.n]
+    user_s, total_s = float(rows["user_speech_s"].sum()), float(rows["duration_s"].sum())
+    contained = int(rows["backchannels"].sum() + rows["false_starts"].sum())
+    return [
+        *(row for row in found if row.n),
+        _a_minute("pauses a minute of the user's speech", profile.pauses_per_minute, len(pauses), user_s),
+        _a_minute("backchannels and false starts a minute", profile.contained_per_minute, contained, total_s),
+    ]
+
+
+def _a_minute(title: str, target: float, number: int, seconds: float) -> Row:
+    return Row(title, (target,), (60 * number / seconds,) if seconds else (), number)
 
 
 def _row(title: str, quantiles: Sequence[float], values: Sequence[float]) -> Row:

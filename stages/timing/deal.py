@@ -1,4 +1,4 @@
-"""Which change of speaker gets which of a speaker's drawn offsets.
+"""Which change of speaker gets which of a dialogue's drawn offsets.
 
 Dealt out rather than drawn for each by itself, the offsets keep their distribution whatever the dialogue: an overlap goes where there
 is room for it, and of the gaps the short ones to answers to questions, the long ones to long turns.
@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, sqrt
 
+from manifests.records import Speaker
+
 LEAST_S = 0.08
 """A shorter overlap is none that could be heard."""
 CUES = 0.6
@@ -17,29 +19,69 @@ CUES = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of speaker: what is said before, what comes, and for how many seconds the two may overlap."""
+    """A change of speaker, to `speaker`: what is said before, what comes, and for how many seconds the two may overlap."""
 
     before: str
     after: str
     room_s: float
+    speaker: Speaker = "user"
+    shared_s: float | None = None
+    """How many seconds this overlap and that of the change before it may take together; None: they don't meet in one turn."""
 
 
 def deal(changes: Sequence[Change], offsets_s: Sequence[float], random: random.Random) -> list[float]:
-    """One of as many offsets (seconds) for each change. An overlap that fits nowhere is shortened; one for which there is no room at all
-    becomes a gap of the same length."""
+    """The offsets, one drawn for the speaker of each change (seconds), in their new places.
+
+    A speaker's offsets stay with that speaker where they can. An overlap that fits nowhere is shortened; one for which there is no room at
+    all becomes a gap of the same length.
+    """
     given: dict[int, float] = {}
-    gaps = [offset for offset in offsets_s if offset >= 0]
-    for offset in sorted(offset for offset in offsets_s if offset < 0):
-        free = [at for at in range(len(changes)) if at not in given]
-        fitting = [at for at in free if changes[at].room_s >= -offset]
-        at = random.choice(fitting) if fitting else max(free, key=lambda at: changes[at].room_s)
-        if changes[at].room_s >= LEAST_S:
-            given[at] = max(offset, -changes[at].room_s)
+    gaps = [(offset, at) for at, offset in enumerate(offsets_s) if offset >= 0]
+    for offset, drawn_for in sorted((offset, at) for at, offset in enumerate(offsets_s) if offset < 0):
+        rooms = {at: _room(changes, given, at) for at in range(len(changes)) if at not in given}
+        fitting = [at for at, room in rooms.items() if room >= -offset]
+        own = [at for at in fitting if changes[at].speaker == changes[drawn_for].speaker]
+        at = random.choice(own or fitting) if fitting else max(rooms, key=lambda at: rooms[at])
+        if rooms[at] >= LEAST_S:
+            given[at] = max(offset, -rooms[at])
         else:
-            gaps.append(-offset)
-    left = sorted((at for at in range(len(changes)) if at not in given), key=lambda at: _late(changes[at], random))
-    given |= zip(left, sorted(gaps), strict=True)
-    return [given[at] for at in range(len(changes))]
+            gaps.append((-offset, drawn_for))
+    return [offset for _, offset in sorted((given | _deal_gaps(changes, given, gaps, random)).items())]
+
+
+def _room(changes: Sequence[Change], given: dict[int, float], at: int) -> float:
+    """How far a change may overlap beside the overlaps of its neighbors."""
+    room = changes[at].room_s
+    for neighbor, shared in ((at - 1, changes[at].shared_s), (at + 1, _shared_after(changes, at))):
+        if neighbor in given and shared is not None:
+            room = min(room, shared + given[neighbor])
+    return room
+
+
+def _shared_after(changes: Sequence[Change], at: int) -> float | None:
+    return changes[at + 1].shared_s if at + 1 < len(changes) else None
+
+
+def _deal_gaps(
+    changes: Sequence[Change], given: dict[int, float], gaps: Sequence[tuple[float, int]], random: random.Random
+) -> dict[int, float]:
+    """A gap for each change without an overlap: each speaker's own ones, in the order in which the text has speakers wait."""
+    left = [at for at in range(len(changes)) if at not in given]
+    own: dict[Speaker, list[float]] = {"user": [], "agent": []}
+    for gap, drawn_for in gaps:
+        own[changes[drawn_for].speaker].append(gap)
+    # An overlap that found its place with the other speaker leaves that one a gap more than places.
+    dealt: dict[int, float] = {}
+    pairs: tuple[tuple[Speaker, Speaker], ...] = (("user", "agent"), ("agent", "user"))
+    for speaker, other in pairs:
+        places = [at for at in left if changes[at].speaker == speaker]
+        places.sort(key=lambda at: _late(changes[at], random))
+        while len(own[speaker]) > len(places):
+            own[other].append(own[speaker].pop(random.randrange(len(own[speaker]))))
+        while len(own[speaker]) < len(places):
+            own[speaker].append(own[other].pop(random.randrange(len(own[other]))))
+        dealt |= zip(places, sorted(own[speaker]), strict=True)
+    return dealt
 
 
 def _late(change: Change, random: random.Random) -> float:

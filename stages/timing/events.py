@@ -4,10 +4,9 @@ import random
 from itertools import pairwise, takewhile
 
 from manifests.frames import SOURCE_RATE, convert, convert_up, to_samples
-from manifests.records import ASIDES, DURING, BadDialogue, Speaker, Speech, SpokenDialogue
+from manifests.records import ASIDES, DURING, BadDialogue, Speech, SpokenDialogue
 from stages.base import picked, poisson
-from stages.timing.deal import Change, deal
-from stages.timing.profile import Profile, quantile, ranks
+from stages.timing.profile import Profile, quantile
 from stages.timing.settings import BargeInSettings, PauseSettings, ScheduleSettings, TailSettings
 
 MIN_LOST_S = 0.24
@@ -194,46 +193,3 @@ def choose_tails(spoken: SpokenDialogue, settings: TailSettings, random: random.
             if random.random() < settings.share * (0.5 if certain else 1.0):
                 tails[index] = settings.length_s.draw(random, SOURCE_RATE)
     return tails
-
-
-OVERLAPPED_SHARE = 0.8
-"""At most so much of a turn overlaps another: it has the floor for the rest."""
-APART_S = 0.24
-"""Between two turns of one speaker, however far those of the other overlap them: closer, and they would be one."""
-
-
-def choose_offsets(
-    spoken: SpokenDialogue,
-    asides: dict[int, int],
-    barge_ins: dict[int, int],
-    profile: Profile,
-    settings: ScheduleSettings,
-    random: random.Random,
-) -> dict[int, int]:
-    """How long after the end of the turn before each turn starts, by a profile: {turn index: samples at 16 kHz, below zero before that end}.
-
-    Turns that barge in, and those whose gap the input fixes, are not among them.
-    """
-    turns, seconds = spoken.dialogue.turns, [len(one.samples) / one.rate for one in spoken.speech]
-    changes: dict[Speaker, dict[int, Change]] = {"user": {}, "agent": {}}
-    before, free_s = -1, 0.0  # the turn that has the floor, and up to when in it the next speaker is busy
-    for index, turn in enumerate(turns):
-        if turn.event in DURING:
-            if index in asides:
-                free_s = asides[index] / SOURCE_RATE + seconds[index]
-            continue
-        if before >= 0 and before not in barge_ins and turn.gap_s is None and turns[before].speaker != turn.speaker:
-            room = min(OVERLAPPED_SHARE * min(seconds[before], seconds[index]), seconds[before] - free_s - APART_S)
-            overlaps = turn.speaker == "user" or settings.agent_overlaps
-            change = Change(turns[before].spoken, turn.spoken, max(0.0, room) if overlaps else 0.0)
-            changes[turn.speaker][index] = change
-        before, free_s = index, 0.0
-    offsets: dict[int, int] = {}
-    for speaker, own in changes.items():
-        drawn = [
-            profile.offset_s(rank) if speaker == "user" or settings.agent_overlaps else quantile(profile.gap_s, rank)
-            for rank in ranks(len(own), random)
-        ]
-        dealt = deal(list(own.values()), drawn, random)
-        offsets |= {index: round(second * SOURCE_RATE) for index, second in zip(own, dealt, strict=True)}
-    return offsets

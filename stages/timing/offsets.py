@@ -1,0 +1,136 @@
+"""How long after the end of the turn before each turn starts, by a profile, and how far two turns can overlap.
+
+An overlap is limited by what it would do to what is heard. Behind a pause of the turn that ends, or up to one of the turn that begins: further,
+one of the two stretches of speech would lie wholly inside the other and be no turn. And a speaker never talks over himself: not into
+his backchannel or barge-in in the other's turn, and not into his own next turn where the one between is short.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
+from math import log, prod
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from manifests.frames import FRAME_SECONDS, SOURCE_RATE
+from manifests.records import DURING, Speaker, SpokenDialogue
+from stages.timing.deal import Change, deal
+from stages.timing.profile import STEPS, Profile, quantile, ranks
+
+_NORMAL = NormalDist()
+
+OVERLAPPED_SHARE = 0.9
+"""At most so much of the shorter stretch overlaps: in the AMI meetings 93 of 100 overlaps are within that."""
+LEFT_S = 0.08
+"""And at least this much of it does not, or rounding to frames could put it inside the other."""
+APART_S = 0.24
+"""Between two turns of one speaker, however far those of the other overlap them: closer, and they would be one."""
+AGENT_APART_S = APART_S + 2 * FRAME_SECONDS
+"""The same for the agent, whose turns stand on frames with EOS and BOS between."""
+
+
+class LaidTurn(NamedTuple):
+    """A turn that takes the floor, and what is known of it before its start is. Seconds."""
+
+    at: int
+    """Its index in the dialogue."""
+    speaker: Speaker
+    text: str
+    length_s: float
+    free_s: float
+    """At its start: how far the turn before may reach into it."""
+    open_s: float
+    """At its end: how far the turn after may."""
+    barged_into: bool
+    fixed: bool
+    """The input says how long after the turn before it starts."""
+
+
+def laid_turns(
+    spoken: SpokenDialogue,
+    asides: Mapping[int, int],
+    barge_ins: Mapping[int, int],
+    pauses: Mapping[int, Sequence[tuple[int, int]]],
+    cut_off_s: float,
+) -> list[LaidTurn]:
+    """The dialogue's turns, but for asides. What is planned is keyed by turn index, in samples at 16 kHz: see `schedule.Plan`."""
+    found: list[LaidTurn] = []
+    for index, (turn, speech) in enumerate(zip(spoken.dialogue.turns, spoken.speech, strict=True)):
+        length = len(speech.samples) / speech.rate
+        if turn.event in DURING:
+            if index in asides and found:  # of the other speaker, in the turn before
+                start, before = asides[index] / SOURCE_RATE, found[-1]
+                free, left = start - APART_S, before.length_s - start - length - APART_S
+                found[-1] = before._replace(free_s=min(before.free_s, free), open_s=min(before.open_s, left))
+            continue
+        places = [speech.words[word].start / speech.rate for word, _ in pauses.get(index, ())]
+        free, open_s = _reach(places[0] if places else length), _reach(length - places[-1] if places else length)
+        if index in barge_ins:
+            free = min(free, barge_ins[index] / SOURCE_RATE - APART_S)
+        if found and found[-1].barged_into:  # the agent talks into it until it is cut off
+            open_s = min(open_s, length - cut_off_s - AGENT_APART_S)
+        fixed = turn.gap_s is not None
+        found.append(LaidTurn(index, turn.speaker, turn.spoken, length, free, open_s, index in barge_ins, fixed))
+    return found
+
+
+def _reach(stretch_s: float) -> float:
+    return min(OVERLAPPED_SHARE * stretch_s, stretch_s - LEFT_S)
+
+
+def choose_offsets(
+    turns: Sequence[LaidTurn], profile: Profile, agent_overlaps: bool, random: random.Random
+) -> dict[int, int]:
+    """How long after the end of the turn before each turn starts: {turn index: samples at 16 kHz, below zero before that end}.
+
+    Turns that barge in, and those whose gap the input fixes, are not among them.
+    """
+    changes = dict(_changes(turns, agent_overlaps))
+    profile = lengthened(profile, [change.room_s for change in changes.values()])
+    drawn: dict[int, float] = {}
+    speakers: tuple[Speaker, ...] = ("user", "agent")
+    for speaker in speakers:
+        own = [index for index, change in changes.items() if change.speaker == speaker]
+        overlaps = speaker == "user" or agent_overlaps
+        for index, rank in zip(own, ranks(len(own), random), strict=True):
+            drawn[index] = profile.offset_s(rank) if overlaps else quantile(profile.gap_s, rank)
+    dealt = deal(list(changes.values()), [drawn[index] for index in changes], random)
+    return {index: round(second * SOURCE_RATE) for index, second in zip(changes, dealt, strict=True)}
+
+
+ALIKE = 0.5
+"""How much longer or shorter, as the standard deviation of a logarithm, the turns of another dialogue like this one may be."""
+
+
+def lengthened(profile: Profile, rooms_s: Sequence[float]) -> Profile:
+    """The profile for a dialogue whose changes of speaker have these rooms, so that those like it come to the profile together.
+
+    A short dialogue has often no room for a long overlap, which is then shortened. How often, its own rooms tell: where each might as well be
+    somewhat larger or smaller, a length fits into none of them with probability m. So overlaps beyond that length are drawn 1 / (1 − m) times
+    as often, by the dialogues that do have the room.
+    """
+    rooms = [room for room in rooms_s if room > 0]
+    most = max(rooms, default=0.0)
+    beyond: list[float] = []  # the share of the overlaps to draw that are longer than each kept quantile
+    for step, length in enumerate(profile.overlap_s):
+        none = prod(_NORMAL.cdf(log(max(length, 1e-3) / room) / ALIKE) for room in rooms) if length < most else 0
+        beyond.append(min(1.0, (1 - step / STEPS) / (1 - none)))
+    beyond = list(accumulate(reversed(beyond), max))  # from the longest; never falling towards the shorter
+    lengths = np.interp(np.linspace(0, 1, STEPS + 1), beyond, profile.overlap_s[::-1])[::-1]
+    return profile.model_copy(update={"overlap_s": tuple(lengths.tolist())})
+
+
+def _changes(turns: Sequence[LaidTurn], agent_overlaps: bool) -> Iterator[tuple[int, Change]]:
+    """The changes of speaker that a profile decides on, by the index of the turn that comes."""
+    shared_s: float | None = None  # what the change before left of the turn that ends
+    for before, turn in pairwise(turns):
+        if before.barged_into or turn.fixed or before.speaker == turn.speaker:
+            shared_s = None
+            continue
+        overlaps = turn.speaker == "user" or agent_overlaps
+        room = max(0.0, min(before.open_s, turn.free_s)) if overlaps else 0.0
+        yield turn.at, Change(before.text, turn.text, room, turn.speaker, shared_s)
+        # The next to speak is who has just ended.
+        shared_s = turn.length_s - (APART_S if before.speaker == "user" else AGENT_APART_S)

@@ -1,7 +1,7 @@
 # `make demo` and `make test` set up everything; `make train-demo` goes on to a trained agent.
 PYTHON ?= python3.11
 
-.PHONY: demo train-demo test clean
+.PHONY: demo train-demo test quick docs clean
 
 demo: .venv/installed
 	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl --out demo/corpus
@@ -28,6 +28,15 @@ test: .venv-test/installed
 	.venv-test/bin/mypy
 	.venv-test/bin/pytest
 
+# The tests that need no Ray, training, browser or large library: under two minutes.
+quick: .venv-test/installed
+	.venv-test/bin/ruff check .
+	.venv-test/bin/mypy
+	.venv-test/bin/pytest -m "not slow"
+
+docs: .venv-test/installed
+	.venv-test/bin/mkdocs build --strict
+
 # What the embedded defaults need, and nothing more.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -41,4 +50,4 @@ test: .venv-test/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-test demo
+	rm -rf .venv .venv-test demo build

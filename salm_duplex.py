@@ -21,6 +21,14 @@ def load_packages() -> None:
         spec.loader.exec_module(sys.modules[name])
 
 
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("salm-duplex")
+    raise AttributeError(f"module 'salm_duplex' has no attribute '{name}'")
+
+
 def main() -> None:
     load_packages()
     from pipeline.cli import main as run

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -29,7 +30,7 @@ from pipeline.commands import (
     train,
     vad,
 )
-from pipeline.commands.console import err_console
+from pipeline.commands.console import err_console, out_console
 from pipeline.signals import Stopped, stop_on_signals
 
 app = typer.Typer(
@@ -41,6 +42,25 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from salm_duplex import __version__
+
+        out_console.print(f"salm-duplex {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command("look")(look.command)
 app.command("build")(build.command)
 app.command("asr-qa")(asr_qa.command)

@@ -126,3 +126,43 @@ def faulty(moto: str) -> Iterator[FaultyProxy]:
 def faulty_s3(moto: str, faulty: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of a new bucket, reached through the proxy `faulty`."""
     return use_s3(moto, faulty.url, monkeypatch)
+
+
+SLOW = {
+    "test_asr_qa.py",
+    "test_audit.py",
+    "test_build.py",
+    "test_bundled_agent.py",
+    "test_cli.py",
+    "test_closed_loop.py",
+    "test_codec_command.py",
+    "test_corpus_at_url.py",
+    "test_corpus_on_s3.py",
+    "test_evaluate.py",
+    "test_gpu_benchmark.py",
+    "test_lease.py",
+    "test_magpie.py",
+    "test_nemo.py",
+    "test_nemo_codec.py",
+    "test_nemo_encoder.py",
+    "test_nemo_model.py",
+    "test_nemo_tts.py",
+    "test_own_modules.py",
+    "test_page.py",
+    "test_ray_job.py",
+    "test_s3.py",
+    "test_scenes.py",
+    "test_serve.py",
+    "test_session.py",
+    "test_signals.py",
+    "test_trainer.py",
+    "test_trainer_workers.py",
+    "test_vad.py",
+}
+"""Modules that start Ray or a browser, train, or import NeMo: `make quick` leaves them out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.name in SLOW:
+            item.add_marker(pytest.mark.slow)

@@ -12,7 +12,7 @@ from pipeline.commands.options import CorpusArgument, JsonOption
 if TYPE_CHECKING:
     from pipeline.export.run import Format
 
-Target = Literal["moshi", "hf"]
+Target = Literal["moshi", "hf", "textgrid"]
 
 
 def command(
@@ -21,7 +21,8 @@ def command(
         Target,
         typer.Option(
             "--to",
-            help="moshi: stereo WAV and word times for moshi-finetune; hf: Parquet with audio and a dataset card for Hugging Face.",
+            help="moshi: stereo WAV and word times for moshi-finetune; hf: Parquet with audio and a dataset card for Hugging Face; "
+            "textgrid: stereo WAV, TextGrid and RTTM for ears and Praat.",
         ),
     ],
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="A new folder, at a path or URL.")],
@@ -49,12 +50,19 @@ def command(
 
 
 def _format(to: Target) -> "Format":
-    if to == "moshi":
-        from pipeline.export.moshi import Moshi
-
-        return Moshi()
     try:
-        from pipeline.export.hf import HuggingFace
+        match to:
+            case "moshi":
+                from pipeline.export.moshi import Moshi
+
+                return Moshi()
+            case "hf":
+                from pipeline.export.hf import HuggingFace
+
+                return HuggingFace()
+            case "textgrid":
+                from pipeline.export.textgrid import TextGrids
+
+                return TextGrids()
     except ImportError as error:
-        raise RequestError(f"The export to hf needs {error.name}: pip install '.[hf]'.") from None
-    return HuggingFace()
+        raise RequestError(f"The export to {to} needs {error.name}: pip install '.[{to}]'.") from None

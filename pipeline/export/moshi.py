@@ -10,12 +10,13 @@ nothing is resampled while training.
 import json
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from manifests.corpus import Corpus
 from manifests.store import Store
 from pipeline.export.dialogue import CorpusDialogue, CorpusWord
-from pipeline.export.run import Format, Shard, Written, read_written
+from pipeline.export.run import Format, Shard, Written, read_written, write_absent
 
 RATE = 24_000
 SPEAKERS = {"agent": "SPEAKER_MAIN", "user": "SPEAKER_USER"}
@@ -29,15 +30,13 @@ class Moshi(Format):
     def write(self, dialogues: Iterator[CorpusDialogue], shard: Shard, out: Store, written: Written) -> None:
         there = set(out.names(shard.name))
         for dialogue in dialogues:
-            wav, words = f"{dialogue.file_name}.wav", f"{dialogue.file_name}.json"
-            if wav not in there:
-                out.write(f"{shard.name}/{wav}", dialogue.stereo_wav("agent", "user", RATE))
-            if words not in there:
-                content = json.dumps({"alignments": alignments(dialogue)}, ensure_ascii=False)
-                out.write(f"{shard.name}/{words}", content.encode())
+            name = dialogue.file_name
+            write = partial(write_absent, out, shard, there)
+            write(f"{name}.wav", partial(dialogue.stereo_wav, "agent", "user", RATE))
+            write(f"{name}.json", partial(_words, dialogue))
             begun = [word for turn in dialogue.turns for word in turn.words_begun]
             written.lost.update({SILENT_WORDS: sum(not _lasts(word) for word in begun)})
-            written.index.append({"path": f"{shard.name}/{wav}", "duration": dialogue.duration})
+            written.index.append({"path": f"{shard.name}/{name}.wav", "duration": dialogue.duration})
 
     def finish(self, corpus: Corpus, shards: list[Shard], out: Store) -> list[str]:
         splits = list(dict.fromkeys(shard.split for shard in shards))
@@ -65,6 +64,10 @@ def alignments(dialogue: CorpusDialogue) -> list[tuple[str, tuple[float, float],
         if _lasts(word)
     ]
     return sorted(words, key=lambda word: word[1])
+
+
+def _words(dialogue: CorpusDialogue) -> bytes:
+    return json.dumps({"alignments": alignments(dialogue)}, ensure_ascii=False).encode()
 
 
 def _lasts(word: CorpusWord) -> bool:

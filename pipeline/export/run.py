@@ -9,7 +9,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,6 +113,12 @@ def export(corpus: Corpus, format: Format, out: Store, progress: Progress = sile
     out.write(EXPORT, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
     out.remove(SCRATCH)
     return result
+
+
+def write_absent(out: Store, shard: Shard, there: Container[str], name: str, content: Callable[[], bytes]) -> None:
+    """Write a file into a shard's folder, unless it is among those there: a file is there whole or not at all."""
+    if name not in there:
+        out.write(f"{shard.name}/{name}", content())
 
 
 def read_written(out: Store, shard: Shard) -> Written:

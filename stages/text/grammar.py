@@ -20,7 +20,7 @@ ABBREVIATIONS = {
     "Apt.": "apartment", "apt.": "apartment", "Dept.": "department", "dept.": "department", "Co.": "company",
     "Inc.": "incorporated", "Ltd.": "limited", "Corp.": "corporation", "Vol.": "volume", "vol.": "volume",
     "St.": "street", "approx.": "approximately", "est.": "estimated", "ext.": "extension", "vs.": "versus", "vs": "versus",
-    "etc.": "et cetera", "etc": "et cetera", "e.g.": "for example", "eg.": "for example", "i.e.": "that is",
+    "etc.": "et cetera", "e.g.": "for example", "eg.": "for example", "i.e.": "that is",
     "w/o": "without", "w/": "with", "c/o": "care of", "tsp.": "teaspoons", "tbsp.": "tablespoons",
 }  # fmt: skip
 """The grammar's own list (`tts.tsv`) holds 3 745 harvested 'acronyms' such as Bei → BEI, so this one takes its place."""

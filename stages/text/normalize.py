@@ -2,8 +2,8 @@
 
 The reading of numbers, dates, times, money, phones and units is NeMo's text-processing grammar (Zhang et al. 2021,
 "NeMo Inverse Text Normalization", arXiv:2104.05055), markdown is read by markdown-it-py and emoji by `emoji`. What is
-here is the order of these, the few readings where chat wants another than the grammar's, and the refusals: text that a
-voice cannot say is refused with a reason, never repaired.
+here is the order of these, and the refusals: text that a voice cannot say is refused with a reason, never repaired. The readings where
+English chat wants another than the grammar's, or forms the grammar doesn't know, are in `english`.
 """
 
 import re
@@ -15,7 +15,8 @@ import emoji
 from ftfy.badness import is_bad
 from markdown_it import MarkdownIt
 
-from stages.text.english.order import ENGLISH
+from stages.text.english.latex import read_latex
+from stages.text.english.order import ENGLISH, needs_reading
 from stages.text.english.rewriting import DIGITS, rewrite
 from stages.text.english.symbols import SYMBOLS, is_ornament
 from stages.text.grammar import load_grammar
@@ -28,8 +29,9 @@ _PASSES = 5
 """Passes allowed to reach a text that reads as itself, so that a reading read again is the same."""
 
 _PLAIN_TABLE = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"',
-                              "»": '"', "⁄": "/", "‐": "-", "‑": "-", "[": " ", "]": " ", "{": " ", "}": " "})  # fmt: skip
+                              "»": '"', "⁄": "/", "′": "'", "″": '"', "‐": "-", "‑": "-", "[": " ", "]": " ", "{": " ", "}": " "})  # fmt: skip
 
+_POWER = re.compile("(?<=[A-Za-z0-9₀-₉)])[⁰¹²³⁴-⁹⁺⁻ⁿⁱ]+")
 _SPOKEN = re.compile(rf"{WORD}[.,?!;:]?(?: {WORD}[.,?!;:]?)*")
 _PIECE = re.compile(rf"({WORD})|([.,?!;:])")
 _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER ([A-Z]+)")
@@ -85,7 +87,7 @@ class Normalizer:
 
     def _lines(self, text: str) -> Iterator[str]:
         text = _ESCAPED_BREAK.sub("\n", text)
-        text = re.sub(r"(?<=\d)\*(?=\d)", " times ", text)  # 2*3*4 is no emphasis
+        text = re.sub(r"(?<=\d)\*(?=\d)", " times ", read_latex(text))  # 2*3*4 is no emphasis
         for block in _blocks(self._markdown.parse(text)):
             yield from block.split("\n")
 
@@ -105,6 +107,7 @@ class Normalizer:
         return (
             _SPOKEN.fullmatch(text) is not None
             and not any(map(is_abbreviation, text.split(" ")))
+            and not needs_reading(text)
             and self._with_states(text) == text
         )
 
@@ -132,7 +135,8 @@ def _without_emoji(text: str) -> tuple[str, bool]:
 def _compatible(text: str) -> str:
     """NFKC (full width, ligatures, ½ as 1/2) but for powers; characters of no width go, dashes and quotes are plain."""
     text = re.sub("(?<=[0-9])(?=[¼-¾⅐-⅞])", " ", unicodedata.normalize("NFC", text)).translate(_PLAIN_TABLE)
-    text = "".join(char if char in "²³" else unicodedata.normalize("NFKC", char) for char in text)
+    text = _POWER.sub(lambda match: f"^({unicodedata.normalize('NFKC', match[0])})", text)
+    text = unicodedata.normalize("NFKC", text.replace("№", "No."))
     text = "".join(char for char in text if unicodedata.category(char) != "Cf" and not "\ufe00" <= char <= "\ufe0f")
     return text.translate(_PLAIN_TABLE)
 

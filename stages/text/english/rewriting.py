@@ -24,3 +24,9 @@ def rewrite(text: str, table: Iterable[tuple[re.Pattern[str], str | Callable[[re
 
 def say_digits(text: str) -> str:
     return " ".join(DIGITS[char] for char in text if char in DIGITS)
+
+
+def ordinal(number: int) -> str:
+    """ "3rd"; the grammar reads it."""
+    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"

@@ -8,7 +8,12 @@ SYMBOLS = {
     "×": "times", "÷": "divided by", "±": "plus or minus", "≈": "approximately", "≠": "is not equal to",
     "≤": "is at most", "≥": "is at least", "−": "minus", "√": "the square root of", "∞": "infinity", "→": "to",
     "⇒": "to", "²": "squared", "³": "cubed", "<": "less than", ">": "greater than", "^": "to the power of",
-    "§": "section", "‰": "per thousand", "←": "from", "∑": "the sum of", "∆": "delta",
+    "§": "section", "‰": "per thousand", "←": "from", "∑": "the sum of", "∆": "delta", "∈": "in", "∉": "not in", "∪": "union", "∩": "intersection",
+    "⊂": "subset of", "⊆": "subset of", "∀": "for all", "∃": "there exists", "∂": "partial", "∫": "the integral of",
+    "∏": "the product of", "∝": "is proportional to", "⟂": "is perpendicular to", "⊥": "is perpendicular to", "∥": "is parallel to",
+    "≡": "is equivalent to", "≅": "is congruent to", "∅": "the empty set", "¬": "not", "∧": "and", "∨": "or", "∠": "angle", "∇": "nabla",
+    "∴": "therefore", "∵": "because", "∛": "the cube root of", "₽": "rubles", "₺": "lira", "₫": "dong", "₱": "pesos", "₦": "naira",
+    "₪": "shekels", "₴": "hryvnia", "฿": "baht", "₿": "bitcoin", "₡": "colones", "₵": "cedis",
 }  # fmt: skip
 _ARROWS = range(0x2190, 0x2200)
 

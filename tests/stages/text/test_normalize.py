@@ -97,7 +97,7 @@ REFUSED = [
     ("नमस्ते", "unsupported_script", "Devanagari"),
     ("λόγος", "unsupported_script", "Greek"),
     ("&#x416; and", "unsupported_script", "Cyrillic"),
-    ("the ∫ of x", "unsupported_symbol", "integral"),
+    ("a ⊗ b", "unsupported_symbol", "circled times"),
     ("★ ✓", "empty", "nothing to say"),
     ("Itâ€™s ok", "mojibake", "character set"),
 ]

@@ -54,7 +54,7 @@ def test_a_number_reads_the_same_however_long_its_line_is() -> None:
     [
         ("They're at 1760 Polk Street. Ask there.", "They're at seventeen sixty Polk Street. Ask there."),
         ('It is called "Chapter 1", I think.', "It is called Chapter one, I think."),
-        ('a 6" pipe', "a six inches pipe"),
+        ('a 6" pipe', "a six inch pipe"),
         ("How about Dr. Strange or Mr. Bean?", "How about doctor Strange or mister Bean?"),
     ],
 )

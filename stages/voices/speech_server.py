@@ -1,32 +1,26 @@
 """Speech from any server with OpenAI's `/v1/audio/speech`: OpenAI itself, or one of the many that speak its protocol.
 
-A busy server (429, 5xx, a connection that breaks or hangs) is asked again, later each time and not before `Retry-After`. What
-it has spoken is kept in a cache, so that a build that was stopped asks, and pays, for nothing twice.
+A busy server is asked again. What it has spoken is kept in a cache, so that a build that was stopped asks, and pays, for nothing twice.
 """
 
 import io
-import os
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
-from urllib.parse import urlsplit
 
 import numpy as np
 import soundfile
-import urllib3
 from pydantic import Field, model_validator
 
+from manifests.endpoint import KEY, Endpoint, NoAnswer, check_address, patience
 from manifests.errors import RequestError, WorkError
 from manifests.records import Speech
 from stages.base import Resources
 from stages.synthesize import Request
 from stages.voices.engine import EngineSettings, EngineSynthesizer
 from stages.voices.speech_cache import default_folder
-
-BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
-"""What a server answers that may answer better later."""
 
 
 class SpeechServerSettings(EngineSettings):
@@ -41,7 +35,7 @@ class SpeechServerSettings(EngineSettings):
     speed: float = Field(default=1, ge=0.25, le=4)
     response_format: Literal["wav", "pcm"] = "wav"
     pcm_rate: int = Field(default=24_000, ge=8_000, le=48_000, description="the rate of `pcm`, which does not tell it")
-    key_env: str = Field(default="OPENAI_API_KEY", description="the environment variable that holds the key, if any")
+    key_env: str = Field(default=KEY, description="the environment variable that holds the key, if any")
     # How the server is asked does not decide the corpus's content.
     at_once: int = Field(default=4, ge=1, le=256, exclude=True, description="requests under way at any time, a worker")
     per_minute: float | None = Field(default=None, gt=0, exclude=True, description="requests begun a minute at most")
@@ -53,11 +47,7 @@ class SpeechServerSettings(EngineSettings):
     @model_validator(mode="after")
     def _address_without_secrets(self) -> "SpeechServerSettings":
         # Of the whole model and not of the field, whose value, maybe with a key in it, would be told with the error.
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("'url' must be a server's base address such as http://localhost:8000/v1")
-        if parts.username or parts.password or parts.query:
-            raise ValueError("'url' must hold no key, since recipes are published; put it into an environment variable")
+        check_address(self.url)
         return self
 
 
@@ -96,18 +86,15 @@ class SpeechServerSynthesizer(EngineSynthesizer[SpeechServerSettings]):
     def setup(self) -> None:
         super().setup()
         settings = self.settings
-        self._retry = urllib3.Retry(
-            total=settings.retries,
-            # A server that is not there at all is told at once, not after every retry of every turn.
-            connect=min(settings.retries, 1),
-            redirect=0,
-            backoff_factor=settings.back_off_s,
-            backoff_max=30,
-            status_forcelist=BUSY,
-            allowed_methods=None,
-            raise_on_status=False,
+        self._endpoint = Endpoint(
+            settings.url,
+            "speech server",
+            f"check synthesize.url, synthesize.model and the key in {settings.key_env}",
+            patience(settings.retries, settings.back_off_s),
+            settings.timeout_s,
+            settings.key_env,
+            settings.at_once,
         )
-        self._pool = urllib3.PoolManager(maxsize=settings.at_once, timeout=settings.timeout_s)
         self._pace = _Pace(settings.per_minute)
 
     def speak_all(self, requests: Sequence[Request]) -> list[Speech | ValueError]:
@@ -134,34 +121,11 @@ class SpeechServerSynthesizer(EngineSynthesizer[SpeechServerSettings]):
         }
         body |= {"speed": settings.speed} if settings.speed != 1 else {}
         body |= {"instructions": settings.instructions} if settings.instructions else {}
-        key = os.environ.get(settings.key_env)
         self._pace.wait()
         try:
-            response = self._pool.request(
-                "POST",
-                f"{settings.url.rstrip('/')}/audio/speech",
-                json=body,
-                headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {}),
-                retries=self._retry,
-            )
-        except urllib3.exceptions.MaxRetryError as error:
-            # The error's text may hold the request; its kind says enough.
-            reason = type(error.reason).__name__
-            if isinstance(error.reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError):
-                raise WorkError(
-                    f"The speech server at {settings.url} can't be reached ({reason}); start it, or mend synthesize.url."
-                ) from None
-            raise ValueError(f"the speech server failed {settings.retries + 1} times, at last by {reason}") from None
-        except urllib3.exceptions.HTTPError as error:
-            raise ValueError(f"the speech server failed by {type(error).__name__}") from None
-        if response.status in (401, 403, 404):
-            raise WorkError(
-                f"The speech server at {settings.url} answers with status {response.status}; check synthesize.url, "
-                f"synthesize.model and the key in {settings.key_env}."
-            )
-        if response.status != 200:
-            raise ValueError(f"the speech server answers with status {response.status}{_told(response.data, key)}")
-        return *self._sound(response.data), None
+            return *self._sound(self._endpoint.post("audio/speech", body)), None
+        except NoAnswer as error:
+            raise ValueError(f"the speech server {error.reason}") from None
 
     def _sound(self, data: bytes) -> tuple[np.ndarray, int]:
         if self.settings.response_format == "pcm":
@@ -187,9 +151,3 @@ class _Pace:
             begin = max(now, self._next)
             self._next = begin + self._step
         time.sleep(begin - now)
-
-
-def _told(body: bytes, key: str | None) -> str:
-    """What the server says of its refusal, without the key."""
-    text = " ".join(body[:300].decode("utf-8", "replace").split())
-    return f" ({text.replace(key, '***') if key else text})" if text else ""

@@ -10,6 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 
 
+def cache_folder(name: str) -> str:
+    """`salm-duplex/NAME` in the user's cache folder, by the XDG base directory specification."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return f"{base}/salm-duplex/{name}"
+
+
 @contextmanager
 def unfinished(path: Path) -> Iterator[Path]:
     """A name beside `path` under which to write a file or a folder; renamed to `path` after the block, removed if it fails."""

@@ -204,7 +204,7 @@ def _ray() -> str:
 
 
 def _chat() -> str:
-    from salm_duplex_model.chat import KEY
+    from manifests.endpoint import KEY
 
     key = "is set" if os.environ.get(KEY) else "is not set: only for servers that want no key"
     return f"any OpenAI-compatible one, named with --url or --judge; {KEY} {key}"

@@ -35,12 +35,13 @@ class Chat:
         )
 
     def ask(self, messages: list[dict[str, str]], max_tokens: int | None = None, **more: Any) -> str:
-        """The answer to a conversation; `more` goes into the request as it is.
+        """The answer to a conversation; `more` goes into the request as it is, and what is None there is left out.
 
         Raises `WorkError` where the endpoint gives none, tried again as `retry` says: `NoAnswer` where it may answer others.
         """
         bound = {} if max_tokens is None else {"max_tokens": max_tokens}
         body = {"model": self.model, "messages": messages, "temperature": 0} | bound | more
+        body = {key: value for key, value in body.items() if value is not None}
         data = self._endpoint.post("chat/completions", body)
         try:
             return str(json.loads(data)["choices"][0]["message"]["content"] or "")

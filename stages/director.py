@@ -42,7 +42,10 @@ class Director(Stage[Dialogue, Dialogue, Own]):
     One who directs says its name and implements `scripts`.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Who directs, as the corpus names it."""
+        raise NotImplementedError
 
     def setup(self) -> None:
         self.normalizer = Normalizer()

@@ -78,7 +78,9 @@ class RulesSettings(DirectorSettings):
 class RulesDirector(Director[RulesSettings]):
     """Direct by cues in the text."""
 
-    name = "rules"
+    @property
+    def name(self) -> str:
+        return "rules"
 
     def scripts(self, dialogues: Sequence[Dialogue]) -> list[Script]:
         own = self.settings

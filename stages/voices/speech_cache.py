@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +13,6 @@ from manifests.files import unfinished
 from manifests.records import Speech, Word
 
 _FORMAT = 1
-
-
-def default_folder() -> str:
-    """`salm-duplex/speech` in the user's cache folder, by the XDG base directory specification."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return f"{base}/salm-duplex/speech"
 
 
 class SpeechCache:

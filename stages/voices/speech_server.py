@@ -16,11 +16,11 @@ from pydantic import Field, model_validator
 
 from manifests.endpoint import KEY, Endpoint, NoAnswer, check_address, patience
 from manifests.errors import RequestError, WorkError
+from manifests.files import cache_folder
 from manifests.records import Speech
 from stages.base import Resources
 from stages.synthesize import Request
 from stages.voices.engine import EngineSettings, EngineSynthesizer
-from stages.voices.speech_cache import default_folder
 
 
 class SpeechServerSettings(EngineSettings):
@@ -42,7 +42,9 @@ class SpeechServerSettings(EngineSettings):
     timeout_s: float = Field(default=60, gt=0, exclude=True, description="a server silent for so long hangs")
     retries: int = Field(default=6, ge=0, le=20, exclude=True)
     back_off_s: float = Field(default=0.5, ge=0, exclude=True, description="before the second retry; doubles each time")
-    cache: str = Field(default_factory=default_folder, exclude=True, description="a folder to keep speech in")
+    cache: str = Field(
+        default_factory=lambda: cache_folder("speech"), exclude=True, description="a folder to keep speech in"
+    )
 
     @model_validator(mode="after")
     def _address_without_secrets(self) -> "SpeechServerSettings":

@@ -1,14 +1,10 @@
 """Dialogues about recordings, written by a chat server that is a process of its own, and the corpus made of them."""
 
 import json
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import urllib3
+from chat_material import answers, chat_server
 from material import ingested
 from recorded_material import SAID, make_cuts
 
@@ -20,27 +16,6 @@ from manifests.shards import build_cut
 from pipeline.asr_qa import Request, checked, write_dialogues
 from pipeline.recipe import load_recipe
 from stages.ingest import IngestSettings
-
-SERVER = Path(__file__).parents[1] / "chat_server.py"
-
-
-@contextmanager
-def chat_server(folder: Path, *arguments: str):
-    """The endpoint's base; the server lives until the end."""
-    ready = folder / f"port{len(list(folder.iterdir()))}"
-    process = subprocess.Popen([sys.executable, str(SERVER), str(ready), *arguments])
-    try:
-        while not ready.exists():
-            assert process.poll() is None
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{ready.read_text()}/v1"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def answers(url: str) -> int:
-    return urllib3.request("GET", url).json()["answers"]
 
 
 @pytest.fixture(scope="module")

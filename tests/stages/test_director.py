@@ -1,16 +1,21 @@
 """Directed dialogues, on their way to the corpus."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from corpus_material import make_corpus
 from material import ingested, make_dialogue
 
 from manifests.columns import dialogue_row
+from manifests.direction import Direction
 from manifests.records import Dialogue, TokenizedDialogue
 from manifests.shards import build_cut
 from pipeline.commands.options import SHIPPED
 from pipeline.recipe import load_recipe
+from pipeline.report.card import card
+from pipeline.report.page import report
 from stages.directing.rules import RulesDirector, RulesSettings
 from stages.ingest import IngestSettings
 from stages.speak import Speak, SpeakSettings
@@ -116,3 +121,24 @@ def test_tables_count_what_was_written_and_what_found_no_room(cuts):
         total[name] for name in ("hesitations", "self_corrections", "barge_ins", "backchannels", "director_unplaced")
     )
     assert {row["director"] for row in rows} == {"rules"} and {row["director_failed"] for row in rows} == {""}
+
+
+def test_card_and_report_tell_what_the_director_did_and_what_was_left_as_it_was(cuts, tmp_path):
+    def told(record, direction: Direction):
+        spoken = record.timeline.spoken
+        dialogue = replace(spoken.dialogue, split="train", direction=direction)
+        return replace(record, timeline=replace(record.timeline, spoken=replace(spoken, dialogue=dialogue)))
+
+    events = cuts[0][0].dialogue.direction.events
+    directions = [
+        Direction("small", events),
+        *(Direction("small", failed=f) for f in ("not_json", "not_json", "refused")),
+    ]
+    records = [told(record, direction) for (record, _), direction in zip(cuts, directions, strict=False)]
+    corpus = make_corpus(tmp_path, records)
+    assert corpus.info["statistics"]["director_failed"] == {"not_json": 2, "refused": 1}
+    assert "| left as it was by the director: `not_json` | 2 |" in card(corpus)
+    assert f"| a director's events | {events} |" in card(corpus)
+    page = report(corpus)
+    assert '<span data-stat="director_failed.not_json">2</span>' in page
+    assert f'<span data-stat="director_events">{events}</span>' in page

@@ -15,8 +15,9 @@ from manifests.direction_columns import DIRECTION_COLUMNS
 from manifests.figures import REAL, REALS, TEXT, WHOLE, WHOLES, Aim, Column, Distribution, Number
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
 from manifests.pcm import FULL_SCALE
-from manifests.records import ASIDES, DuplexDialogue, Edit, Event, Segment, join_voices
+from manifests.records import ASIDES, DuplexDialogue, Event, Segment, join_voices
 from manifests.sound_columns import SOUND_COLUMNS
+from manifests.text_columns import TEXT_COLUMNS
 
 # How a dialogue gives a value. What `verify` did not look for is null or empty.
 
@@ -27,14 +28,6 @@ def _turns(record: DuplexDialogue) -> list[Segment]:
 
 def _events(event: Event) -> Callable[[DuplexDialogue], int]:
     return lambda record: sum(segment.event == event for segment in record.timeline.segments)
-
-
-def _edits(edit: Edit) -> Callable[[DuplexDialogue], int]:
-    return lambda record: sum(turn.edit == edit for turn in record.dialogue.turns)
-
-
-def _left_out(kind: str) -> Callable[[DuplexDialogue], int]:
-    return lambda record: sum(turn.left_out.count(kind) for turn in record.dialogue.turns)
 
 
 def _rate(segment: Segment) -> int:
@@ -57,6 +50,11 @@ def _gaps(speaker: str) -> Callable[[DuplexDialogue], list[float]]:
 def _cuts(record: DuplexDialogue) -> Iterator[tuple[Segment, Segment]]:
     """Each turn that a barge-in cuts off, with the turn that does it."""
     return (pair for pair in itertools.pairwise(_turns(record)) if pair[1].event == "barge_in")
+
+
+def _waiting(record: DuplexDialogue) -> int:
+    turns, segments = record.dialogue.turns, record.timeline.segments
+    return sum(turns[segment.turn].event == "barge_in" != segment.event for segment in segments)
 
 
 def _voices(speaker: str) -> Callable[[DuplexDialogue], str]:
@@ -168,6 +166,11 @@ COLUMNS = (
         ),
     ),
     Column(
+        "barge_ins_that_wait", WHOLE, _waiting, "",
+        "Turns that a log or a director has barge in, and that wait, since the agent's turn before is too short to be cut.",
+        (Number("barge_ins_that_wait", "barge-ins that found no room", _sum),),
+    ),
+    Column(
         "backchannels", WHOLE, _events("backchannel"), "",
         'How often the user says a word or two ("mm-hm") that takes no floor.',
         (Number("backchannels", "backchannels", _sum),),
@@ -180,35 +183,7 @@ COLUMNS = (
         "side_talks", WHOLE, _events("side_talk"), "", "What the user says to somebody else.",
         (Number("side_talks", "side talk", _sum),),
     ),
-    Column(
-        "shortened_answers", WHOLE, _edits("shortened"), "", "Answers of which the first sentences alone are spoken.",
-        (Number("shortened_answers", "answers shortened", _sum),),
-    ),
-    Column(
-        "answer_parts", WHOLE, _edits("part"), "", "Turns of the agent that are parts of a longer answer.",
-        (Number("answer_parts", "parts of longer answers", _sum),),
-    ),
-    Column(
-        "added_turns", WHOLE, _edits("added"), "", "What the user says between such parts; the input does not have it.",
-        (Number("added_turns", 'turns put in between them ("go on")', _sum),),
-    ),
-    Column(
-        "code_blocks", WHOLE, _left_out("code"), "", "Blocks of code in place of which a phrase is spoken.",
-        (Number("code_blocks", "blocks of code, by a phrase", _sum),),
-    ),
-    Column(
-        "tables", WHOLE, _left_out("table"), "", "Tables in place of which a phrase is spoken.",
-        (Number("tables", "tables, by a phrase", _sum),),
-    ),
-    Column(
-        "stage_directions", WHOLE, _left_out("stage direction"), "", "Stage directions, such as *laughs*, which are not read out.",
-        (Number("stage_directions", "stage directions not read out", _sum),),
-    ),
-    Column(
-        "wordless_turns", WHOLE, lambda r: r.dialogue.wordless_turns, "",
-        "Turns with nothing to say, such as an emoji alone, that were left out.",
-        (Number("wordless_turns", "turns left out that had nothing to say", _sum),),
-    ),
+    *TEXT_COLUMNS,
     Column(
         "pauses", WHOLE, lambda r: sum(len(segment.pauses) for segment in r.timeline.segments), "",
         "Silences put into the user's turns.", (Number("pauses", "pauses put into users' turns", _sum),),

@@ -119,6 +119,8 @@ class Turn:
     make it an aside of that kind."""
     gap_s: float | None = None
     """Fixed by the input where not None: seconds of silence before this turn."""
+    may_wait: bool = False
+    """Of a barge-in: where the agent's turn before it is too short to be cut, it waits for its end, as any turn does."""
     recording: Recording | None = None
     """Heard instead of a synthesized voice; `text` says what it holds."""
     edit: Edit | None = None

@@ -57,7 +57,8 @@ class Reading:
             text = self._spoken(speaker, text)
         if not text or text.isspace():
             self._muted = True
-        self.turns.append(Turn(speaker, text, event="barge_in") if barges_in else Turn(speaker, text))
+        # What a log calls an interruption may be one of a turn that is over by then, as it will be spoken.
+        self.turns.append(Turn(speaker, text, event="barge_in", may_wait=True) if barges_in else Turn(speaker, text))
 
     def prompt(self, text: str) -> None:
         """A part of the system prompt."""

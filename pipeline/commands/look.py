@@ -71,7 +71,10 @@ def _print(found: "Look") -> None:
 
 def _example(dialogue: "Dialogue") -> dict[str, object]:
     """A dialogue as it is read, in the form of our own."""
-    turns = [{key: value for key, value in asdict(turn).items() if value not in (None, "")} for turn in dialogue.turns]
+    from manifests.readers.own import OwnTurn
+
+    known = OwnTurn.model_fields
+    turns = [{k: v for k, v in asdict(turn).items() if k in known and v not in (None, "")} for turn in dialogue.turns]
     return {"id": dialogue.id, "source": dialogue.source, "system_prompt": dialogue.system_prompt, "turns": turns}
 
 

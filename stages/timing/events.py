@@ -89,7 +89,8 @@ def choose_barge_ins(
         onsets = _onsets(spoken.speech[before], settings.barge_in, earliest) if follows_agent else []
         if user.after_words is not None and onsets:
             onsets = _soon_after(onsets, _said(spoken.speech[before], user.after_words))
-        if user.event == "barge_in" and (onsets or user.after_words is None):
+        waits = user.may_wait or user.after_words is not None
+        if user.event == "barge_in" and (onsets or not waits):
             if not onsets:
                 message = f"Turn {index + 1} is to barge in, but no agent turn long enough to cut stands before it."
                 raise BadDialogue("barge_in_impossible", message)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from material import make_dialogue, noise_speech, spoken_noise
 
+from manifests.columns import dialogue_row
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
-from manifests.records import Rejected, Timeline, Turn
+from manifests.records import DuplexDialogue, Rejected, Timeline, Turn
 from stages.schedule import Range, Schedule, ScheduleSettings
 
 
@@ -85,6 +86,17 @@ def test_a_fixed_barge_in_that_cannot_be_rejects_the_dialogue():
     result = schedule(replace(spoken, dialogue=replace(spoken.dialogue, turns=turns)))
     assert isinstance(result, Rejected)
     assert result.reason == "barge_in_impossible"
+
+
+def test_a_barge_in_that_may_wait_does_so_where_the_agents_turn_is_too_short():
+    spoken = spoken_noise(("user", 1.0, 3), ("agent", 0.5, 2), ("user", 1.0, 3), ("agent", 3.0, 9), ("user", 1.0, 3))
+    marked = [
+        replace(t, event="barge_in", may_wait=True) if i in (2, 4) else t for i, t in enumerate(spoken.dialogue.turns)
+    ]
+    timeline = schedule(replace(spoken, dialogue=replace(spoken.dialogue, turns=tuple(marked))))
+    assert [segment.event for segment in timeline.segments] == ["turn", "turn", "turn", "turn", "barge_in"]
+    silence = np.zeros(0, np.int16)
+    assert dialogue_row(DuplexDialogue(timeline, silence, silence))["barge_ins_that_wait"] == 1
 
 
 def test_a_fixed_gap_is_kept():

@@ -190,10 +190,10 @@ def test_logs_of_voice_agents():
 )  # fmt: skip
 def test_an_interrupted_turn_makes_the_next_one_a_barge_in(talk):
     turns = read_dialogue(talk, "", "x").dialogue.turns
-    assert [(turn.speaker, turn.text, turn.event) for turn in turns] == [
-        ("user", "Hi.", None),
-        ("agent", "Well, I was about to say.", None),
-        ("user", "Stop.", "barge_in"),
+    assert [(turn.speaker, turn.text, turn.event, turn.may_wait) for turn in turns] == [
+        ("user", "Hi.", None, False),
+        ("agent", "Well, I was about to say.", None, False),
+        ("user", "Stop.", "barge_in", True),
     ]
 
 

@@ -47,7 +47,7 @@ class _Records:
                 line = self._text.line
                 if (value := self._one_line()) is None:
                     yield from self._object()
-                elif may_hold_many(value):
+                elif may_hold_many(value) or self._text.decoder.repeated:
                     yield from self._found(value, line)
                 else:
                     yield self._at(line, value)
@@ -76,7 +76,7 @@ class _Records:
         else:
             try:
                 text.check(raw)
-                record = json.loads(raw)
+                record = text.decoder.decode(raw)
             except (ValueError, RecursionError) as error:
                 record = _broken(error, f"Line {line}", _column(error))
         text.skip_line()
@@ -88,7 +88,7 @@ class _Records:
             return None
         try:
             self._text.check(raw)
-            value: dict[str, Any] = json.loads(raw)
+            value: dict[str, Any] = self._text.decoder.decode(raw)
         except (ValueError, RecursionError):
             return None
         self._text.skip(len(raw))
@@ -153,12 +153,15 @@ class _Records:
 
     def _found(self, value: Any, line: int) -> Iterator[Record]:
         """An object, or the dialogues that it holds."""
+        repeated = self._text.decoder.repeated
         inner = unwrapped(value, self._not_used) if value else None
         if inner is None:
-            yield self._at(line, value)
+            yield self._at(line, _repeated(repeated, line) if repeated else value)
             return
         for record in inner:
             yield self._next(record)
+        if repeated:
+            yield self._next(_repeated(repeated, line, " The last one of each was read."))
 
     def _array(self) -> Iterator[Record]:
         """The elements of an array one by one; messages all together, as they are one dialogue."""
@@ -190,6 +193,8 @@ class _Records:
             if first and _is_of_chat(value):
                 messages = []
             first = False
+            if text.decoder.repeated and not isinstance(value, BrokenRecord):
+                value = _repeated(text.decoder.repeated, line)
             if messages is None:
                 yield self._next(value)
             elif len(messages) <= MOST_MESSAGES:
@@ -229,6 +234,15 @@ def _broken(error: Exception, what: str, where: str = "") -> BrokenRecord:
     if isinstance(error, UnicodeDecodeError):
         return BrokenRecord("not_utf8", f"{what} holds bytes that are not UTF-8; save the file as UTF-8.")
     return BrokenRecord("broken_json", f"{what} is not valid JSON ({_detail(error)}{where}).")
+
+
+def _repeated(keys: list[str], line: int, read: str = "") -> BrokenRecord:
+    """Which of its values an object with a key twice stands for, nobody knows."""
+    names = ", ".join(repr(key) for key in dict.fromkeys(keys))
+    message = (
+        f"The record at line {line} has an object with two different values for {names}; remove one of them.{read}"
+    )
+    return BrokenRecord("duplicate_key", message)
 
 
 def _detail(error: Exception) -> str:

@@ -34,12 +34,37 @@ class Readable(Protocol):
     def read(self, length: int, /) -> bytes: ...
 
 
+class Decoder:
+    """Decodes JSON, and tells the keys that an object has twice: of these the last is the value, as everywhere."""
+
+    def __init__(self) -> None:
+        self._decoder = json.JSONDecoder(object_pairs_hook=self._object)
+        self.repeated: list[str] = []
+        """Of what was decoded last: the keys whose values differ."""
+
+    def decode(self, text: str) -> Any:
+        """The value that the text is; raises ValueError or RecursionError."""
+        self.repeated = []
+        return self._decoder.decode(text)
+
+    def scan(self, text: str, at: int) -> tuple[Any, int]:
+        """The value that begins at a place, and where it ends; raises ValueError or RecursionError."""
+        self.repeated = []
+        return self._decoder.raw_decode(text, at)
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            self.repeated += [key for key, value in pairs if value is not made[key] and value != made[key]]
+        return made
+
+
 class Text:
     """A place in a text, counted in lines from 1. Raises nothing of its own but for what has no value."""
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
-        self._scan = json.JSONDecoder().raw_decode
+        self.decoder = Decoder()
         self._decode, self._ahead = _decoder(stream)
         self._buffer, self._at, self._ended, self._dirty = "", 0, False, False
         self.line = 1
@@ -108,7 +133,7 @@ class Text:
         self.next()
         while True:
             try:
-                value, end = self._scan(self._buffer, self._at)
+                value, end = self.decoder.scan(self._buffer, self._at)
             except json.JSONDecodeError as error:
                 # Where the buffer ends within the value, the error is at its end, or says that a string has none.
                 cut = error.msg.startswith("Unterminated string") or error.pos + 16 >= len(self._buffer)

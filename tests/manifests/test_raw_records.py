@@ -246,3 +246,25 @@ def test_pickled_objects_in_parquet_are_never_opened():
     trap = ArrowPythonObjectArray.from_objects([Trap(), Trap()])
     rows = list(read_parquet(parquet(pa.table({"id": ["a", "b"], "messages": trap}))))
     assert rows == [(1, {"id": "a"}), (2, {"id": "b"})]
+
+
+def test_a_key_with_two_values_costs_its_record_alone(small_chunks):
+    twice, same = (
+        '{"id": "a", "data": ["Hi", "Yo"], "data": ["Bye", "So"]}',
+        '{"id": "b", "data": ["Hi", "Yo"], "id": "b"}',
+    )
+    for content in (f"{twice}\n{same}", f"[{twice},\n{same}]", f"{twice} {same}", "{\n" + twice[1:] + "\n" + same):
+        (_, broken), (_, whole) = read(content)
+        assert (broken.reason, whole) == ("duplicate_key", {"id": "b", "data": ["Hi", "Yo"]}), content
+        assert "line 1 has an object with two different values for 'data'" in broken.message
+    nested = '[{"role": "user", "content": "Hi"}, {"role": "user", "role": "assistant", "content": "Yo"}]'
+    assert told(nested) == ["duplicate_key"]
+
+
+def test_dialogues_of_one_id_in_one_object_are_told():
+    content = '{"a": {"data": ["Hi", "Yo"]}, "b": {"data": ["Bye", "So"]}, "a": {"data": ["1", "2"]}}'
+    *found, (_, broken) = read(content)
+    assert [value["id"] for _, value in found] == ["a", "b"] and found[0][1]["data"] == ["1", "2"]
+    assert "two different values for 'a'" in broken.message and broken.message.endswith(
+        "The last one of each was read."
+    )

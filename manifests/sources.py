@@ -21,6 +21,7 @@ import fsspec
 import pyarrow as pa
 
 from manifests.errors import RequestError, WorkError
+from manifests.flat_messages import as_trees
 from manifests.json_records import read_json
 from manifests.json_text import CHUNK, Readable
 from manifests.other_files import kind_of
@@ -125,7 +126,7 @@ class Source:
                 records = iter([(1, BrokenRecord("not_dialogues", message))])
             else:
                 records = read_json(stream, self.not_used)
-            yield from itertools.islice(records, limit)
+            yield from itertools.islice(as_trees(records), limit)
             content.drain()
             self.fingerprint = content.fingerprint
 

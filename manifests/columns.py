@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from manifests.direction_columns import DIRECTION_COLUMNS
+from manifests.event_columns import EVENT_COLUMNS
 from manifests.figures import REAL, REALS, TEXT, WHOLE, WHOLES, Aim, Column, Distribution, Number
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
+from manifests.interruptions import interruptions
 from manifests.pcm import FULL_SCALE
-from manifests.records import ASIDES, DuplexDialogue, Event, Segment, join_voices
+from manifests.records import ASIDES, DuplexDialogue, Segment, join_voices
 from manifests.sound_columns import SOUND_COLUMNS
 from manifests.text_columns import TEXT_COLUMNS
 
@@ -24,10 +26,6 @@ from manifests.text_columns import TEXT_COLUMNS
 
 def _turns(record: DuplexDialogue) -> list[Segment]:
     return [segment for segment in record.timeline.segments if segment.event not in ASIDES]
-
-
-def _events(event: Event) -> Callable[[DuplexDialogue], int]:
-    return lambda record: sum(segment.event == event for segment in record.timeline.segments)
 
 
 def _rate(segment: Segment) -> int:
@@ -49,7 +47,7 @@ def _gaps(speaker: str) -> Callable[[DuplexDialogue], list[float]]:
 
 def _cuts(record: DuplexDialogue) -> Iterator[tuple[Segment, Segment]]:
     """Each turn that a barge-in cuts off, with the turn that does it."""
-    return (pair for pair in itertools.pairwise(_turns(record)) if pair[1].event == "barge_in")
+    return ((one.agent, one.user) for one in interruptions(record.timeline))
 
 
 def _waiting(record: DuplexDialogue) -> int:
@@ -170,19 +168,7 @@ COLUMNS = (
         "Turns that a log or a director has barge in, and that wait, since the agent's turn before is too short to be cut.",
         (Number("barge_ins_that_wait", "barge-ins that found no room", _sum),),
     ),
-    Column(
-        "backchannels", WHOLE, _events("backchannel"), "",
-        'How often the user says a word or two ("mm-hm") that takes no floor.',
-        (Number("backchannels", "backchannels", _sum),),
-    ),
-    Column(
-        "false_starts", WHOLE, _events("false_start"), "", "Starts of the user during the agent's turn that the user gives up.",
-        (Number("false_starts", "false starts", _sum),),
-    ),
-    Column(
-        "side_talks", WHOLE, _events("side_talk"), "", "What the user says to somebody else.",
-        (Number("side_talks", "side talk", _sum),),
-    ),
+    *EVENT_COLUMNS,
     *TEXT_COLUMNS,
     Column(
         "pauses", WHOLE, lambda r: sum(len(segment.pauses) for segment in r.timeline.segments), "",

@@ -24,9 +24,12 @@ Event = Literal["turn", "barge_in", "backchannel", "false_start", "side_talk"]
 Edit = Literal["shortened", "part", "added"]
 """What a stage made of a turn: the beginning of a longer one, a part of one, or a user's "go on" before the next part."""
 DURING: frozenset[str] = frozenset({"backchannel", "false_start"})
-"""Said while the agent's turn before it goes on, and no reason to stop: "mm-hm", or a start that the user gives up."""
+"""Said while the other speaker's turn before it goes on, and no reason to stop: "mm-hm", or a start that the user gives up."""
 ASIDES: frozenset[str] = DURING | {"side_talk"}
 """What takes no floor. Side talk is meant for somebody else, and stands between turns."""
+Act = Literal["", "wait", "stop", "go_on", "resume", "reprompt"]
+"""What a turn is for, where that decides on the next: the user has the agent wait, or stop, for good or until "go on", and the agent
+resumes; or the agent asks again after a long silence."""
 SourceAudio = Annotated[np.ndarray, ArrayOf(SOURCE_RATE)]
 """int16 samples at 16 kHz, the user's rate."""
 TargetAudio = Annotated[np.ndarray, ArrayOf(TARGET_RATE)]
@@ -105,8 +108,8 @@ class Recording:
 class Turn:
     """One speaker's turn. `text` is as written, `spoken` as a voice reads it; the rest is filled in by stages.
 
-    An aside takes no floor: a backchannel ("mm-hm") or a false start is heard while the agent's turn before it goes on, side talk before
-    the user's turn. One that a stage has put in has no `text`. An answer in several turns has its text with the first of them.
+    An aside takes no floor: a backchannel ("mm-hm") or a false start is heard while the other speaker's turn before it goes on, side talk
+    before the user's turn. A turn that a stage has put in has no `text`. An answer in several turns has its text with the first of them.
     """
 
     speaker: Speaker
@@ -132,6 +135,7 @@ class Turn:
     """In the order of their words."""
     left_out: tuple[str, ...] = ()
     """What stands in the text and is not read out: `code` and `table`, in place of which a phrase is spoken, `stage direction`."""
+    act: Act = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from manifests.frames import (
     convert_up,
     nearest_frame,
 )
+from manifests.interruptions import interruptions
 from manifests.records import ASIDES, DuplexDialogue, Segment, Timeline, TokenizedDialogue
 from manifests.text_channel import text_for_frames
 
@@ -81,7 +82,7 @@ def build_cut(record: TokenizedDialogue, provenance: dict[str, Any]) -> MonoCut:
         "target_audio": _recording(dialogue.id, record.agent, TARGET_RATE, duration),
         "target_codes": _codes(record.codes),
         "task": "s2s_duplex",
-        "total_turns": sum(turn.event not in ASIDES for turn in dialogue.turns),
+        "total_turns": sum(segment.event not in ASIDES for segment in timeline.segments),
         "source": dialogue.source,
         **provenance,
     }
@@ -156,6 +157,8 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
             **({"cut_word": [cut.text, _seconds(segment.start + cut.start, rate)]} if cut else {}),
             **({"pauses": pauses} if pauses else {}),
             **({"disfluencies": disfluencies} if disfluencies else {}),
+            **({"act": turn.act} if turn.act else {}),
+            **_interruption(record.timeline, segment),
         },
     )
 
@@ -164,6 +167,16 @@ def _stretch(words: Sequence[AlignmentItem]) -> tuple[str, float, float]:
     """What neighboring words say, when, and how long."""
     start = words[0].start
     return " ".join(word.symbol for word in words), start, round(words[-1].end - start, 8)
+
+
+def _interruption(timeline: Timeline, segment: Segment) -> dict[str, Any]:
+    """What kind of interruption a barge-in is, and how the agent yields to one."""
+    if segment.event != "barge_in" and not segment.cut_off:
+        return {}
+    one = next(own for own in interruptions(timeline) if segment is own.user or segment is own.agent)
+    if segment is one.agent:
+        return {"yields": "after_word" if one.finishes_word else "in_word"}
+    return {"barge_in": {"place": one.place, "in_row": one.in_row}}
 
 
 def _laid_out(timeline: Timeline, segment: Segment) -> str:

@@ -47,12 +47,16 @@ class Scene:
 
 
 QUIET = {
-    "speak": {aside: {"share": 0} for aside in ("backchannel", "false_start", "side_talk")},
+    "speak": {
+        **{name: {"share": 0} for name in ("agent_backchannel", "false_start", "side_talk", "reprompt", "hold")},
+        "backchannel": {"share": 0, "per_minute": None},
+        "filler": {"per_minute": 0},
+    },
     "schedule": {
         "profile": "paper",
         "agent_overlaps": False,
         "agent_tail": {"share": 0},
-        "barge_in": {"share": 0},
+        "barge_in": {"share": 0, "early": 0, "late": 0, "again": 0, "finish_word": 0},
         "pause": {"share": 0},
     },
     "render": {effect: {"share": 0} for effect in SoundSettings.model_fields},
@@ -76,6 +80,18 @@ SCENES = {
     "pauses": Scene("the user pauses inside turns", {"schedule": {"pause": {"share": 1, "turn_share": 1}}}),
     "backchannels": Scene(
         "the user says mm-hm while the agent talks", {"speak": {"backchannel": {"share": 1, "turn_share": 1}}}
+    ),
+    "fillers": Scene(
+        "the user says um and pauses inside turns",
+        {"speak": {"filler": {"per_minute": 12}}, "schedule": {"pause": {"after_filler": 1}}},
+    ),
+    "waits": Scene(
+        "the user has the agent wait until go on, or stop",
+        {"speak": {"hold": {"share": 1, "turn_share": 0.5}}},
+    ),
+    "late_answers": Scene(
+        "the user does not answer for long, and the agent may ask again",
+        {"speak": {"reprompt": {"share": 1, "turn_share": 1}}},
     ),
     "false_starts": Scene(
         "the user begins to speak and gives it up, and the agent is to go on",

@@ -40,7 +40,9 @@ from manifests.records import (
     Word,
 )
 from stages.base import Stage, draw, reject
-from stages.timing.events import choose_barge_ins, choose_pauses, choose_tails, place_asides
+from stages.timing.asides import Pauses, impossible, place_asides
+from stages.timing.barge_ins import BargeIn, choose_barge_ins, without_impossible_waits
+from stages.timing.events import choose_pauses, choose_tails
 from stages.timing.offsets import APART_S, choose_offsets, laid_turns
 from stages.timing.profile import Profile, load_profile
 from stages.timing.settings import PAPER, BargeInSettings, PauseSettings, Range, ScheduleSettings
@@ -55,11 +57,10 @@ class Plan:
     """What happens in a dialogue beyond its turns. Keys are turn indices, times samples at 16 kHz."""
 
     asides: dict[int, int]
-    """Of the agent's turn: when each backchannel or false start in it starts, by its own index."""
-    barge_ins: dict[int, int]
-    """From an agent turn's start to the user's onset, by the agent turn's index."""
-    pauses: dict[int, tuple[tuple[int, int], ...]]
-    """(word before which it falls, length) of each pause, by the user turn's index."""
+    """From the start of the other speaker's turn to that of each backchannel or false start in it, by its own index."""
+    barge_ins: dict[int, BargeIn]
+    """By the agent turn's index."""
+    pauses: Pauses
     offsets: dict[int, int] = field(default_factory=dict)
     """Where a profile has it: from the end of the turn before to a turn's start, below zero where the two overlap."""
     tails: dict[int, int] = field(default_factory=dict)
@@ -85,14 +86,15 @@ class Schedule(Stage[SpokenDialogue, Timeline, ScheduleSettings]):
 
     def _schedule(self, spoken: SpokenDialogue) -> Timeline | Rejected:
         dialogue = spoken.dialogue
+        spoken = without_impossible_waits(spoken, self.settings)
         try:
-            asides = place_asides(spoken, self.settings, draw(self.seed, dialogue.id, "backchannels"))
-            barge_ins = choose_barge_ins(spoken, asides, self.settings, draw(self.seed, dialogue.id, "barge_in"))
             pauses = choose_pauses(spoken, self.settings.pause, self.profile, draw(self.seed, dialogue.id, "pauses"))
+            asides = place_asides(spoken, pauses, self.settings, draw(self.seed, dialogue.id, "backchannels"))
+            barge_ins = choose_barge_ins(spoken, asides, self.settings, draw(self.seed, dialogue.id, "barge_in"))
             offsets = {}
             if self.profile:
                 chance = draw(self.seed, dialogue.id, "offsets")
-                turns = laid_turns(spoken, asides, barge_ins, pauses, self.settings.barge_in.cut_off_s)
+                turns = laid_turns(spoken, asides, barge_ins, pauses)
                 offsets = choose_offsets(turns, self.profile, self.settings.agent_overlaps, chance)
             tails = choose_tails(spoken, self.settings.agent_tail, draw(self.seed, dialogue.id, "tails"))
             plan = Plan(asides, barge_ins, pauses, offsets, tails)
@@ -110,38 +112,45 @@ def lay_out(spoken: SpokenDialogue, plan: Plan, settings: ScheduleSettings, rand
 
     Agent turns start on a frame boundary, after at least the gap that is asked for.
     """
-    cut_off = to_samples(settings.barge_in.cut_off_s, SOURCE_RATE)
+    turns = spoken.dialogue.turns
     segments: list[Segment] = []
     # `now` is where the conversation stands, in samples of the user's channel: nobody with the floor speaks before it.
     now = settings.lead_s.draw(random, SOURCE_RATE)
     agent_free = 0  # the first frame in which the agent may speak again: EOS and the next BOS need one each
     user_free = 0  # the user's next sample that is free
-    before, agent_start = -1, 0  # the turn that has the floor, and where the last agent turn starts
-    for index, (turn, speech) in enumerate(zip(spoken.dialogue.turns, spoken.speech, strict=True)):
+    before, floor_start = -1, 0  # the turn that has the floor, and where it starts
+    for index, (turn, speech) in enumerate(zip(turns, spoken.speech, strict=True)):
         if turn.event in DURING:
-            if index in plan.asides:
-                start = agent_start + plan.asides[index]
+            if index not in plan.asides:
+                continue
+            start = floor_start + plan.asides[index]
+            if turn.speaker == "user":
                 segments.append(_segment(index, turn, speech, start, SOURCE_RATE, event=turn.event))
                 user_free = segments[-1].end
+            elif (frame := frames_to_cover(start, SOURCE_FRAME)) >= agent_free + APART_FRAMES:
+                segments.append(_segment(index, turn, speech, frame * TARGET_FRAME, TARGET_RATE, event=turn.event))
+                agent_free = frames_to_cover(segments[-1].end, TARGET_FRAME) + 1
+            elif turn.text:  # the agent's turn before reaches so far into the user's
+                raise impossible(spoken, index)
             continue
-        gap = _gap(turn, settings, random) + plan.tails.get(index, 0) if before >= 0 else 0
+        gap = _gap(turns[before], turn, settings, random) + plan.tails.get(index, 0) if before >= 0 else 0
         if turn.speaker == "agent":
             frame = max(frames_to_cover(now + gap, SOURCE_FRAME), agent_free)
             if index in plan.offsets:
                 frame = max(_frame_of(now, plan.offsets[index] + plan.tails.get(index, 0)), agent_free + APART_FRAMES)
-            onset = plan.barge_ins.get(index)
-            heard = None if onset is None else convert(onset + cut_off, SOURCE_RATE, TARGET_RATE)
+            heard = plan.barge_ins[index].heard if index in plan.barge_ins else None
             segment = _segment(index, turn, speech, frame * TARGET_FRAME, TARGET_RATE, heard)
-            agent_start = frame * SOURCE_FRAME
+            floor_start = frame * SOURCE_FRAME
             now = convert_up(segment.end, TARGET_RATE, SOURCE_RATE)
             agent_free = frames_to_cover(segment.end, TARGET_FRAME) + 1
         else:
             interrupts = before in plan.barge_ins
-            start = agent_start + plan.barge_ins[before] if interrupts else now + gap
+            start = floor_start + plan.barge_ins[before].onset if interrupts else now + gap
             if index in plan.offsets:
                 start = max(now + plan.offsets[index], user_free + to_samples(APART_S, SOURCE_RATE))
             event: Event = "barge_in" if interrupts else "side_talk" if turn.event == "side_talk" else "turn"
             segment = _segment(index, turn, speech, start, SOURCE_RATE, event=event, pauses=plan.pauses.get(index, ()))
+            floor_start = segment.start
             user_free = segment.end
             now = max(now, segment.end)  # a short interjection may be over before the agent has fallen silent
         segments.append(segment)
@@ -159,9 +168,13 @@ def _frame_of(now: int, offset: int) -> int:
     return max(min(frame, ended - 1), 0) if offset < 0 else max(frame, ended)
 
 
-def _gap(turn: Turn, settings: ScheduleSettings, random: random.Random) -> int:
+def _gap(before: Turn, turn: Turn, settings: ScheduleSettings, random: random.Random) -> int:
     if turn.gap_s is not None:
         return to_samples(turn.gap_s, SOURCE_RATE)
+    if before.act in ("wait", "stop") and turn.speaker == "user":
+        return settings.hold_s.draw(random, SOURCE_RATE)
+    if turn.act == "reprompt":
+        return settings.silence_s.draw(random, SOURCE_RATE)
     if turn.speaker == "agent":
         return to_samples(settings.agent_gap_s, SOURCE_RATE)
     return settings.user_gap_s.draw(random, SOURCE_RATE)

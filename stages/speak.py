@@ -1,12 +1,14 @@
 """speak: written text → the words a voice reads. The written text stays beside them.
 
-Spoken language has what written dialogues lack: users say "mm-hm" while the agent talks, begin to speak and give it up, talk to somebody
-else. Such asides are put in here, as turns without written text; `schedule` finds their place. And what assistants write is often longer
-than anybody speaks at a stretch: such an answer is given in parts, or its beginning alone, as the recipe says.
+Spoken language has what written dialogues lack: people say "mm-hm" while the other talks, begin to speak and give it up, look for words,
+talk to somebody else, do not answer. This is put in here, as turns without written text and as fillers; `schedule` finds its place. And
+what assistants write is often longer than anybody speaks at a stretch: such an answer is given in parts, or its beginning alone, as the
+recipe says.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Literal
 
@@ -14,7 +16,16 @@ from pydantic import Field
 
 from manifests.records import BadDialogue, Dialogue, Rejected, Turn
 from stages.base import Settings, Stage, draw, reject
-from stages.talk.choose import choose_backchannels, choose_false_starts, choose_side_talk
+from stages.talk.choose import (
+    choose_agent_backchannels,
+    choose_backchannels,
+    choose_false_starts,
+    choose_holds,
+    choose_reprompts,
+    choose_side_talk,
+    put_in,
+    with_fillers,
+)
 from stages.talk.gaps import closed_up
 from stages.talk.phrases import phrases
 from stages.talk.settings import TalkSettings, texts_field
@@ -139,17 +150,28 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
         return made
 
     def _with_asides(self, turns: Sequence[Turn], id: str) -> Iterator[Turn]:
-        settings, said = self.settings, phrases(LANGUAGE)
+        settings, said, chance = self.settings, phrases(LANGUAGE), partial(draw, self.seed, id)
+        turns = with_fillers(turns, settings.filler, settings.filler.texts or said.fillers, chance("filler"))
         texts = settings.backchannel.texts or said.backchannels
-        backchannels = choose_backchannels(turns, settings.backchannel, texts, draw(self.seed, id, "backchannel"))
-        starts = choose_false_starts(turns, backchannels, settings.false_start, draw(self.seed, id, "false_start"))
+        backchannels = choose_backchannels(turns, settings.backchannel, texts, chance("backchannel"))
+        texts = settings.agent_backchannel.texts or said.backchannels
+        agents = choose_agent_backchannels(turns, settings.agent_backchannel, texts, chance("agent_backchannel"))
+        starts = choose_false_starts(turns, backchannels, settings.false_start, chance("false_start"))
         texts = settings.side_talk.texts or said.side_talk
-        talk = choose_side_talk(turns, settings.side_talk, texts, draw(self.seed, id, "side_talk"))
+        talk = choose_side_talk(turns, settings.side_talk, texts, chance("side_talk"))
+        texts = settings.reprompt.texts or said.reprompts
+        reprompts = choose_reprompts(turns, talk, settings.reprompt, texts, chance("reprompt"))
+        taken = {*backchannels, *starts, *talk, *reprompts}
+        holds = choose_holds(turns, taken, settings.hold, said, chance("hold"))
         for index, turn in enumerate(turns):
-            if index in talk:
-                yield Turn("user", text="", spoken=talk[index], event="side_talk")
             yield turn
-            for words in backchannels.get(index, ()):
-                yield Turn("user", text="", spoken=words, event="backchannel")
+            yield from (put_in("user", words, "backchannel") for words in backchannels.get(index, ()))
+            if index in agents:
+                yield put_in("agent", agents[index], "backchannel")
             if index in starts:
-                yield Turn("user", text="", spoken=starts[index], event="false_start")
+                yield put_in("user", starts[index], "false_start")
+            if index in reprompts:
+                yield put_in("agent", reprompts[index], "turn", "reprompt")
+            yield from holds.get(index, ())
+            if index in talk:
+                yield put_in("user", talk[index], "side_talk")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from manifests.readers.reading import Reading
 from manifests.recordings import parse_recording
-from manifests.records import BadDialogue, Event, Speaker, Turn
+from manifests.records import Act, BadDialogue, Event, Speaker, Turn
 
 
 class OwnTurn(BaseModel):
@@ -19,12 +19,13 @@ class OwnTurn(BaseModel):
     text: str
     voice: str = ""
     event: Event | None = None
+    act: Act = ""
     gap_s: float | None = Field(default=None, ge=0, le=60, allow_inf_nan=False)
     recording: str | dict[str, Any] | None = None
 
 
 class OwnDialogue(BaseModel):
-    """Our own form: `{"id", "system_prompt", "split", "turns": [{"speaker", "text", "voice", "event", "gap_s",
+    """Our own form: `{"id", "system_prompt", "split", "turns": [{"speaker", "text", "voice", "event", "act", "gap_s",
     "recording"}]}`; `recording` is the path of an audio file, or a Lhotse cut."""
 
     model_config = ConfigDict(extra="forbid")
@@ -54,6 +55,7 @@ def read_own(raw: Mapping[str, Any], reading: Reading) -> set[str]:
                 turn.text,
                 voice=turn.voice,
                 event=turn.event,
+                act=turn.act,
                 gap_s=turn.gap_s,
                 recording=None if turn.recording is None else parse_recording(turn.recording),
             )

@@ -21,7 +21,7 @@ from manifests.records import ASIDES
 from manifests.text_channel import is_cut_off, text_channel
 from salm_duplex_model.tokenizer import TextTokenizer
 from stages.base import draw
-from stages.timing.events import MIN_LOST_S, UNDER_WAY_S
+from stages.timing.barge_ins import MIN_LOST_S, UNDER_WAY_S
 
 SECOND = int(FRAMES_PER_SECOND)
 """In whole frames."""

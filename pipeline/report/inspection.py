@@ -55,12 +55,18 @@ MARKS = {
     "backchannel": "backchannel",
     "false_start": "false start",
     "side_talk": "side talk",
+    "wait": "wait",
+    "stop": "stop",
+    "go_on": "go on",
+    "resume": "resumes",
+    "reprompt": "asks again",
 }
+"""Of events and acts."""
 
 
 def mark_of(s: SupervisionSegment) -> str:
     """What a turn is, in a word or two, where it is not just a turn as it was written."""
-    return MARKS[s.custom["event"]] or s.custom.get("edit", "")
+    return MARKS[s.custom.get("act", s.custom["event"])] or s.custom.get("edit", "")
 
 
 def inspect_text(cut: MonoCut) -> str:

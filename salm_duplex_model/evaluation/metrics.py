@@ -127,6 +127,15 @@ def side_talk_answer_rate(scene: Scene, agent: Agent) -> list[float]:
     ]
 
 
+def wait_answer_rate(scene: Scene, agent: Agent) -> list[float]:
+    """Per "wait" or "stop" of the user: whether the agent starts after its onset and before the user's next turn."""
+    return [
+        float(any(wait.start < turn.start < scene.window_after(wait) for turn in agent))
+        for wait in scene.user
+        if wait.act in ("wait", "stop")
+    ]
+
+
 def chance_stop_rate(scene: Scene, agent: Agent) -> list[float]:
     """What false stops are to be compared with: the same at moments without anything from the user within 3 s.
 
@@ -170,7 +179,8 @@ def unprompted_starts_per_min(scene: Scene, agent: Agent) -> list[float]:
     """Per dialogue: starts a minute that nothing of the user's prompts.
 
     A start is prompted where a turn of the user, backchannels left out, ended or went on since the agent's start before.
-    Where the labels let the agent speak first, its first start is prompted too.
+    Where the labels let the agent speak first, its first start is prompted too, and so is one in a silence in which they have it ask
+    again.
     """
     return [60 * _unprompted(scene, agent) / scene.duration]
 
@@ -193,6 +203,7 @@ BEHAVIOUR: dict[str, Metric] = {
         turn_ended_rate,
         false_stop_rate,
         side_talk_answer_rate,
+        wait_answer_rate,
         chance_stop_rate,
         first_response_latency_s,
         turn_taken_rate,
@@ -266,9 +277,13 @@ def _latencies(scene: Scene, agent: Agent, event: str) -> list[float | None]:
 
 def _unprompted(scene: Scene, agent: Agent) -> int:
     number, since = 0, float("-inf")
+    silences = list(scene.silences)
     for position, start in enumerate(_starts(agent)):
         prompted = any(turn.start <= start and turn.end > since for turn in scene.floor_turns)
-        if not prompted and not (position == 0 and scene.agent_opens):
+        silence = next((own for own in silences if own.holds(start)), None)
+        if not prompted and silence is not None:
+            silences.remove(silence)
+        elif not prompted and not (position == 0 and scene.agent_opens):
             number += 1
         since = start
     return number

@@ -34,6 +34,7 @@ RATES = (
     "talk_over_share",
     "false_stop_rate",
     "side_talk_answer_rate",
+    "wait_answer_rate",
     "chance_stop_rate",
     "unprompted_dialogue_share",
 )

@@ -10,6 +10,7 @@ import numpy as np
 from lhotse import MonoCut
 
 from manifests.frames import FRAME_SECONDS, TARGET_FRAME
+from manifests.records import ASIDES
 from manifests.text_channel import text_channel
 from salm_duplex_model.batch import frames_of
 from salm_duplex_model.evaluation import full_duplex_bench
@@ -26,7 +27,7 @@ BY_TEXT = "text_"
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One dialogue: when the agent spoke, what it said, and each metric's samples."""
+    """One dialogue: when the agent spoke, what it said, and each metric's samples. Its backchannels are left out."""
 
     scene: Scene
     speech: tuple[Interval, ...]
@@ -52,14 +53,19 @@ def score(cut: MonoCut, audio: np.ndarray, tokens: np.ndarray, tokenizer: TextTo
     """Score an agent on a test cut: its `audio` float (samples,) at 22 050 Hz and its text channel `tokens` int (frames,), both
     from the cut's start on. They may last longer than the cut."""
     scene = scene_of(cut)
-    spoken, turns = speech(audio), text_turns(tokens, tokenizer.special, tokenizer.decode)
+    heard, written = speech(audio), text_turns(tokens, tokenizer.special, tokenizer.decode)
+    spoken, turns = scene.turns_of(heard), scene.turns_of(written)
     samples = {name: metric(scene, spoken) for name, metric in BEHAVIOUR.items()}
     samples |= {BY_TEXT + name: metric(scene, turns) for name, metric in BEHAVIOUR.items()}
     samples["barge_in_yield_rate"] = barge_in_yield_rate(scene, spoken, turns)
-    words = full_duplex_bench.timed_words(turns, spoken)
-    samples |= full_duplex_bench.measure(scene, spoken, words, len(tokens) * FRAME_SECONDS)
-    reference = text_channel(cut.supervisions, frames_of(cut), "agent", tokenizer.encode, tokenizer.special).tokens
-    own, other = (np.flatnonzero(channel == tokenizer.special.bos).tolist() for channel in (tokens, reference))
+    backchannels = len(heard) - len(spoken)
+    samples["agent_backchannels_per_min"] = [60 * backchannels / scene.duration] if scene.backchannels else []
+    words = full_duplex_bench.timed_words(written, heard)
+    samples |= full_duplex_bench.measure(scene, heard, words, len(tokens) * FRAME_SECONDS)
+    labels = [s for s in cut.supervisions if (s.custom or {}).get("event") not in ASIDES]
+    reference = text_channel(labels, frames_of(cut), "agent", tokenizer.encode, tokenizer.special).tokens
+    own = [round(turn.start / FRAME_SECONDS) for turn in turns]
+    other = np.flatnonzero(reference == tokenizer.special.bos).tolist()
     starts = (matched_starts(own, other), len(own), len(other))
     laid_out = text_turns(reference, tokenizer.special, tokenizer.decode)
     return Scores(scene, tuple(spoken), tuple(turns), samples, starts, " ".join(turn.text for turn in laid_out))

@@ -6,11 +6,17 @@ The user's times and the reference agent's come from a cut's labels; the agent's
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from lhotse import MonoCut, SupervisionSegment
 
-from manifests.records import ASIDES, Event
+from manifests.records import ASIDES, Act, Event
 from manifests.text_channel import text_heard
+
+BACKCHANNEL_S = 1.0
+"""A longer sound of an agent while the user talks is no backchannel."""
+MAY_ASK_AFTER_S = 3.0
+"""So long the user has been silent, at least, before an agent may ask again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,15 @@ class UserTurn(Spoken):
     event: Event = "turn"
     pauses: tuple[Interval, ...] = ()
     answered: bool = False
+    act: Act = ""
 
     @property
     def takes_floor(self) -> bool:
         """Whether the user wants to be listened to: an aside is none of that."""
         return self.event not in ASIDES
+
+
+Sound = TypeVar("Sound", bound=Interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +75,27 @@ class Scene:
     noises: tuple[Interval, ...] = ()
     agent_opens: bool = False
     """The first turn of the dialogue is the agent's: it may start unasked, once."""
+    silences: tuple[Interval, ...] = ()
+    """Where the user does not answer and the reference agent asks again: in each the agent may start once."""
+    backchannels: tuple[Interval, ...] = ()
+    """The reference agent's, which are none of its turns."""
 
     @property
     def floor_turns(self) -> list[UserTurn]:
         """The user's turns without backchannels."""
         return [turn for turn in self.user if turn.takes_floor]
+
+    def turns_of(self, agent: Sequence[Sound]) -> list[Sound]:
+        """What an agent says, without its backchannels; those are told only in a dialogue whose labels hold some: elsewhere whoever
+        speaks up while the user talks, however shortly, is taken at that."""
+        if not self.backchannels:
+            return list(agent)
+        return [
+            sound
+            for sound in agent
+            if sound.length > BACKCHANNEL_S
+            or not any(turn.start < sound.start and sound.end < turn.end for turn in self.floor_turns)
+        ]
 
     def uninterrupted(self, turns: Sequence[Spoken]) -> list[Spoken]:
         """Of an agent's turns those that the user does not barge into: all of their text is meant to be heard."""
@@ -91,13 +117,23 @@ def scene_of(cut: MonoCut) -> Scene:
         id=cut.id,
         duration=cut.duration,
         user=tuple(
-            UserTurn(s.start, s.end, s.text or "", _event(s), _spans(s.custom, "pauses"), _answered(s, following))
+            UserTurn(
+                s.start, s.end, s.text or "", _event(s), _spans(s.custom, "pauses"), _answered(s, following), _act(s)
+            )
             for s in ordered
             if s.speaker == "user"
         ),
-        reference=tuple(Spoken(s.start, s.end, text_heard(s)) for s in ordered if s.speaker == "agent"),
+        reference=tuple(Spoken(s.start, s.end, text_heard(s)) for s in turns if s.speaker == "agent"),
         noises=_spans(cut.custom, "noise_bursts"),
         agent_opens=bool(turns) and turns[0].speaker == "agent",
+        silences=tuple(
+            Interval(before.end + MAY_ASK_AFTER_S, following[again.id].start if again.id in following else cut.duration)
+            for before, again in itertools.pairwise(turns)
+            if _act(again) == "reprompt"
+        ),
+        backchannels=tuple(
+            Interval(s.start, s.end) for s in ordered if (s.speaker, _event(s)) == ("agent", "backchannel")
+        ),
     )
 
 
@@ -108,6 +144,11 @@ def _answered(supervision: SupervisionSegment, following: dict[str, SupervisionS
 def _event(supervision: SupervisionSegment) -> Event:
     event: Event = (supervision.custom or {}).get("event", "turn")
     return event
+
+
+def _act(supervision: SupervisionSegment) -> Act:
+    act: Act = (supervision.custom or {}).get("act", "")
+    return act
 
 
 def _spans(custom: dict[str, object] | None, name: str) -> tuple[Interval, ...]:

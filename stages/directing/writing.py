@@ -3,20 +3,11 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
-from manifests.direction import Direction, Disfluency
+from manifests.direction import Direction
 from manifests.records import DURING, Dialogue, Turn
-from manifests.words import words_of
 from stages.directing.script import Event, Kind, Line, Script, Unusable
+from stages.talk.disfluencies import insert
 from stages.text.normalize import Unspeakable
-
-_SMALL = frozenset(
-    words_of(
-        "a an and are but can could do does have how if in is it its it's let my no not of on our so that the there this to was we well "
-        "what what's when where which who why will would yeah yes you your"
-    )
-)
-"""First words of a turn that have no capital once others stand before them."""
-
 
 Normalize = Callable[[str], str]
 
@@ -76,30 +67,13 @@ def _disfluent(turn: Turn, events: Sequence[Event], normalize: Normalize) -> Tur
     """The turn with hesitations and corrections among its words, set off by commas."""
     if not events:
         return turn
-    words, disfluencies = turn.spoken.split(), []
-    later = 0
-    for event in events:
+    for event in reversed(events):
         assert event.kind in ("hesitation", "self_correction")
-        at = event.after_word + later
-        own = _spoken(event.says, normalize).rstrip(".,;:").split()
-        begins = at == 0 or words[at - 1][-1] in ".?!"
-        if own[0].lower() in (*_SMALL, "um", "uh", "er", "hmm", "mm"):
-            own[0] = own[0].capitalize() if begins else own[0].lower()
-        if not begins and event.kind == "hesitation":
-            words[at - 1] = _with_comma(words[at - 1])
-        elif begins and words[at].lower().rstrip(",") in _SMALL:
-            words[at] = words[at].lower()
-        words[at:at] = [*own[:-1], _with_comma(own[-1])]
-        disfluencies.append(Disfluency(event.kind, at, len(own)))
-        later += len(own)
-    spoken = " ".join(words)
+        turn = insert(turn, event.after_word, _spoken(event.says, normalize), event.kind)
+    spoken = turn.spoken
     if _spoken(spoken, normalize) != spoken:
         raise Unusable("unspeakable", f"A voice would not read {spoken[:60]!r} word for word.")
-    return replace(turn, spoken=spoken, disfluencies=tuple(disfluencies))
-
-
-def _with_comma(word: str) -> str:
-    return word if word[-1] in ".,;:?!" else f"{word},"
+    return turn
 
 
 def _spoken(text: str, normalize: Normalize) -> str:

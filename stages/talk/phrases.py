@@ -24,6 +24,12 @@ class Phrases(Settings):
     code: Texts
     table: Texts
     """What is said in place of a block of code, and of a table."""
+    fillers: Texts
+    reprompts: Texts
+    waits: Texts
+    stops: Texts
+    resumes: Texts
+    """What the user says to have the agent resume."""
 
 
 @cache

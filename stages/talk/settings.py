@@ -38,6 +38,15 @@ class BackchannelSettings(Settings):
     texts: list[str] | None = texts_field()
 
 
+class AgentBackchannelSettings(Settings):
+    """The agent says a word or two while the user talks; the user goes on."""
+
+    share: float = _dialogues()
+    turn_share: float = _places(0.5)
+    min_words: int = Field(default=15, ge=1, description="a turn of the user of fewer words is too short for one")
+    texts: list[str] | None = texts_field()
+
+
 class FalseStartSettings(Settings):
     """The user begins the next turn while the agent talks, and gives it up; the agent goes on."""
 
@@ -55,9 +64,41 @@ class SideTalkSettings(Settings):
     texts: list[str] | None = texts_field()
 
 
+class FillerSettings(Settings):
+    """Users look for words: "um". Behind one they may pause, see `schedule.pause`."""
+
+    per_minute: float = Field(default=0, ge=0, le=60, description="so many a minute of the user's speech")
+    texts: list[str] | None = texts_field()
+
+
+class RepromptSettings(Settings):
+    """The user does not answer for long (`schedule.silence_s`), and the agent asks again."""
+
+    share: float = _dialogues()
+    turn_share: float = _places(0.2)
+    texts: list[str] | None = texts_field()
+
+
+class HoldSettings(Settings):
+    """The user interrupts the agent with "wait", and it is silent (`schedule.hold_s`) until "go on", whereupon it begins again with the
+    sentence in which it was cut; or with "stop", and it is silent until the user's next turn."""
+
+    share: float = _dialogues()
+    turn_share: float = _places(0.2)
+    min_words: int = Field(default=12, ge=1, description="an agent turn of fewer words is too short for one")
+    stop: float = Field(default=0.3, ge=0, le=1, description="share of them that are a stop")
+    waits: list[str] | None = texts_field()
+    stops: list[str] | None = texts_field()
+    resumes: list[str] | None = texts_field()
+
+
 class TalkSettings(Settings):
     """What is said beside turns: nothing by default."""
 
     backchannel: BackchannelSettings = BackchannelSettings()
+    agent_backchannel: AgentBackchannelSettings = AgentBackchannelSettings()
     false_start: FalseStartSettings = FalseStartSettings()
     side_talk: SideTalkSettings = SideTalkSettings()
+    filler: FillerSettings = FillerSettings()
+    reprompt: RepromptSettings = RepromptSettings()
+    hold: HoldSettings = HoldSettings()

@@ -16,6 +16,7 @@ import numpy as np
 
 from manifests.frames import FRAME_SECONDS, SOURCE_RATE
 from manifests.records import DURING, Speaker, SpokenDialogue
+from stages.timing.barge_ins import BargeIn
 from stages.timing.deal import Change, deal
 from stages.timing.profile import STEPS, Profile, quantile, ranks
 
@@ -51,9 +52,8 @@ class LaidTurn(NamedTuple):
 def laid_turns(
     spoken: SpokenDialogue,
     asides: Mapping[int, int],
-    barge_ins: Mapping[int, int],
+    barge_ins: Mapping[int, BargeIn],
     pauses: Mapping[int, Sequence[tuple[int, int]]],
-    cut_off_s: float,
 ) -> list[LaidTurn]:
     """The dialogue's turns, but for asides. What is planned is keyed by turn index, in samples at 16 kHz: see `schedule.Plan`."""
     found: list[LaidTurn] = []
@@ -68,9 +68,9 @@ def laid_turns(
         places = [speech.words[word].start / speech.rate for word, _ in pauses.get(index, ())]
         free, open_s = _reach(places[0] if places else length), _reach(length - places[-1] if places else length)
         if index in barge_ins:
-            free = min(free, barge_ins[index] / SOURCE_RATE - APART_S)
+            free = min(free, barge_ins[index].onset / SOURCE_RATE - APART_S)
         if found and found[-1].barged_into:  # the agent talks into it until it is cut off
-            open_s = min(open_s, length - cut_off_s - AGENT_APART_S)
+            open_s = min(open_s, length - barge_ins[found[-1].at].cut_off_s - AGENT_APART_S)
         fixed = turn.gap_s is not None
         found.append(LaidTurn(index, turn.speaker, turn.spoken, length, free, open_s, index in barge_ins, fixed))
     return found

@@ -41,6 +41,27 @@ class BargeInSettings(Settings):
         default=0.64, ge=0.08, le=10, description="the agent falls silent this long after the user has started"
     )
     earliest_s: float = Field(default=0.8, ge=0, le=60, description="the agent has spoken at least this long before")
+    early: float = Field(
+        default=0, ge=0, le=1, description="share of the barge-ins that come in the first third of the agent's turn"
+    )
+    late: float = Field(
+        default=0, ge=0, le=1, description="share that come in its last third; the others come anywhere"
+    )
+    again: float = Field(
+        default=0, ge=0, le=1, description="share after which the user barges into the agent's next turn, too"
+    )
+    finish_word: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="share at which the agent finishes its word first; at the others it falls silent in the midst of it",
+    )
+
+    @model_validator(mode="after")
+    def _of_all(self) -> "BargeInSettings":
+        if self.early + self.late > 1:
+            raise ValueError("'early' and 'late' must not add up to more than 1")
+        return self
 
 
 class PauseSettings(Settings):
@@ -50,6 +71,12 @@ class PauseSettings(Settings):
     turn_share: float = Field(default=0.5, ge=0, le=1, description="in those, share of the user's turns with pauses")
     words: int = Field(default=12, ge=2, description="a turn with pauses holds one for every so many words begun")
     length_s: Range = Field(default=Range(low=0.3, high=1.3), description="how long a pause lasts")
+    after_filler: float = Field(
+        default=0.7,
+        ge=0,
+        le=1,
+        description="share of the hesitations (`speak.filler`, a director's) behind which the user pauses",
+    )
 
 
 class TailSettings(Settings):
@@ -74,6 +101,12 @@ class ScheduleSettings(Settings):
         default=Range(low=0.3, high=1.2), description="silence before the user speaks, in 'paper'"
     )
     lead_s: Range = Field(default=Range(low=0.2, high=1.0), description="silence before the first turn")
+    silence_s: Range = Field(
+        default=Range(low=6, high=10), description="silence before the agent asks again, see speak.reprompt"
+    )
+    hold_s: Range = Field(
+        default=Range(low=5.5, high=9), description='silence after the user\'s "wait" or "stop", see speak.hold'
+    )
     tail_s: float = Field(default=0.8, ge=0, le=60, description="silence after the last turn, at least")
     max_dialogue_s: float = Field(default=600, gt=0, description="a dialogue that lasts longer is rejected")
     barge_in: BargeInSettings = BargeInSettings()

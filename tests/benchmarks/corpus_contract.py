@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from lhotse import CutSet, MonoCut
 
 from manifests.frames import FRAME_SECONDS, frame_at
+from manifests.records import ASIDES
 from pipeline.report.timeline_layout import barge_ins
 
 SILENCE = 10 ** (-50 / 20)
@@ -78,7 +79,7 @@ def check_cut(cut: MonoCut, cut_off: float, tally: Tally) -> list[tuple[float, f
 def check_barge_ins(
     cut: MonoCut, cut_off: float, channel: dict[str, np.ndarray], tally: Tally
 ) -> Iterator[tuple[float, float]]:
-    turns = [s for s in cut.supervisions if s.custom["event"] != "backchannel"]
+    turns = [s for s in cut.supervisions if s.custom["event"] not in ASIDES]
     for agent, user in pairwise(turns):
         if user.custom["event"] != "barge_in":
             continue
@@ -88,7 +89,11 @@ def check_barge_ins(
         following = [s.start for s in cut.supervisions if s.speaker == "agent" and s.start > agent.start]
         rest = channel["agent"][round(agent.end * 22_050) : round(min(following, default=cut.duration) * 22_050)]
         tally("silence after a cut-off", bool(np.abs(rest).max(initial=0) < SILENCE), agent.id)
-        tally("agent silent one cut-off ± a frame after the user's onset", abs(last - onset - cut_off) <= 0.08, user.id)
+        late = last - onset - cut_off
+        if agent.custom["yields"] == "in_word":
+            tally("agent silent one cut-off ± a frame after the user's onset", abs(late) <= 0.08, user.id)
+        else:
+            tally("or after the end of its word", -0.08 <= late <= 1.5, user.id)
         yield last - onset, len(rest) / 22_050
 
 

@@ -208,3 +208,25 @@ def test_in_a_scene_of_silence_every_start_is_unprompted():
 )
 def test_turn_taking_by_token(own, reference, pairs):
     assert m.matched_starts(own, reference) == pairs
+
+
+def test_a_start_in_a_silence_in_which_the_agent_may_ask_again_is_prompted_once():
+    one = scene(user(0, 1), user(14, 15), reference=((1.6, 3), (10, 11)), silences=(Interval(6, 14),), duration=60)
+    assert m.unprompted_starts_per_min(one, spans((1.6, 3), (10, 11), (15.6, 18))) == [0]
+    assert m.unprompted_starts_per_min(one, spans((1.6, 3), (4, 5), (10, 11), (15.6, 18))) == [1]
+    assert m.unprompted_starts_per_min(one, spans((1.6, 3), (9, 10), (11, 12), (15.6, 18))) == [1]
+
+
+def test_a_backchannel_of_the_agents_is_no_turn_where_the_labels_hold_some():
+    agent = spans((4, 4.5), (6, 7.5), (9.8, 10.3), (12, 12.5))
+    plain = scene(user(0, 10), reference=((10.64, 12),))
+    assert plain.turns_of(agent) == agent
+    held = scene(user(0, 10), reference=((10.64, 12),), backchannels=(Interval(3, 3.4),))
+    assert held.turns_of(agent) == agent[1:]
+
+
+def test_whoever_is_told_to_wait_says_nothing():
+    turns = [user(0, 1), UserTurn(5, 5.5, "", "barge_in", act="wait"), user(12, 12.5)]
+    one = scene(*turns, reference=((1.6, 5.6), (13, 15)))
+    assert m.wait_answer_rate(one, spans((1.6, 5.6), (13, 15))) == [0]
+    assert m.wait_answer_rate(one, spans((1.6, 5.6), (7, 8), (13, 15))) == [1]

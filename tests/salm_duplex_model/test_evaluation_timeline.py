@@ -91,3 +91,20 @@ def test_a_backchannel_between_question_and_answer_does_not_make_it_unanswered()
 @pytest.mark.parametrize(("start", "end", "left"), [(0, 10, (2, 5)), (3, 4, (3, 4)), (4, 9, (4, 5)), (5, 9, None)])
 def test_clipping(start, end, left):
     assert Interval(2, 5).clipped(start, end) == (Interval(*left) if left else None)
+
+
+def test_the_agents_backchannels_are_no_turns_and_a_silence_ends_with_the_users_answer():
+    cut = dummy_cut(0, duration=60.0)
+    cut.supervisions = [
+        _supervision(0, "user", 0.0, 8.0, event="turn"),
+        _supervision(1, "agent", 4.0, 0.4, event="backchannel"),
+        _supervision(2, "agent", 8.6, 2.0, event="turn"),
+        _supervision(3, "agent", 18.0, 1.0, event="turn", act="reprompt"),
+        _supervision(4, "user", 20.0, 2.0, event="turn"),
+        _supervision(5, "agent", 22.6, 2.0, event="turn"),
+    ]
+    scene = scene_of(cut)
+    assert [turn.start for turn in scene.reference] == [8.6, 18.0, 22.6]
+    assert scene.backchannels == (Interval(4.0, 4.4),)
+    assert scene.silences == (Interval(13.6, 20.0),)
+    assert [turn.answered for turn in scene.user] == [True, True]

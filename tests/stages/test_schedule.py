@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from material import make_dialogue, noise_speech, spoken_noise
 
 from manifests.columns import dialogue_row
+from manifests.direction import Disfluency
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
 from manifests.records import DuplexDialogue, Rejected, Timeline, Turn
 from stages.schedule import Range, Schedule, ScheduleSettings
@@ -302,3 +303,157 @@ def test_without_room_after_its_words_an_aside_is_left_out_and_an_interruption_w
     _, agent, user, _ = schedule(said_after(spoken_noise(*THREE), 18, "barge_in"), **always()).segments
     assert (user.event, agent.cut_off) == ("turn", False)
     assert seconds(user)[0] > seconds(agent)[1]
+
+
+def with_turn(spoken, after: int, turn: Turn, seconds: float, words: int):
+    """A turn that a stage has put in behind the turn `after`."""
+    turns, speech = list(spoken.dialogue.turns), list(spoken.speech)
+    turns.insert(after + 1, turn)
+    speech.insert(after + 1, noise_speech(seconds, words))
+    return replace(spoken, dialogue=replace(spoken.dialogue, turns=tuple(turns)), speech=tuple(speech))
+
+
+TALKATIVE = (("user", 2.0, 6), ("agent", 4.0, 12), ("user", 8.0, 24), ("agent", 3.0, 9))
+MM_HM = Turn("agent", text="", spoken="mm-hm", event="backchannel")
+
+
+def test_the_agents_backchannel_falls_into_the_users_turn_which_goes_on():
+    for number in range(20):
+        spoken = with_turn(spoken_noise(*TALKATIVE, id=f"d{number}"), 2, MM_HM, 0.4, 1)
+        pauses = {"share": number % 2, "turn_share": 1, "words": 12}
+        user, aside, answer = schedule(spoken, barge_in={"share": 0.5}, pause=pauses).segments[2:]
+        assert (aside.speaker, aside.event, aside.start % TARGET_FRAME) == ("agent", "backchannel", 0)
+        assert seconds(user)[0] + 2 <= seconds(aside)[0] and seconds(aside)[1] + 1 <= seconds(user)[1]
+        assert seconds(answer)[0] > seconds(user)[1]
+
+
+def test_the_agents_backchannel_comes_soon_after_a_phrase():
+    spoken = with_turn(spoken_noise(*TALKATIVE), 2, MM_HM, 0.4, 1)
+    words = tuple(replace(w, text=f"{w.text},") if n == 11 else w for n, w in enumerate(spoken.speech[2].words))
+    speech = (*spoken.speech[:2], replace(spoken.speech[2], words=words), *spoken.speech[3:])
+    user, aside, _ = schedule(replace(spoken, speech=speech)).segments[2:]
+    assert 0.16 <= seconds(aside)[0] - (user.start + user.words[11].end) / SOURCE_RATE <= 0.56
+
+
+def test_an_agents_backchannel_without_room_is_left_out_or_refused():
+    short = spoken_noise(("user", 2.0, 6), ("agent", 4.0, 12))
+    assert len(schedule(with_turn(short, 0, MM_HM, 0.4, 1)).segments) == 2
+    refused = schedule(with_turn(short, 0, replace(MM_HM, text="mm-hm"), 0.4, 1))
+    assert isinstance(refused, Rejected) and "no user turn long enough" in refused.message
+
+
+def test_the_agent_asks_again_after_a_long_silence():
+    again = Turn("agent", text="", spoken="Still there?", event="turn", act="reprompt")
+    spoken = with_turn(spoken_noise(*THREE), 1, again, 1.0, 2)
+    for profile in ("paper", "human"):
+        segments = schedule(spoken, silence_s={"low": 6, "high": 7}, profile=profile, **always()).segments
+        assert [(s.speaker, s.event) for s in segments] == [
+            ("user", "turn"), ("agent", "turn"), ("agent", "turn"), ("user", "turn"), ("agent", "turn"),
+        ]  # fmt: skip
+        assert 6 <= seconds(segments[2])[0] - seconds(segments[1])[1] <= 7.1
+        assert seconds(segments[3])[0] > seconds(segments[1])[1] + 6
+
+
+def test_users_pause_behind_fillers():
+    spoken = spoken_noise(*THREE)
+    turns = (
+        replace(spoken.dialogue.turns[0], disfluencies=tuple(Disfluency("hesitation", n, 1) for n in (1, 4))),
+        *spoken.dialogue.turns[1:],
+    )
+    spoken = replace(spoken, dialogue=replace(spoken.dialogue, turns=turns))
+    user = schedule(spoken, pause={"after_filler": 1}).segments[0]
+    assert len(user.pauses) == 1, "the last word has nothing behind it"
+    assert user.words[1].end <= user.pauses[0].start < user.pauses[0].end <= user.words[2].start
+    assert not schedule(spoken, pause={"after_filler": 0}).segments[0].pauses
+    number = [
+        len(
+            schedule(replace(spoken, dialogue=replace(spoken.dialogue, id=f"d{i}")), profile="human").segments[0].pauses
+        )
+        for i in range(200)
+    ]
+    plain = [len(schedule(spoken_noise(*THREE, id=f"d{i}"), profile="human").segments[0].pauses) for i in range(200)]
+    assert sum(number) < 1.2 * sum(plain) + 200 * 0.7, "they count among the profile's"
+
+
+def test_barge_ins_early_late_and_again():
+    long = (("user", 1.0, 3), ("agent", 9.0, 30), ("user", 1.0, 3), ("agent", 9.0, 30), ("user", 1.0, 3))
+
+    def onsets(**changes) -> list[list[float]]:
+        made = [schedule(spoken_noise(*long, id=f"d{i}"), barge_in={"share": 1, **changes}) for i in range(60)]
+        return [
+            [seconds(b)[0] - seconds(a)[0] for a, b in itertools.pairwise(t.segments) if b.event == "barge_in"]
+            for t in made
+        ]
+
+    assert max([*itertools.chain(*onsets(early=1))]) < 3
+    assert min([*itertools.chain(*onsets(late=1))]) >= 6
+    both = [*itertools.chain(*onsets(early=0.5, late=0.5))]
+    assert not any(3 <= onset < 6 for onset in both) and len({onset < 3 for onset in both}) == 2
+    assert {len(own) for own in onsets(turn_share=0)} == {1}
+    assert {len(own) for own in onsets(turn_share=0, again=1)} == {1, 2}, "two where the first turn is barged into"
+    with pytest.raises(ValueError, match="must not add up to more than 1"):
+        ScheduleSettings.model_validate({"barge_in": {"early": 0.6, "late": 0.6}})
+
+
+def test_the_agent_may_finish_its_word():
+    for number in range(30):
+        _, agent, user, _ = schedule(spoken_noise(*THREE, id=f"d{number}"), **always(finish_word=1)).segments
+        assert agent.cut_off and agent.cut_word is None
+        assert agent.words[-1].end == agent.length
+        assert 0.64 <= seconds(agent)[1] - seconds(user)[0] + 1e-4 <= 0.64 + 0.3 + 1e-3, "a word takes 0.3 s"
+        assert len(agent.text_full.split()) > len(agent.words)
+
+
+def held(spoken, first: int, act: str = "wait"):
+    """The user stops the agent's turn 1, which begins again with its word `first`."""
+    words = spoken.dialogue.turns[1].spoken.split()[first:]
+    said = [Turn("user", "", spoken="Wait.", event="barge_in", act=act)]
+    if act == "wait":
+        said += [Turn("user", "", "Go on.", event="turn", act="go_on")]
+        said += [Turn("agent", "", " ".join(words), event="turn", act="resume")]
+    for place, turn in enumerate(said, 1):
+        spoken = with_turn(spoken, place, turn, 0.3 * len(turn.spoken.split()), len(turn.spoken.split()))
+    named = (
+        [replace(w, text=text) for w, text in zip(spoken.speech[4].words, words, strict=True)] if act == "wait" else []
+    )
+    speech = [replace(s, words=tuple(named)) if n == 4 and named else s for n, s in enumerate(spoken.speech)]
+    return replace(spoken, speech=tuple(speech))
+
+
+def with_sentences(spoken, *ends: int):
+    """The words of the agent's turn 1 at these places end a sentence."""
+    words = tuple(replace(w, text=f"{w.text}.") if n in ends else w for n, w in enumerate(spoken.speech[1].words))
+    said = " ".join(word.text for word in words)
+    turns = [replace(t, spoken=said) if n == 1 else t for n, t in enumerate(spoken.dialogue.turns)]
+    speech = [replace(s, words=words) if n == 1 else s for n, s in enumerate(spoken.speech)]
+    return replace(spoken, dialogue=replace(spoken.dialogue, turns=tuple(turns)), speech=tuple(speech))
+
+
+def test_the_agent_waits_and_begins_again_with_the_sentence_in_which_it_was_cut():
+    for number in range(40):
+        spoken = held(with_sentences(spoken_noise(*THREE, id=f"d{number}"), 7, 13, 19), 8)
+        profile = "human" if number % 2 else "paper"
+        made = schedule(spoken, barge_in={"share": 0, "finish_word": 0.5}, profile=profile)
+        _, agent, wait, go_on, again, user, _ = made.segments
+        assert [s.event for s in (agent, wait, go_on, again, user)] == ["turn", "barge_in", "turn", "turn", "turn"]
+        assert agent.cut_off and 8 <= len(agent.words) <= 14
+        assert again.text_heard.split() == agent.text_full.split()[8:] and not again.cut_off
+        assert 5.5 <= seconds(go_on)[0] - max(seconds(wait)[1], seconds(agent)[1]) <= 9.1
+        assert seconds(again)[0] > seconds(go_on)[1]
+
+
+def test_after_stop_the_users_next_turn_comes_late_and_the_agent_says_nothing_before():
+    made = schedule(held(spoken_noise(*THREE), 8, "stop"), barge_in={"share": 0})
+    _, agent, stop, user, answer = made.segments
+    assert agent.cut_off and (stop.event, user.event, answer.speaker) == ("barge_in", "turn", "agent")
+    assert seconds(user)[0] - seconds(agent)[1] >= 5.5
+
+
+def test_a_wait_that_finds_no_room_is_left_out_with_what_belongs_to_it():
+    spoken = held(with_sentences(spoken_noise(*THREE), 1, 19), 0)  # too early in the turn
+    made = schedule(spoken, barge_in={"share": 0})
+    assert [s.speaker for s in made.segments] == ["user", "agent", "user", "agent"]
+    assert len(made.spoken.dialogue.turns) == 4 and not any(s.cut_off for s in made.segments)
+    turns = tuple(replace(t, text=t.spoken) if t.act else t for t in spoken.dialogue.turns)
+    refused = schedule(replace(spoken, dialogue=replace(spoken.dialogue, turns=turns)))
+    assert isinstance(refused, Rejected) and refused.reason == "barge_in_impossible"

@@ -3,6 +3,7 @@ from dataclasses import replace
 from material import make_dialogue
 
 from manifests.records import Dialogue, Recording, Rejected
+from manifests.words import words_of
 from stages.cast import Cast, CastSettings
 from stages.ingest import IngestSettings
 from stages.speak import Speak, SpeakSettings
@@ -194,3 +195,60 @@ def test_recordings_beside_a_wordless_turn_stay_apart():
     stage.setup()
     (made,) = stage.process([replace(written, turns=tuple(turns))])
     assert [t.text for t in made.turns] == ["Thanks.", "Bye.", "Bye."]
+
+
+def test_the_agent_says_a_word_during_a_long_turn_of_the_users():
+    settings = {"agent_backchannel": {"share": 1, "turn_share": 1, "texts": ["mm-hm"]}}
+    turns = speak(LONG, "Fine.", "Thanks.", LONG, **settings).turns
+    assert [(t.speaker, t.event) for t in turns] == [
+        ("user", None), ("agent", "backchannel"), ("agent", None), ("user", None), ("agent", None),
+    ]  # fmt: skip
+    assert (turns[1].text, turns[1].spoken) == ("", "mm-hm")
+
+
+def test_fillers_stand_between_words_of_the_users_and_are_labeled():
+    lines = ("I'd like to go home. Now, please. " + "and walk on " * 20, "Turn left. " * 20) * 2
+    stage = Speak(SpeakSettings(filler={"per_minute": 10, "texts": ["um"]}), 0)
+    stage.setup()
+    made = stage.process([make_dialogue(f"d{i}", lines) for i in range(60)])
+    plain = speak(*lines).turns
+    number = 0
+    for dialogue in made:
+        for turn, without in zip(dialogue.turns, plain, strict=True):
+            words, at = turn.spoken.split(), [one.first for one in turn.disfluencies]
+            assert [(words[one.first].lower(), one.kind, one.number) for one in turn.disfluencies] == [
+                ("um,", "hesitation", 1)
+            ] * len(at)
+            assert words_of(" ".join(word for n, word in enumerate(words) if n not in at)) == words_of(without.spoken)
+            assert turn.speaker == "user" or not at
+            assert all((words[n] == "Um,") == (n == 0 or words[n - 1][-1] == ".") for n in at)
+            number += len(at)
+    expected = 60 * sum(len(turn.spoken.split()) for turn in plain if turn.speaker == "user") * 0.37 / 60 * 10
+    assert 0.85 < number / expected < 1.15
+
+
+def test_the_agent_asks_again_before_the_user_answers():
+    settings = {"reprompt": {"share": 1, "turn_share": 1, "texts": ["Still there?"]}}
+    turns = speak("Hello.", "Hi, how can I help?", "I'd like a taxi.", "Sure.", **settings).turns
+    assert [(t.speaker, t.event, t.act) for t in turns[1:4]] == [
+        ("agent", None, ""), ("agent", "turn", "reprompt"), ("user", None, ""),
+    ]  # fmt: skip
+    assert (len(turns), turns[2].spoken, turns[2].text) == (5, "Still there?", "")
+    talked = {"side_talk": {"share": 1, "turn_share": 1}, **settings}
+    acts = [t.act for t in speak("Hello.", "Hi, how can I help?", "A taxi.", "Sure.", **talked).turns]
+    assert "reprompt" not in acts, "the user talks to somebody else there"
+
+
+def test_the_user_has_the_agent_wait_or_stop():
+    answer = "Turn left at the church. Then walk on along the river for a while. There it is, behind the mill."
+    stage = Speak(SpeakSettings(hold={"share": 1, "turn_share": 1}), 0)
+    stage.setup()
+    made = stage.process([make_dialogue(f"d{i}", ("Which way?", answer, "Thanks.", "Bye.")) for i in range(40)])
+    acts = [[turn.act for turn in dialogue.turns] for dialogue in made]
+    assert {tuple(own) for own in acts} == {("", "", "stop", "", ""), ("", "", "wait", "go_on", "resume", "", "")}
+    assert 4 < sum("stop" in own for own in acts) < 22
+    resumed = {d.turns[4].spoken for d in made if d.turns[2].act == "wait"}
+    sentences = [f"{one}." for one in answer.removesuffix(".").split(". ")]
+    assert resumed == {" ".join(sentences[n:]) for n in range(3)}
+    assert all(d.turns[2].event == "barge_in" and not d.turns[2].text for d in made)
+    assert not any(t.act for t in speak("Which way?", answer, "Thanks.", "Bye.").turns)

@@ -13,6 +13,7 @@ from material import spoken_noise
 from manifests.errors import RequestError
 from manifests.frames import SOURCE_RATE, TARGET_RATE
 from stages.schedule import Schedule, ScheduleSettings
+from stages.timing.barge_ins import BargeIn
 from stages.timing.deal import Change, deal
 from stages.timing.measure import Timing
 from stages.timing.offsets import laid_turns
@@ -127,12 +128,12 @@ def test_a_speaker_never_talks_over_himself() -> None:
 def test_overlaps_stop_at_pauses_asides_and_barge_ins() -> None:
     spoken = spoken_noise(("user", 4.0, 8), ("agent", 6.0, 12), ("user", 2.0, 4))
     seconds = SOURCE_RATE
-    plain = laid_turns(spoken, {}, {}, {}, 0.64)
+    plain = laid_turns(spoken, {}, {}, {})
     assert [round(turn.open_s, 2) for turn in plain] == [3.6, 5.4, 1.8] == [round(turn.free_s, 2) for turn in plain]
-    paused = laid_turns(spoken, {}, {}, {0: ((2, seconds), (7, seconds)), 2: ((1, seconds),)}, 0.64)
+    paused = laid_turns(spoken, {}, {}, {0: ((2, seconds), (7, seconds)), 2: ((1, seconds),)})
     assert [round(turn.open_s, 2) for turn in paused] == [0.42, 5.4, 1.35]
     assert [round(turn.free_s, 2) for turn in paused] == [0.9, 5.4, 0.42]
-    cut = laid_turns(spoken, {}, {1: seconds}, {}, 0.64)
+    cut = laid_turns(spoken, {}, {1: BargeIn(seconds, round(1.64 * TARGET_RATE))}, {})
     assert (round(cut[1].free_s, 2), round(cut[2].open_s, 2)) == (0.76, 0.96)
 
 

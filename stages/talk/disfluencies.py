@@ -1,0 +1,38 @@
+"""Words that speakers say while they look for others, or take back, put into a turn."""
+
+from dataclasses import replace
+from typing import Literal
+
+from manifests.direction import Disfluency
+from manifests.records import Turn
+from manifests.words import words_of
+
+_SMALL = frozenset(
+    words_of(
+        "a an and are but can could do does have how if in is it its it's let my no not of on our so that the there this to was we well "
+        "what what's when where which who why will would yeah yes you your"
+    )
+)
+"""First words of a turn that have no capital once others stand before them."""
+_SOUNDS = ("um", "uh", "er", "erm", "hmm", "mm")
+SENTENCE_END = (".", "?", "!")
+
+
+def insert(turn: Turn, at: int, said: str, kind: Literal["hesitation", "self_correction"]) -> Turn:
+    """The turn with `said` before its spoken word `at`, counted from 0, set off by commas."""
+    words, own = turn.spoken.split(), said.rstrip(".,;:").split()
+    begins = at == 0 or words[at - 1].endswith(SENTENCE_END)
+    if own[0].lower() in (*_SMALL, *_SOUNDS):
+        own[0] = own[0].capitalize() if begins else own[0].lower()
+    if not begins and kind == "hesitation":
+        words[at - 1] = _with_comma(words[at - 1])
+    elif begins and words[at].lower().rstrip(",") in _SMALL:
+        words[at] = words[at].lower()
+    words[at:at] = [*own[:-1], _with_comma(own[-1])]
+    before = [one for one in turn.disfluencies if one.first < at]
+    behind = [replace(one, first=one.first + len(own)) for one in turn.disfluencies if one.first >= at]
+    return replace(turn, spoken=" ".join(words), disfluencies=(*before, Disfluency(kind, at, len(own)), *behind))
+
+
+def _with_comma(word: str) -> str:
+    return word if word[-1] in ".,;:?!" else f"{word},"

@@ -1,0 +1,120 @@
+"""Where backchannels and false starts fall in the other speaker's turn."""
+
+import random
+from collections.abc import Sequence
+from itertools import takewhile
+
+from manifests.frames import FRAME_SECONDS, SOURCE_RATE, convert, convert_up, to_samples
+from manifests.records import DURING, BadDialogue, Speech, SpokenDialogue
+from stages.timing.settings import ScheduleSettings
+
+Pauses = dict[int, tuple[tuple[int, int], ...]]
+"""(word before which it falls, samples at 16 kHz) of each pause, by the turn's index."""
+
+AFTER_BACKCHANNEL_S = 1.5
+"""The agent talks on for at least this long after a backchannel: whoever listens can tell that it did not stop for it."""
+AGENT_EARLIEST_S = 2.0
+"""Of the user's turn, before the agent's backchannel: by then the agent has fallen silent where the user interrupts it."""
+USER_GOES_ON_S = 1.0
+"""At least so much of the user's turn follows the agent's backchannel."""
+REACTION_S = 0.3
+"""What is said because of certain words begins at most this long after them, where it can."""
+AGENT_REACTION_S = (0.16, 0.48)
+"""The agent's backchannel starts so long after the word that it is for."""
+PHRASE_END = (",", ";", ":", ".", "!", "?")
+
+
+def place_asides(
+    spoken: SpokenDialogue, pauses: Pauses, settings: ScheduleSettings, random: random.Random
+) -> dict[int, int]:
+    """When each backchannel or false start begins, in 16 kHz samples from its turn's start: {its index: samples}.
+
+    One that a stage put in and that finds no room is left out; raises `BadDialogue` for one that the input fixes.
+    """
+    placed: dict[int, int] = {}
+    apart = to_samples(settings.barge_in.earliest_s, SOURCE_RATE)
+    turns = spoken.dialogue.turns
+    holder, free = -1, 0  # the turn that has the floor, and from when on in it something more may be said
+    for index, turn in enumerate(turns):
+        if turn.event not in DURING:
+            holder, free = index, apart
+            continue
+        starts: Sequence[int] = ()
+        if holder >= 0 and turns[holder].speaker != turn.speaker:
+            if turn.speaker == "user":
+                starts = range(free, _last_start(spoken, holder, index, apart) + 1)
+                if turn.after_words is not None:
+                    starts = soon_after([starts], said(spoken.speech[holder], turn.after_words))
+            else:
+                starts = _after_phrases(spoken, holder, index, pauses.get(holder, ()), free, random)
+        if starts:
+            placed[index] = random.choice(starts)
+            free = placed[index] + length_of(spoken.speech[index]) + apart
+        elif turn.text:
+            raise impossible(spoken, index)
+    return placed
+
+
+def impossible(spoken: SpokenDialogue, index: int) -> BadDialogue:
+    turn = spoken.dialogue.turns[index]
+    kind = "backchannel" if turn.event == "backchannel" else "false start"
+    other = "agent" if turn.speaker == "user" else "user"
+    message = f"Turn {index + 1} is to be a {kind}, but no {other} turn long enough stands before it."
+    return BadDialogue(f"{turn.event}_impossible", message)
+
+
+def length_of(speech: Speech) -> int:
+    """In samples at 16 kHz."""
+    return convert_up(len(speech.samples), speech.rate, SOURCE_RATE)
+
+
+def said(speech: Speech, number: int) -> int:
+    """When so many of its words are said, in 16 kHz samples from its start."""
+    end = speech.words[number - 1].end if 0 < number <= len(speech.words) else len(speech.samples)
+    return convert_up(end, speech.rate, SOURCE_RATE)
+
+
+def soon_after(starts: Sequence[range], moment: int) -> range:
+    """The first of these times that are no earlier than that moment, and not long after each other."""
+    for own in starts:
+        if later := range(max(own.start, moment), own.stop):
+            return later[: to_samples(REACTION_S, SOURCE_RATE) + 1]
+    return range(0)
+
+
+def _last_start(spoken: SpokenDialogue, holder: int, index: int, apart: int) -> int:
+    """The last moment at which the user may start, so that there is room for the asides behind, and the agent talks on."""
+    behind = takewhile(
+        lambda pair: pair[0].event in DURING,
+        zip(spoken.dialogue.turns[index + 1 :], spoken.speech[index + 1 :], strict=True),
+    )
+    room = sum(length_of(speech) + apart for _, speech in behind)
+    agent = spoken.speech[holder]
+    after = length_of(spoken.speech[index]) + to_samples(AFTER_BACKCHANNEL_S, SOURCE_RATE) + room
+    return convert(len(agent.samples), agent.rate, SOURCE_RATE) - after
+
+
+def _after_phrases(
+    spoken: SpokenDialogue,
+    holder: int,
+    index: int,
+    pauses: Sequence[tuple[int, int]],
+    free: int,
+    random: random.Random,
+) -> list[int]:
+    """When the agent may start: after phrases of the user's that the turn goes on after, or else after any words."""
+    user, waits = spoken.speech[holder], dict(pauses)
+    first = max(free, to_samples(AGENT_EARLIEST_S, SOURCE_RATE))
+    # The agent starts on a frame, up to one later than drawn here.
+    rest = to_samples(USER_GOES_ON_S + FRAME_SECONDS, SOURCE_RATE) + length_of(spoken.speech[index])
+    last = length_of(user) + sum(waits.values()) - rest
+    phrases, words, later = [], [], 0
+    for number, word in enumerate(user.words):
+        later += waits.get(number, 0)
+        start = convert(word.end, user.rate, SOURCE_RATE) + later
+        start += random.randint(*(to_samples(seconds, SOURCE_RATE) for seconds in AGENT_REACTION_S))
+        if first <= start <= last:
+            words.append(start)
+            if word.text.endswith(PHRASE_END) or number + 1 in waits:
+                phrases.append(start)
+    return phrases or words

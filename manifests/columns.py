@@ -172,7 +172,7 @@ COLUMNS = (
     *TEXT_COLUMNS,
     Column(
         "pauses", WHOLE, lambda r: sum(len(segment.pauses) for segment in r.timeline.segments), "",
-        "Silences put into the user's turns.", (Number("pauses", "pauses put into users' turns", _sum),),
+        "Silences put into turns.", (Number("pauses", "pauses put into turns", _sum),),
     ),
     Column(
         "pauses_s", REALS, lambda r: [round(p.length / _rate(s), 4) for s in r.timeline.segments for p in s.pauses], "s",

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE, to_samples
 from manifests.pcm import to_float, to_int16
-from manifests.records import BadDialogue, DuplexDialogue, Rejected, Speaker, Speech, Timeline
+from manifests.records import BadDialogue, DuplexDialogue, Rejected, Segment, Speaker, Speech, Timeline
 from manifests.sound import Sound
 from stages.base import Stage, draw, reject
 from stages.sound.levels import PEAK
@@ -103,17 +103,15 @@ def render_channel(
     uncut = []
     for segment, samples in zip(own, voiced, strict=True):
         if segment.cut_off:
-            uncut.append(to_int16(samples[: segment.length + to_samples(RUN_ON_S, rate)] * gain))
-        # The speech in order, each stretch of it ending where a pause begins.
-        at, stretch = 0, segment.start
-        for end in [*(segment.start + pause.start for pause in segment.pauses), segment.end]:
-            faded = _fit(samples[at:], end - stretch) * gain * (aside if segment.event == "side_talk" else 1.0)
-            last = end == segment.end
-            faded *= _fades(len(faded), rate, CUT_FADE_S if segment.cut_off and last else EDGE_FADE_S)
-            channel[stretch:end] = to_int16(faded)
-            spoken[stretch:end] = True
-            at += end - stretch
-            stretch = end + next((p.length for p in segment.pauses if segment.start + p.start == end), 0)
+            # The samples beyond a pause come later by it.
+            more = samples[: segment.length - _paused(segment) + to_samples(RUN_ON_S, rate)] * gain
+            uncut.append(to_int16(_parted(more, segment, rate)))
+        level = gain * (aside if segment.event == "side_talk" else 1.0)
+        heard = _fit(samples, segment.length - _paused(segment)) * level
+        channel[segment.start : segment.end] = to_int16(_parted(heard, segment, rate))
+        spoken[segment.start : segment.end] = True
+        for pause in segment.pauses:
+            spoken[segment.start + pause.start : segment.start + pause.end] = False
     return Channel(channel, spoken, tuple(uncut), reached_dbfs)
 
 
@@ -144,6 +142,23 @@ def gain_and_level(samples: np.ndarray, level_dbfs: float) -> tuple[float, float
 
 def _rms(samples: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+
+
+def _paused(segment: Segment) -> int:
+    return sum(pause.length for pause in segment.pauses)
+
+
+def _parted(samples: np.ndarray, segment: Segment, rate: int) -> np.ndarray:
+    """A segment's speech with its pauses: shape (samples + pauses,). Each stretch between them is faded in and out, over a longer time where
+    the segment is cut off."""
+    parted = np.zeros(len(samples) + _paused(segment), dtype=np.float32)
+    at = begin = 0
+    for end, behind in [*((pause.start, pause.end) for pause in segment.pauses), (len(parted), len(parted))]:
+        last = end == len(parted)
+        fades = _fades(end - begin, rate, CUT_FADE_S if segment.cut_off and last else EDGE_FADE_S)
+        parted[begin:end] = samples[at : at + end - begin] * fades
+        at, begin = at + end - begin, behind
+    return parted
 
 
 def _fit(samples: np.ndarray, length: int) -> np.ndarray:

@@ -40,9 +40,9 @@ from manifests.records import (
     Word,
 )
 from stages.base import Stage, draw, reject
-from stages.timing.asides import Pauses, impossible, place_asides
+from stages.timing.asides import Pauses, impossible, paused_by, place_asides
 from stages.timing.barge_ins import BargeIn, choose_barge_ins, without_impossible_waits
-from stages.timing.events import choose_pauses, choose_tails
+from stages.timing.events import choose_pauses, choose_tails, until_cut
 from stages.timing.offsets import APART_S, choose_offsets, laid_turns
 from stages.timing.profile import Profile, load_profile
 from stages.timing.settings import PAPER, BargeInSettings, PauseSettings, Range, ScheduleSettings
@@ -57,9 +57,10 @@ class Plan:
     """What happens in a dialogue beyond its turns. Keys are turn indices, times samples at 16 kHz."""
 
     asides: dict[int, int]
-    """From the start of the other speaker's turn to that of each backchannel or false start in it, by its own index."""
+    """From the start of the other speaker's turn to that of each backchannel or false start in it, by its own index; pauses of the agent's
+    turn are left out."""
     barge_ins: dict[int, BargeIn]
-    """By the agent turn's index."""
+    """By the agent turn's index, whose pauses are left out."""
     pauses: Pauses
     offsets: dict[int, int] = field(default_factory=dict)
     """Where a profile has it: from the end of the turn before to a turn's start, below zero where the two overlap."""
@@ -88,9 +89,10 @@ class Schedule(Stage[SpokenDialogue, Timeline, ScheduleSettings]):
         dialogue = spoken.dialogue
         spoken = without_impossible_waits(spoken, self.settings)
         try:
-            pauses = choose_pauses(spoken, self.settings.pause, self.profile, draw(self.seed, dialogue.id, "pauses"))
+            pauses = choose_pauses(spoken, self.settings, self.profile, draw(self.seed, dialogue.id, "pauses"))
             asides = place_asides(spoken, pauses, self.settings, draw(self.seed, dialogue.id, "backchannels"))
             barge_ins = choose_barge_ins(spoken, asides, self.settings, draw(self.seed, dialogue.id, "barge_in"))
+            pauses = until_cut(pauses, spoken, barge_ins)
             offsets = {}
             if self.profile:
                 chance = draw(self.seed, dialogue.id, "offsets")
@@ -125,6 +127,7 @@ def lay_out(spoken: SpokenDialogue, plan: Plan, settings: ScheduleSettings, rand
                 continue
             start = floor_start + plan.asides[index]
             if turn.speaker == "user":
+                start += _paused(spoken, plan, before, plan.asides[index])
                 segments.append(_segment(index, turn, speech, start, SOURCE_RATE, event=turn.event))
                 user_free = segments[-1].end
             elif (frame := frames_to_cover(start, SOURCE_FRAME)) >= agent_free + APART_FRAMES:
@@ -139,13 +142,17 @@ def lay_out(spoken: SpokenDialogue, plan: Plan, settings: ScheduleSettings, rand
             if index in plan.offsets:
                 frame = max(_frame_of(now, plan.offsets[index] + plan.tails.get(index, 0)), agent_free + APART_FRAMES)
             heard = plan.barge_ins[index].heard if index in plan.barge_ins else None
-            segment = _segment(index, turn, speech, frame * TARGET_FRAME, TARGET_RATE, heard)
+            waits = [(word, convert(length, SOURCE_RATE, TARGET_RATE)) for word, length in plan.pauses.get(index, ())]
+            segment = _segment(index, turn, speech, frame * TARGET_FRAME, TARGET_RATE, heard, pauses=waits)
             floor_start = frame * SOURCE_FRAME
             now = convert_up(segment.end, TARGET_RATE, SOURCE_RATE)
             agent_free = frames_to_cover(segment.end, TARGET_FRAME) + 1
         else:
             interrupts = before in plan.barge_ins
-            start = floor_start + plan.barge_ins[before].onset if interrupts else now + gap
+            start = now + gap
+            if interrupts:
+                onset = plan.barge_ins[before].onset
+                start = floor_start + onset + _paused(spoken, plan, before, onset)
             if index in plan.offsets:
                 start = max(now + plan.offsets[index], user_free + to_samples(APART_S, SOURCE_RATE))
             event: Event = "barge_in" if interrupts else "side_talk" if turn.event == "side_talk" else "turn"
@@ -160,6 +167,10 @@ def lay_out(spoken: SpokenDialogue, plan: Plan, settings: ScheduleSettings, rand
         message = f"It lasts {frames * 0.08:.0f} s, over the {settings.max_dialogue_s:g} of schedule.max_dialogue_s."
         raise BadDialogue("dialogue_too_long", message)
     return Timeline(spoken, tuple(segments), frames)
+
+
+def _paused(spoken: SpokenDialogue, plan: Plan, index: int, moment: int) -> int:
+    return paused_by(plan.pauses.get(index, ()), spoken.speech[index], moment)
 
 
 def _frame_of(now: int, offset: int) -> int:
@@ -188,7 +199,7 @@ def _segment(
     rate: int,
     heard: int | None = None,
     event: Event = "turn",
-    pauses: tuple[tuple[int, int], ...] = (),
+    pauses: Sequence[tuple[int, int]] = (),
 ) -> Segment:
     """A turn placed at `start`, in its channel's samples; `heard` cuts it to so many, and its words to those said whole.
 
@@ -202,12 +213,12 @@ def _segment(
     later = 0  # by the pauses so far
     for number, word in enumerate(speech.words):
         begin, end = convert(word.start, speech.rate, rate), convert(word.end, speech.rate, rate)
-        if end > length:
-            cut_word = Word(word.text, begin, length) if begin < length else None
-            break
-        if number in waits:
+        if number in waits and begin < length:
             spans.append(Span(begin + later, waits[number]))
             later += waits[number]
+        if end > length:
+            cut_word = Word(word.text, begin + later, length + later) if begin < length else None
+            break
         words.append(Word(word.text, begin + later, end + later))
     return Segment(
         turn=index,

@@ -45,6 +45,7 @@ def timing_rows(corpus: Corpus) -> list[Row]:
         "false_starts",
         "duration_s",
         "user_speech_s",
+        "agent_speech_s",
     )
     user = [
         gap for own, cuts in zip(rows["user_gaps_s"], rows["cut_offs_s"], strict=True) for gap in _without(own, cuts)
@@ -60,11 +61,13 @@ def timing_rows(corpus: Corpus) -> list[Row]:
     ]
     if both:
         found.append(Row("share of overlaps", (profile.overlap_share,), (len(overlaps) / len(both),), len(both)))
-    user_s, total_s = float(rows["user_speech_s"].sum()), float(rows["duration_s"].sum())
+    user_s, agent_s, total_s = (float(rows[name].sum()) for name in ("user_speech_s", "agent_speech_s", "duration_s"))
+    who, heard_s = ("", user_s + agent_s) if settings.get("agent_pauses") else ("the user's ", user_s)
+    spoken_s = heard_s - sum(pauses)
     contained = int(rows["backchannels"].sum() + rows["false_starts"].sum())
     return [
         *(row for row in found if row.n),
-        _a_minute("pauses a minute of the user's speech", profile.pauses_per_minute, len(pauses), user_s),
+        _a_minute(f"pauses a minute of {who}speech", profile.pauses_per_minute, len(pauses), spoken_s),
         _a_minute("backchannels and false starts a minute", profile.contained_per_minute, contained, total_s),
     ]
 

@@ -68,6 +68,12 @@ def length_of(speech: Speech) -> int:
     return convert_up(len(speech.samples), speech.rate, SOURCE_RATE)
 
 
+def paused_by(pauses: Sequence[tuple[int, int]], speech: Speech, moment: int) -> int:
+    """How long a turn has paused when so much of its speech is heard, in samples at 16 kHz."""
+    begun = ((convert(speech.words[word].start, speech.rate, SOURCE_RATE), length) for word, length in pauses)
+    return sum(length for start, length in begun if start <= moment)
+
+
 def said(speech: Speech, number: int) -> int:
     """When so many of its words are said, in 16 kHz samples from its start."""
     end = speech.words[number - 1].end if 0 < number <= len(speech.words) else len(speech.samples)

@@ -1,26 +1,29 @@
-"""Where users pause, and where the agent waits longer."""
+"""Where speakers pause, and where the agent waits longer."""
 
 import random
+from collections.abc import Mapping
 from itertools import pairwise
 
 from manifests.frames import SOURCE_RATE, to_samples
 from manifests.records import ASIDES, Speech, SpokenDialogue, Turn
 from stages.base import picked, poisson
-from stages.timing.asides import Pauses
-from stages.timing.barge_ins import SENTENCE_END
+from stages.timing.asides import Pauses, paused_by
+from stages.timing.barge_ins import SENTENCE_END, BargeIn
 from stages.timing.profile import Profile, quantile
-from stages.timing.settings import PauseSettings, TailSettings
+from stages.timing.settings import PauseSettings, ScheduleSettings, TailSettings
 
 
 def choose_pauses(
-    spoken: SpokenDialogue, settings: PauseSettings, profile: Profile | None, random: random.Random
+    spoken: SpokenDialogue, schedule: ScheduleSettings, profile: Profile | None, random: random.Random
 ) -> Pauses:
     """Where users pause, and for how long. A profile has its own number of pauses for each minute of speech, and their lengths; those
-    behind fillers count among them."""
+    behind fillers count among them. By a profile the agent may pause, too."""
+    settings = schedule.pause
+    agent_pauses = profile is not None and schedule.agent_pauses
     possible: dict[int, list[int]] = {}
     chosen: dict[int, list[tuple[int, int]]] = {}
     for index, (turn, speech) in enumerate(zip(spoken.dialogue.turns, spoken.speech, strict=True)):
-        if turn.speaker == "user" and turn.event not in ASIDES and not turn.act:
+        if (turn.speaker == "user" or agent_pauses) and turn.event not in ASIDES and not turn.act:
             if behind := _behind_hesitations(turn, len(speech.words), settings, random):
                 chosen[index] = [(place, _pause(settings, profile, random)) for place in behind]
             # After a sentence's end, silence says that the turn may be over: nobody could tell such a pause from a gap.
@@ -56,6 +59,18 @@ def _pause(settings: PauseSettings, profile: Profile | None, random: random.Rand
 
 def _seconds(speech: Speech) -> float:
     return len(speech.samples) / speech.rate
+
+
+def until_cut(pauses: Pauses, spoken: SpokenDialogue, barge_ins: Mapping[int, BargeIn]) -> Pauses:
+    """The pauses without those that a turn which is barged into would still have made."""
+    return {
+        index: tuple(
+            pause
+            for pause in own
+            if index not in barge_ins or paused_by([pause], spoken.speech[index], barge_ins[index].onset)
+        )
+        for index, own in pauses.items()
+    }
 
 
 def choose_tails(spoken: SpokenDialogue, settings: TailSettings, random: random.Random) -> dict[int, int]:

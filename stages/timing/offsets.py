@@ -62,7 +62,10 @@ def laid_turns(
         if turn.event in DURING:
             if index in asides and found:  # of the other speaker, in the turn before
                 start, before = asides[index] / SOURCE_RATE, found[-1]
-                free, left = start - APART_S, before.length_s - start - length - APART_S
+                # Those of the agent in the user's turn are planned with that turn's pauses.
+                waits = sum(wait for _, wait in pauses.get(before.at, ())) if before.speaker == "user" else 0
+                free = start - APART_S
+                left = before.length_s + waits / SOURCE_RATE - start - length - APART_S
                 found[-1] = before._replace(free_s=min(before.free_s, free), open_s=min(before.open_s, left))
             continue
         places = [speech.words[word].start / speech.rate for word, _ in pauses.get(index, ())]

@@ -97,6 +97,9 @@ class ScheduleSettings(Settings):
     agent_overlaps: bool = Field(
         default=False, description="the agent may start before the user has ended, as a profile's people do"
     )
+    agent_pauses: bool = Field(
+        default=False, description="the agent pauses inside its turns, too, as a profile's people do"
+    )
     user_gap_s: Range = Field(
         default=Range(low=0.3, high=1.2), description="silence before the user speaks, in 'paper'"
     )

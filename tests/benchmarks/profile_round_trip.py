@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python tests/benchmarks/profile_round_trip.py INPUT... [--profile meeting] [--limit 2000] [--set KEY=VALUE ...]
 
-Runs the stages up to `render` in this process. Both speakers overlap, backchannels come at the profile's rate and nobody barges in, unless
+Runs the stages up to `render` in this process. Both speakers overlap and pause, backchannels come at the profile's rate and nobody barges in, unless
 --set says otherwise: of barge-ins a profile of people knows nothing.
 
 "labels" are the segments, parted at the pauses that were put in: what `salm-duplex profile fit CORPUS` reads. "sound" are the same, each from
@@ -40,6 +40,7 @@ def main() -> None:
     fixed = [
         f"schedule.profile={given.profile}",
         "schedule.agent_overlaps=true",
+        "schedule.agent_pauses=true",
         "schedule.barge_in.share=0",
         f"speak.backchannel.per_minute={wanted.contained_per_minute}",
     ]

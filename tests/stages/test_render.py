@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from material import spoken_noise
 
-from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
+from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE, convert
+from manifests.records import DuplexDialogue
 from stages.render import Render, RenderSettings
 from stages.schedule import Schedule, ScheduleSettings
 
@@ -139,3 +142,24 @@ def test_bursts_are_where_they_are_said_to_be():
     assert np.abs(noisy.user[silent].astype(int)).max() < 20
     assert Render(RenderSettings(noise=settings), 0).process([timeline])[0].noise.bursts == noisy.noise.bursts
     assert Render(RenderSettings(noise=settings), 1).process([timeline])[0].noise.bursts != noisy.noise.bursts
+
+
+def test_an_agent_that_pauses_sounds_alike_until_the_user_barges_in() -> None:
+    made = spoken_noise(("user", 3.0, 9), ("agent", 9.0, 27), ("user", 2.0, 6))
+    spoken = [replace(made, dialogue=replace(made.dialogue, id=f"d{i}")) for i in range(12)]
+
+    def performed(share: float) -> list[DuplexDialogue]:
+        settings = {"profile": "human", "agent_pauses": True, "barge_in": {"share": share}}
+        timelines = Schedule(ScheduleSettings.model_validate(settings), 0).process(spoken)
+        return Render(RenderSettings(), 0).process(timelines)
+
+    paused = 0
+    for cut, whole in zip(performed(1), performed(0), strict=True):
+        own, same = cut.timeline.segments[1], whole.timeline.segments[1]
+        heard, all_of_it = cut.agent[own.start : own.end], whole.agent[same.start : same.end]
+        onset = convert(cut.timeline.segments[2].start, SOURCE_RATE, TARGET_RATE) - own.start
+        paused += len(own.pauses)
+        assert np.array_equal(heard[:onset], all_of_it[:onset])
+        assert np.array_equal(cut.uncut[0][: own.length - 500], heard[: own.length - 500]), "until it is faded out"
+        assert len(cut.uncut[0]) > own.length and np.any(cut.uncut[0][own.length :])
+    assert paused > 5

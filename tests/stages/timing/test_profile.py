@@ -11,7 +11,7 @@ import pytest
 from material import spoken_noise
 
 from manifests.errors import RequestError
-from manifests.frames import SOURCE_RATE, TARGET_RATE
+from manifests.frames import SOURCE_RATE, TARGET_RATE, convert
 from stages.schedule import Schedule, ScheduleSettings
 from stages.timing.barge_ins import BargeIn
 from stages.timing.deal import Change, deal
@@ -148,6 +148,30 @@ def test_by_default_the_agent_waits_for_the_end_of_the_users_turn() -> None:
             overlapped += segment.speaker == "user" and segment.event == "turn" and segment.start / rate < ends
             ends = max(ends, segment.end / rate)
     assert overlapped > 20
+
+
+def test_the_agent_pauses_where_asked_to_and_its_cuts_stay_where_they_are() -> None:
+    fixed = {"profile": "human", "barge_in": {"share": 1}}
+    without, paused = (scheduled(fixed | {"agent_pauses": pauses}, 200) for pauses in (False, True))
+    assert not [p for timeline in without for s in timeline.segments if s.speaker == "agent" for p in s.pauses]
+    shifts = 0
+    for plain, timeline in zip(without, paused, strict=True):
+        for before, after in pairwise(timeline.segments):
+            if after.event != "barge_in":
+                continue
+            cut_s = before.end / TARGET_RATE - after.start / SOURCE_RATE
+            assert before.cut_off and cut_s == pytest.approx(0.64, abs=1e-3)
+            (same,) = [segment for segment in plain.segments if segment.turn == before.turn]
+            later = sum(pause.length for pause in before.pauses)
+            assert before.length == same.length + later, "the same speech is heard"
+            onset = convert(after.start, SOURCE_RATE, TARGET_RATE) - before.start
+            assert all(pause.end <= onset for pause in before.pauses)
+            assert [word.text for word in before.words] == [word.text for word in same.words]
+            assert before.cut_word and same.cut_word and before.cut_word.start == same.cut_word.start + later
+            shifts += later > 0
+    assert shifts > 20
+    found = measure(paused, 0.05).profile("", 0.05)
+    assert found.pauses_per_minute == pytest.approx(7.7, rel=0.25)
 
 
 def test_an_agents_gap_with_a_tail() -> None:

@@ -1,0 +1,164 @@
+"""Hibari: a small neural voice (7.9 MB, distilled from Kokoro-82M) in the package `hibari-tts`, Apache-2.0, on `onnxruntime`.
+
+Its network predicts how long each phoneme lasts, but does not return it: the graph is loaded with that tensor as one more
+output, so that words have the times at which they are spoken.
+"""
+
+import importlib.util
+from collections.abc import Collection, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from manifests.errors import RequestError
+from manifests.files import sha256_of
+from manifests.pcm import to_int16
+from stages.voices.engine import EngineSettings, EngineSynthesizer, check_known
+from stages.voices.word_times import onset_near
+
+MEND = "pip install '.[hibari]'"
+PACKAGE = "the package hibari-tts"
+LOUDEST = 0.99
+"""Full scale is left to clipping, which `verify` looks for."""
+
+
+class HibariSettings(EngineSettings):
+    licence: str = "Apache-2.0"
+    speed: float = Field(default=1, ge=0.5, le=2, description="above 1 is faster")
+
+
+class HibariSynthesizer(EngineSynthesizer[HibariSettings]):
+    """Speaks with Hibari. Its one bundled voice, `heart`, is an agent's; users need another synthesizer, see `mixed.py`."""
+
+    @classmethod
+    def voices(cls, settings: HibariSettings) -> list[str]:
+        return list(_models())
+
+    @classmethod
+    def check(cls, settings: HibariSettings) -> None:
+        if importlib.util.find_spec("hibari") is None:
+            raise RequestError(f"The synthesizer Hibari is not installed: {MEND}.")
+        super().check(settings)
+
+    @classmethod
+    def check_voices(cls, settings: HibariSettings, voices: Collection[str]) -> None:
+        check_known(PACKAGE, cls.voices(settings), voices)
+
+    @classmethod
+    def about(cls, settings: HibariSettings, voice: str) -> dict[str, str]:
+        source = f"hibari-tts {version('hibari-tts')}, voice {voice}"
+        return {
+            "engine": "Hibari",
+            "source": source,
+            "licence": settings.licence,
+            "sha256": sha256_of(_models()[voice]),
+        }
+
+    def setup(self) -> None:
+        super().setup()
+        self._loaded: dict[str, Any] = {}
+
+    def made_by(self) -> dict[str, str]:
+        packages = {name: version(name) for name in ("hibari-tts", "onnxruntime")}
+        return super().made_by() | packages
+
+    def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
+        if voice not in _models():
+            raise ValueError(f"{PACKAGE} has no voice '{voice}'")
+        if voice not in self._loaded:
+            self._loaded[voice] = _Engine(voice)
+        return self._loaded[voice].utter(text, self.settings.speed)  # type: ignore[no-any-return]
+
+
+class _Engine:
+    """One voice, on one thread: more would make its bytes depend on the machine."""
+
+    def __init__(self, voice: str) -> None:
+        import onnx
+        import onnxruntime
+        from hibari import Hibari
+        from hibari.dsp import SR, synth
+
+        self._hibari = Hibari(voice=voice, threads=1)
+        graph = onnx.load(self._hibari.model_path)
+        # Phonemes become frames by the running sum of their durations: the graph's only one.
+        (ends,) = (node.output[0] for node in graph.graph.node if node.op_type == "CumSum")
+        graph.graph.output.append(onnx.helper.make_tensor_value_info(ends, onnx.TensorProto.INT64, None))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self._synth, self._rate = synth, SR
+
+    def utter(self, text: str, speed: float) -> tuple[np.ndarray, int, dict[int, int]]:
+        """int16 samples, their rate, and the start of each word that is told apart; see `EngineSynthesizer.utter`."""
+        noise = np.random.default_rng(0)  # anew for each text: speech must not depend on what was spoken before
+        parts: list[np.ndarray] = []
+        starts: dict[int, int] = {}
+        tokens = at = 0
+        for sentence in self._hibari.split_sentences(text):
+            words, heard = len(sentence.split()), at
+            begins: list[int] = []
+            for phonemes in self._hibari.phonemize(sentence):
+                samples, ends = self._spoken(phonemes, speed, noise)
+                begins += [heard + start for start in _word_starts(phonemes, ends, self._hibari.vocab)]
+                parts.append(samples)
+                heard += len(samples)
+            # A word of several phoneme words, or none, is told apart from its neighbors by its letters alone.
+            known = begins if len(begins) == words else begins[:1]
+            starts |= {tokens + number: start for number, start in enumerate(known)}
+            tokens, at = tokens + words, heard
+        if not parts:
+            raise ValueError("it has no phonemes for the text")
+        whole = np.concatenate(parts)
+        loudest = float(np.abs(whole).max(initial=0))
+        sound = to_int16(whole * min(1, LOUDEST / loudest) if loudest else whole)
+        return sound, self._rate, {word: onset_near(sound, self._rate, start) for word, start in starts.items()}
+
+    def _spoken(self, phonemes: str, speed: float, noise: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """float32 samples, and the sample at which each phoneme, the silence around them included, ends."""
+        inputs = {
+            "ids": np.asarray([self._hibari.ids(phonemes)], np.int64),
+            "speed": np.asarray([speed], np.float32),
+        }
+        *spectrum, ends = self._session.run(None, inputs)
+        samples = self._synth(*(one[0] for one in spectrum), noise)
+        ends = ends.reshape(-1)
+        return samples, ends * (len(samples) // int(ends[-1]))  # a duration's unit is several frames of the spectrum
+
+
+def _word_starts(phonemes: str, ends: np.ndarray, vocabulary: Mapping[str, int]) -> list[int]:
+    """The sample at which each word of a string of phonemes starts; words stand between spaces, and silence before the first."""
+    starts, place, begins = [], 0, True
+    for phoneme in phonemes:
+        if phoneme not in vocabulary:
+            continue
+        if phoneme == " ":
+            begins = True
+        elif begins and (phoneme.isalnum() or phoneme in "ˈˌ"):
+            starts.append(int(ends[place]))
+            begins = False
+        place += 1
+    return starts
+
+
+@cache
+def _models() -> dict[str, Path]:
+    """The voices that are there: bundled, or downloaded by `hibari` before."""
+    if importlib.util.find_spec("hibari") is None:
+        return {}
+    from hibari.voices import VOICES, voice_path
+
+    found = {}
+    for name in VOICES:
+        try:
+            found[name] = Path(voice_path(name, download_missing=False))
+        except FileNotFoundError:
+            continue
+    return found

@@ -152,6 +152,8 @@ class Dialogue:
     """None where no director has seen it."""
     wordless_turns: int = 0
     """So many turns had nothing to say, such as an emoji alone, and `speak` left them out."""
+    language: str = ""
+    """What it is read in, as an ISO 639-1 code; empty where the recipe names none."""
 
 
 @dataclass(frozen=True, slots=True)

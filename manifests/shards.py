@@ -140,7 +140,7 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
         start=start,
         duration=duration,
         text=_laid_out(record.timeline, segment),
-        language="en",
+        language=record.dialogue.language or None,
         speaker=segment.speaker,
         alignment={"word": words},
         custom={

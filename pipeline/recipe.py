@@ -20,6 +20,7 @@ from stages.cast import CastSettings
 from stages.ingest import IngestSettings
 from stages.pack import PackSettings
 from stages.synthesize import Synthesizer
+from stages.text.languages import ENGLISH
 
 EMBEDDED = {
     "speak": "stages.speak:Speak",
@@ -76,6 +77,8 @@ class StageSpec:
 @dataclass(frozen=True)
 class Recipe:
     seed: int
+    language: str
+    """What the dialogues are in, by its ISO 639-1 code."""
     max_failed: float
     """Share of the dialogues that may be rejected because a stage raised or hung; above it the build stops with exit code 1."""
     ingest: IngestSettings
@@ -131,14 +134,17 @@ def recipe_from(data: dict[str, Any]) -> Recipe:
     max_failed = data.get("max_failed", 0.01)
     if not isinstance(max_failed, int | float) or isinstance(max_failed, bool) or not 0 <= max_failed <= 1:
         raise RequestError(f"The recipe's max_failed must be a share from 0 to 1, not {max_failed!r}.")
+    ingest = validated("ingest", IngestSettings, _section(data, "ingest"))
+    language = ingest.language or _language_of([_section(data, name) for name in names])
     stages: list[StageSpec] = []
     for name in reversed(names):  # from the end, since a synthesizer decides which voices the cast before it has
-        stages.insert(0, _stage_spec(name, _section(data, name), stages))
+        stages.insert(0, _stage_spec(name, _section(data, name), language, stages))
     _check_order(stages)
     return Recipe(
         seed=seed,
+        language=language,
         max_failed=float(max_failed),
-        ingest=validated("ingest", IngestSettings, _section(data, "ingest")),
+        ingest=ingest,
         stages=tuple(stages),
         pack=validated("pack", PackSettings, _section(data, "pack")),
     )
@@ -229,6 +235,11 @@ def _stage_names(given: object) -> list[str]:
     return given
 
 
+def _language_of(sections: Sequence[dict[str, Any]]) -> str:
+    """That of a recipe whose `ingest` takes dialogues in any: the first that a stage names, or English."""
+    return next((str(section["language"]) for section in sections if "language" in section), ENGLISH)
+
+
 def _check_order(stages: Sequence[StageSpec]) -> None:
     """Raise `RequestError` where a stage does not take what the one before it gives."""
     ends = [(spec.name, spec.types.takes, spec.types.gives) for spec in stages]
@@ -251,7 +262,7 @@ def _offered_voices(following: Sequence[StageSpec]) -> dict[str, Any]:
     return {}
 
 
-def _stage_spec(name: str, section: dict[str, Any], following: Sequence[StageSpec]) -> StageSpec:
+def _stage_spec(name: str, section: dict[str, Any], language: str, following: Sequence[StageSpec]) -> StageSpec:
     own = EMBEDDED | OPTIONAL
     if not (use := section.pop("use", own.get(name))):
         raise RequestError(
@@ -266,6 +277,11 @@ def _stage_spec(name: str, section: dict[str, Any], following: Sequence[StageSpe
     resources = validated(f"{name}.resources", Resources, stage.resources.model_dump() | wanted)
     if issubclass(model, CastSettings):
         section = _offered_voices(following) | section
+    if "language" in model.model_fields and section.setdefault("language", language) != language:
+        raise RequestError(
+            f"The recipe's {name}.language is '{section['language']}', and the recipe's language is '{language}' (ingest.language); "
+            "leave the first one out."
+        )
     return StageSpec(name, str(use), validated(name, model, section), resources)
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection
 
+from manifests.errors import RequestError
 from manifests.records import Voice
 from pipeline.recipe import Recipe
 from stages.cast import CastSettings
 from stages.synthesize import Synthesizer
+from stages.text.languages import ENGLISH, name_of
 
 
 def check_stages(recipe: Recipe, voices: Collection[str] = ()) -> None:
@@ -21,6 +23,11 @@ def check_stages(recipe: Recipe, voices: Collection[str] = ()) -> None:
     for spec in recipe.stages:
         if issubclass(spec.stage_class, Synthesizer):
             spec.stage_class.check_voices(spec.settings, wanted - {""})
+        if getattr(spec.settings, "recognizer", None) == "pocketsphinx" and recipe.language != ENGLISH:
+            raise RequestError(
+                f"The recipe's {spec.name}.recognizer, pocketsphinx, hears English alone, and the recipe's language is "
+                f"{name_of(recipe.language)} (ingest.language); name a NeMo model of that language."
+            )
 
 
 def about_voice(recipe: Recipe, voice: str) -> dict[str, str]:

@@ -19,10 +19,12 @@ from manifests.records import Dialogue
 from stages.base import Settings, Stage, draw
 from stages.directing.script import KINDS, Kind, Script, Unusable, check, lines_of
 from stages.directing.writing import directed
-from stages.text.normalize import Normalizer
+from stages.text.languages import ENGLISH
+from stages.text.reader import reader
 
 
 class DirectorSettings(Settings):
+    language: str = Field(default=ENGLISH, description="what the dialogues are in; default: that of the recipe")
     share: float = Field(
         default=1,
         ge=0,
@@ -48,7 +50,7 @@ class Director(Stage[Dialogue, Dialogue, Own]):
         raise NotImplementedError
 
     def setup(self) -> None:
-        self.normalizer = Normalizer()
+        self.normalizer = reader(self.settings.language)
 
     def scripts(self, dialogues: Sequence[Dialogue]) -> Sequence[Script | Unusable]:
         """What is to be written into each dialogue, or why nothing can be."""

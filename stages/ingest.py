@@ -51,7 +51,9 @@ class IngestSettings(Settings):
         description="how often each dialogue is performed, each time with another voice and timing",
     )
     language: str = Field(
-        default="en", description="a dialogue that is plainly in another language is rejected; empty: none is"
+        default="en",
+        description="what the dialogues are in: they are read by its grammar, and spoken in its voices; one that is plainly in another "
+        "is rejected; empty: none is, and all are read as English",
     )
     max_turns: int = Field(default=100, ge=2, description="a dialogue with more turns is rejected")
     max_turn_characters: int = Field(
@@ -246,9 +248,8 @@ def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, 
         raise BadDialogue("several_users", message)
     if any(turn.recording for turn in dialogue.turns):
         dialogue = replace(dialogue, turns=tuple(_beside(turn, url) for turn in dialogue.turns))
-    if (id := safe_id(dialogue.id)) != dialogue.id:
-        dialogue = replace(dialogue, id=id)
-    return found if dialogue is found.dialogue else replace(found, dialogue=dialogue)
+    dialogue = replace(dialogue, id=safe_id(dialogue.id), language=settings.language)
+    return replace(found, dialogue=dialogue)
 
 
 def _beside(turn: Turn, url: str) -> Turn:

@@ -12,7 +12,7 @@ from functools import partial
 from random import Random
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from manifests.records import BadDialogue, Dialogue, Rejected, Turn
 from stages.base import Settings, Stage, draw, reject
@@ -27,14 +27,13 @@ from stages.talk.choose import (
     with_fillers,
 )
 from stages.talk.gaps import closed_up
-from stages.talk.phrases import phrases
+from stages.talk.phrases import has_phrases, phrases
 from stages.talk.settings import TalkSettings, texts_field
+from stages.text.languages import ENGLISH, name_of, readable
 from stages.text.long_turns import Uncuttable, parts, shortened
-from stages.text.normalize import Normalizer, Unspeakable
+from stages.text.normalize import Unspeakable
+from stages.text.reader import reader
 from stages.text.unspoken import CODE, DIRECTION, with_items_apart, with_phrases, without_directions
-
-LANGUAGE = "en"
-
 
 WORDLESS = ("emoji_only", "directions_only")
 """Why a turn has nothing to say, though it is not empty."""
@@ -48,6 +47,7 @@ class BlockSettings(Settings):
 
 
 class SpeakSettings(TalkSettings):
+    language: str = Field(default=ENGLISH, description="what the dialogues are in; default: that of the recipe")
     max_turn_words: int = Field(
         default=120,
         ge=1,
@@ -62,12 +62,33 @@ class SpeakSettings(TalkSettings):
     code: BlockSettings = BlockSettings()
     table: BlockSettings = BlockSettings()
 
+    @field_validator("language")
+    @classmethod
+    def _has_a_grammar(cls, language: str) -> str:
+        if language not in readable():
+            known = ", ".join(readable())
+            raise ValueError(f"it, or ingest.language, must be one that there is a grammar and a voice of ({known})")
+        return language
+
+    @model_validator(mode="after")
+    def _has_its_phrases(self) -> "SpeakSettings":
+        """Phrases of another language than the dialogue's must not be said."""
+        for kind in () if has_phrases(self.language) else TalkSettings.model_fields:
+            own = getattr(self, kind)
+            texts = {"texts", "waits", "stops", "resumes"} & {*type(own).model_fields}
+            if (getattr(own, "share", 0) or getattr(own, "per_minute", 0)) and (
+                missing := [name for name in sorted(texts) if not getattr(own, name)]
+            ):
+                what = f"'{kind}.{missing[0]}' must say what is said in {name_of(self.language)}"
+                raise ValueError(f"{what}: there are no phrases of that language")
+        return self
+
 
 class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
     """Make every turn speakable, or reject the dialogue with the turn and the reason."""
 
     def setup(self) -> None:
-        self.normalizer = Normalizer()
+        self.read = reader(self.settings.language)
 
     def process(self, records: Sequence[Dialogue]) -> list[Dialogue | Rejected]:
         return [self._speak(dialogue) for dialogue in records]
@@ -97,14 +118,14 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
                 message = f"Turn {number} ({dialogue.turns[number - 1].speaker}): {error}"
                 return reject(dialogue, "speak", BadDialogue(error.reason, message))
         turns = list(self._with_asides(turns, dialogue.id))
-        return replace(dialogue, turns=tuple(turns), wordless_turns=len(wordless))
+        return replace(dialogue, turns=tuple(turns), wordless_turns=len(wordless), language=self.settings.language)
 
     def _read(self, turn: Turn, random: Random) -> Turn:
         """The turn with what is spoken; raises `Unspeakable`, and `BadDialogue` where the recipe has code or tables refused."""
         text, blocks = with_phrases(turn.text, lambda kind: random.choice(self._block(kind)))
         text, directions = without_directions(text)
         try:
-            spoken = self.normalizer(with_items_apart(text))
+            spoken = self.read(with_items_apart(text))
         except Unspeakable as error:
             if directions and error.reason == "empty":
                 raise BadDialogue("directions_only", "It has stage directions and nothing to say.") from None
@@ -113,12 +134,16 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
 
     def _block(self, kind: str) -> Sequence[str]:
         """What may be said in place of a block of code or a table."""
-        of = self.settings.code if kind == CODE else self.settings.table
+        of, named = (self.settings.code, "code") if kind == CODE else (self.settings.table, "a table")
         if of.reject:
+            raise BadDialogue(f"has_{kind}", f"It holds {named}, and speak.{kind}.reject is true.")
+        said = phrases(self.settings.language)
+        if not (texts := of.texts or (said.code if kind == CODE else said.table)):
+            language = name_of(self.settings.language)
             raise BadDialogue(
-                f"has_{kind}", f"It holds {'code' if kind == CODE else 'a table'}, and speak.{kind}.reject is true."
+                f"has_{kind}", f"It holds {named}, and speak.{kind}.texts names nothing in {language} to say for it."
             )
-        return of.texts or (phrases(LANGUAGE).code if kind == CODE else phrases(LANGUAGE).table)
+        return texts
 
     def _in_length(self, turn: Turn, recorded_user: bool, random: Random) -> list[Turn]:
         """The turn, or what becomes of an answer that is too long; raises `BadDialogue` where it can't be had any shorter."""
@@ -139,18 +164,22 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
                 raise BadDialogue(
                     "turn_too_long", f"{too_long}, and a recorded user can't say between two parts of it to go on."
                 )
+            if not (go_on := settings.go_on or phrases(settings.language).go_on):
+                raise BadDialogue(
+                    "turn_too_long",
+                    f"{too_long}, and speak.go_on names nothing in {name_of(settings.language)} to say between parts of it.",
+                )
             first, *others = parts(turn.spoken, most)
         except Uncuttable as error:
             raise BadDialogue("turn_too_long", f"{too_long}, and it can't be cut: {error}.") from None
         made = [replace(turn, spoken=first, edit="part")]
         for part in others:
-            said = random.choice(settings.go_on or phrases(LANGUAGE).go_on)
-            made.append(Turn("user", text="", spoken=said, event="turn", edit="added"))
+            made.append(Turn("user", text="", spoken=random.choice(go_on), event="turn", edit="added"))
             made.append(Turn("agent", text="", spoken=part, voice=turn.voice, edit="part"))
         return made
 
     def _with_asides(self, turns: Sequence[Turn], id: str) -> Iterator[Turn]:
-        settings, said, chance = self.settings, phrases(LANGUAGE), partial(draw, self.seed, id)
+        settings, said, chance = self.settings, phrases(self.settings.language), partial(draw, self.seed, id)
         turns = with_fillers(turns, settings.filler, settings.filler.texts or said.fillers, chance("filler"))
         texts = settings.backchannel.texts or said.backchannels
         backchannels = choose_backchannels(turns, settings.backchannel, texts, chance("backchannel"))

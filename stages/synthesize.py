@@ -6,7 +6,7 @@ default), `stages.voices.flite:FliteSynthesizer`, `stages.voices.speech_server:S
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -15,6 +15,7 @@ from manifests.errors import RequestError
 from manifests.records import BadDialogue, Dialogue, Rejected, Speech, SpokenDialogue, Turn
 from stages.base import Settings, Stage, reject
 from stages.ears.align import CtcAligner, check_aligner
+from stages.text.languages import name_of
 from stages.voices.recorded import recorded_speech
 
 Request = tuple[str, str]
@@ -22,6 +23,7 @@ Request = tuple[str, str]
 
 
 class SynthesizerSettings(Settings):
+    language: str = Field(default="en", description="what the texts are in; default: that of the recipe")
     aligner: str = Field(
         default="",
         description="a CTC recogniser that finds the words' times where a recording or an engine gives none: a NeMo .nemo "
@@ -40,6 +42,9 @@ Own = TypeVar("Own", bound=SynthesizerSettings)
 class Synthesizer(Stage[Dialogue, SpokenDialogue, Own]):
     """Speaks every turn but recorded ones. An engine says what voices it has and implements `speak`."""
 
+    languages: ClassVar[tuple[str, ...]] = ()
+    """All that it speaks, where that is known whatever its settings."""
+
     @classmethod
     def voices(cls, settings: Own) -> list[str]:
         """What `cast` chooses from where the recipe names no voices: the agent's first, then the users'.
@@ -50,6 +55,12 @@ class Synthesizer(Stage[Dialogue, SpokenDialogue, Own]):
 
     @classmethod
     def check(cls, settings: Own) -> None:
+        if cls.languages and settings.language not in cls.languages:
+            known = ", ".join(map(name_of, cls.languages))
+            raise RequestError(
+                f"The synthesizer {cls.__name__} speaks {known}, and the recipe's language is {name_of(settings.language)} "
+                "(ingest.language); name another synthesizer, or that language."
+            )
         if settings.aligner:
             check_aligner(settings.aligner)
 

@@ -7,6 +7,7 @@ import yaml
 from manifests.columns import COLUMNS, distributions, numbers
 from manifests.corpus import Corpus
 from manifests.figures import Column, Distribution, Number
+from stages.text.languages import ENGLISH
 
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
 """Hugging Face's names for the number of dialogues, by powers of ten from a thousand on."""
@@ -50,7 +51,7 @@ def compose_card(corpus: Corpus, data: dict[str, Any], format: str, tags: tuple[
 def _header(corpus: Corpus, title: str, tags: tuple[str, ...]) -> dict[str, Any]:
     total = sum(corpus.info["statistics"]["dialogues"].values())
     return {
-        "language": ["en"],
+        "language": [_language(corpus.info["identity"]["recipe"])],
         "pretty_name": title,
         "license": "other",
         "license_name": "as-the-input-dialogues",
@@ -59,6 +60,11 @@ def _header(corpus: Corpus, title: str, tags: tuple[str, ...]) -> dict[str, Any]
         "annotations_creators": ["machine-generated"],
         "size_categories": [_SIZES[min(max(len(str(total)) - 3, 0), len(_SIZES) - 1)]],
     }
+
+
+def _language(recipe: dict[str, Any]) -> str:
+    """What the dialogues are read in, by its ISO 639-1 code."""
+    return str(recipe.get("speak", {}).get("language") or recipe.get("ingest", {}).get("language") or ENGLISH)
 
 
 def _figures(statistics: dict[str, Any]) -> list[tuple[str, Any, str]]:

@@ -13,11 +13,13 @@ from itertools import pairwise
 
 from pydantic import Field
 
+from manifests.errors import RequestError
 from manifests.records import Dialogue
 from manifests.words import words_of
 from stages.base import draw
 from stages.directing.script import APART, FIRST, LEFT, LONGEST, LONGEST_REPLY, Event, Kind, Line, Script, lines_of
 from stages.director import Director, DirectorSettings
+from stages.text.languages import ENGLISH, name_of
 
 _OBJECTS = re.compile(
     r"(oh |but |um |hmm |okay |well )?(wait|actually|sorry|hold on|hang on|stop|but|no|not|that's not)\b"
@@ -81,6 +83,14 @@ class RulesDirector(Director[RulesSettings]):
     @property
     def name(self) -> str:
         return "rules"
+
+    @classmethod
+    def check(cls, settings: RulesSettings) -> None:
+        if settings.language != ENGLISH:
+            raise RequestError(
+                f"The director's rules know the cues of English alone, and the recipe's language is {name_of(settings.language)} "
+                "(ingest.language); leave the director out, or let an LLM direct."
+            )
 
     def scripts(self, dialogues: Sequence[Dialogue]) -> list[Script]:
         own = self.settings

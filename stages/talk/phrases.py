@@ -32,7 +32,13 @@ class Phrases(Settings):
     """What the user says to have the agent resume."""
 
 
+def has_phrases(language: str) -> bool:
+    return (FOLDER / f"{language}.yaml").exists()
+
+
 @cache
 def phrases(language: str) -> Phrases:
-    """By the language's two letters."""
+    """By the language's two letters; nothing in one that has no file."""
+    if not has_phrases(language):
+        return Phrases.model_construct(None, **dict.fromkeys(Phrases.model_fields, ()))
     return Phrases.model_validate(yaml.safe_load((FOLDER / f"{language}.yaml").read_text("utf-8")))

@@ -1,10 +1,12 @@
 """NeMo's text-processing grammar (Zhang et al. 2021, arXiv:2104.05055), compiled once per user and kept."""
 
 import hashlib
+import importlib.resources
 import logging
 import os
+import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -30,6 +32,8 @@ _AFTER = ("measure/unit", "number/quantity_abbr", "number/thousand", "time/suffi
 _NO_UNITS = {"in", "a"}
 """Units that are mostly words: in "3 in the morning" there are no inches."""
 
+_BESIDE = re.compile(r"(?:dates?|months|measures?|money|currency|time)\b")
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -45,19 +49,26 @@ class Vocabulary:
     """US states by their postal codes, such as are no words."""
 
 
-def load_grammar(language: str) -> tuple[Callable[[str], str], Vocabulary]:
-    """The compiled grammar and its vocabulary; compiling takes some 20 s, so it is done once per user and versions."""
+def load_english() -> tuple[Callable[[str], str], Vocabulary]:
+    """The English grammar, with abbreviations of our own, and its vocabulary."""
+    return load_grammar("en", ABBREVIATIONS), _load_vocabulary()
+
+
+def load_grammar(language: str, abbreviations: Mapping[str, str] | None = None) -> Callable[[str], str]:
+    """The compiled grammar of a language; `abbreviations`, where given, take the place of its own. Compiling takes from some 10 to 60 s, so
+    it is done once per user and versions."""
     from nemo_text_processing.text_normalization.normalize import Normalizer  # type: ignore[import-untyped]
 
     logging.getLogger("NeMo-text-processing").setLevel(logging.ERROR)
-    rows = "".join(f"{written}\t{spoken}\n" for written, spoken in ABBREVIATIONS.items())
+    rows = "".join(f"{written}\t{spoken}\n" for written, spoken in (abbreviations or {}).items())
 
     def load(folder: Path) -> Normalizer:
+        folder.mkdir(exist_ok=True)
         whitelist = folder / "abbreviations.tsv"
-        if not whitelist.exists():
-            folder.mkdir()
-            whitelist.write_text(rows)
-        return Normalizer(input_case="cased", lang=language, cache_dir=str(folder), whitelist=str(whitelist))
+        if rows and not whitelist.exists():
+            whitelist.write_text(rows, "utf-8")
+        own = str(whitelist) if rows else None
+        return Normalizer(input_case="cased", lang=language, cache_dir=str(folder), whitelist=own)
 
     key = hashlib.sha256(f"{version('nemo_text_processing')} {version('pynini')} {rows}".encode()).hexdigest()[:16]
     cache = _cache_folder() / f"grammar-{language}-{key}"
@@ -67,7 +78,16 @@ def load_grammar(language: str) -> tuple[Callable[[str], str], Vocabulary]:
                 load(Path(building, "new"))
                 os.rename(Path(building, "new"), cache)
     normalizer = load(cache)
-    return lambda text: str(normalizer.normalize(text)), _load_vocabulary()
+    return lambda text: str(normalizer.normalize(text))
+
+
+def words_beside_numbers(language: str) -> frozenset[str]:
+    """The words, in lower case, of a grammar's tables of months, units, money and times: it reads them with the number beside them."""
+    package = importlib.resources.files("nemo_text_processing.text_normalization")
+    folder = Path(str(package), language, "data")
+    tables = [path for path in sorted(folder.rglob("*.tsv")) if _BESIDE.match(str(path.relative_to(folder)))]
+    rows = (path.read_text("utf-8").lower().split() for path in tables)
+    return frozenset(word for row in rows for word in row if not word.isdigit())
 
 
 def _load_vocabulary() -> Vocabulary:

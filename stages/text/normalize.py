@@ -19,23 +19,25 @@ from stages.text.english.latex import read_latex
 from stages.text.english.order import ENGLISH, needs_reading
 from stages.text.english.rewriting import DIGITS, rewrite
 from stages.text.english.symbols import SYMBOLS, is_ornament
-from stages.text.grammar import load_grammar
+from stages.text.grammar import load_english
 from stages.text.spans import LETTER, WORD, SpanReader, is_abbreviation
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
+CODE = "Code omitted."
+"""Said in place of a block of code."""
 _PASSES = 5
 """Passes allowed to reach a text that reads as itself, so that a reading read again is the same."""
 
-_PLAIN_TABLE = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"',
+PLAIN_TABLE = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"',
                               "»": '"', "⁄": "/", "′": "'", "″": '"', "‐": "-", "‑": "-", "[": " ", "]": " ", "{": " ", "}": " "})  # fmt: skip
 
 _POWER = re.compile("(?<=[A-Za-z0-9₀-₉)])[⁰¹²³⁴-⁹⁺⁻ⁿⁱ]+")
 _SPOKEN = re.compile(rf"{WORD}[.,?!;:]?(?: {WORD}[.,?!;:]?)*")
 _PIECE = re.compile(rf"({WORD})|([.,?!;:])")
 _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER ([A-Z]+)")
-_ESCAPED_BREAK = re.compile(r"(?<![:\w\\]\\)(?<!:)\\[nrt](?=$|[A-Z\s\\])")
+ESCAPED_BREAK = re.compile(r"(?<![:\w\\]\\)(?<!:)\\[nrt](?=$|[A-Z\s\\])")
 _EMOTICON = re.compile(r"(?<!\S)(?<!\d )(?:[:;]['^-]?[()DPpOo/|\\]+|=[()D]+|<3+|</3|\^_*\^)(?!\w)")
 _PLACE_CODE = re.compile(r"\b([A-Z][a-z]+, )([A-Z]{2})(?=[\s.,?!;:]|$)")
 
@@ -54,12 +56,14 @@ class Unspeakable(ValueError):
 class Normalizer:
     """Callable: written text in, one line of speakable text out. Applied to its own result it changes nothing."""
 
-    def __init__(self, language: str = "en") -> None:
-        if language != "en":
-            raise ValueError(f"The normalizer reads English ('en') only, not '{language}'.")
-        grammar, vocabulary = load_grammar(language)
+    def __init__(self) -> None:
+        grammar, vocabulary = load_english()
         self._spans, self._states = SpanReader(grammar, vocabulary), vocabulary.states
-        self._markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable(["code", "html_block"])
+        self._markdown = self._parser()
+
+    @staticmethod
+    def _parser() -> MarkdownIt:
+        return MarkdownIt("commonmark").enable(["table", "strikethrough"]).disable(["code", "html_block"])
 
     def __call__(self, written: str) -> str:
         text = written
@@ -86,9 +90,9 @@ class Normalizer:
         raise Unspeakable("empty", f"It has nothing to say: {_sample(written)}.")
 
     def _lines(self, text: str) -> Iterator[str]:
-        text = _ESCAPED_BREAK.sub("\n", text)
+        text = ESCAPED_BREAK.sub("\n", text)
         text = re.sub(r"(?<=\d)\*(?=\d)", " times ", read_latex(text))  # 2*3*4 is no emphasis
-        for block in _blocks(self._markdown.parse(text)):
+        for block in blocks_of(self._markdown.parse(text)):
             yield from block.split("\n")
 
     def _read_line(self, line: str) -> str:
@@ -134,11 +138,11 @@ def _without_emoji(text: str) -> tuple[str, bool]:
 
 def _compatible(text: str) -> str:
     """NFKC (full width, ligatures, ½ as 1/2) but for powers; characters of no width go, dashes and quotes are plain."""
-    text = re.sub("(?<=[0-9])(?=[¼-¾⅐-⅞])", " ", unicodedata.normalize("NFC", text)).translate(_PLAIN_TABLE)
+    text = re.sub("(?<=[0-9])(?=[¼-¾⅐-⅞])", " ", unicodedata.normalize("NFC", text)).translate(PLAIN_TABLE)
     text = _POWER.sub(lambda match: f"^({unicodedata.normalize('NFKC', match[0])})", text)
     text = unicodedata.normalize("NFKC", text.replace("№", "No."))
     text = "".join(char for char in text if unicodedata.category(char) != "Cf" and not "\ufe00" <= char <= "\ufe0f")
-    return text.translate(_PLAIN_TABLE)
+    return text.translate(PLAIN_TABLE)
 
 
 def _refuse_letters_and_symbols(text: str) -> None:
@@ -157,7 +161,7 @@ def _refuse_letters_and_symbols(text: str) -> None:
             raise Unspeakable("unsupported_symbol", f"No reading is known for the character '{char}' ({name.lower()}).")
 
 
-def _blocks(tokens: "list[Token]") -> Iterator[str]:
+def blocks_of(tokens: "list[Token]") -> Iterator[str]:
     """The text of each markdown block; an ordered item keeps its number, a table row is one block."""
     prefix = ""
     row: list[str] | None = None
@@ -173,7 +177,7 @@ def _blocks(tokens: "list[Token]") -> Iterator[str]:
             yield ", ".join(cell for cell in row if cell)
             row = None
         elif token.type == "fence":
-            yield "Code omitted."
+            yield CODE
         elif token.type == "inline" and row is not None:
             row.append(_inline(token))
         elif token.type == "inline":

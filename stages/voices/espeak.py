@@ -5,7 +5,7 @@ from collections.abc import Collection
 from manifests.frames import TARGET_RATE
 from manifests.records import Speech
 from stages.synthesize import Synthesizer, SynthesizerSettings, check_each
-from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, Espeak, EspeakVoice, check_voice, voices
+from stages.voices.espeak_engine import Espeak, EspeakVoice, agent_voice, check_voice, voices
 
 
 class EspeakSynthesizer(Synthesizer[SynthesizerSettings]):
@@ -13,11 +13,11 @@ class EspeakSynthesizer(Synthesizer[SynthesizerSettings]):
 
     @classmethod
     def voices(cls, settings: SynthesizerSettings) -> list[str]:
-        return [str(DEFAULT_AGENT_VOICE), *voices()]
+        return [str(agent_voice(settings.language)), *voices(settings.language)]
 
     @classmethod
     def check_voices(cls, settings: SynthesizerSettings, voices: Collection[str]) -> None:
-        check_each(voices, check_voice)
+        check_each(voices, lambda voice: check_voice(voice, settings.language))
 
     @classmethod
     def about(cls, settings: SynthesizerSettings, voice: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ import espeakng_loader
 import numpy as np
 
 from manifests.records import Voice, Word
+from stages.text.languages import ENGLISH, languages, name_of
 from stages.voices.word_times import sound_span, words_from_starts
 
 RATE = 22_050
@@ -75,9 +76,7 @@ class EspeakVoice:
         return str(Voice(self.name, f"pitch={self.pitch}&range={self.pitch_range}&rate={self.rate}"))
 
 
-DEFAULT_AGENT_VOICE = EspeakVoice("en-us", pitch=45, pitch_range=45, rate=160)
-
-_ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029")
+_ENGLISH = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029")
 _VARIANTS = (
     "m1", "m2", "m3", "m4", "m7", "m8", "f1", "f2", "f3", "f4", "f5", "Alex", "Alicia", "Andrea", "Andy", "Annie",
     "Gene", "Jacky", "Lee", "Michael", "Mike", "adam", "anika", "announcer", "belinda", "benjamin", "david",
@@ -88,10 +87,24 @@ _VARIANTS = (
 C's `rand()`, which any thread of a process may call in between."""
 
 
-def voices() -> list[str]:
-    """Many distinct user voices: accents × variants, each with a pitch, range and rate of its own."""
+def _accents(language: str) -> tuple[str, ...]:
+    if language == ENGLISH:
+        return _ENGLISH
+    return languages()[language].voices if language in languages() else (language,)
+
+
+def agent_voice(language: str) -> EspeakVoice:
+    """The default in a language, by its ISO 639-1 code."""
+    return EspeakVoice(_accents(language)[0], pitch=45, pitch_range=45, rate=160)
+
+
+DEFAULT_AGENT_VOICE = agent_voice(ENGLISH)
+
+
+def voices(language: str = ENGLISH) -> list[str]:
+    """Many distinct user voices of a language: accents × variants, each with a pitch, range and rate of its own."""
     found = []
-    for index, (variant, accent) in enumerate(product(_VARIANTS, _ACCENTS)):
+    for index, (variant, accent) in enumerate(product(_VARIANTS, _accents(language))):
         # Low-discrepancy steps spread pitch and rate evenly over the list without a random generator.
         pitch, pitch_range, rate = 30 + index * 37 % 41, 35 + index * 23 % 36, 145 + index * 31 % 51
         found.append(str(EspeakVoice(accent, variant, pitch, pitch_range, rate)))
@@ -117,9 +130,14 @@ class Espeak:
         return samples[first:last].copy(), _words(text, starts, samples[first:last], first)
 
 
-def check_voice(voice: str) -> None:
-    """Raise ValueError with the reason where `voice` can't speak."""
-    _engine().set_voice(EspeakVoice.parse(voice))
+def check_voice(voice: str, language: str = "") -> None:
+    """Raise ValueError with the reason where `voice` can't speak, or speaks another language than one that is given."""
+    spoken = _engine().set_voice(EspeakVoice.parse(voice))
+    if language and language not in spoken:
+        raise ValueError(
+            f"it speaks {name_of(spoken[0])}, and the recipe's language is {name_of(language)} (ingest.language); name a voice of "
+            "that, or the voice's language"
+        )
 
 
 class _Event(ctypes.Structure):
@@ -135,6 +153,24 @@ class _Event(ctypes.Structure):
         ("user_data", ctypes.c_void_p),
         ("id", ctypes.c_char * 8),
     ]
+
+
+class _Voice(ctypes.Structure):
+    """espeak_VOICE, its beginning; `languages` is a list, each a byte of priority and a name with a zero at its end, up to a zero."""
+
+    _fields_ = [("name", ctypes.c_char_p), ("languages", ctypes.POINTER(ctypes.c_char))]
+
+
+def _languages(library: ctypes.CDLL) -> list[str]:
+    """Those of the voice that is set, without their regions."""
+    current = library.espeak_GetCurrentVoice
+    current.restype = ctypes.POINTER(_Voice)
+    at, found = ctypes.cast(current().contents.languages, ctypes.c_void_p).value or 0, []
+    while ctypes.string_at(at, 1) != b"\0":
+        name = ctypes.string_at(at + 1)
+        found.append(name.decode().partition("-")[0])
+        at += len(name) + 2
+    return found
 
 
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
@@ -166,7 +202,9 @@ class _Engine:
             raise RuntimeError(f"eSpeak NG can't start (it answered {rate}); install espeakng-loader again")
         self._library.espeak_SetSynthCallback(self._callback)
 
-    def set_voice(self, voice: EspeakVoice) -> None:
+    def set_voice(self, voice: EspeakVoice) -> list[str]:
+        """Raises ValueError where there is no such voice; returns the languages that it speaks, by their ISO 639-1 codes where they
+        have one, the first one first."""
         # eSpeak NG passes over a variant that it does not have, so that is checked here.
         known = not voice.variant or Path(espeakng_loader.get_data_path(), "voices", "!v", voice.variant).is_file()
         if not known or self._library.espeak_SetVoiceByName(voice.name.encode()) != 0:
@@ -176,6 +214,7 @@ class _Engine:
         for name, value in (("rate", voice.rate), ("pitch", voice.pitch), ("pitch_range", voice.pitch_range)):
             if self._library.espeak_SetParameter(_PARAMETERS[name], value, 0) != 0:
                 raise ValueError(f"eSpeak NG refuses {name} {value} for the voice '{voice.name}'")
+        return _languages(self._library)
 
     def run(self, text: str, voice: EspeakVoice) -> tuple[np.ndarray, list[tuple[int, int]]]:
         """Raw samples, and (character position, sample) of each word event."""

@@ -32,6 +32,8 @@ def voices() -> list[str]:
 class FliteSynthesizer(Synthesizer[SynthesizerSettings]):
     """Speaks with flite; voices are strings such as `rms?pitch=110&rate=95`."""
 
+    languages = ("en",)
+
     @classmethod
     def voices(cls, settings: SynthesizerSettings) -> list[str]:
         return [str(FliteVoice(SPEAKERS[0])), *voices()]

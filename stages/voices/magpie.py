@@ -31,7 +31,6 @@ class MagpieSettings(EngineSettings):
     prompts: str = Field(
         default="", description="for a model without speakers of its own: a folder of WAV files, a voice each"
     )
-    language: str = Field(default="en", description="which of the model's languages the texts are in")
 
     @field_validator("magpie")
     @classmethod

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from difflib import SequenceMatcher
 
-from stages.text.grammar import load_grammar
+from stages.text.grammar import load_english
 from stages.text.normalize import Normalizer, Unspeakable
 
 TOPICS = ["a healthy diet", "learning the piano", "a trip to Lisbon", "your first marathon", "a small vegetable garden",
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=10)
     given = parser.parse_args()
     turns = list(dialogues(given.dialogues))
-    grammar, _ = load_grammar("en")
+    grammar, _ = load_english()
     before, after = Normalizer(), Normalizer()
     before._spans = lambda line: grammar(line) + (line[-1] if line[-1] in ".?!" else "")  # type: ignore[assignment]
     whole, whole_s = read_all(before, turns)

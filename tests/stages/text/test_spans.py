@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.text.grammar import Vocabulary, load_grammar
+from stages.text.grammar import Vocabulary, load_english
 from stages.text.normalize import Normalizer
 from stages.text.spans import SpanReader
 
@@ -20,7 +20,7 @@ SPANS = [
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    return load_grammar("en")[1]
+    return load_english()[1]
 
 
 @pytest.mark.parametrize(("line", "spans"), SPANS)

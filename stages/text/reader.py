@@ -1,0 +1,11 @@
+"""The reader of a language: written text in, what a voice reads out."""
+
+from stages.text.foreign import ForeignNormalizer
+from stages.text.grammar import load_grammar
+from stages.text.languages import ENGLISH
+from stages.text.normalize import Normalizer
+
+
+def reader(language: str) -> Normalizer:
+    """By the language's ISO 639-1 code."""
+    return Normalizer() if language == ENGLISH else ForeignNormalizer(language, load_grammar(language))

@@ -1,54 +1,64 @@
 """The manifest's columns of what `speak` makes of the written text: answers in parts, what is not read out."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pandas as pd
 
 from manifests.figures import WHOLE, Column, Number
-from manifests.records import DuplexDialogue, Edit
+from manifests.records import Dialogue, DuplexDialogue, Edit
 
 
-def _edits(edit: Edit) -> Callable[[DuplexDialogue], int]:
-    return lambda record: sum(turn.edit == edit for turn in record.dialogue.turns)
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How often something was done to a dialogue's text."""
+
+    name: str
+    title: str
+    definition: str
+    of: Callable[[Dialogue], int]
+
+    def of_record(self, record: DuplexDialogue) -> int:
+        return self.of(record.dialogue)
 
 
-def _left_out(kind: str) -> Callable[[DuplexDialogue], int]:
-    return lambda record: sum(turn.left_out.count(kind) for turn in record.dialogue.turns)
+def _edits(edit: Edit) -> Callable[[Dialogue], int]:
+    return lambda dialogue: sum(turn.edit == edit for turn in dialogue.turns)
+
+
+def _left_out(kind: str) -> Callable[[Dialogue], int]:
+    return lambda dialogue: sum(turn.left_out.count(kind) for turn in dialogue.turns)
 
 
 def _sum(rows: pd.DataFrame) -> int:
     return int(rows.sum().sum())
 
 
-TEXT_COLUMNS = (
-    Column(
-        "shortened_answers", WHOLE, _edits("shortened"), "", "Answers of which the first sentences alone are spoken.",
-        (Number("shortened_answers", "answers shortened", _sum),),
+COUNTS = (
+    Count(
+        "shortened_answers", "answers shortened", "Answers of which the first sentences alone are spoken.", _edits("shortened")
     ),
-    Column(
-        "answer_parts", WHOLE, _edits("part"), "", "Turns of the agent that are parts of a longer answer.",
-        (Number("answer_parts", "parts of longer answers", _sum),),
+    Count(
+        "answer_parts", "parts of longer answers", "Turns of the agent that are parts of a longer answer.", _edits("part")
     ),
-    Column(
-        "added_turns", WHOLE, _edits("added"), "", "What the user says between such parts; the input does not have it.",
-        (Number("added_turns", 'turns put in between them ("go on")', _sum),),
+    Count(
+        "added_turns", 'turns put in between them ("go on")',
+        "What the user says between such parts; the input does not have it.", _edits("added"),
     ),
-    Column(
-        "code_blocks", WHOLE, _left_out("code"), "", "Blocks of code in place of which a phrase is spoken.",
-        (Number("code_blocks", "blocks of code, by a phrase", _sum),),
+    Count(
+        "code_blocks", "blocks of code, by a phrase", "Blocks of code in place of which a phrase is spoken.", _left_out("code")
     ),
-    Column(
-        "tables", WHOLE, _left_out("table"), "", "Tables in place of which a phrase is spoken.",
-        (Number("tables", "tables, by a phrase", _sum),),
+    Count("tables", "tables, by a phrase", "Tables in place of which a phrase is spoken.", _left_out("table")),
+    Count(
+        "stage_directions", "stage directions not read out", "Stage directions, such as *laughs*, which are not read out.",
+        _left_out("stage direction"),
     ),
-    Column(
-        "stage_directions", WHOLE, _left_out("stage direction"), "", "Stage directions, such as *laughs*, which are not read out.",
-        (Number("stage_directions", "stage directions not read out", _sum),),
-    ),
-    Column(
-        "wordless_turns", WHOLE, lambda r: r.dialogue.wordless_turns, "",
-        "Turns with nothing to say, such as an emoji alone, that were left out.",
-        (Number("wordless_turns", "turns left out that had nothing to say", _sum),),
+    Count(
+        "wordless_turns", "turns left out that had nothing to say",
+        "Turns with nothing to say, such as an emoji alone, that were left out.", lambda dialogue: dialogue.wordless_turns,
     ),
 )  # fmt: skip
+TEXT_COLUMNS = tuple(
+    Column(one.name, WHOLE, one.of_record, "", one.definition, (Number(one.name, one.title, _sum),)) for one in COUNTS
+)
 """In the order of the table's columns."""

@@ -7,6 +7,7 @@ from itertools import islice
 
 from manifests.progress import Progress
 from manifests.records import Dialogue, Rejected
+from manifests.text_columns import COUNTS
 from pipeline.recipe import Recipe
 from stages.ingest import ingest
 
@@ -35,6 +36,8 @@ class Look:
     refused: tuple[Refusal, ...]
     spoken: int
     """How many dialogues the recipe's first stage was given: its refusals are of these alone."""
+    made: dict[str, int]
+    """What the first stage makes of their text, such as parts of long answers, by the titles of `manifests.text_columns`."""
     not_used: dict[str, int]
     examples: tuple[Dialogue, ...]
 
@@ -45,6 +48,7 @@ def look(inputs: Sequence[str], recipe: Recipe, limit: int | None, progress: Pro
     first: list[Dialogue] = []
     refused: list[Rejected] = []
     counts: Counter[tuple[str, str]] = Counter()
+    made: Counter[str] = Counter()
 
     def refuse(rejected: Rejected) -> None:
         kind = (rejected.stage, rejected.reason)
@@ -66,6 +70,8 @@ def look(inputs: Sequence[str], recipe: Recipe, limit: int | None, progress: Pro
         for result in recipe.stages[0].make(recipe.seed).process(first):
             if isinstance(result, Rejected):
                 refuse(result)
+            else:
+                made.update({one.title: one.of(result) for one in COUNTS})
     return Look(
         read=ingestion.read,
         dialogues=dialogues,
@@ -74,6 +80,7 @@ def look(inputs: Sequence[str], recipe: Recipe, limit: int | None, progress: Pro
             Refusal(one.stage, one.reason, counts[one.stage, one.reason], one.source, one.message) for one in refused
         ),
         spoken=len(first),
+        made={title: number for title, number in made.items() if number},
         not_used=dict(ingestion.not_used.most_common()),
         examples=tuple(islice(first, EXAMPLES)),
     )

@@ -59,12 +59,15 @@ def _print(found: "Look") -> None:
         if (more := len(dialogue.turns) - TURNS) > 0:
             out_console.print(f"  … {more} more turns")
     out_console.print()
+    of = f" of the first {found.spoken}" if found.spoken < found.dialogues else ""
     for refusal in found.refused:
-        of = f" of the first {found.spoken}" if refusal.stage != "ingest" and found.spoken < found.dialogues else ""
         out_console.print(
-            f"would be rejected{of}: {refusal.number} × {refusal.stage}/{refusal.reason}, the first at {escape(refusal.source)}: "
+            f"would be rejected{of if refusal.stage != 'ingest' else ''}: {refusal.number} × {refusal.stage}/{refusal.reason}, the first at {escape(refusal.source)}: "
             f"{escape(refusal.message)}"
         )
+    if found.made:
+        counts = ", ".join(f"{title} {number} ×" for title, number in found.made.items())
+        out_console.print(escape(f"as spoken{of}: {counts}"))
     if found.not_used:
         out_console.print(escape(not_used(found.not_used, shown=20)))
 

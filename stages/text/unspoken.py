@@ -38,7 +38,8 @@ _DIRECTION = re.compile(
     re.IGNORECASE,
 )
 _ACTION = re.compile(
-    r"(?:(?<=[.?!] )|^)\*[a-z]+s [^*\n.?!]{1,80}[.!]?\*(?=\s*(?:$|[\"'A-Z]|[^\x00-\x7f]))", re.MULTILINE
+    r"(?:(?<=[.?!] )|^)\*(?:[a-z]+s [^*\n.?!]{1,80}|waves|bows|hugs|blinks|stares)[.!]?\*(?=\s*(?:$|[\"'A-Z]|[^\x00-\x7f]))",
+    re.MULTILINE,
 )
 """Any `*walks to the door*` that stands by itself: a sentence begins in lower case with a verb."""
 _SUBJECT = re.compile(

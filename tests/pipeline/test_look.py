@@ -45,10 +45,17 @@ def test_what_it_says_is_printed_and_is_json(write_jsonl):
     assert "\nd2 (some.jsonl:3)\n  user: 2?\n  agent: Yes [bold].\n" in text and "d3" not in text
     assert "would be rejected: 1 × ingest/duplicate_id, the first at some.jsonl:6" in text
     assert "would be rejected: 1 × speak/turn_too_long, the first at some.jsonl:7" in text
-    assert "not used: tools 5 ×" in text
+    assert "not used: tools 5 ×" in text and "as spoken" not in text
     found = json.loads(printed(path, "--json", "--limit", "2"))
     assert (found["read"], found["dialogues"], found["not_used"]) == (2, 2, {"tools": 2})
     assert found["examples"][0]["turns"][0] == {"speaker": "user", "text": "0?"}
+
+
+def test_what_is_made_of_the_text_is_counted(write_jsonl):
+    path = write_jsonl(openai("d", "How?", "*smiles* " + "It goes on and on. " * 40, "👍", "```\nx\n```"))
+    counts = 'parts of longer answers 2 ×, turns put in between them ("go on") 1 ×, blocks of code, by a phrase 1 ×'
+    expected = f"as spoken: {counts}, stage directions not read out 1 ×, turns left out that had nothing to say 1 ×"
+    assert expected in " ".join(printed(path).split())
 
 
 def test_the_stage_ingest_tells_what_was_not_used(write_jsonl, tmp_path, recipe):

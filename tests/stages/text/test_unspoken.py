@@ -15,6 +15,7 @@ from stages.text.unspoken import with_items_apart, with_phrases, without_directi
         ("*Smiles warmly at you* Hello! _nods_", "Hello!", 2),
         (r"\*clears throat\* Hm *chuckles* no.", "Hm no.", 2),
         ("[LAUGHTER] So [nervous laughter] [soft music playing] [pause for effect] yes.", "So yes.", 4),
+        ("*waves* Hi!", "Hi!", 1),
         ("*walks to the door and opens it* Come in.", "Come in.", 1),
         ("Sure. *hands you a cup*\nHere.", "Sure. \nHere.", 1),
         ("Yes (laughing softly) and no (long pause)", "Yes and no", 2),
@@ -31,7 +32,7 @@ def test_stage_directions_go(written, plain, number):
     [
         "It *really* is.", "He *smiles* a lot, **laughs** too.", "Dear [Your Name],", "a cold (coughing, sneezing)", "f(x) [1]",
         "- *apples*\n- *oranges*", "[laughs](http://x.com)", "2 * 3 * 4", "the video (pauses the music)", "<b>nods</b>", "*args and *kwargs",
-        "*cats* and *dogs*", "[pause button]",
+        "*cats* and *dogs*", "light *waves* go", "[pause button]",
     ],
 )  # fmt: skip
 def test_what_looks_like_a_stage_direction_stays(written):

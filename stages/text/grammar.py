@@ -26,6 +26,12 @@ ABBREVIATIONS = {
     "w/o": "without", "w/": "with", "c/o": "care of", "tsp.": "teaspoons", "tbsp.": "tablespoons",
 }  # fmt: skip
 """The grammar's own list (`tts.tsv`) holds 3 745 harvested 'acronyms' such as Bei → BEI, so this one takes its place."""
+
+
+def is_abbreviation(token: str) -> bool:
+    return token in ABBREVIATIONS or token.rstrip(",?!;:") in ABBREVIATIONS
+
+
 _NOT_STATES = {"OK", "IN", "OR", "ME", "HI", "OH", "PA", "MA"}
 """Postal codes that are words too: after a comma they stay as they are."""
 _AFTER = ("measure/unit", "number/quantity_abbr", "number/thousand", "time/suffix", "time/zone", "date/year_suffix")

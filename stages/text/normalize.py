@@ -16,11 +16,11 @@ from ftfy.badness import is_bad
 from markdown_it import MarkdownIt
 
 from stages.text.english.latex import read_latex
-from stages.text.english.order import ENGLISH, needs_reading
-from stages.text.english.rewriting import DIGITS, rewrite
+from stages.text.english.order import needs_reading, read_sentences
+from stages.text.english.rewriting import DIGITS
 from stages.text.english.symbols import SYMBOLS, is_ornament
-from stages.text.grammar import load_english
-from stages.text.spans import LETTER, WORD, SpanReader, is_abbreviation
+from stages.text.grammar import is_abbreviation, load_english
+from stages.text.spans import LETTER, WORD, SpanReader
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -36,6 +36,8 @@ PLAIN_TABLE = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": 
 _POWER = re.compile("(?<=[A-Za-z0-9₀-₉)])[⁰¹²³⁴-⁹⁺⁻ⁿⁱ]+")
 _SPOKEN = re.compile(rf"{WORD}[.,?!;:]?(?: {WORD}[.,?!;:]?)*")
 _PIECE = re.compile(rf"({WORD})|([.,?!;:])")
+_CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNSAID = re.compile(r"[^A-Za-z\s.,?!;:'-]")
 _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER ([A-Z]+)")
 ESCAPED_BREAK = re.compile(r"(?<![:\w\\]\\)(?<!:)\\[nrt](?=$|[A-Z\s\\])")
 _EMOTICON = re.compile(r"(?<!\S)(?<!\d )(?:[:;]['^-]?[()DPpOo/|\\]+|=[()D]+|<3+|</3|\^_*\^)(?!\w)")
@@ -96,9 +98,11 @@ class Normalizer:
             yield from block.split("\n")
 
     def _read_line(self, line: str) -> str:
-        text = "".join(" " if is_ornament(char) else char for char in _compatible(line))
-        _refuse_letters_and_symbols(text)
-        text = " ".join(self._with_states(rewrite(text, ENGLISH)).split())
+        text = _compatible(line)
+        if not text.isascii():
+            text = "".join(" " if is_ornament(char) else char for char in text)
+            _refuse_letters_and_symbols(text)
+        text = " ".join(self._with_states(read_sentences(text, self._is_spoken)).split())
         if text and not self._is_spoken(text):
             text = self._spans(text)
         return _tidy(text)
@@ -123,22 +127,24 @@ def _sample(text: str) -> str:
 def _refuse_controls(text: str) -> None:
     if "\0" in text:
         raise Unspeakable("nul_byte", f"It has a NUL byte at character {text.index(chr(0)) + 1}.")
-    for at, char in enumerate(text, 1):
-        if unicodedata.category(char) in ("Cc", "Cs") and char not in "\t\n\r":
-            raise Unspeakable(
-                "control_characters", f"It has the control character U+{ord(char):04X} at character {at}."
-            )
+    if found := _CONTROL.search(text):
+        raise Unspeakable(
+            "control_characters",
+            f"It has the control character U+{ord(found[0]):04X} at character {found.start() + 1}.",
+        )
 
 
 def _without_emoji(text: str) -> tuple[str, bool]:
     text = re.sub("([0-9#*])\ufe0f?\u20e3", r"\1 ", text)  # a keycap is the digit on it
-    bare = _EMOTICON.sub(" ", emoji.replace_emoji(text, " "))
+    bare = _EMOTICON.sub(" ", text if text.isascii() else emoji.replace_emoji(text, " "))
     return bare, bare != text
 
 
 def _compatible(text: str) -> str:
     """NFKC (full width, ligatures, ½ as 1/2) but for powers; characters of no width go, dashes and quotes are plain."""
     text = re.sub("(?<=[0-9])(?=[¼-¾⅐-⅞])", " ", unicodedata.normalize("NFC", text)).translate(PLAIN_TABLE)
+    if text.isascii():
+        return text
     text = _POWER.sub(lambda match: f"^({unicodedata.normalize('NFKC', match[0])})", text)
     text = unicodedata.normalize("NFKC", text.replace("№", "No."))
     text = "".join(char for char in text if unicodedata.category(char) != "Cf" and not "\ufe00" <= char <= "\ufe0f")
@@ -206,7 +212,7 @@ def _tidy(text: str) -> str:
     """Every whitespace token a word, with at most one sentence mark after it: word timings are one per token."""
     text = re.sub(r"(?<=\w)\s+-\s+(?=\w)", ", ", text)
     text = re.sub(r"\.{2,}(?=\s+[a-z])", ",", text)
-    text = "".join(_say_character(char) for char in text)
+    text = _UNSAID.sub(lambda match: _say_character(match[0]), text)
     words: list[str] = []
     marks = ""
     for word, mark in _PIECE.findall(text):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Set
 from functools import lru_cache
 from itertools import groupby
 
-from stages.text.grammar import ABBREVIATIONS, Vocabulary
+from stages.text.grammar import Vocabulary, is_abbreviation
 
 LETTER = "[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]"
 WORD = rf"{LETTER}+(?:['-]{LETTER}+)*"
@@ -20,10 +20,6 @@ _CACHED = 100_000
 """Spans kept: some 20 MB."""
 _STREET_WORDS = 5
 """The longest name of a street, in words: an address's number is read otherwise than a quantity."""
-
-
-def is_abbreviation(token: str) -> bool:
-    return token in ABBREVIATIONS or token.rstrip(",?!;:") in ABBREVIATIONS
 
 
 class SpanReader:

@@ -41,7 +41,7 @@ PER = {
 """What stands behind the slash of a rate."""
 SIGN = "[$€£¥₹₩₽₺₫₱₦₪₴฿₿₡₵]"
 _SIGN = rf"(?:(?:US|CA|C|AU|A|NZ|HK|S|R|MX)\$|{SIGN})"
-_CODE = "|".join(
+CODE = "|".join(
     sorted((code for code in _NAMES if code[0].isalpha() and "$" not in code), key=len, reverse=True)
 ).replace(".", r"\.")
 _MAGNITUDE = "|".join(sorted(_MAGNITUDES, key=len, reverse=True))
@@ -96,9 +96,9 @@ MONEY = readings(
     ),
     (rf"(?<![\w.,])(?P<number>{NUMBER})\s?(?P<magnitude>k|K|M|B|bn|mn)?\s?(?P<sign>{SIGN})(?!\d)", _price_behind),
     (rf"({SIGN}{NUMBER}) (?:USD|US dollars?|EUR|GBP)\b", r"\1"),
-    (rf"(?<![\w.,$€£])(?P<number>{NUMBER})\s?(?:(?P<magnitude>{_MAGNITUDE})\s?)?(?P<sign>{_CODE})(?![\w$])", _price_behind),
+    (rf"(?<![\w.,$€£])(?P<number>{NUMBER})\s?(?:(?P<magnitude>{_MAGNITUDE})\s?)?(?P<sign>{CODE})(?![\w$])", _price_behind),
     (
-        rf"(?<!\w)(?P<sign>(?:{_CODE})\s?)(?P<number>{NUMBER})(?:\s?[-–]\s?(?P<upper>{NUMBER}))?"
+        rf"(?<!\w)(?P<sign>(?:{CODE})\s?)(?P<number>{NUMBER})(?:\s?[-–]\s?(?P<upper>{NUMBER}))?"
         rf"(?:[ -]?(?P<magnitude>{_MAGNITUDE}))?{_END}",
         _price,
     ),

@@ -1,20 +1,22 @@
 """All readings of a line, in the order they are applied: what looks like a number and is none comes first."""
 
 import re
+from collections.abc import Callable, Iterator
 
 from stages.text.english.calendar import CALENDAR, SPANS
 from stages.text.english.mathematics import MATHEMATICS, MINUS
-from stages.text.english.money import MONEY
+from stages.text.english.money import CODE, MONEY, SIGN
 from stages.text.english.names import NAMES, WORDS_TO_READ
 from stages.text.english.numbers import CODES
-from stages.text.english.rewriting import readings
+from stages.text.english.rewriting import readings, rewrite
 from stages.text.english.slashes import SLASHES
 from stages.text.english.units import UNIT_POWERS, UNITS
 from stages.text.english.web import WEB
+from stages.text.grammar import is_abbreviation
 
+_QUOTES = readings((r'(?<![^\s(])"([^"]+)"(?!\w)', r"\1"))  # the quote behind "Chapter 1" is no inch
 _FIRST = readings(
     (r"^\W*(?:[→⇒]|-+>|=+>)\s*", ""),  # an arrow as a bullet
-    (r'(?<![^\s(])"([^"]+)"(?!\w)', r"\1"),  # the quote behind "Chapter 1" is no inch
     (r"\s*[—―]+\s*|(?<!-)--+(?!-)", ", "),
     (r"-+>|=+>", " to "),
     (r"&", " and "),
@@ -43,12 +45,53 @@ _MARKS = readings(
     (r"\s*\|\s*", ", "),
     (r"[\[\]{}<>*~©®™•]|\^(?!\w)", " "),  # marks of layout that nobody reads out
 )
-ENGLISH = [
-    *WEB, *_FIRST, *NAMES, *_SENTENCES, *CALENDAR, *UNIT_POWERS, *MATHEMATICS, *_SPACES, *MONEY, *CODES, *SLASHES, *MINUS, *_DASHES, *UNITS, *_MARKS,
-]  # fmt: skip
+_ORDER = [
+    (re.compile(needed), table)
+    for needed, table in (
+        (r"[@#~\\*_:]|\w[./]|(?:^|\s)[./]", WEB),
+        (r"[-–—―→⇒=&]", _FIRST),
+        ("", NAMES),
+        (r"[.?!][A-Z]", _SENTENCES),
+        (r"[\d.,–-]", CALENDAR),
+        (r"\^", UNIT_POWERS),
+        (r"[\^*/=<>≤≥≠√∛(!_×]|\d[eE]| [xX] |\b(?:sin|cos|tan)\b", MATHEMATICS),
+        ("  ", _SPACES),
+        (rf"{SIGN}|[¢-]|\b(?:{CODE})", MONEY),
+        (r"\d", CODES),
+        (r"[/:]", SLASHES),
+        (r"[−–-]", MINUS),
+        (r"[–-]", _DASHES),
+        (r"\d|/[hs]\b", UNITS),
+        ("", _MARKS),
+    )
+]
+"""The tables, and what there is in any sentence that they change: to look for it takes less time than to try them."""
 _NEEDS = re.compile("|".join([WORDS_TO_READ, SPANS]))
+_BOUNDARY = re.compile(r"(?<=[a-z]{4}[.?!]) (?=[A-Z])")
 
 
 def needs_reading(text: str) -> bool:
     """Whether text of nothing but words holds some that are not read as they are written: numerals, abbreviations, "Mon-Fri"."""
     return _NEEDS.search(text) is not None
+
+
+def read_sentences(line: str, is_spoken: Callable[[str], bool]) -> str:
+    """Each sentence of a line with its forms written out. Most of an answer's sentences are words alone, and pass as they are."""
+    line = rewrite(line, _QUOTES)
+    return " ".join(part if is_spoken(part) else _read(part) for part in _sentences(line))
+
+
+def _sentences(line: str) -> Iterator[str]:
+    start = 0
+    for boundary in _BOUNDARY.finditer(line):
+        if not is_abbreviation(line[start : boundary.start()].rsplit(" ", 1)[-1]):
+            yield line[start : boundary.start()]
+            start = boundary.end()
+    yield line[start:]
+
+
+def _read(text: str) -> str:
+    for needed, table in _ORDER:
+        if needed.search(text):
+            text = rewrite(text, table)
+    return text

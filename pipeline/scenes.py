@@ -19,6 +19,7 @@ from manifests.errors import RequestError, WorkError
 from manifests.progress import Progress, silent
 from pipeline.building.driver import build
 from pipeline.recipe import recipe_from
+from stages.director import Director
 from stages.sound.path import SoundSettings
 
 Row = dict[str, Any]
@@ -154,6 +155,10 @@ def scene_recipe(corpus: Corpus, name: str, takes: int) -> Row:
             f"The scenes need the embedded stage 'schedule', and {corpus.url} was timed by another; build a corpus with it."
         )
     gap = {edge: seconds * scene.user_gap for edge, seconds in schedule["user_gap_s"].items()}
+    for spec in recipe_from(recipe).stages:
+        if issubclass(spec.stage_class, Director):  # it would put events of all kinds into each scene
+            recipe["stages"].remove(spec.name)
+            del recipe[spec.name]
     for change in (QUIET, {"schedule": {"user_gap_s": gap}}, scene.recipe, {"ingest": {"takes": takes}}):
         _merge(recipe, change)
     return dict(recipe)

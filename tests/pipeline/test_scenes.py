@@ -42,6 +42,14 @@ def test_a_scene_of_a_corpus_in_the_wild_has_only_the_sound_that_it_asks_for():
         assert render.user_level_dbfs_low == -36
 
 
+def test_a_scene_of_a_directed_corpus_has_no_director():
+    recipe = load_recipe(SHIPPED / "directed.yaml").as_dict()
+    directed = SimpleNamespace(info={"identity": {"recipe": recipe}}, url="directed")
+    assert "director" in [spec.name for spec in recipe_from(recipe).stages]
+    for name in SCENES:
+        assert "director" not in [spec.name for spec in recipe_from(scene_recipe(directed, name, 1)).stages]
+
+
 def test_scenes_hold_the_test_dialogues_in_voices_of_the_test(corpus, scenes):
     words = {split: {cut.supervisions[0].text for cut in corpus.cuts(split)} for split in ("train", "test")}
     heard = {row["user_voice"] for row in rows_of(corpus.dialogues) if row["split"] != "test"}

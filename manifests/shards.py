@@ -96,6 +96,8 @@ def build_cut(record: TokenizedDialogue, provenance: dict[str, Any]) -> MonoCut:
             [_seconds(b.start, SOURCE_RATE), _seconds(b.length, SOURCE_RATE)] for b in noise.bursts
         ]
     custom |= record.sound.described()
+    if dialogue.direction and dialogue.direction.events:
+        custom["director"] = dialogue.direction.by
     if dialogue.system_prompt:
         custom["system_prompt"] = dialogue.system_prompt
     return MonoCut(

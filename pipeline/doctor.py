@@ -56,7 +56,7 @@ def examine() -> list[Finding]:
             _pocketsphinx,
             extra="asr",
         ),
-        _try("chat endpoint", "asr-qa, evaluate --judge", _chat, extra=""),
+        _try("chat endpoint", "asr-qa, evaluate --judge, director", _chat, extra=""),
         _try("LoRA", "train with model.lora", lambda: f"peft {version('peft')}", extra="lora"),
         _try("codec training texts", "codec train", lambda: f"wordfreq {version('wordfreq')}", extra="codec"),
         _try(
@@ -207,7 +207,7 @@ def _chat() -> str:
     from manifests.endpoint import KEY
 
     key = "is set" if os.environ.get(KEY) else "is not set: only for servers that want no key"
-    return f"any OpenAI-compatible one, named with --url or --judge; {KEY} {key}"
+    return f"any OpenAI-compatible one, named with --url, --judge or director.url; {KEY} {key}"
 
 
 def _package(distribution: str, module: str) -> str:

@@ -15,10 +15,11 @@ from typing import TypeVar
 from pydantic import Field
 
 from manifests.direction import Direction
+from manifests.errors import WorkError
 from manifests.records import Dialogue
 from stages.base import Settings, Stage, draw
 from stages.directing.script import KINDS, Kind, Script, Unusable, check, lines_of
-from stages.directing.writing import directed
+from stages.directing.writing import directed, undrawn
 from stages.text.languages import ENGLISH
 from stages.text.reader import reader
 
@@ -50,7 +51,7 @@ class Director(Stage[Dialogue, Dialogue, Own]):
         raise NotImplementedError
 
     def setup(self) -> None:
-        self.normalizer = reader(self.settings.language)
+        self.read = reader(self.settings.language)
 
     def scripts(self, dialogues: Sequence[Dialogue]) -> Sequence[Script | Unusable]:
         """What is to be written into each dialogue, or why nothing can be."""
@@ -60,23 +61,30 @@ class Director(Stage[Dialogue, Dialogue, Own]):
         """The dialogue with the script's events; raises `Unusable` where they are out of bounds."""
         own, lines = self.settings, lines_of(dialogue)
         check(script, lines, own.kinds, own.max_events)
-        if not script.events:
-            return replace(dialogue, direction=Direction(self.name))
-        return directed(dialogue, lines, script, own.kinds, self.name, self.normalizer)
+        return directed(dialogue, lines, script, own.kinds, self.name, self.read)
 
     def process(self, records: Sequence[Dialogue]) -> list[Dialogue]:
+        """Raises `WorkError` where the dialogues have not been through `speak`."""
+        for dialogue in records:
+            if not all(turn.spoken for turn in dialogue.turns):
+                raise WorkError("A director writes among spoken words; put it behind 'speak' in the recipe's stages.")
         chosen = [dialogue for dialogue in records if self._chooses(dialogue)]
-        scripts = zip(chosen, self.scripts(chosen), strict=True)
-        made = {dialogue.id: self._direct(dialogue, script) for dialogue, script in scripts}
+        bare = [undrawn(dialogue, self.settings.kinds, self.read) for dialogue in chosen]
+        made = {
+            dialogue.id: self._direct(dialogue, plain, script)
+            for dialogue, plain, script in zip(chosen, bare, self.scripts(bare), strict=True)
+        }
         return [made.get(dialogue.id, dialogue) for dialogue in records]
 
     def _chooses(self, dialogue: Dialogue) -> bool:
         return draw(self.seed, dialogue.id, "director share").random() < self.settings.share
 
-    def _direct(self, dialogue: Dialogue, script: Script | Unusable) -> Dialogue:
+    def _direct(self, dialogue: Dialogue, bare: Dialogue, script: Script | Unusable) -> Dialogue:
         try:
             if isinstance(script, Unusable):
                 raise script
-            return self.perform(dialogue, script)
+            if script.events:
+                return self.perform(bare, script)
+            return replace(dialogue, direction=Direction(self.name))
         except Unusable as error:
             return replace(dialogue, direction=Direction(self.name, failed=error.reason))

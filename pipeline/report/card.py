@@ -184,7 +184,7 @@ A cut has
   in seconds]), and `act` (what the turn is for: reprompt, the agent asks again after a long silence; wait and stop, the user silences the agent; go_on and
   resume, it begins again with the sentence in which it was cut), of a barge-in `barge_in` (`place`: early, middle or late, by thirds of the agent's whole
   turn; `in_row`: 2 and more where the agent's turn before was interrupted, too), of a cut-off turn `yields` (in_word or after_word);
-* custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` where the dialogue has one, and, where there is noise on the user's channel,
+* custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` where the dialogue has one, `director` (rules, or a model) where one wrote events into it, and, where there is noise on the user's channel,
   `noise` (its `kind`, and `snr_db`, the level of the speech above it) and `noise_bursts` ([start, length] in seconds);
 * custom `room` (`rt60_s`, and its walls or the `recording` of its impulse response), `echo`, `noise_recording`, `microphone`, `level_changes` ([second, dB], evenly from one to the next), `telephone`, `codec`, `packet_loss` (`lost`: packets counted from 0) and `turned_down_db`, where the recipe
   lets these befall the user's channel, with their parameters.

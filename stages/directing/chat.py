@@ -22,6 +22,7 @@ from stages.directing.answers import AnswerCache
 from stages.directing.prompt import numbered, read_script, response_format, system_prompt
 from stages.directing.script import Script, Unusable, lines_of
 from stages.director import Director, DirectorSettings
+from stages.text.languages import name_of
 
 TRIES = 2
 DOWN = 5
@@ -83,9 +84,9 @@ class ChatDirector(Director[ChatSettings]):
     def setup(self) -> None:
         super().setup()
         own = self.settings
-        self._system = system_prompt(own.kinds, own.max_events, own.wishes)
+        self._system = system_prompt(own.kinds, own.max_events, name_of(own.language), own.wishes)
         self._asked = _Asked(own)
-        self._lock = threading.Lock()  # the normalizer's grammar is one for all threads
+        self._lock = threading.Lock()  # the grammar that reads what is said is one for all threads
 
     def made_by(self) -> dict[str, str]:
         return {"prompt": digest({"system": self._system})}

@@ -2,82 +2,87 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from manifests.direction import Direction
-from manifests.records import DURING, Dialogue, Turn
+from manifests.records import ASIDES, Dialogue, Turn
 from stages.directing.script import Event, Kind, Line, Script, Unusable
-from stages.talk.disfluencies import insert
+from stages.talk.disfluencies import insert, without
 from stages.text.normalize import Unspeakable
 
-Normalize = Callable[[str], str]
+Read = Callable[[str], str]
+"""Written text in, what a voice reads out; raises `Unspeakable`."""
+
+
+def undrawn(dialogue: Dialogue, kinds: Collection[Kind], read: Read) -> Dialogue:
+    """The dialogue without what the recipe has drawn of the kinds that a director is to write: its backchannels, fillers and, with
+    interruptions, false starts."""
+    replaced = {"backchannel"} & {*kinds} | ({"false_start"} if "interruption" in kinds else set())
+    turns = []
+    for turn in dialogue.turns:
+        if turn.speaker == "user":
+            if turn.event in replaced and not turn.text:
+                continue
+            if "hesitation" in kinds:
+                turn = without(turn, "hesitation", read)
+        turns.append(turn)
+    return replace(dialogue, turns=tuple(turns))
 
 
 def directed(
-    dialogue: Dialogue, lines: Sequence[Line], script: Script, kinds: Collection[Kind], by: str, normalize: Normalize
+    dialogue: Dialogue, lines: Sequence[Line], script: Script, kinds: Collection[Kind], by: str, read: Read
 ) -> Dialogue:
-    """The dialogue with the script's events. Of the kinds that a director is to write, they take the place of what the recipe
-    draws: the backchannels that `speak` put in; its false starts, and barge-ins.
+    """The dialogue, whose lines are given, with the script's events. With interruptions among the kinds, `schedule` draws no barge-ins.
 
     `script` must have passed `check`; raises `Unusable` where a voice can't read what it says.
     """
-    replaced = {"backchannel"} & {*kinds} | ({"barge_in", "false_start"} if "interruption" in kinds else set())
     events: dict[int, list[Event]] = {}
     for event in sorted(script.events, key=lambda e: e.after_word):
         events.setdefault(lines[event.turn - 1].index, []).append(event)
-    turns = tuple(_turns(dialogue, events, replaced, normalize))
+    turns = tuple(_turns(dialogue, events, "interruption" in kinds, read))
     return replace(dialogue, turns=turns, direction=Direction(by, len(script.events)))
 
 
-def _turns(
-    dialogue: Dialogue, events: dict[int, list[Event]], replaced: Collection[str], normalize: Normalize
-) -> Iterator[Turn]:
+def _turns(dialogue: Dialogue, events: dict[int, list[Event]], interrupted: bool, read: Read) -> Iterator[Turn]:
+    voices = {turn.speaker: turn.voice for turn in reversed(dialogue.turns) if turn.recording is None}
     interrupts: int | None = None  # so many words of the agent's are said before the user's next turn begins
     for index, turn in enumerate(dialogue.turns):
-        if turn.event in DURING:
-            if turn.text or turn.speaker == "agent" or turn.event not in replaced:
-                yield turn
-            continue
         own = events.get(index, [])
-        if turn.speaker == "user":
+        if turn.speaker == "user" and turn.event not in ASIDES:
             if interrupts is not None:
                 turn = replace(turn, event="barge_in", after_words=interrupts)
-            elif turn.event is None and "barge_in" in replaced:
+            elif turn.event is None and interrupted:
                 turn = replace(turn, event="turn")
-            yield _disfluent(turn, own, normalize)
+            yield _disfluent(turn, own, read)
             interrupts = None
             continue
         yield turn
         for event in own:
             if event.kind == "interruption" and not event.says:
                 interrupts = event.after_word
-            else:
-                yield from _said_during(event, normalize)
+                continue
+            happens: Literal["backchannel", "barge_in"] = "backchannel" if event.kind == "backchannel" else "barge_in"
+            says, voice = _spoken(event.says, read), voices.get("user", "")
+            yield Turn("user", "", says, voice, event=happens, after_words=event.after_word)
+            if event.reply:
+                yield Turn("agent", "", _spoken(event.reply, read), voices.get("agent", ""))
 
 
-def _said_during(event: Event, normalize: Normalize) -> Iterator[Turn]:
-    says = _spoken(event.says, normalize)
-    if event.kind == "backchannel":
-        yield Turn("user", text="", spoken=says, event="backchannel", after_words=event.after_word)
-        return
-    yield Turn("user", text="", spoken=says, event="barge_in", after_words=event.after_word)
-    yield Turn("agent", text="", spoken=_spoken(event.reply, normalize))
-
-
-def _disfluent(turn: Turn, events: Sequence[Event], normalize: Normalize) -> Turn:
+def _disfluent(turn: Turn, events: Sequence[Event], read: Read) -> Turn:
     """The turn with hesitations and corrections among its words, set off by commas."""
     if not events:
         return turn
     for event in reversed(events):
         assert event.kind in ("hesitation", "self_correction")
-        turn = insert(turn, event.after_word, _spoken(event.says, normalize), event.kind)
+        turn = insert(turn, event.after_word, _spoken(event.says, read), event.kind)
     spoken = turn.spoken
-    if _spoken(spoken, normalize) != spoken:
+    if _spoken(spoken, read) != spoken:
         raise Unusable("unspeakable", f"A voice would not read {spoken[:60]!r} word for word.")
     return turn
 
 
-def _spoken(text: str, normalize: Normalize) -> str:
+def _spoken(text: str, read: Read) -> str:
     try:
-        return normalize(text)
+        return read(text)
     except Unspeakable as error:
         raise Unusable("unspeakable", str(error)) from None

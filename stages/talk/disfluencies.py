@@ -1,11 +1,14 @@
 """Words that speakers say while they look for others, or take back, put into a turn."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
 from manifests.direction import Disfluency
 from manifests.records import Turn
 from manifests.words import words_of
+from stages.text.normalize import Unspeakable
 
 _SMALL = frozenset(
     words_of(
@@ -32,6 +35,21 @@ def insert(turn: Turn, at: int, said: str, kind: Literal["hesitation", "self_cor
     before = [one for one in turn.disfluencies if one.first < at]
     behind = [replace(one, first=one.first + len(own)) for one in turn.disfluencies if one.first >= at]
     return replace(turn, spoken=" ".join(words), disfluencies=(*before, Disfluency(kind, at, len(own)), *behind))
+
+
+def without(turn: Turn, kind: Literal["hesitation", "self_correction"], read: Callable[[str], str]) -> Turn:
+    """The turn as it was before words of this kind were put in. Commas and capitals are those of what was written, as `read` has it, where
+    that has the same words."""
+    gone = {n for one in turn.disfluencies if one.kind == kind for n in range(one.first, one.first + one.number)}
+    if not gone:
+        return turn
+    spoken = " ".join(word for n, word in enumerate(turn.spoken.split()) if n not in gone)
+    with suppress(Unspeakable):
+        if turn.text and words_of(written := read(turn.text)) == words_of(spoken):
+            spoken = written
+    kept = [one for one in turn.disfluencies if one.kind != kind]
+    moved = (replace(one, first=one.first - sum(n < one.first for n in gone)) for one in kept)
+    return replace(turn, spoken=spoken, disfluencies=tuple(moved))
 
 
 def _with_comma(word: str) -> str:

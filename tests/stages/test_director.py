@@ -10,6 +10,7 @@ from material import ingested, make_dialogue
 
 from manifests.columns import dialogue_row
 from manifests.direction import Direction
+from manifests.errors import WorkError
 from manifests.records import Dialogue, TokenizedDialogue
 from manifests.shards import build_cut
 from pipeline.commands.options import SHIPPED
@@ -73,6 +74,11 @@ def test_a_dialogue_without_cues_stays_as_it_is():
     assert [turn.event for turn in made.turns] == [None, None]
 
 
+def test_a_director_before_the_words_are_spoken_is_told():
+    with pytest.raises(WorkError, match="put it behind 'speak'"):
+        direct([make_dialogue()])
+
+
 @pytest.fixture(scope="module")
 def cuts(spoken):
     """Through the shipped recipe's stages, all of the dialogues directed: (record, cut) of each."""
@@ -87,6 +93,7 @@ def cuts(spoken):
 def test_each_event_is_a_labelled_supervision_at_its_words(cuts):
     seen = Counter()
     for record, cut in cuts:
+        assert (cut.custom.get("director") == "rules") == (record.dialogue.direction.events > 0)
         turns = record.dialogue.turns
         agent = None
         for segment, supervision in zip(record.timeline.segments, cut.supervisions, strict=True):

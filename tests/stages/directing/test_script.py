@@ -9,11 +9,12 @@ from pydantic import ValidationError
 from manifests.direction import Disfluency
 from manifests.records import Dialogue, Recording, Turn
 from stages.directing.script import KINDS, Event, Script, Unusable, check, lines_of
-from stages.directing.writing import directed
+from stages.directing.writing import directed, undrawn
 from stages.speak import Speak, SpeakSettings
 from stages.text.normalize import Normalizer
 
 NORMALIZE = Normalizer()
+AGENT = "Leave the square on the north side and follow the river for about ten minutes."
 
 
 def spoken(*turns: Turn) -> Dialogue:
@@ -30,7 +31,8 @@ def event(kind: str, turn: int, after_word: int, says: str, reply: str = "") -> 
 
 
 def write(dialogue: Dialogue, *events: Event, kinds=KINDS, most: int = 6) -> Dialogue:
-    lines, script = lines_of(dialogue), Script(events=list(events))
+    dialogue, script = undrawn(dialogue, kinds, NORMALIZE), Script(events=list(events))
+    lines = lines_of(dialogue)
     check(script, lines, kinds, most)
     return directed(dialogue, lines, script, kinds, "model", NORMALIZE)
 
@@ -67,6 +69,29 @@ def test_backchannels_take_the_place_of_those_that_were_drawn():
     assert not any(t.event == "false_start" for t in made.turns)
     kept = write(dialogue, event("hesitation", 1, 1, "um"), kinds=("hesitation",))
     assert [t.event for t in kept.turns] == [None, None, "backchannel", "false_start", None, None]
+
+
+def test_hesitations_take_the_place_of_fillers_that_were_drawn():
+    lines = [Turn("user", "Hello. What time is it, in 3 hours from now?"), Turn("agent", "Ten.")]
+    stage = Speak(SpeakSettings.model_validate({"filler": {"per_minute": 60}}), 0)
+    stage.setup()
+    (drawn,) = stage.process([replace(make_dialogue(), turns=tuple(lines))])
+    assert len(drawn.turns[0].disfluencies) > 2
+    made = write(drawn, event("hesitation", 1, 1, "uh"))
+    assert made.turns[0].spoken == "Hello. Uh, what time is it, in three hours from now?"
+    assert made.turns[0].disfluencies == (Disfluency("hesitation", 1, 1),)
+    kept = write(drawn, event("self_correction", 1, 2, "Where, no"), kinds=("self_correction",))
+    assert [one.kind for one in kept.turns[0].disfluencies].count("hesitation") == len(drawn.turns[0].disfluencies)
+
+
+def test_what_is_put_in_has_the_voices_that_the_input_fixes():
+    turns = (
+        Turn("user", "Hello there.", voice="ann"),
+        Turn("agent", AGENT, voice="bob"),
+        Turn("user", "Bye.", voice="ann"),
+    )
+    made = write(spoken(*turns), event("interruption", 2, 8, "Wait.", "Yes?"))
+    assert [turn.voice for turn in made.turns] == ["ann", "bob", "ann", "bob", "ann"]
 
 
 def test_hesitations_and_corrections_stand_among_the_words_and_say_where():
@@ -145,7 +170,7 @@ def test_what_is_no_event_is_none(wrong):
 
 
 def test_what_the_input_fixes_stays_as_it_is():
-    agent = Turn("agent", "Leave the square on the north side and follow the river for about ten minutes.")
+    agent = Turn("agent", AGENT)
     recorded = Turn("user", "Hello there, how are you today?", recording=Recording("a.wav"))
     for fixed in (
         Turn("user", "mm-hm", event="backchannel"),

@@ -8,7 +8,7 @@ his backchannel or barge-in in the other's turn, and not into his own next turn 
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
-from math import log, prod
+from math import log
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -110,19 +110,31 @@ ALIKE = 0.5
 def lengthened(profile: Profile, rooms_s: Sequence[float]) -> Profile:
     """The profile for a dialogue whose changes of speaker have these rooms, so that those like it come to the profile together.
 
-    A short dialogue has often no room for a long overlap, which is then shortened. How often, its own rooms tell: where each might as well be
-    somewhat larger or smaller, a length fits into none of them with probability m. So overlaps beyond that length are drawn 1 / (1 − m) times
-    as often, by the dialogues that do have the room.
+    A short dialogue has often no room for a long overlap, or for one of two, which is then shortened. How often, its own rooms tell, where each
+    might as well be somewhat larger or smaller: of the overlaps beyond a length a share is kept. So they are drawn 1 / share times as often, by
+    the dialogues that have room for any.
     """
     rooms = [room for room in rooms_s if room > 0]
-    most = max(rooms, default=0.0)
     beyond: list[float] = []  # the share of the overlaps to draw that are longer than each kept quantile
     for step, length in enumerate(profile.overlap_s):
-        none = prod(_NORMAL.cdf(log(max(length, 1e-3) / room) / ALIKE) for room in rooms) if length < most else 0
-        beyond.append(min(1.0, (1 - step / STEPS) / (1 - none)))
+        longer = 1 - step / STEPS
+        possible = longer > 0 and 0 < length < max(rooms, default=0.0)
+        beyond.append(min(1.0, longer / _kept(length, longer * profile.overlap_share, rooms)) if possible else longer)
     beyond = list(accumulate(reversed(beyond), max))  # from the longest; never falling towards the shorter
     lengths = np.interp(np.linspace(0, 1, STEPS + 1), beyond, profile.overlap_s[::-1])[::-1]
     return profile.model_copy(update={"overlap_s": tuple(lengths.tolist())})
+
+
+def _kept(length_s: float, share: float, rooms_s: Sequence[float]) -> float:
+    """Of the overlaps longer than this, which so large a share of the changes are drawn to have, the share for which dialogues like this
+    one have room."""
+    drawn = room = np.ones(1)  # how likely each number of them is
+    for own in rooms_s:
+        possible = 1 - _NORMAL.cdf(log(length_s / own) / ALIKE)
+        drawn = np.convolve(drawn, [1 - share, share])
+        room = np.convolve(room, [1 - possible, possible])
+    numbers = np.arange(len(drawn))
+    return float(drawn @ np.minimum(numbers[:, None], numbers) @ room) / (share * len(rooms_s))
 
 
 def _changes(turns: Sequence[LaidTurn], agent_overlaps: bool) -> Iterator[tuple[int, Change]]:

@@ -1,18 +1,20 @@
 """`salm-duplex export`."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 
 from manifests.errors import RequestError
+from manifests.progress import Progress
 from pipeline.commands.console import out_console, print_json, progress_shown, writes
 from pipeline.commands.options import CorpusArgument, JsonOption
 
 if TYPE_CHECKING:
-    from pipeline.export.run import Format
+    from manifests.corpus import Corpus
+    from manifests.store import Store
 
-Target = Literal["moshi", "hf", "textgrid"]
+Target = Literal["moshi", "hf", "nemo", "textgrid"]
 
 
 def command(
@@ -22,6 +24,7 @@ def command(
         typer.Option(
             "--to",
             help="moshi: stereo WAV and word times for moshi-finetune; hf: Parquet with audio and a dataset card for Hugging Face; "
+            "nemo: a training configuration that reads the shards; "
             "textgrid: stereo WAV, TextGrid and RTTM for ears and Praat.",
         ),
     ],
@@ -34,11 +37,10 @@ def command(
     """
     from manifests.corpus import open_corpus
     from manifests.store import Store
-    from pipeline.export.run import export
 
-    opened, store, format = open_corpus(corpus), Store(out), _format(to)
+    opened, store = open_corpus(corpus), Store(out)
     with writes(out), progress_shown("shards", quiet=as_json) as progress:
-        result = export(opened, format, store, progress)
+        result = _export(to, opened, store, progress)
     if as_json:
         print_json(result)
         return
@@ -49,20 +51,26 @@ def command(
     out_console.print(f"Not carried over: {lost or 'nothing'}")
 
 
-def _format(to: Target) -> "Format":
+def _export(to: Target, corpus: "Corpus", out: "Store", progress: Progress) -> dict[str, Any]:
+    from pipeline.export.run import export
+
     try:
         match to:
             case "moshi":
                 from pipeline.export.moshi import Moshi
 
-                return Moshi()
+                return export(corpus, Moshi(), out, progress)
             case "hf":
                 from pipeline.export.hf import HuggingFace
 
-                return HuggingFace()
+                return export(corpus, HuggingFace(), out, progress)
             case "textgrid":
                 from pipeline.export.textgrid import TextGrids
 
-                return TextGrids()
-    except ImportError as error:
+                return export(corpus, TextGrids(), out, progress)
+            case "nemo":
+                from pipeline.export.nemo import export_nemo
+
+                return export_nemo(corpus, out)
+    except ModuleNotFoundError as error:
         raise RequestError(f"The export to {to} needs {error.name}: pip install '.[{to}]'.") from None

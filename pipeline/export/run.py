@@ -17,6 +17,7 @@ import soundfile
 
 from manifests.corpus import Corpus
 from manifests.errors import RequestError
+from manifests.frames import FRAME_SECONDS
 from manifests.progress import Progress, silent
 from manifests.records import SPLITS
 from manifests.shard_reader import shard_files
@@ -80,8 +81,8 @@ def export(corpus: Corpus, format: Format, out: Store, progress: Progress = sile
     Raises `RequestError` where `out` holds anything else, and `WorkError` where a shard can't be read.
     """
     out.check()
-    identity = _identity(corpus, format)
-    if finished := _begin(out, identity):
+    identity, finished = start(corpus, format.name, out)
+    if finished:
         return finished
     shards = [
         Shard(split, int(name.split(".")[1]))
@@ -103,13 +104,38 @@ def export(corpus: Corpus, format: Format, out: Store, progress: Progress = sile
         total.dialogues += one.dialogues
         total.frames += one.frames
         total.lost += one.lost
-    result = {
-        **identity,
+    totals = {
         "dialogues": total.dialogues,
-        "hours": round(total.frames * 0.08 / 3600, 4),
+        "hours": round(total.frames * FRAME_SECONDS / 3600, 4),
         "lost": dict(total.lost.most_common()),
-        "use": format.finish(corpus, shards, out),
     }
+    return conclude(identity, totals, format.finish(corpus, shards, out), out)
+
+
+def start(corpus: Corpus, format: str, out: Store) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What tells this export from others, by which the folder is marked; and what a finished one holds, if it is there.
+
+    Raises `RequestError` where `out` holds anything else.
+    """
+    identity = _identity(corpus, format)
+    names = out.names()
+    finished, begun = EXPORT in names, SCRATCH in names and out.exists(f"{SCRATCH}/{_IDENTITY}")
+    if finished or begun:
+        found = json.loads(out.read(EXPORT if finished else f"{SCRATCH}/{_IDENTITY}"))
+        if any(found.get(key) != value for key, value in identity.items()):
+            raise RequestError(
+                f"{out} holds another export ({found.get('format')} of {found.get('corpus')}); name a new folder with --out."
+            )
+        return identity, found if finished else None
+    if set(names) - {SCRATCH}:
+        raise RequestError(f"{out} exists already and holds no export; name a new folder with --out.")
+    out.write(f"{SCRATCH}/{_IDENTITY}", json.dumps(identity).encode())
+    return identity, None
+
+
+def conclude(identity: dict[str, Any], totals: dict[str, Any], use: list[str], out: Store) -> dict[str, Any]:
+    """Write `export.json`, which comes last, and return what it holds; `use` says what to do with the export."""
+    result = {**identity, **totals, "use": use}
     out.write(EXPORT, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
     out.remove(SCRATCH)
     return result
@@ -153,27 +179,10 @@ def _write(corpus: Corpus, format: Format, shard: Shard, out: Store) -> Written:
     return written
 
 
-def _identity(corpus: Corpus, format: Format) -> dict[str, Any]:
+def _identity(corpus: Corpus, format: str) -> dict[str, Any]:
     content = json.dumps([corpus.info["identity"], corpus.info["statistics"]], sort_keys=True)
     return {
-        "format": format.name,
+        "format": format,
         "corpus": corpus.name,
         "corpus_sha256": hashlib.sha256(content.encode()).hexdigest(),
     }
-
-
-def _begin(out: Store, identity: dict[str, Any]) -> dict[str, Any] | None:
-    """What a finished export of the same corpus holds; else the folder is marked as this export's."""
-    names = out.names()
-    finished, begun = EXPORT in names, SCRATCH in names and out.exists(f"{SCRATCH}/{_IDENTITY}")
-    if finished or begun:
-        found = json.loads(out.read(EXPORT if finished else f"{SCRATCH}/{_IDENTITY}"))
-        if any(found.get(key) != value for key, value in identity.items()):
-            raise RequestError(
-                f"{out} holds another export ({found.get('format')} of {found.get('corpus')}); name a new folder with --out."
-            )
-        return dict(found) if finished else None
-    if set(names) - {SCRATCH}:
-        raise RequestError(f"{out} exists already and holds no export; name a new folder with --out.")
-    out.write(f"{SCRATCH}/{_IDENTITY}", json.dumps(identity).encode())
-    return None

@@ -214,7 +214,9 @@ def _segment(
     for number, word in enumerate(speech.words):
         begin, end = convert(word.start, speech.rate, rate), convert(word.end, speech.rate, rate)
         if number in waits and begin < length:
-            spans.append(Span(begin + later, waits[number]))
+            # Amid what silence there is between the words, so that as little as can be of what is heard as the pause lies outside.
+            middle = (convert(speech.words[number - 1].end, speech.rate, rate) + begin) // 2
+            spans.append(Span(middle + later, waits[number]))
             later += waits[number]
         if end > length:
             cut_word = Word(word.text, begin + later, length + later) if begin < length else None

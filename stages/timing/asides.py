@@ -16,7 +16,7 @@ AFTER_BACKCHANNEL_S = 1.5
 AGENT_EARLIEST_S = 2.0
 """Of the user's turn, before the agent's backchannel: by then the agent has fallen silent where the user interrupts it."""
 USER_GOES_ON_S = 1.0
-"""At least so much of the user's turn follows the agent's backchannel."""
+"""At least so much of the user's speech follows the agent's backchannel."""
 REACTION_S = 0.3
 """What is said because of certain words begins at most this long after them, where it can."""
 AGENT_REACTION_S = (0.16, 0.48)
@@ -111,16 +111,16 @@ def _after_phrases(
     """When the agent may start: after phrases of the user's that the turn goes on after, or else after any words."""
     user, waits = spoken.speech[holder], dict(pauses)
     first = max(free, to_samples(AGENT_EARLIEST_S, SOURCE_RATE))
-    # The agent starts on a frame, up to one later than drawn here.
+    # The agent starts on a frame, up to one later than drawn here. What follows is counted without its pauses.
     rest = to_samples(USER_GOES_ON_S + FRAME_SECONDS, SOURCE_RATE) + length_of(spoken.speech[index])
-    last = length_of(user) + sum(waits.values()) - rest
+    last = length_of(user) - rest
     phrases, words, later = [], [], 0
     for number, word in enumerate(user.words):
         later += waits.get(number, 0)
-        start = convert(word.end, user.rate, SOURCE_RATE) + later
+        start = convert(word.end, user.rate, SOURCE_RATE)
         start += random.randint(*(to_samples(seconds, SOURCE_RATE) for seconds in AGENT_REACTION_S))
-        if first <= start <= last:
-            words.append(start)
+        if first <= start + later and start <= last:
+            words.append(start + later)
             if word.text.endswith(PHRASE_END) or number + 1 in waits:
-                phrases.append(start)
+                phrases.append(start + later)
     return phrases or words

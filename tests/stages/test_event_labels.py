@@ -1,0 +1,47 @@
+"""Labels of every kind of event are where the sound is, and the reading that says so notices labels that are not."""
+
+from dataclasses import replace
+
+import pytest
+from benchmarks.event_labels import rendered_events
+from event_reading import Read, by_kind, read_events
+
+from manifests.records import DuplexDialogue
+
+INPUT = "pipeline/data/dialogues.jsonl"
+
+
+@pytest.fixture(scope="module")
+def records() -> list[DuplexDialogue]:
+    return rendered_events([INPUT], 12, [])
+
+
+def test_every_label_agrees_with_the_sound(records: list[DuplexDialogue]) -> None:
+    kinds = by_kind([one for record in records for one in read_events(record)])
+    assert {kind for kind in kinds if not kind.startswith("agent: turn")} >= {
+        "agent: backchannel", "agent: reprompt", "agent: yields after word", "agent: yields in word", "user: backchannel",
+        "user: false-start", "user: hesitation", "user: pause", "user: side-talk", "user: barge-in",
+    }  # fmt: skip
+    assert [one for own in kinds.values() for one in own if not one.agrees] == []
+
+
+def wrong(record: DuplexDialogue, at: int, **changes) -> set[str]:
+    """The kinds of label that disagree once a segment's has been changed."""
+    segments = [replace(s, **changes) if n == at else s for n, s in enumerate(record.timeline.segments)]
+    found: list[Read] = read_events(replace(record, timeline=replace(record.timeline, segments=tuple(segments))))
+    return {one.kind for one in found if not one.agrees}
+
+
+def test_labels_that_are_not_where_the_sound_is_are_noticed(records: list[DuplexDialogue]) -> None:
+    seen = set()
+    for record in records:
+        for at, segment in enumerate(record.timeline.segments):
+            late = segment.start + (4_800 if segment.speaker == "user" else 4 * 1_764)
+            if segment.event == "backchannel" and segment.speaker not in seen:
+                assert f"{segment.speaker}: backchannel" in wrong(record, at, start=late)
+                seen.add(segment.speaker)
+            if segment.pauses and "pause" not in seen:
+                moved = replace(segment.pauses[0], start=segment.pauses[0].start + 4_800)
+                assert "user: pause" in wrong(record, at, pauses=(moved, *segment.pauses[1:]))
+                seen.add("pause")
+    assert seen == {"user", "agent", "pause"}

@@ -20,13 +20,20 @@ _ACTS = (
     "shrugs|shrugging|winks|winking|blushes|frowns|winces|pauses|whispers|whispering|mutters|mumbles|inhales|"
     "exhales|hiccups|claps|clapping|cheers|applauds|screams|gestures"
 )
+_ABROAD = (  # German, Spanish, French, Italian, Portuguese
+    "lacht|lachend|gelächter|kichert|seufzt|lächelt|lächelnd|nickt|grinst|schmunzelt|hustet|gähnt|flüstert|zwinkert|räuspert sich|"
+    "(?:se )?ríe|riendo|risas|suspira|sonríe|sonriendo|tose|susurra|asiente|aplausos|"
+    "rires|soupire|sourit|chuchote|tousse|hoche la tête|applaudissements|"
+    "risate|sospira|sorride|sussurra|annuisce|applausi|"
+    "risos|suspira|sorri|sussurra|acena com a cabeça|aplausos"
+)
 _SOUNDS = (
     "laugh|chuckle|giggle|sigh|gasp|groan|cough|coughing|sneeze|sneezing|sniff|breath|breathing|inhale|exhale|"
     "yawn|pause|pausing|silence|beat|applause|cheering|music|crosstalk|inaudible|unintelligible|noise|static|"
     "beep|ringing"
 )
-_HOW = r"(?:(?:\w+ly|long|short|brief|slight|soft|light|loud|deep|nervous|awkward|audible|dramatic|background|upbeat|gentle) )"
-_ACT = rf"(?:{_ACTS}|(?:clears|clearing) (?:(?:his|her|their|my) )?throat|takes a (?:deep )?breath)"
+_HOW = r"(?:(?:\w+ly|long|short|brief|slight|soft|light|loud|deep|nervous|awkward|audible|dramatic|background|upbeat|gentle|leise|kurze) )"
+_ACT = rf"(?:{_ACTS}|{_ABROAD}|(?:clears|clearing) (?:(?:his|her|their|my) )?throat|takes a (?:deep )?breath)"
 _SOUND = rf"(?:{_SOUNDS})(?: (?:playing|plays|continues|stops|fades(?: out)?))?"
 _MORE = r"(?: [\w',-]+){0,8}"
 _CLAUSE = rf"{_HOW}?{_ACT}{_MORE}"

@@ -16,6 +16,8 @@ from stages.text.unspoken import with_items_apart, with_phrases, without_directi
         (r"\*clears throat\* Hm *chuckles* no.", "Hm no.", 2),
         ("[LAUGHTER] So [nervous laughter] [soft music playing] [pause for effect] yes.", "So yes.", 4),
         ("*waves* Hi!", "Hi!", 1),
+        ("*lacht leise* Ja. (seufzt) [Gelächter]", "Ja.", 3),
+        ("(risas) Sí, *se ríe* no.", "Sí, no.", 2),
         ("*walks to the door and opens it* Come in.", "Come in.", 1),
         ("Sure. *hands you a cup*\nHere.", "Sure. \nHere.", 1),
         ("Yes (laughing softly) and no (long pause)", "Yes and no", 2),

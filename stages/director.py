@@ -19,7 +19,7 @@ from manifests.errors import WorkError
 from manifests.records import Dialogue
 from stages.base import Settings, Stage, draw
 from stages.directing.script import KINDS, Kind, Script, Unusable, check, lines_of
-from stages.directing.writing import directed, undrawn
+from stages.directing.writing import as_spoken, directed, undrawn
 from stages.text.languages import ENGLISH
 from stages.text.reader import reader
 
@@ -60,6 +60,7 @@ class Director(Stage[Dialogue, Dialogue, Own]):
     def perform(self, dialogue: Dialogue, script: Script) -> Dialogue:
         """The dialogue with the script's events; raises `Unusable` where they are out of bounds."""
         own, lines = self.settings, lines_of(dialogue)
+        script = as_spoken(script, self.read)
         check(script, lines, own.kinds, own.max_events)
         return directed(dialogue, lines, script, own.kinds, self.name, self.read)
 

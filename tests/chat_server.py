@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
 
-COUNT = {"requests": 0, "answers": 0}
+COUNT = {"requests": 0, "answers": 0, "at_once": 0, "most_at_once": 0}
 LOG: list[dict] = []
 SEEN: Counter[str] = Counter()
 LOCK = Lock()
@@ -58,6 +58,16 @@ def direct(messages: list[dict]) -> str:
 
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
+        with LOCK:
+            COUNT["at_once"] += 1
+            COUNT["most_at_once"] = max(COUNT["most_at_once"], COUNT["at_once"])
+        try:
+            self._post()
+        finally:
+            with LOCK:
+                COUNT["at_once"] -= 1
+
+    def _post(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         messages = body["messages"]
         text = messages[-1]["content"] if len(messages) == 1 else messages[1]["content"]
@@ -84,6 +94,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(500, {})
         if directs and "forbidden" in text:
             return self._answer(400, {"error": "filtered"})
+        if directs and "slow" in text:
+            time.sleep(0.1)
         if directs and ("dead" in text or ("hanging" in text and times == 1)):
             time.sleep(20)
             return None

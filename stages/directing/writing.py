@@ -29,12 +29,24 @@ def undrawn(dialogue: Dialogue, kinds: Collection[Kind], read: Read) -> Dialogue
     return replace(dialogue, turns=tuple(turns))
 
 
+def as_spoken(script: Script, read: Read) -> Script:
+    """The script with what is said as a voice reads it; raises `Unusable` where one can't."""
+    heard = (
+        event.model_copy(update={name: _spoken(text, read) for name, text in _texts(event)}) for event in script.events
+    )
+    return Script(events=list(heard))
+
+
+def _texts(event: Event) -> list[tuple[str, str]]:
+    return [(name, text) for name, text in (("says", event.says), ("reply", event.reply)) if text.strip()]
+
+
 def directed(
     dialogue: Dialogue, lines: Sequence[Line], script: Script, kinds: Collection[Kind], by: str, read: Read
 ) -> Dialogue:
     """The dialogue, whose lines are given, with the script's events. With interruptions among the kinds, `schedule` draws no barge-ins.
 
-    `script` must have passed `check`; raises `Unusable` where a voice can't read what it says.
+    `script` is `as_spoken` and has passed `check`; raises `Unusable` where a turn is read otherwise with the words put in.
     """
     events: dict[int, list[Event]] = {}
     for event in sorted(script.events, key=lambda e: e.after_word):
@@ -58,14 +70,13 @@ def _turns(dialogue: Dialogue, events: dict[int, list[Event]], interrupted: bool
             continue
         yield turn
         for event in own:
-            if event.kind == "interruption" and not event.says:
+            if event.kind == "interruption" and not event.says.strip():
                 interrupts = event.after_word
                 continue
             happens: Literal["backchannel", "barge_in"] = "backchannel" if event.kind == "backchannel" else "barge_in"
-            says, voice = _spoken(event.says, read), voices.get("user", "")
-            yield Turn("user", "", says, voice, event=happens, after_words=event.after_word)
-            if event.reply:
-                yield Turn("agent", "", _spoken(event.reply, read), voices.get("agent", ""))
+            yield Turn("user", "", event.says, voices.get("user", ""), event=happens, after_words=event.after_word)
+            if happens == "barge_in":
+                yield Turn("agent", "", event.reply, voices.get("agent", ""))
 
 
 def _disfluent(turn: Turn, events: Sequence[Event], read: Read) -> Turn:
@@ -74,7 +85,7 @@ def _disfluent(turn: Turn, events: Sequence[Event], read: Read) -> Turn:
         return turn
     for event in reversed(events):
         assert event.kind in ("hesitation", "self_correction")
-        turn = insert(turn, event.after_word, _spoken(event.says, read), event.kind)
+        turn = insert(turn, event.after_word, event.says, event.kind)
     spoken = turn.spoken
     if _spoken(spoken, read) != spoken:
         raise Unusable("unspeakable", f"A voice would not read {spoken[:60]!r} word for word.")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import urllib3
 from chat_material import chat_server, log
 from material import make_dialogue
 
@@ -164,6 +165,13 @@ def test_an_endpoint_that_is_down_stops_the_build_with_one_sentence(url, asking,
         ChatDirector.check(settings(gone, tmp_path))
     with pytest.raises(WorkError, match="can't be reached"):
         directs(gone, tmp_path).process(asking("one", "two"))
+
+
+def test_so_many_requests_are_under_way_and_no_more(asking, tmp_path):
+    with chat_server(tmp_path) as url:
+        directs(url, tmp_path / "cache", at_once=3).process(asking(*(f"slow{n}" for n in range(9))))
+        count = urllib3.request("GET", url).json()
+    assert count["requests"] == 9 and count["most_at_once"] <= 3
 
 
 def test_a_server_that_knows_no_schemas_is_asked_without(asking, tmp_path):

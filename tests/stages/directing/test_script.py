@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from manifests.direction import Disfluency
 from manifests.records import Dialogue, Recording, Turn
 from stages.directing.script import KINDS, Event, Script, Unusable, check, lines_of
-from stages.directing.writing import directed, undrawn
+from stages.directing.writing import as_spoken, directed, undrawn
 from stages.speak import Speak, SpeakSettings
 from stages.text.normalize import Normalizer
 
@@ -31,7 +31,8 @@ def event(kind: str, turn: int, after_word: int, says: str, reply: str = "") -> 
 
 
 def write(dialogue: Dialogue, *events: Event, kinds=KINDS, most: int = 6) -> Dialogue:
-    dialogue, script = undrawn(dialogue, kinds, NORMALIZE), Script(events=list(events))
+    dialogue = undrawn(dialogue, kinds, NORMALIZE)
+    script = as_spoken(Script(events=list(events)), NORMALIZE)
     lines = lines_of(dialogue)
     check(script, lines, kinds, most)
     return directed(dialogue, lines, script, kinds, "model", NORMALIZE)
@@ -133,6 +134,7 @@ def test_hesitations_and_corrections_stand_among_the_words_and_say_where():
         ([event("interruption", 4, 8, "")], "nothing_said"),
         ([event("backchannel", 2, 8, "")], "wrong_length"),
         ([event("hesitation", 1, 3, "um so you know")], "wrong_length"),
+        ([event("backchannel", 2, 8, "555-0142")], "wrong_length"),
         ([event("interruption", 2, 8, "well " * 21, "Yes.")], "wrong_length"),
         ([event("interruption", 2, 8, "Wait.", "well " * 61)], "wrong_reply"),
         ([event("backchannel", 2, 8, "mm"), event("backchannel", 2, 11, "mm")], "too_close"),

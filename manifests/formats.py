@@ -118,7 +118,7 @@ def _unknown(raw: Mapping[str, Any]) -> BadDialogue:
         return BadDialogue("single_message", message)
     return BadDialogue(
         "unknown_format",
-        f"No dialogue format has the keys {fields_of(raw)}; one of {', '.join(KNOWN)} is needed, or a form that the README lists.",
+        f"No dialogue format has the keys {fields_of(raw)}; one of {', '.join(KNOWN)} is needed, or a form that docs/input.md lists.",
     )
 
 

@@ -16,6 +16,8 @@ from manifests.wrapped import may_hold_many, unwrapped
 
 MOST_MESSAGES = 10_000
 """A longer list of messages is no dialogue."""
+_QUOTED = 20
+"""So many characters of what is no JSON are shown."""
 
 Record = tuple[int, Any]
 
@@ -252,7 +254,11 @@ def _detail(error: Exception) -> str:
 
 
 def _column(error: Exception | None) -> str:
-    return f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+    """Where in its line an error is, and what stands there in place of a value: what is no JSON at all shows what it is."""
+    if not isinstance(error, json.JSONDecodeError):
+        return ""
+    found = error.doc[error.pos :].split("\n")[0].strip()[:_QUOTED] if error.msg == "Expecting value" else ""
+    return f" at column {error.colno}" + (f": {found!a}" if found else "")
 
 
 def _is_of_chat(value: Any) -> bool:

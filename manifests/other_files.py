@@ -22,6 +22,16 @@ _KINDS = {
 }
 
 
+HEAD = 512
+"""So many bytes tell; fewer do where a file has no more."""
+_TAR = 257, b"ustar"
+_MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<svg")
+
+
 def kind_of(head: bytes) -> str:
-    """A few words for the kind of file that begins with these four bytes; empty where it may hold dialogues."""
+    """A few words for the kind of file that begins with these `HEAD` bytes; empty where it may hold dialogues."""
+    if head.startswith(_TAR[1], _TAR[0]):
+        return "a tar archive"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_MARKUP):
+        return "a web page or XML"
     return next((kind for start, kind in _KINDS.items() if head.startswith(start)), "")

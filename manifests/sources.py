@@ -24,7 +24,7 @@ from manifests.errors import RequestError, WorkError
 from manifests.flat_messages import as_trees
 from manifests.json_records import read_json
 from manifests.json_text import CHUNK, Readable
-from manifests.other_files import kind_of
+from manifests.other_files import HEAD, kind_of
 from manifests.raw_records import PARQUET, BrokenRecord, read_ahead, read_parquet
 from manifests.store import FIRST_PATIENCE_S, Store
 from manifests.store_errors import explain
@@ -117,8 +117,8 @@ class Source:
         """Yield (position, record), at most `limit` of them; see `read_json` and `read_parquet`. Raises `UnreadableInput`."""
         with contextlib.ExitStack() as stack:
             content = stack.enter_context(_content(self.url))
-            head, stream = read_ahead(content, len(PARQUET))
-            if head == PARQUET:
+            head, stream = read_ahead(content, HEAD)
+            if head.startswith(PARQUET):
                 seekable = stack.enter_context(_seekable(self.url, content, stream))
                 records = read_parquet(seekable)
             elif kind := kind_of(head):

@@ -141,6 +141,8 @@ class _Chat:
         if role_of(message[key]) == "silent":
             self._reading.leave("tool messages")
             return
+        if isinstance(author := message[key], Mapping):
+            self._reading.leave_rest(author, ("role",), f"{where}{key}.")
         self._reading.leave_rest(message, used, where)
         if content in (None, "", []) and any(message.get(call) for call in _CALLS):
             self._reading.leave("silent turns")

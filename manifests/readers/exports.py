@@ -10,6 +10,7 @@ from manifests.records import BadDialogue
 
 Used = set[str]
 
+_NODE = ("id", "message", "parent", "children")
 _REQUESTS, _RESPONSES = ("request", "input", "inputs"), ("response", "output", "outputs")
 _MOST_BODIES = 8
 _BODIES = ("body", "inputBodyJson", "outputBodyJson", "output", "kwargs")
@@ -32,12 +33,16 @@ def read_export(raw: Mapping[str, Any], reading: Reading) -> Used:
         if id in seen:
             raise BadDialogue("wrong_type", f"The message '{id[:60]}' of 'mapping' is among its own parents.")
         seen.add(id)
+        reading.leave_rest(nodes[id], _NODE, "mapping.")
         if nodes[id].get("message") is not None:
             branch.append(nodes[id]["message"])
         id = nodes[id].get("parent")
     read_chat([_said(message, reading) for message in reversed(branch)], "messages", reading)
-    if others := sum(1 for name, node in nodes.items() if name not in seen and node.get("message")):
-        reading.leave("other replies", others)
+    for name, node in nodes.items():
+        if name not in seen and node.get("message"):
+            reading.leave("other replies")
+        elif name not in seen:
+            reading.leave_rest(node, _NODE, "mapping.")
     return {"mapping", "current_node"}
 
 
@@ -80,9 +85,24 @@ def read_exchange(raw: Mapping[str, Any], reading: Reading) -> Used:
     if asked is None or answered is None:
         raise BadDialogue("wrong_type", "There is no message in the request, or none in the response.")
     read_chat([*asked[1], answered[1]], "messages", reading)
-    for key in (asked[0], answered[0]):
-        reading.leave(f"other fields of {key}")
+    for key, used in ((asked[0], "messages"), (answered[0], "message")):
+        for body in _bodies(raw[key]):
+            read = [inner for inner in _BODIES if isinstance(body.get(inner), dict)]
+            if "choices" in body:
+                read.append("choices")
+                first, *others = body["choices"] if isinstance(body["choices"], list) and body["choices"] else ({},)
+                reading.leave_rest(first if isinstance(first, dict) else {}, ("message",), f"{key}.choices.")
+                if others:
+                    reading.leave("other replies", len(others))
+            reading.leave_rest(body, (used, *read, *_answer_keys(body, answered[1])), f"{key}.")
     return {asked[0], answered[0]}
+
+
+def _answer_keys(body: Mapping[str, Any], message: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of a body that is the answer itself, which are counted with the messages; its words where it names no role."""
+    if body is message:
+        return tuple(body)
+    return ("content",) if body.get("content") == message["content"] and "messages" not in body else ()
 
 
 def _request(raw: Mapping[str, Any]) -> tuple[str, list[Any]] | None:

@@ -41,7 +41,7 @@ def command(
     else:
         _print(found)
     if not found.dialogues:
-        raise WorkError("No dialogue could be read; the README lists the supported formats.")
+        raise WorkError("No dialogue could be read; docs/input.md lists the formats that can be read.")
 
 
 def _print(found: "Look") -> None:

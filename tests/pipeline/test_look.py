@@ -1,8 +1,11 @@
 """`look`: what a file is, and what a build would make of it."""
 
+import gzip
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from material import openai
 from typer.testing import CliRunner
@@ -69,7 +72,11 @@ def test_the_stage_ingest_tells_what_was_not_used(write_jsonl, tmp_path, recipe)
     [
         (b"\x89PNG\r\n\x1a\n\0\0", "a PNG picture"),
         (b"PK\x03\x04\0\0", "a ZIP archive"),
-        (b"name,text\nMia,Hello\n", "Line 1 is not valid JSON"),
+        (b"name,text\nMia,Hello\n", "Line 1 is not valid JSON (Expecting value at column 1: 'name,text')"),
+        (b"<!DOCTYPE html>\n<html></html>", "a web page or XML"),
+        (b"a.txt".ljust(257, b"\0") + b"ustar\x0000".ljust(255, b"\0"), "a tar archive"),
+        (gzip.compress(b"a.txt".ljust(257, b"\0") + b"ustar  \0".ljust(255, b"\0")), "a tar archive"),
+        (b'{"model": "x", "layers": [1, 2]}', "No dialogue format has the keys layers, model"),
     ],
 )
 def test_a_file_of_another_kind_is_named_and_nothing_can_be_read(tmp_path, recipe, content, message):
@@ -79,6 +86,12 @@ def test_a_file_of_another_kind_is_named_and_nothing_can_be_read(tmp_path, recip
     assert message in refusal.message
     with pytest.raises(WorkError, match="No dialogue could be read"):
         printed(path)
+
+
+def test_a_parquet_without_dialogues_names_its_columns(tmp_path, recipe):
+    pq.write_table(pa.table({"price": [1.0, 2.0], "name": ["a", "b"]}), path := tmp_path / "prices.parquet")
+    (refusal,) = look([str(path)], recipe, None, silent).refused
+    assert refusal.number == 2 and "No dialogue format has the keys name, price" in refusal.message
 
 
 def test_a_file_that_is_not_there_or_is_empty_is_a_wrong_request(tmp_path):

@@ -117,11 +117,13 @@ class _Dialogue:
         user, agent = self._channels["user"], self._channels["agent"]
         following = self._after(label)
         if event in ("backchannel", "false_start"):  # the other talks on
-            other = self._channels["agent" if label.speaker == "user" else "user"]
-            behind = [s.start for s in self._turns if s.speaker == label.speaker and s.start > label.start]
-            return _least(other.seconds(label.end, min([*behind, self._cut.duration])), GOES_ON_S / 2)
-        if event == "side_talk":  # the agent is silent until the user says something to it
-            return agent.seconds(label.start - NEAR_S, following.start if following else label.end)
+            speaker = "agent" if label.speaker == "user" else "user"
+            floor = max(s.end for s in self._turns if s.speaker == speaker and s.start < label.start)
+            return _least(self._channels[speaker].seconds(label.end, floor + NEAR_S), GOES_ON_S / 2)
+        if event == "side_talk":  # the agent says no more than it was saying, until the user says something to it
+            said = max([s.end for s in self._turns if s.speaker == "agent" and s.start < label.start], default=0.0)
+            until = following.start if following else label.end
+            return agent.seconds(max(label.start - NEAR_S, said), max(until, said))
         if event == "barge_in":  # in the agent's turn, which ends; the agent is silent before it speaks again
             before = self._turns[self._turns.index(label) - 1]
             heard = agent.seconds(label.start - 1, label.start), agent.seconds(label.start, before.end + NEAR_S)

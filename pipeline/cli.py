@@ -28,6 +28,7 @@ from pipeline.commands import (
     slim,
     stage,
     train,
+    tune,
     vad,
 )
 from pipeline.commands.console import err_console, out_console
@@ -73,6 +74,7 @@ app.command("audit")(audit.command)
 app.command("export")(export.command)
 app.command("recipe")(recipe.command)
 app.command("train")(train.command)
+app.command("tune")(tune.command)
 app.command("evaluate")(evaluate.command)
 app.command("slim")(slim.command)
 app.command("converse")(converse.command)

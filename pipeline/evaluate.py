@@ -82,9 +82,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
     _check_places(request)
     if (request.judge is None) != (request.judge_model is None):
         raise RequestError("--judge and --judge-model belong together; name both.")
-    sets = [_open(place, request) for place in request.corpora]
-    if len({one.name for one in sets}) < len(sets):
-        raise RequestError("Two of the corpora have the same folder name, which names their figures; rename one.")
+    sets = open_sets(request.corpora, request.split, request.limit)
     model, tokenizer = load_run(request.run)
     recognizer = load_recognizer(request.asr) if request.asr else None
     utmos = Utmos(request.utmos) if request.utmos else None
@@ -104,7 +102,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
         scores[one.name] = []
         progress(done, total, one.name)
         for cuts in batches(one.cuts, request.batch):
-            with _reading(one):
+            with reading(one):
                 for played in play(model, codec, cuts, request.decoding):
                     scored = score(played.cut, played.audio, played.tokens, tokenizer)
                     scores[one.name].append(scored)
@@ -252,19 +250,27 @@ def _check_places(request: Request) -> None:
         raise RequestError(f"--fdb {request.fdb} is there already; name a new folder.")
 
 
-def _open(place: str, request: Request) -> TestSet:
+def open_sets(places: Sequence[str], split: str, limit: int | None) -> list[TestSet]:
+    """A split of each corpus, at most `limit` dialogues of it; raises `RequestError` where one can't be used."""
+    sets = [_open(place, split, limit) for place in places]
+    if len({one.name for one in sets}) < len(sets):
+        raise RequestError("Two of the corpora have the same folder name, which names their figures; rename one.")
+    return sets
+
+
+def _open(place: str, split: str, limit: int | None) -> TestSet:
     corpus = open_corpus(place)
-    if request.split not in corpus.splits:
+    if split not in corpus.splits:
         has = ", ".join(corpus.splits) or "none"
-        raise RequestError(f"The corpus {place} has no dialogue in a split '{request.split}'; it has: {has}.")
-    one = TestSet(corpus.name, corpus, request.split, [])
-    with _reading(one):
-        one.cuts.extend(islice(corpus.cuts(request.split), request.limit))
+        raise RequestError(f"The corpus {place} has no dialogue in a split '{split}'; it has: {has}.")
+    one = TestSet(corpus.name, corpus, split, [])
+    with reading(one):
+        one.cuts.extend(islice(corpus.cuts(split), limit))
     return one
 
 
 @contextmanager
-def _reading(one: TestSet) -> Iterator[None]:
+def reading(one: TestSet) -> Iterator[None]:
     """Where a shard turns out damaged, say which."""
     try:
         yield

@@ -1,8 +1,8 @@
-"""`salm-duplex scenes`: test sets that each ask one thing of an agent, from the test split of a corpus.
+"""`salm-duplex scenes`: test sets that each ask one thing of an agent, from a split of a corpus that is held out.
 
-A scene is that split performed anew: the same dialogues, in the voices that are kept to the test, with the corpus's own
-recipe but for what the scene is about. So a model trained on the corpus has heard neither. Each scene is a corpus with a
-test split only, for `salm-duplex evaluate`.
+A scene is that split performed anew: the same dialogues, in the voices that are kept to it, with the corpus's own recipe but
+for what the scene is about. So a model trained on the corpus has heard neither. Each scene is a corpus with that split
+only: of the test split for `salm-duplex evaluate`, of the validation split for `salm-duplex tune`.
 """
 
 import json
@@ -23,6 +23,7 @@ from stages.director import Director
 from stages.sound.path import SoundSettings
 
 Row = dict[str, Any]
+HELD_OUT = ("test", "validation")
 
 
 def _as_written(turns: list[Row]) -> list[Row]:
@@ -118,6 +119,7 @@ def make_scenes(
     limit: int | None,
     workers: int | None,
     progress: Progress = silent,
+    split: str = "test",
 ) -> dict[str, Row]:
     """Build the named scenes under `out`; returns each one's `corpus.json`. Finished ones are kept.
 
@@ -125,9 +127,13 @@ def make_scenes(
     """
     if unknown := [name for name in names if name not in SCENES]:
         raise RequestError(f"There is no scene '{unknown[0]}'; the scenes are {', '.join(SCENES)}.")
-    if "test" not in corpus.splits:
-        raise RequestError(f"The corpus {corpus.url} has no dialogue in its test split; build it from more dialogues.")
-    dialogues = _dialogues(corpus, limit)
+    if split not in HELD_OUT:
+        raise RequestError(f"Scenes are made from what is held out, {' or '.join(HELD_OUT)}, not from '{split}'.")
+    if split not in corpus.splits:
+        raise RequestError(
+            f"The corpus {corpus.url} has no dialogue in its {split} split; build it from more dialogues."
+        )
+    dialogues = _dialogues(corpus, split, limit)
     made = {}
     for name in names:
         scene = SCENES[name]
@@ -172,22 +178,22 @@ def _merge(base: Row, change: Row) -> None:
             base[key] = deepcopy(value)
 
 
-def _dialogues(corpus: Corpus, limit: int | None) -> list[Row]:
-    """The test split's dialogues as they were written, once each however many takes there are, in our own input form."""
+def _dialogues(corpus: Corpus, split: str, limit: int | None) -> list[Row]:
+    """A split's dialogues as they were written, once each however many takes there are, in our own input form."""
     found: dict[str, Row] = {}
-    for cut in corpus.cuts("test"):
+    for cut in corpus.cuts(split):
         turns = [_turn(s) for s in cut.supervisions if s.custom["text_written"]]
         key = json.dumps(turns)
         if key not in found and {turn["speaker"] for turn in turns} == {"user", "agent"}:
-            found[key] = _dialogue(cut, turns)
+            found[key] = _dialogue(cut, split, turns)
         if limit is not None and len(found) == limit:
             break
     return list(found.values())
 
 
-def _dialogue(cut: MonoCut, turns: list[Row]) -> Row:
+def _dialogue(cut: MonoCut, split: str, turns: list[Row]) -> Row:
     prompt = cut.custom.get("system_prompt", "")
-    return {"id": cut.id, "split": "test", "turns": turns} | ({"system_prompt": prompt} if prompt else {})
+    return {"id": cut.id, "split": split, "turns": turns} | ({"system_prompt": prompt} if prompt else {})
 
 
 def _turn(s: Any) -> Row:

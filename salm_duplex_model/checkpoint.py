@@ -80,6 +80,10 @@ def write_turn_taking(run: Path, point: TurnTaking) -> Path:
     return path
 
 
+def forget_turn_taking(run: Path) -> None:
+    (newest(run) / TURN_TAKING).unlink(missing_ok=True)
+
+
 def read_turn_taking(run: Path) -> TurnTaking | None:
     """What `tune` chose for the newest weights, None where it was not run; raises `RequestError` where it can't be read."""
     path = newest(run) / TURN_TAKING

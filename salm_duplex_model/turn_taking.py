@@ -2,11 +2,12 @@
 
 A model that was taught to wait where it is unsure spreads the chance of BOS over many frames, and in none of them BOS is the
 likeliest token. So the chances are summed, older ones weighing less by `memory` a frame, and the mark comes when the sum
-passes a threshold: of BOS while the agent is silent, of EOS while it speaks. The sum is emptied when the agent starts or stops.
+passes a threshold: of BOS, and while the agent speaks of EOS. BOS counts then too, since an agent that a user has talked over
+may have let its end pass, and is to answer all the same. Both sums are emptied when the agent starts or stops.
 
-An agent that has just spoken would add up small chances in the silence after its turn until it starts unasked. So after its
-turn the summing waits for the user's voice. Until that is heard, a start needs a frame whose chance passes by itself, and is
-one half at least, as it has to be where the likeliest token is taken.
+An agent that has just spoken would add up small chances in the silence after its turn until it starts unasked. So from its
+start on the summing of BOS waits for the user's voice. Until that is heard, a start needs a frame whose chance passes by
+itself, and is one half at least, as where the likeliest token is taken.
 """
 
 from dataclasses import asdict, dataclass
@@ -47,14 +48,15 @@ class TurnTaking:
 
 
 class Turns:
-    """Whether each conversation's agent speaks, and its sum, from frame to frame; conversations are rows, on the model's device."""
+    """Whether each conversation's agent speaks, and its sums, from frame to frame; conversations are rows, on the model's device."""
 
     def __init__(self, settings: TurnTaking, special: SpecialTokens, rows: int, device: torch.device) -> None:
         self.settings, self._special = settings, special
         self._speaking = torch.zeros(rows, dtype=torch.bool, device=device)
-        self._sum = torch.zeros(rows, device=device)
+        self._starts = torch.zeros(rows, device=device)
+        self._stops = torch.zeros(rows, device=device)
         self._asked = torch.zeros(rows, dtype=torch.bool, device=device)
-        """Whether sums may start the agent: it has not spoken yet, or the user was heard since."""
+        """Whether chances of BOS add up: the agent has not spoken yet, or the user was heard since."""
         self._unheard = torch.zeros(rows, dtype=torch.long, device=device)
         """Frames since the user was heard."""
         self._floor = torch.zeros(rows, device=device)
@@ -68,21 +70,21 @@ class Turns:
         pad, bos, eos = self._special.pad, self._special.bos, self._special.eos
         self._listen(user)
         chances = logits.float().softmax(-1)
-        alone = ~(self._speaking | self._asked)
-        self._sum = self.settings.memory * self._sum.masked_fill(alone, 0)
-        self._sum += torch.where(self._speaking, chances[:, eos], chances[:, bos])
-        passes = torch.where(self._speaking, self._sum >= self.settings.stop, self._sum >= self.settings.start)
-        turns = passes & ~(alone & (self._sum < ALONE))
+        self._starts = self.settings.memory * self._starts.masked_fill(~self._asked, 0) + chances[:, bos]
+        self._stops = self.settings.memory * self._stops + chances[:, eos].masked_fill(~self._speaking, 0)
+        begins = (self._starts >= self.settings.start) & (self._asked | (self._starts >= ALONE))
+        ends = self._speaking & ~begins & (self._stops >= self.settings.stop)
+        turns = begins | ends
 
         tokens = torch.arange(logits.shape[-1], device=logits.device)
         words = (tokens != bos) & (tokens != eos)
         settled = turns | ~self._speaking
-        token = torch.where(turns, torch.where(self._speaking, eos, bos), pad)
+        token = torch.where(begins, bos, torch.where(ends, eos, pad))
         left = torch.where(settled[:, None], tokens == token[:, None], words)
 
-        self._asked = torch.where(turns & self._speaking, self._unheard <= BARGED_FRAMES, self._asked)
-        self._speaking = self._speaking ^ turns
-        self._sum = self._sum.masked_fill(turns, 0)
+        self._asked = torch.where(ends, self._unheard <= BARGED_FRAMES, self._asked & ~begins)
+        self._speaking = (self._speaking | begins) & ~ends
+        self._starts, self._stops = self._starts.masked_fill(turns, 0), self._stops.masked_fill(turns, 0)
         return logits.masked_fill(~left, -torch.inf)
 
     def _listen(self, user: Tensor) -> None:
@@ -90,15 +92,14 @@ class Turns:
         heard = level > self._floor + VOICE_DB
         self._floor = torch.minimum(level, self._floor + RISE_DB).clamp(min=FLOOR_DBFS)
         self._unheard = (self._unheard + 1).masked_fill(heard, 0)
-        self._asked = self._asked | (heard & ~self._speaking)
+        self._asked = self._asked | heard
 
     def reset(self, row: int) -> None:
         """The row begins a new conversation, in which either side may speak first."""
-        self._speaking[row], self._sum[row], self._asked[row] = False, 0, True
-        self._unheard[row], self._floor[row] = BARGED_FRAMES + 1, FLOOR_DBFS
+        self._speaking[row], self._starts[row], self._stops[row] = False, 0, 0
+        self._asked[row], self._unheard[row], self._floor[row] = True, BARGED_FRAMES + 1, FLOOR_DBFS
 
     def seat(self, kept: list[int], rows: int) -> None:
         """Of the rows those that are `kept`, in their order, and after them others, to be reset: `rows` in all."""
-        self._speaking, self._sum, self._asked, self._unheard, self._floor = (
-            seated(part, kept, rows) for part in (self._speaking, self._sum, self._asked, self._unheard, self._floor)
-        )
+        for name in ("_speaking", "_starts", "_stops", "_asked", "_unheard", "_floor"):
+            setattr(self, name, seated(getattr(self, name), kept, rows))

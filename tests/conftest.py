@@ -10,12 +10,15 @@ import hypothesis
 import numpy as np
 import pytest
 from corpus_material import make_corpus
-from material import make_dialogue
+from material import SMALL_RUN, make_dialogue
 from nemo_material import make_trained_codec
 from s3_material import FaultyProxy, moto_server, use_s3
 
 from manifests.corpus import Corpus
 from manifests.records import DuplexDialogue, Timeline
+from salm_duplex_model.checkpoint import save, write_config
+from salm_duplex_model.config import RunConfig
+from salm_duplex_model.model import build_model
 from stages.cast import Cast, CastSettings
 from stages.render import Render, RenderSettings
 from stages.schedule import Schedule, ScheduleSettings
@@ -78,6 +81,18 @@ def nemo_codec(tmp_path_factory, rendered: list[DuplexDialogue]) -> Path:
     """A small codec as a `.nemo` file, trained a little on what the agent says in `rendered`."""
     speech = np.concatenate([record.agent for record in rendered])
     return make_trained_codec(tmp_path_factory.mktemp("codec") / "codec.nemo", speech)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Path:
+    """A run with random weights."""
+    folder = tmp_path_factory.mktemp("run")
+    config = RunConfig.model_validate(SMALL_RUN)
+    write_config(folder, config)
+    model, _ = build_model(config.model)
+    weights = {name: tensor for name, tensor in model.state_dict().items() if name not in model.tied}
+    save(folder, 7, weights, {}, {}, keep=1)
+    return folder
 
 
 @pytest.fixture

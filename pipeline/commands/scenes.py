@@ -20,10 +20,11 @@ def command(
     takes: Annotated[
         int, typer.Option("--takes", min=1, help="Takes of each dialogue, each with different voices and timing.")
     ] = 1,
+    split: Annotated[str, typer.Option("--split", help="test, or validation for `tune`.")] = "test",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use at most this many dialogues.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="As in `build`.")] = None,
 ) -> None:
-    """Make test sets from a corpus's test split, each for one behavior: interruptions, pauses, noise …
+    """Make test sets from a corpus's test or validation split, each for one behavior: interruptions, pauses, noise …
 
     Their dialogues and voices are never heard in training. Pass them to `evaluate` with --corpus.
     """
@@ -32,10 +33,10 @@ def command(
 
     opened = open_corpus(corpus)
     with progress_shown("shards") as progress:
-        made = make_scenes(opened, out, only or list(SCENES), takes, limit, workers, progress)
+        made = make_scenes(opened, out, only or list(SCENES), takes, limit, workers, progress, split)
     for name, info in made.items():
         s = info["statistics"]
         out_console.print(
-            f"[bold]{escape(str(out / name))}[/]: {SCENES[name].asks}; {s['dialogues']['test']} dialogues, "
+            f"[bold]{escape(str(out / name))}[/]: {SCENES[name].asks}; {s['dialogues'][split]} dialogues, "
             f"{s['hours']:.2f} hours, {s['barge_ins']} barge-ins, {s['pauses']} pauses, {s['backchannels']} backchannels"
         )

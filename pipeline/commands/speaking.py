@@ -20,7 +20,7 @@ class Speaking:
     """How text, turns and codes are chosen, and what the agent speaks with."""
 
     temperature: Annotated[
-        float, typer.Option("--temperature", min=0, max=5, help="Of the text. 0: always the likeliest; above: drawn.")
+        float, typer.Option("--temperature", min=0, max=5, help="Sampling temperature of text tokens; 0 is greedy.")
     ] = 0
     code_temperature: Annotated[
         float,
@@ -28,17 +28,18 @@ class Speaking:
             "--code-temperature",
             min=0,
             max=5,
-            help="Of the codes. 0 is apt to hang in one sound, as greedy speech does.",
+            help="Sampling temperature of codec codes; 0 is greedy, which tends to get stuck on one sound.",
         ),
     ] = 0.8
-    seed: Annotated[int, typer.Option("--seed", min=0, help="For what is drawn.")] = 0
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed for sampling.")] = 0
     turn_taking: Annotated[
         str | None,
         typer.Option(
             "--turn-taking",
             metavar="start=X,stop=X,memory=X",
-            help="When the agent starts and stops: where the sum of the chances passes, as `tune` says; 'likeliest': where it "
-            "is the likeliest token. Default: the point that `tune` chose for the run, else likeliest.",
+            help="Start and stop turns when the summed probability of BOS or EOS reaches a threshold; each frame keeps "
+            "`memory` of the sum. 'likeliest': when BOS or EOS is the most likely token. Default: what `tune` chose for "
+            "the run, else likeliest.",
             show_default=False,
         ),
     ] = None
@@ -46,7 +47,7 @@ class Speaking:
         str | None,
         typer.Option(
             "--codec",
-            help="What the agent speaks with, such as a personalised one; default: the codec of the run's corpora.",
+            help="Codec for the agent's voice, such as a personalized one. Default: the codec of the run's corpora.",
             show_default=False,
         ),
     ] = None

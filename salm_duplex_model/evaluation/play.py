@@ -39,20 +39,43 @@ def batches(cuts: Sequence[MonoCut], batch: int) -> list[list[MonoCut]]:
 
 def play(model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding: Decoding = GREEDY) -> Iterator[Played]:
     """Play one batch of cuts, each padded with silence to the longest and `TAIL_S` more."""
-    tail = round(TAIL_S / FRAME_SECONDS)
-    frames = [frames_of(cut) + tail for cut in cuts]
-    user = torch.zeros(len(cuts), max(frames), SOURCE_FRAME)
-    for row, cut in enumerate(cuts):
-        samples = torch.from_numpy(cut.load_audio()[0])
-        user[row].view(-1)[: len(samples)] = samples
     session = Session(model, codec, batch=len(cuts), decoding=decoding)
+    frames = _frames(cuts)
     codes, tokens = [], [session.text]
-    for t in range(max(frames)):
-        codes.append(session.think(user[:, t]))
-        tokens.append(session.text)  # of frame t + 1
+    for thought, token in _answers(session, cuts, frames):
+        codes.append(thought)
+        tokens.append(token)
     # Nobody listens live: decoded in long stretches, the same audio takes a fraction of the time.
     stretches = torch.split(torch.stack(codes, 1), STRETCH, dim=1)
     sound = torch.cat([session.sound(stretch).cpu() for stretch in stretches], 1).numpy()
     text = torch.stack(tokens, 1).cpu().numpy()
     for row, (cut, length) in enumerate(zip(cuts, frames, strict=True)):
         yield Played(cut, sound[row, : length * TARGET_FRAME], text[row, :length])
+
+
+def written(
+    model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding: Decoding = GREEDY
+) -> Iterator[tuple[MonoCut, np.ndarray]]:
+    """The same without the sound, which takes half the time: each cut and its text channel, int64 (T,)."""
+    session = Session(model, codec, batch=len(cuts), decoding=decoding)
+    frames = _frames(cuts)
+    tokens = [session.text, *(text for _, text in _answers(session, cuts, frames))]
+    channels = torch.stack(tokens, 1).cpu().numpy()
+    for row, (cut, length) in enumerate(zip(cuts, frames, strict=True)):
+        yield cut, channels[row, :length]
+
+
+def _frames(cuts: Sequence[MonoCut]) -> list[int]:
+    return [frames_of(cut) + round(TAIL_S / FRAME_SECONDS) for cut in cuts]
+
+
+def _answers(
+    session: Session, cuts: Sequence[MonoCut], frames: Sequence[int]
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Frame by frame the codes to play and the text of the frame after it, (B, 4) and (B,)."""
+    user = torch.zeros(len(cuts), max(frames), SOURCE_FRAME)
+    for row, cut in enumerate(cuts):
+        samples = torch.from_numpy(cut.load_audio()[0])
+        user[row].view(-1)[: len(samples)] = samples
+    for t in range(max(frames)):
+        yield session.think(user[:, t]), session.text

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from material import SMALL_RUN
 from test_cli import refused, run
 from utmos_material import make_utmos
 
@@ -16,10 +15,7 @@ from manifests.text_channel import text_channel
 from pipeline.commands.evaluation_table import tables
 from pipeline.evaluate import Request, evaluate
 from salm_duplex_model.batch import frames_of
-from salm_duplex_model.checkpoint import save, write_config
-from salm_duplex_model.config import RunConfig
 from salm_duplex_model.evaluation.play import Played, batches, play
-from salm_duplex_model.model import build_model
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 
 DESIGN = (
@@ -32,18 +28,6 @@ DESIGN = (
     "agent_bleu",
     "agent_wer",
 )
-
-
-@pytest.fixture(scope="module")
-def tiny_run(tmp_path_factory) -> Path:
-    """A run with random weights."""
-    folder = tmp_path_factory.mktemp("run")
-    config = RunConfig.model_validate(SMALL_RUN)
-    write_config(folder, config)
-    model, _ = build_model(config.model)
-    weights = {name: tensor for name, tensor in model.state_dict().items() if name not in model.tied}
-    save(folder, 7, weights, {}, {}, keep=1)
-    return folder
 
 
 @pytest.fixture

@@ -97,5 +97,7 @@ def test_a_wait_is_long_an_impatient_user_waits_half_and_a_monologue_is_one_turn
 def test_a_scene_that_is_not_there_and_a_corpus_without_a_test_split(corpus, small_corpus, tmp_path):
     with pytest.raises(RequestError, match="no scene 'rain'; the scenes are plain, impatient"):
         make_scenes(corpus, tmp_path, ["rain"], 1, None, None)
+    with pytest.raises(RequestError, match="test or validation, not from 'train'"):
+        make_scenes(corpus, tmp_path, ["plain"], 1, None, None, split="train")
     with pytest.raises(RequestError, match="no dialogue in its test split"):
         make_scenes(small_corpus, tmp_path, ["plain"], 1, None, None)

@@ -1,6 +1,7 @@
 """The streaming session gives what the offline pass gives, in any batch, and forgets without growing."""
 
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -70,8 +71,8 @@ def test_streaming_equals_offline_where_chances_are_summed(either, talk):
     assert torch.equal(codes, decoded.codes)
     for row in text:
         marks = [int(token) for token in row if token in (net.special.bos, net.special.eos)]
-        assert len(marks) > 4
-        assert marks == [(net.special.bos, net.special.eos)[n % 2] for n in range(len(marks))]
+        assert marks[0] == net.special.bos and len(marks) > 4
+        assert (net.special.eos, net.special.eos) not in pairwise(marks)
 
 
 def test_marks_are_played_as_silence(model, talk):

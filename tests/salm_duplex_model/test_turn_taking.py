@@ -17,19 +17,19 @@ SILENCE, VOICE = torch.zeros(1, 160), torch.full((1, 160), 0.1)
 
 def by_hand(settings: TurnTaking, chances: list[tuple[float, float]], heard: list[bool]) -> list[int]:
     """The marks of one conversation, 0 where none comes, from the chances of BOS and EOS and whether the user is heard."""
-    marks, speaking, total, asked, last_heard = [], False, 0.0, True, -math.inf
+    marks, speaking, starts, stops, asked, last_heard = [], False, 0.0, 0.0, True, -math.inf
     for frame, (bos, eos) in enumerate(chances):
         if heard[frame]:
             last_heard = frame
-            asked = asked or not speaking
-        alone = not speaking and not asked
-        chance = eos if speaking else bos
-        total = chance if alone else settings.memory * total + chance
-        if total >= (settings.stop if speaking else settings.start) and not (alone and total < 0.5):
-            marks.append(SPECIAL.eos if speaking else SPECIAL.bos)
-            if speaking:
-                asked = frame - last_heard <= BARGED_FRAMES
-            speaking, total = not speaking, 0.0
+            asked = True
+        starts = settings.memory * starts + bos if asked else bos
+        stops = settings.memory * stops + eos if speaking else 0.0
+        if starts >= settings.start and (asked or starts >= 0.5):
+            marks.append(SPECIAL.bos)
+            speaking, asked, starts, stops = True, False, 0.0, 0.0
+        elif stops >= settings.stop:
+            marks.append(SPECIAL.eos)
+            speaking, asked, starts, stops = False, frame - last_heard <= BARGED_FRAMES, 0.0, 0.0
         else:
             marks.append(0)
     return marks
@@ -59,7 +59,10 @@ def test_marks_come_where_the_sums_pass_and_nowhere_else(settings):
         own = tokens[:, row]
         assert torch.equal(torch.where((own == SPECIAL.bos) | (own == SPECIAL.eos), own, 0), marks)
         assert (marks == SPECIAL.bos).sum() >= 4
-        speaking = ((marks == SPECIAL.bos).cumsum(0) - (marks == SPECIAL.eos).cumsum(0)).bool()
+        assert (marks == SPECIAL.eos).any()
+        speaking = torch.zeros(len(marks), dtype=torch.bool)
+        for frame, mark in enumerate(marks):
+            speaking[frame] = mark == SPECIAL.bos or (mark != SPECIAL.eos and frame > 0 and bool(speaking[frame - 1]))
         assert (own[~speaking & (marks == 0)] == SPECIAL.pad).all()
         assert (own[speaking & (marks == 0)] >= WORD).any()
 
@@ -108,6 +111,13 @@ def test_an_agent_that_has_just_spoken_does_not_start_on_small_chances_until_the
     assert until_start(turns, 0.15, SILENCE, 200) is None
     turns(chances(0.01), VOICE)
     assert until_start(turns, 0.15, SILENCE, 20) == 2
+
+
+def test_who_talks_over_an_agent_until_it_forgets_to_end_is_answered():
+    turns = Turns(TurnTaking(0.35, 0.35, 0.85), SPECIAL, 1, CPU)
+    assert until_start(turns, 0.4, SILENCE, 1) == 1
+    turns(chances(0.01), VOICE)
+    assert until_start(turns, 0.15, SILENCE, 20) == 3
 
 
 def test_a_great_chance_starts_it_whether_the_user_is_heard_or_not():

@@ -1,0 +1,214 @@
+"""`salm-duplex tune`: when a run's agent is to start and to stop, found on dialogues that training never hears.
+
+Every point of a small grid is played whole, frame by frame, with the agent hearing its own words: chances reckoned once, beside
+the reference agent's channel, would be those of an agent that has already been given the reference's answer. What makes it
+affordable: sound is not decoded, since turns are seen on the text channel; and thresholds are found one after the other, first
+`start` with `memory`, then `stop` at the best of these, so that points add up and do not multiply.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lhotse import MonoCut
+
+from manifests.errors import RequestError, WorkError
+from manifests.files import write_whole
+from manifests.progress import Progress
+from pipeline.evaluate import TestSet, open_sets, reading
+from salm_duplex_model.checkpoint import forget_turn_taking, load_run, newest, read_config, write_turn_taking
+from salm_duplex_model.codec.nemo import AnyCodec, load_codec
+from salm_duplex_model.evaluation import bootstrap
+from salm_duplex_model.evaluation.activity import text_turns
+from salm_duplex_model.evaluation.bootstrap import Figure
+from salm_duplex_model.evaluation.frontier import write_frontier
+from salm_duplex_model.evaluation.metrics import BEHAVIOUR
+from salm_duplex_model.evaluation.play import batches, written
+from salm_duplex_model.evaluation.timeline import scene_of
+from salm_duplex_model.model import DuplexModel
+from salm_duplex_model.session import Decoding
+from salm_duplex_model.tokenizer import TextTokenizer
+from salm_duplex_model.turn_taking import TurnTaking
+
+START_COST: Mapping[str, float] = {
+    "turn_taken_rate": -1.0,
+    "pause_take_over_rate": 1.0,
+    "false_alarm_rate": 1.0,
+    "unprompted_starts_per_min": 0.2,
+    "first_response_latency_s": 0.1,
+}
+"""What a start threshold costs, each figure by its weight: a second of delay is as bad as a tenth of the pauses taken over."""
+STOP_COST: Mapping[str, float] = {
+    "barge_in_success_rate": -1.0,
+    "false_stop_rate": 1.0,
+    "chance_stop_rate": 1.0,
+    "turn_ended_rate": -1.0,
+    "barge_in_latency_s": 0.1,
+}
+SHOWN = (*START_COST, *STOP_COST, "barge_in_met_rate", "interruption_taken_rate")
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The thresholds that are tried."""
+
+    starts: Sequence[float] = (0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0)
+    stops: Sequence[float] = (0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
+    memories: Sequence[float] = (0.85,)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to tune, on what."""
+
+    run: Path
+    corpora: Sequence[str]
+    split: str = "validation"
+    limit: int | None = None
+    batch: int = 16
+    temperature: float = 0.0
+    code_temperature: float = 0.8
+    seed: int = 0
+    grid: Grid = Grid()
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A way to take turns (None: by the likeliest token) and what an agent does with it."""
+
+    turn_taking: TurnTaking | None
+    figures: Mapping[str, Figure]
+
+    @property
+    def cost(self) -> float:
+        return self.start_cost + self.stop_cost
+
+    @property
+    def start_cost(self) -> float:
+        return self._cost(START_COST)
+
+    @property
+    def stop_cost(self) -> float:
+        return self._cost(STOP_COST)
+
+    def _cost(self, weights: Mapping[str, float]) -> float:
+        """A figure of which there are no events counts nothing."""
+        values = {name: self.figures[name].value for name in weights}
+        return sum(weights[name] * value for name, value in values.items() if value is not None)
+
+    def as_dict(self) -> dict[str, Any]:
+        point = None if self.turn_taking is None else self.turn_taking.as_dict()
+        costs = {"start_cost": round(self.start_cost, 6), "stop_cost": round(self.stop_cost, 6)}
+        return {"turn_taking": point, **costs} | {name: one.as_dict() for name, one in self.figures.items()}
+
+
+class Player:
+    """A run's agent, played to dialogues as often as there are points."""
+
+    def __init__(self, model: DuplexModel, tokenizer: TextTokenizer, codec: AnyCodec, sets: Sequence[TestSet]) -> None:
+        self._model, self._tokenizer, self._codec, self._sets = model, tokenizer, codec, sets
+
+    def play(self, decoding: Decoding, batch: int) -> Point:
+        cuts = [(cut, one) for one in self._sets for cut in one.cuts]
+        owners = {id(cut): one for cut, one in cuts}
+        samples: list[tuple[str, dict[str, list[float]]]] = []
+        for some in batches([cut for cut, _ in cuts], batch):
+            with reading(owners[id(some[0])]):
+                samples += self._samples(some, decoding)
+        samples.sort(key=lambda one: one[0])
+        figures = {name: bootstrap.mean([own[name] for _, own in samples]) for name in SHOWN}
+        return Point(decoding.turn_taking, figures)
+
+    def _samples(self, cuts: Sequence[MonoCut], decoding: Decoding) -> Iterator[tuple[str, dict[str, list[float]]]]:
+        for cut, tokens in written(self._model, self._codec, cuts, decoding):
+            turns = text_turns(tokens, self._tokenizer.special, self._tokenizer.decode)
+            scene = scene_of(cut)
+            yield cut.id, {name: BEHAVIOUR[name](scene, turns) for name in SHOWN}
+
+
+def tune(request: Request, progress: Progress) -> dict[str, Any]:
+    """Choose a run's turn taking and put it beside its newest weights; write RUN/turn_taking.json and .png; returns what the
+    JSON holds.
+
+    Where no point costs less than the likeliest token, none is kept. Raises `RequestError` before any work where something
+    named can't be used, or the dialogues have no turn to take.
+    """
+    sets = open_sets(request.corpora, request.split, request.limit)
+    model, tokenizer = load_run(request.run)
+    _check_writable(request.run)
+    codec = load_codec(read_config(request.run).codec)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    player, grid, done = Player(model, tokenizer, codec, sets), request.grid, 0
+    total = 1 + len(grid.starts) * len(grid.memories) + len(grid.stops)
+
+    def played(turn_taking: TurnTaking | None) -> Point:
+        nonlocal done
+        progress(done, total, "likeliest token" if turn_taking is None else str(turn_taking))
+        done += 1
+        return player.play(
+            Decoding(request.temperature, request.code_temperature, request.seed, turn_taking), request.batch
+        )
+
+    likeliest = played(None)
+    if likeliest.figures["turn_taken_rate"].n == 0:
+        raise RequestError(
+            f"The split '{request.split}' of {', '.join(request.corpora)} has no turn of a user that is answered; name other corpora."
+        )
+    starting = [played(TurnTaking(start=start, memory=memory)) for memory in grid.memories for start in grid.starts]
+    best = min(starting, key=lambda point: point.start_cost)
+    assert best.turn_taking is not None
+    stopping = [played(replace(best.turn_taking, stop=stop)) for stop in grid.stops]
+    found = min(stopping, key=lambda point: point.stop_cost)
+    chosen = found if found.cost < likeliest.cost else likeliest
+    progress(total, total, "done")
+
+    result = {
+        "about": _about(request, sets, likeliest),
+        "chosen": chosen.as_dict(),
+        "likeliest": likeliest.as_dict(),
+        "start": [point.as_dict() for point in starting],
+        "stop": [point.as_dict() for point in stopping],
+    }
+    try:
+        write_whole(request.run / "turn_taking.json", (json.dumps(result, indent=1) + "\n").encode())
+        write_frontier(result, request.run / "turn_taking.png")
+        if chosen.turn_taking is None:
+            forget_turn_taking(request.run)
+        else:
+            write_turn_taking(request.run, chosen.turn_taking)
+    except OSError as error:
+        raise WorkError(f"{request.run} can't be written: {error.strerror or error}.") from error
+    return result
+
+
+def _check_writable(run: Path) -> None:
+    try:
+        for folder in (run, newest(run)):
+            write_whole(folder / ".tune", b"")
+            (folder / ".tune").unlink()
+    except OSError as error:
+        raise RequestError(
+            f"{run} can't be written: {error.strerror or error}; `salm-duplex slim {run} --out COPY` makes a copy to tune."
+        ) from None
+
+
+def _about(request: Request, sets: Sequence[TestSet], likeliest: Point) -> dict[str, Any]:
+    return {
+        "step": int(newest(request.run).name),
+        "split": request.split,
+        "dialogues": {one.name: len(one.cuts) for one in sets},
+        "decoding": {
+            "temperature": request.temperature,
+            "code_temperature": request.code_temperature,
+            "seed": request.seed,
+            "batch": request.batch,
+        },
+        "loop": "streamed: the user goes on as recorded, the agent hears its own words; turns are seen on the text channel",
+        "start_cost": dict(START_COST),
+        "stop_cost": dict(STOP_COST),
+        "unmeasured": [name for name, found in likeliest.figures.items() if found.n == 0],
+        "interval": f"95 % of {bootstrap.DRAWS} bootstrap draws of dialogues, seed {bootstrap.SEED}",
+    }

@@ -1,0 +1,104 @@
+"""`salm-duplex tune`: what it finds does not depend on when it is asked, and is used by whoever plays the run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from test_cli import run
+
+from manifests.errors import RequestError
+from pipeline.commands.speaking import Speaking
+from pipeline.tune import Grid, Point, Request, tune
+from salm_duplex_model.checkpoint import read_turn_taking
+from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure
+from salm_duplex_model.turn_taking import TurnTaking
+
+GRID = Grid(starts=(0.003, 0.006), stops=(0.008,), memories=(0.85,))
+"""For random weights, with which a mark has a chance of one in a thousand."""
+
+
+@pytest.fixture
+def own_run(tiny_run, tmp_path) -> Path:
+    return Path(shutil.copytree(tiny_run, tmp_path / "run"))
+
+
+@pytest.fixture
+def request_of(own_run, small_corpus):
+    def make(**more) -> Request:
+        plain = {"run": own_run, "corpora": [small_corpus.url], "split": "train", "limit": 2, "grid": GRID}
+        return Request(**(plain | more))
+
+    return make
+
+
+def quietly(*_: object) -> None:
+    pass
+
+
+def written_by(folder: Path) -> dict[str, bytes]:
+    names = ("turn_taking.json", "turn_taking.png", "checkpoints/00000007/turn_taking.yaml")
+    return {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}
+
+
+def test_twice_gives_the_same_bytes_and_the_point_is_used(request_of, own_run):
+    told: list[tuple[int, int]] = []
+    result = tune(request_of(), lambda done, total, _: told.append((done, total)))
+    first = written_by(own_run)
+    assert json.loads(first["turn_taking.json"]) == json.loads(json.dumps(result))
+    assert len(first["turn_taking.png"]) > 10_000
+    assert told == [(done, 4) for done in range(5)]
+    tune(request_of(), quietly)
+    assert written_by(own_run) == first
+    assert [point["turn_taking"] for point in result["start"]] == [
+        {"start": start, "stop": 0.5, "memory": 0.85} for start in GRID.starts
+    ]
+    assert [point["turn_taking"]["stop"] for point in result["stop"]] == list(GRID.stops)
+    assert result["chosen"] in [result["likeliest"], *result["stop"]]
+    # The random model's likeliest token is no BOS; with its chances summed it takes turns.
+    assert result["likeliest"]["turn_taken_rate"]["value"] == 0
+    assert max(point["turn_taken_rate"]["value"] for point in result["start"]) > 0
+    assert result["likeliest"]["turn_taken_rate"]["n"] >= 2
+    assert "pause_take_over_rate" in result["about"]["unmeasured"]
+    point = result["chosen"]["turn_taking"]
+    assert Speaking().decoding(own_run).turn_taking == (TurnTaking(**point) if point else None)
+
+
+def test_a_point_is_kept_only_where_it_beats_the_likeliest_token(request_of, own_run, monkeypatch):
+    monkeypatch.setattr("pipeline.tune.START_COST", {"unprompted_starts_per_min": 1.0})
+    (own_run / "checkpoints/00000007/turn_taking.yaml").write_text("start: 0.1\n")
+    result = tune(
+        request_of(limit=1, grid=Grid((0.003,), (0.008,))), quietly
+    )  # who never speaks does not start unasked
+    assert result["chosen"] == result["likeliest"]
+    assert read_turn_taking(own_run) is None
+
+
+def test_the_cost_of_a_point_is_the_weighted_sum_of_what_there_is():
+    found = dict.fromkeys(("false_alarm_rate", "unprompted_starts_per_min", "false_stop_rate"), NOTHING)
+    found |= {"chance_stop_rate": Figure(0.25, 8, None), "turn_ended_rate": Figure(1.0, 9, None)}
+    found |= {"turn_taken_rate": Figure(0.9, 10, None), "pause_take_over_rate": Figure(0.2, 10, None)}
+    found |= {"first_response_latency_s": Figure(0.5, 9, None)}
+    found |= {"barge_in_success_rate": Figure(0.5, 4, None), "barge_in_latency_s": Figure(1.0, 2, None)}
+    point = Point(TurnTaking(), found)
+    assert point.start_cost == pytest.approx(-0.9 + 0.2 + 0.05)
+    assert point.stop_cost == pytest.approx(-0.5 + 0.25 - 1 + 0.1)
+
+
+def test_wrong_requests_are_refused(request_of, own_run, tmp_path):
+    with pytest.raises(RequestError, match="no dialogue in a split 'validation'; it has: train"):
+        tune(request_of(split="validation"), quietly)
+    (own_run / ".tune").mkdir()
+    with pytest.raises(RequestError, match=r"can't be written: .*; `salm-duplex slim .* makes a copy to tune"):
+        tune(request_of(), quietly)
+    with pytest.raises(RequestError, match="not a training run"):
+        tune(request_of(run=tmp_path), quietly)
+
+
+def test_the_command(own_run, small_corpus):
+    more = ("--split", "train", "--limit", 1, "--start", 0.003, "--stop", 0.004, "--memory", 0.85)
+    result = run("tune", own_run, "--corpus", small_corpus.url, *more)
+    assert result.returncode == 0, result.stderr
+    assert "start=0.003,stop=0.5,memory=0.85" in result.stdout
+    assert "Not measured, for want of events in these dialogues: pauses taken over" in result.stdout
+    assert "Chosen: " in result.stdout and "turn_taking.png" in result.stdout

@@ -10,6 +10,7 @@ from lhotse import MonoCut, SupervisionSegment
 
 from manifests.frames import FRAME_SECONDS, SOURCE_RATE, TARGET_RATE
 from manifests.sound import EFFECTS
+from pipeline.audit.features import script_of
 from salm_duplex_model.evaluation.bootstrap import Figure, figure, mean
 
 SOUND = 10 ** (-55 / 20)
@@ -25,7 +26,7 @@ CHANCE = 0.001
 class Told:
     """Of one dialogue, what is known before its first interruption, and whether there is one."""
 
-    dialogue: str
+    script: str
     level_dbfs: float
     interrupted: bool
 
@@ -40,21 +41,24 @@ def told(cut: MonoCut) -> Told | None:
     audio = cut.load_audio()[0].astype(np.float64)
     speech = np.concatenate([audio[round(s.start * SOURCE_RATE) : round(s.end * SOURCE_RATE)] for s in own])
     power = float(np.mean(np.square(speech)))
-    return Told(cut.id, 10 * np.log10(power), bool(interruptions)) if power else None
+    return Told(script_of(cut.id), 10 * np.log10(power), bool(interruptions)) if power else None
 
 
 def level_tells(dialogues: Sequence[Told]) -> Figure:
-    """The area under the curve of "the louder ones are interrupted": 0.5 where level tells nothing."""
+    """The area under the curve of "the louder ones are interrupted", resampled by script: 0.5 where level tells nothing."""
     if len({one.interrupted for one in dialogues}) < 2:
         return Figure(None, len(dialogues), None)
     ranks = np.argsort(np.argsort([one.level_dbfs for one in dialogues])) * 256 // len(dialogues)
-    sums = np.zeros((len(dialogues), 2, 256))
-    sums[np.arange(len(dialogues)), [int(one.interrupted) for one in dialogues], ranks] = 1
+    numbers = {script: number for number, script in enumerate(dict.fromkeys(one.script for one in dialogues))}
+    who = np.array([numbers[one.script] for one in dialogues])
+    kinds = np.array([int(one.interrupted) for one in dialogues])
+    sums = np.zeros((len(numbers), 2, 256))
+    np.add.at(sums, (who, kinds, ranks), 1)
 
     def area(drawn: np.ndarray) -> np.ndarray:
         return area_under_curve(drawn.reshape(*drawn.shape[:-1], 2, 256))
 
-    return figure(sums.reshape(len(dialogues), -1), area, np.ones(len(dialogues)))
+    return figure(sums.reshape(len(numbers), -1), area, np.bincount(who))
 
 
 def area_under_curve(counts: np.ndarray) -> np.ndarray:

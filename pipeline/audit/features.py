@@ -7,6 +7,7 @@ whole could have been interrupted just as well, by the same rule. Nothing in the
 Two readings of the text are probed: our trainer's, and NeMo's of the same shards, which lays out `text` as it is.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,6 +32,9 @@ Moment = Literal["onset", "cut"]
 """The user's start, or the agent's end."""
 
 
+_TAKE = re.compile(r"-take\d+$")
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How a corpus's users interrupt: when at the earliest, and how long after that the agent is silent. Seconds."""
@@ -53,7 +57,7 @@ class AgentTurn:
     """
 
     id: str
-    dialogue: str
+    script: str
     start_s: float
     end_s: float
     words: tuple[tuple[float, float], ...]
@@ -111,13 +115,18 @@ def agent_turns(cut: MonoCut, tokenizer: TextTokenizer, kinds: np.ndarray, readi
         first, end = frame_at(turn.start), min(frame_at(turn.end), len(codes))
         yield AgentTurn(
             turn.id,
-            cut.id,
+            script_of(cut.id),
             turn.start,
             turn.end,
             tuple((word.start, word.end) for word in (turn.alignment or {}).get("word", ())),
             inside[0].start if interrupted else None,
             np.hstack([_text_seen(kinds[tokens[first:end]]), _codes_seen(codes[first:end])]),
         )
+
+
+def script_of(id: str) -> str:
+    """What a dialogue performs: its takes have their words in common, and so are no independent witnesses."""
+    return _TAKE.sub("", id)
 
 
 def token_kinds(tokenizer: TextTokenizer) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A probe: how well interruptions can be foreseen from the agent's channel, beside one that knows the turn's age alone.
 
-Each half of the dialogues is judged by a probe that has learned from the other half. Gradient-boosted trees (scikit-learn), since they take
+Each half of the scripts, all takes of one together, is judged by a probe that has learned from the other half. Gradient-boosted trees (scikit-learn), since they take
 numbers of any kind as they are, and learn from a few thousand frames in seconds.
 """
 
@@ -44,15 +44,15 @@ def foresight(turns: Sequence[AgentTurn], moment: Moment, seed: int = 0) -> Fore
     if rule is None:
         return Foresight(NOTHING, NOTHING, 0)
     found = [(turn, window) for turn in turns if (window := turn.window(moment, rule, seed)) is not None]
-    halves = np.array([draw(seed, turn.dialogue, "audit").random() < 0.5 for turn, _ in found])
+    halves = np.array([draw(seed, turn.script, "audit").random() < 0.5 for turn, _ in found])
     real = np.array([turn.onset_s is not None for turn, _ in found])
     if any(np.sum((halves == half) & (real == kind)) < LEAST for half in (False, True) for kind in (False, True)):
         return Foresight(NOTHING, NOTHING, int(real.sum()))
-    numbers = {id: number for number, id in enumerate(sorted({turn.dialogue for turn, _ in found}))}
+    numbers = {id: number for number, id in enumerate(sorted({turn.script for turn, _ in found}))}
     frames = len(found[0][1])
     x = np.concatenate([window for _, window in found])
     y, half = np.repeat(real, frames), np.repeat(halves, frames)
-    who = np.repeat([numbers[turn.dialogue] for turn, _ in found], frames)
+    who = np.repeat([numbers[turn.script] for turn, _ in found], frames)
     channel, age = (_area(_foreseen(columns, y, half, seed), y, half, who) for columns in (x, x[:, AGE]))
     return Foresight(channel, age, int(real.sum()))
 
@@ -71,7 +71,7 @@ def _foreseen(x: np.ndarray, y: np.ndarray, half: np.ndarray, seed: int) -> np.n
 
 
 def _area(scores: np.ndarray, y: np.ndarray, half: np.ndarray, who: np.ndarray) -> Figure:
-    """The mean of both halves' areas, since their probes' scores can't be compared; resampled by dialogue."""
+    """The mean of both halves' areas, since their probes' scores can't be compared; resampled by script."""
     counts = []
     for own in (False, True):
         mine = half == own

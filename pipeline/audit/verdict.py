@@ -12,7 +12,7 @@ from manifests.corpus import Corpus
 from manifests.progress import Progress
 from manifests.records import Voice, split_voices
 from pipeline.audit.checks import CHANCE, Told, edge_errors, edges_agree, level_tells, told, uneven
-from pipeline.audit.features import AgentTurn, Moment, Reading, agent_turns, token_kinds
+from pipeline.audit.features import AgentTurn, Moment, Reading, agent_turns, script_of, token_kinds
 from pipeline.audit.probe import LEAST, foresight
 from salm_duplex_model.evaluation.bootstrap import Figure
 from salm_duplex_model.tokenizer import TextTokenizer
@@ -55,7 +55,7 @@ def audit(corpus: Corpus, tokenizer: TextTokenizer, limit: int, progress: Progre
             edges.append(edge_errors(cut))
         progress(number, total, "reading")
     progress(total, total, "probing")
-    rows = corpus.dialogues.read("split", "user_voice", "barge_ins", "backchannels")
+    rows = corpus.dialogues.read("id", "split", "user_voice", "barge_ins", "backchannels")
     return [
         _foreseen("the user will start, from the agent's channel", turns["ours"], "onset"),
         _foreseen("the user will start, from the agent's channel as NeMo reads it", turns["nemo"], "onset"),
@@ -97,12 +97,13 @@ def _level(levels: list[Told]) -> Finding:
 def _spread(rows: pd.DataFrame) -> Iterator[Finding]:
     speakers = [{Voice.parse(voice).speaker for voice in split_voices(joined)} for joined in rows["user_voice"]]
     first = rows.assign(speaker=[min(own, default="") for own in speakers])
+    once = first[~first["id"].map(script_of).duplicated()]
     for event in ("barge_ins", "backchannels"):
         for by, title in (("speaker", "the user's voice"), ("split", "the split")):
-            chance = uneven(first, by, event)
+            chance = uneven(once, by, event)
             name = f"told by {title}: {event.replace('_', '-')}"
             passed = None if chance is None else chance >= CHANCE
-            yield Finding(name, chance, CHANCE, len(rows), passed, "the chance that they would be spread as unevenly")
+            yield Finding(name, chance, CHANCE, len(once), passed, "the chance that they would be spread as unevenly")
     seen: dict[str, set[str]] = {}
     for own, split in zip(speakers, rows["split"], strict=True):
         for speaker in own - {""}:

@@ -101,3 +101,17 @@ def test_what_tells_is_found(tmp_path: Path, records) -> None:
 def test_too_few_events_are_no_verdict(tmp_path: Path, records) -> None:
     found = findings(make_corpus(tmp_path, records[:20]))
     assert found[FORESEEN].passed is None and found[CUT].passed is None
+
+
+def as_take(record: TokenizedDialogue, take: int) -> TokenizedDialogue:
+    spoken = record.timeline.spoken
+    renamed = replace(spoken.dialogue, id=f"{spoken.dialogue.id}-take{take}")
+    return replace(record, timeline=replace(record.timeline, spoken=replace(spoken, dialogue=renamed)))
+
+
+def test_takes_of_one_script_are_one_witness(tmp_path: Path, records) -> None:
+    """All takes of a directed script are interrupted at the same words: a probe that has seen one of them knows the others."""
+    takes = [as_take(record, take) for record in records[:80] for take in range(2, 5)]
+    found = findings(make_corpus(tmp_path, [*records[:80], *takes]))
+    assert found[FORESEEN].passed and found[CUT].passed and found[LEVEL].passed
+    assert found["told by the split: barge-ins"].n == 80

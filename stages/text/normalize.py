@@ -37,6 +37,12 @@ _POWER = re.compile("(?<=[A-Za-z0-9₀-₉)])[⁰¹²³⁴-⁹⁺⁻ⁿⁱ]+")
 _SPOKEN = re.compile(rf"{WORD}[.,?!;:]?(?: {WORD}[.,?!;:]?)*")
 _PIECE = re.compile(rf"({WORD})|([.,?!;:])")
 _CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_DINGBAT_DIGITS = {
+    chr(code): f" {code - first + 1} "
+    for first in (0x2776, 0x2780, 0x278A, 0x24F5)
+    for code in range(first, first + 10)
+}
+"""❶, which NFKC leaves as it is."""
 _UNSAID = re.compile(r"[^A-Za-z\s.,?!;:'-]")
 _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER ([A-Z]+)")
 ESCAPED_BREAK = re.compile(r"(?<![:\w\\]\\)(?<!:)\\[nrt](?=$|[A-Z\s\\])")
@@ -93,7 +99,8 @@ class Normalizer:
 
     def _lines(self, text: str) -> Iterator[str]:
         text = ESCAPED_BREAK.sub("\n", text)
-        text = re.sub(r"(?<=\d)\*(?=\d)", " times ", read_latex(text))  # 2*3*4 is no emphasis
+        text = re.sub(r"(?m)^([^*\n]*\w)\*\*(?=\w[^*\n]*$)", r"\1^", read_latex(text))  # 2**3 is a power
+        text = re.sub(r"(?<=\d)\*(?=\d)", " times ", text)  # 2*3*4 is no emphasis
         for block in blocks_of(self._markdown.parse(text)):
             yield from block.split("\n")
 
@@ -147,6 +154,7 @@ def _compatible(text: str) -> str:
         return text
     text = _POWER.sub(lambda match: f"^({unicodedata.normalize('NFKC', match[0])})", text)
     text = unicodedata.normalize("NFKC", text.replace("№", "No."))
+    text = "".join(_DINGBAT_DIGITS.get(char, char) for char in text)
     text = "".join(char for char in text if unicodedata.category(char) != "Cf" and not "\ufe00" <= char <= "\ufe0f")
     return text.translate(PLAIN_TABLE)
 
@@ -154,7 +162,7 @@ def _compatible(text: str) -> str:
 def _refuse_letters_and_symbols(text: str) -> None:
     for at, char in enumerate(text):
         kind, name = unicodedata.category(char), unicodedata.name(char, f"U+{ord(char):04X}")
-        if char.isascii() or kind[0] in "PZ" or char in SYMBOLS or re.match(LETTER, char):
+        if char.isascii() or kind[0] in "PZ" or kind in ("Sm", "Sc") or char in SYMBOLS or re.match(LETTER, char):
             continue
         if kind[0] in "LN":
             neighbours = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
@@ -231,6 +239,9 @@ def _marked(words: list[str], marks: str) -> list[str]:
 def _say_character(char: str) -> str:
     if word := DIGITS.get(char) or SYMBOLS.get(char):
         return f" {word} "
-    if greek := _GREEK.fullmatch(unicodedata.name(char, "")):
+    name = unicodedata.name(char, "")
+    if greek := _GREEK.fullmatch(name):
         return f" {greek[1].lower().replace('lamda', 'lambda')} "
+    if unicodedata.category(char) in ("Sm", "Sc"):
+        return f" {name.lower()} "
     return char

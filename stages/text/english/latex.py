@@ -4,7 +4,7 @@ import re
 
 _SPAN = re.compile(
     r"\$\$(?P<display>.+?)\$\$|\\\[(?P<bracket>.+?)\\\]|\\\((?P<paren>.+?)\\\)"
-    r"|(?<![\w$\\])\$(?=\S)(?P<inline>[^$\n]*?[\\^_=+*/<>-][^$\n]*?|[A-Za-z]|\w\([^$\n]*\))(?<=\S)\$(?![\w$])",
+    r"|(?<![\w$\\])\$(?=\S)(?P<inline>[^$\n]*?[\\^_=+*/<>-][^$\n]*?|[^\s$\d][^\s$]*|\w\([^$\n]*\))(?<=\S)\$(?![\w$])",
     re.DOTALL,
 )
 _BARE = re.compile(r"\\(?:frac|sqrt|int|sum|times|cdot|leq|geq|pi|theta|alpha|beta)\b")
@@ -50,6 +50,7 @@ def _plain(formula: str) -> str:
         text = re.sub(rf"\^{_GROUP}", r"^(\1)", text)
         text = re.sub(rf"_{_GROUP}", r" \1 ", text)
     text = re.sub(r"\\([A-Za-z]+)", lambda match: f" {_WORDS.get(match[1], match[1])} ", text)
+    text = re.sub(r"(?<=[\w)])!", " factorial", text)
     text = re.sub(r"(?<=\w)_(?=\w)", " ", text)
     text = re.sub(r"(?<=[\w)])\s*\*\s*(?=[\w(])", " times ", text)
     text = re.sub(r"\s*-\s*", " minus ", text)

@@ -42,6 +42,7 @@ _VARIABLE = r"\d*[b-hj-z]"
 MINUS = readings(
     (r"−", " minus "),
     (r"(?<=[=(,+*/^<>≤≥≈×÷])(\s*)-(?=[a-z]\b|\()", r"\1minus "),
+    (r"(\d[\w.,%°]*(?: [a-z]+)?) [-–] (?=[$€£]?\d[^=.?!–-]{0,20}=)", r"\1 minus "),  # 5 kg - 3 kg = 2 kg
     (r"^-(?=[a-z]\b\s*[-+=*/^])", "minus "),
     (r"(?<![\w)\]%.°'\"/-])-(?=\.?\d)", " minus "),
     (rf"(?<![\w'])({_VARIABLE}|[A-Z]|\)|\w (?:squared|cubed)|power of \w+) +[-–] +(?=(?:{NUMBER})?(?:[a-zA-Z]\b|\()|\d)(?!a [a-z])", r"\1 minus "),
@@ -50,7 +51,7 @@ MINUS = readings(
     (r"(?<![\w'.-])(a|[b-df-hj-z]) [-–] (?=[a-z]\b(?!['-]))", r"\1 minus "),
     (r"(?<![\w'.-])([a-df-hj-z])-(?=\d{1,2}\b(?![-:./]\d))", r"\1 minus "),
     (rf"(?<![\w.,:/-])(?P<left>{_AMOUNT})(?P<gap> ?)[-–](?P=gap)(?!\d{{4}}\b(?<=\d{{3}}-\d{{4}}))(?=(?P<right>{_AMOUNT})(?!\d|[\w:/-]*[:/-]\d|\.\d|-[A-Z]))", _dash),
-    (r"(?<![\w-])([A-DFO]|AB)-(?=[\s.,;!?)]|$)(?!\s(?:and|or|to)\b)", r"\1 minus"),
+    (r"(?<![\w-])([A-DFO]|AB)-(?=[\s.,;!?)]|$)(?!\s(?:and|or|to) \w+-)", r"\1 minus"),
 )  # fmt: skip
 MATHEMATICS = readings(
     (r"\s?(?:!=|≠)\s?", " is not equal to "),
@@ -66,6 +67,7 @@ MATHEMATICS = readings(
     (r"(?<=[A-Za-z]{4})(?<!sine)(?<!gent)\^\((\d)\)", r" \1"),
     (r"\^\(([^()]*)\)|\^([-−]?(?:\d+(?:\.\d+)?|[A-Za-z]{1,2})(?![\w]))", _power),
     (r"(?<=\d)\s?[xX]\s?(?=10 to the power|10 squared|10 cubed)", " times "),
+    (r"(?<![\w.])(\d+|[a-z])!(?=\s*[=+*/×÷])", r"\1 factorial"),
     (r"√\s?", " the square root of "),
     (r"∛\s?", " the cube root of "),
     (r"(?<=\d)\s+\*\s+(?=\d)|(?<=\d)\s\*\s(?=\()|(?<=\))\s?\*\s?(?=[\w(])|(?<=\b[a-z])\s\*\s(?=[a-z]\b)", " times "),

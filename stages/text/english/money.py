@@ -16,6 +16,8 @@ _NAMES = {
     "Rs.": "rupee", "Rs": "rupee", "BTC": "bitcoin",
 }  # fmt: skip
 _PLURALS = {
+    "lira",
+    "bitcoin",
     "yen",
     "won",
     "baht",
@@ -80,11 +82,16 @@ def _rate(match: re.Match[str]) -> str:
     return f"{match[1]} {word}" if word == "each" else f"{match[1]} per {word}"
 
 
-_FEW = rf"(\b[Aa]n? )({SIGN})(\d[\d,]*)(?: ({_MAGNITUDE}))?(?= (?!(?:of|and|or|in|at|to|on|for|per|a|an|off|with|from|each|by|now)\b)[a-z])"
+_BEHIND = "of|and|or|in|at|to|on|for|per|a|an|off|with|from|each|by|now"
+"""Words behind a price that is no attribute: "a $20 bill", and "I owe a $20 and"."""
+_FEW = rf"(\b[Aa]n? )({SIGN})(\d[\d,]*)(?: ({_MAGNITUDE}))?(?= (?!(?:{_BEHIND})\b)[a-z])"
 _END = r"(?![\w%]|[.,]\d)"
 MONEY = readings(
-    (rf"({_SIGN}\s?{NUMBER}\s?(?:{_MAGNITUDE})?)\s?[-–]\s?(?={_SIGN}\s?\d)", r"\1 to "),
-    (rf"(?<![\w)])-\s?(?={_SIGN}\s?\.?\d)", "minus "),
+    (rf"(\b[Aa]n? )({SIGN})({NUMBER})-(a|an|per)-(?=[a-z])", lambda m: f"{m[1]}{m[3]} {_NAMES[m[2]]} {m[4]} "),
+    (rf"({_SIGN}\s?{NUMBER}\s?(?:{_MAGNITUDE})?)[-–](?={_SIGN}\s?\d)", r"\1 to "),
+    (rf"({_SIGN}\s?{NUMBER}\s?(?:{_MAGNITUDE})) [-–] (?={_SIGN}\s?\d)", r"\1 to "),
+    (rf"(?<!\w)\+(?={_SIGN}\s?\d)", "plus "),
+    (rf"(?<![\w)])-(?={_SIGN}\s?\.?\d)", "minus "),
     (rf"(?<!\w)({_SIGN})\s?-(?=\.?\d)", r"minus \1"),
     (rf"(?<![\w.])((?:{_SIGN}\s?)?{NUMBER})(?=-(?:a|an|per|million|billion|thousand|off)\b)-", r"\1 "),
     (r"(?<=\d)-(?=(?:million|billion|thousand|trillion)\b)", " "),
@@ -104,6 +111,7 @@ MONEY = readings(
     ),
     (rf"((?:{SIGN}{NUMBER}|\d (?:thousand |million |billion )?(?:dollars|euros|pounds|rupees|yen)))\s?/\s?([a-zA-Z]+(?: ft)?)\b", _rate),
     (rf"({SIGN}{NUMBER})\+(?!\w)", r"\1 plus"),
+    (rf"(\b[Aa]n? {NUMBER} (?:thousand|million|billion) (?:dollar|euro|pound))s(?= (?!(?:{_BEHIND})\b)[a-z])", r"\1"),
     (_FEW, lambda m: f"{m[1]}{m[3]} {m[4] + ' ' if m[4] else ''}{_NAMES[m[2]]}"),  # a 20 dollar bill
     (r"(?<=\d)\s?¢", " cents"),
 )  # fmt: skip

@@ -11,10 +11,10 @@ _BEFORE_NUMBERS = {
     "ch": "chapter", "Chap": "chapter", "chap": "chapter", "Sec": "section", "sec": "section", "Sect": "section", "Eq": "equation",
     "eq": "equation", "Eqs": "equations", "No": "number", "no": "number", "Nos": "numbers", "nos": "numbers", "Nr": "number",
     "Art": "article", "art": "article", "App": "appendix", "Ex": "example", "min": "minimum", "Min": "minimum", "max": "maximum",
-    "Max": "maximum", "avg": "average", "Avg": "average", "ca": "about", "c": "about", "Ver": "version", "ver": "version",
+    "Max": "maximum", "avg": "average", "Avg": "average", "ca": "about", "c": "about", "Ver": "version", "ver": "version", "Ste": "suite", "ste": "suite",
 }  # fmt: skip
 _WORDS = {
-    "a.k.a.": "also known as", "aka": "also known as", "avg.": "average", "incl.": "including", "excl.": "excluding",
+    "a.m.": "AM", "p.m.": "PM", "a.k.a.": "also known as", "aka": "also known as", "avg.": "average", "incl.": "including", "excl.": "excluding",
     "misc.": "miscellaneous", "temp.": "temperature", "temps.": "temperatures", "min.": "minimum", "max.": "maximum", "hrs.": "hours",
     "hr.": "hour", "mins.": "minutes", "secs.": "seconds", "yrs.": "years", "yr.": "year", "lbs.": "pounds", "oz.": "ounces",
     "qt.": "quart", "pt.": "pint", "gal.": "gallons", "Ave": "Avenue", "Blvd": "Boulevard", "Hwy": "Highway", "Pkwy": "Parkway",
@@ -40,7 +40,7 @@ _REGNAL = (
 _TITLES = "King|Queen|Pope|Emperor|Empress|Tsar|Czar|Kaiser|Prince|Sultan|Pharaoh|Saint|Duke"
 _PARTS = (
     "Chapter|Part|Act|Scene|Article|Volume|Book|Section|Phase|Type|Class|Episode|Season|Level|Stage|Title|Appendix|War|Mark|Tier|Schedule"
-    "|Category|Group|Table|Figure|Step|Bowl|Lesson|Unit|Round|Canto|Generation|Vatican|Vol\\.|Ch\\.|Gen|Division|Grade|Apollo"
+    "|Category|Group|Table|Figure|Step|Bowl|Lesson|Unit|Round|Canto|Vatican|Vol\\.|Ch\\.|Gen|Division|Grade|Apollo"
 )
 _NUMERAL = r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
@@ -105,8 +105,8 @@ def _abbreviation(match: re.Match[str]) -> str:
 
 NAMES = readings(
     (rf"\b({'|'.join(_BEFORE_NUMBERS)})\.\s?(?=\d|[IVX]+\b)", lambda m: f"{_BEFORE_NUMBERS[m[1]]} "),
-    (rf"(?<![\w.])(?:{_WORD})(?![\w])", _abbreviation),
-    (rf"\b((?:[A-Z]\.){{2,}})(?='s\b|\s+(?!(?:{_STARTERS})\b)[A-Za-z0-9]|[,;:?!)])", _initials),
+    (rf"(?<![\w.])(?<!\d )(?:{_WORD})(?!\w)", _abbreviation),
+    (rf"\b((?:[A-Z]\.){{2,}})(?='s\b|\s+(?!(?:{_STARTERS})\b)[A-Za-z0-9]|[-,;:?!)])", _initials),
     (r"\b((?:[A-Z]\.)+[A-Z])\.", lambda m: m[1].replace(".", "") + "."),
     (rf"\b([A-Z]\. [A-Z])\. (?=[A-Z][a-z])(?!(?:{_STARTERS})\b)", lambda m: m[1].replace(".", "") + " "),
     (rf"\b((?!(?:{_LETTERED})\b)[A-Z][a-z]+ [A-Z])\. (?=[A-Z][a-z])(?!(?:{_STARTERS})\b)", r"\1 "),
@@ -115,7 +115,7 @@ NAMES = readings(
     (rf"\b((?:{_REGNAL})) ([IVX]{{2,}}|V(?!\.\s?[A-Z])|I(?= of\b|'s\b))(?![\w])", _king),
     (rf"\b({_PARTS}) ([IVX]|[IVXLC]{{2,}})(?!\w|\.\w|'[^s])", _part),
     (r"\b([XVI]+)(?:th)? ([Cc]entury|[Cc]enturies)\b", _century),
-    (r"\b((?!(?:An|The|In|On|At|My|Your|Our|No|Yes|Use|Start|Size|Get)\b)[A-Z][a-z]+) ((?!XX+\b)[IVX]{2,})(?!\w|\.\w| (?:drip|fluids?|line|bag|therapy)\b)", _part),
+    (r"\b((?!(?:An|The|In|On|At|My|Your|Our|No|Yes|Use|Start|Size|Get)\b)[A-Z]\w*) ((?!XX+\b)[IVX]{2,})(?!\w|\.\w| (?:drip|fluids?|line|bag|therapy)\b)", _part),
     (rf"(\d\S*\s(?:[A-Z0-9]\w*\s){{1,3}})({'|'.join(_STREETS)})\b(\.?)", _street),
     (r"(\d(?:st|nd|rd|th) )(St|Ave|Blvd)\b(\.?)", _street),
     (r"(?<=[a-z] )([A-Z][a-z]+ )(Dr|Rd|Ln|Ct|Pl)\b(\.?)(?!\w|\s+[A-Z])", _street),

@@ -8,7 +8,7 @@ _TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen
 _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _CODE = re.compile(
     r"(?i)\b(?:zip|postal|post|code|pin|id|acc(?:oun)?t|serial|order|tracking|card|routing|case|ticket|reference|ref|confirmation"
-    r"|booking|isbn|ssn|license|licence|plate|password|extension|ext|call|dial|text|invoice|number is|model|sku|part|member|passport"
+    r"|(?:customer|client|user|employee|phone|policy|batch|claim|student|room|membership) number|booking|isbn|ssn|license|licence|plate|password|extension|ext|call|dial|text|invoice|number is|model|sku|part|member|passport"
     r"|[A-Z][a-z]+, (?-i:[A-Z]{2}))\b(?:\W{0,2}(?:number|no|code|id|is|was|#|to|at)\b)*\W{0,3}$"
 )
 """What stands before a code."""
@@ -114,7 +114,7 @@ CODES = readings(
     (r"\b(A3[0-9]0)(?:-(\d{3,4}))?\b", lambda m: f"A {say_pairs(m[1][1:])}" + (f" {say_pairs(m[2])}" if m[2] else "")),
     (r"\b(i[3579])-(\d{4,5})([A-Z]{0,2})\b", lambda m: f"{m[1][0]} {m[1][1]} {say_pairs(m[2])} {m[3]}".rstrip()),
     (rf"\b(?!(?:{_NOT_MODELS})\b)([A-Z]{{2,4}})[ -]?(\d{{4}})([A-Z]{{1,2}})?\b(?![-/.,]\d)", _model),
-    (r"(?<=[a-z] )()([1-9]\d{3})([A-Z]{1,2}\d?)\b", lambda m: f"{say_pairs(m[2])} {m[3]}"),
+    (r"(?<=[a-z\d] )()([1-9]\d{3})([A-Z]{1,2}\d?)\b", lambda m: f"{say_pairs(m[2])} {m[3]}"),
     (r"(?<![\w.,])([1-9]\d{2,3})p\b", lambda m: f"{say_pairs(m[1])} p"),
     (r"(?<![\w.,])([1-9]\d{2,3})\s?[x×]\s?([1-9]\d{2,3})(?![\w.])", lambda m: f"{say_pairs(m[1])} by {say_pairs(m[2])}"),
     (r"(?<![\w+-])\+\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,}(?![\w-])", lambda m: f"plus {say_groups(m[0])}"),
@@ -124,6 +124,7 @@ CODES = readings(
     (r"\b([Cc]all|[Dd]ial|[Tt]ext) (\d{3})(?=[.,;!?]|$| (?:now|if|for|or|and|to|in|immediately)\b)", lambda m: f"{m[1]} {say_digits(m[2])}"),
     (r"\b([A-Z])\.(?=\d{3}\b)|\b([A-Z]{2,})(?=\d+\.\d)", lambda m: f"{m[1] or m[2]} "),
     (r"\b(\d+\.\d+\.\d+\.\d+):(\d+)\b", r"\1 port \2"),
+    (r"\b\d{1,3}(?:'\d{3})+\b", lambda m: m[0].replace("'", ",")),  # 10'000, as the Swiss write
     (r"(?<![\w.,])\d{1,2}(?:,\d{2})+,\d{3}\b", lambda m: f"{int(m[0].replace(',', '')):,}"),  # lakhs
     (r"\b([1-9]\d{3}) (?=(?:GPU|Ti|Super|RPM)\b)", lambda m: f"{say_pairs(m[1])} "),
     (rf"\b(?!(?:{_NOT_MODELS})\b)([A-Z]{{2,4}})[ -]?(\d{{3}})\b()(?![-/.,:%]\d|%| people| [a-z]+s\b)", _model),

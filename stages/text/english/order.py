@@ -19,6 +19,7 @@ _FIRST = readings(
     (r"^\W*(?:[→⇒]|-+>|=+>)\s*", ""),  # an arrow as a bullet
     (r"\s*[—―]+\s*|(?<!-)--+(?!-)", ", "),
     (r"-+>|=+>", " to "),
+    (r"\b50[-–]50\b", "50 50"),
     (r"&", " and "),
 )
 _SENTENCES = readings(
@@ -38,7 +39,6 @@ _MARKS = readings(
     (r"(?<=\s)<(?=\s)|<(?=\d)", " less than "),
     (r"_{2,}", " blank "),
     (r"\b([CF])#", r"\1 sharp"),
-    (r"#(?=\s?\d)", " number "),
     (r"~(?=\s*[$€£]?\d)", "about "),
     (r"(?<![\d.])\d{1,2}(?:\.\d{1,2}){2,}(?!\.?\d)", lambda m: m[0].replace(".", " point ")),
     (r"\b[vV]\.?\s?(?=\d+(?:\.\d+|\b))", "version "),

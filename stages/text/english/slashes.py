@@ -9,7 +9,7 @@ _ASPECTS = {"16:9", "9:16", "4:3", "3:4", "16:10", "21:9", "32:9", "18:9", "5:4"
 _RATIO_BEFORE = re.compile(r"(?i)\b(?:ratio|odds|scale|proportions?|mix(?:ed)?|dilute[d]?|split)\b[^.?!]{0,20}$")
 _RATIO_AFTER = re.compile(r"(?i) (?:ratio|scale|odds|mix|proportions?|split|dilution)\b")
 _RATED = re.compile(
-    r"(?i)\b(?:rat(?:e|ed|es|ing)|scor(?:e|ed|es|ing)|g[ai]ve|got|get|review|solid|grade[d]?|an?)\b[^.?!]{0,20}$"
+    r"(?i)\b(?:rat(?:e|ed|es|ing)|scor(?:e|ed|es|ing)|g[ai]ve|got|get|review|say|solid|grade[d]?|an?)\b[^.?!]{0,20}$"
 )
 _STARS = re.compile(r"(?i) (?:stars?|points?|marks?|on (?:the|my|a)\b|would|correct)")
 _STEPS = re.compile(r"(?i)\b(?:step|page|part|slide|day|chapter|level|question|round|task|phase)s? $")
@@ -42,10 +42,10 @@ def _slash(match: re.Match[str]) -> str:
 def _colon(match: re.Match[str]) -> str:
     """A ratio, or a time, which the grammar reads."""
     left, right, third = match[1], match[2], match[3]
-    if not third and match[0] in _ASPECTS:
-        return f"{left} by {right}"
     clock = len(right) == 2 and int(right) < 60 and int(left) < 25 and right[0] < "6"
     ratio = _RATIO_BEFORE.search(match.string[: match.start()]) or _RATIO_AFTER.match(match.string, match.end())
+    if not third and not ratio and match[0] in _ASPECTS:
+        return f"{left} by {right}"
     if third:
         return f"{left} to {right} to {third}" if len(right) == 1 else match[0]
     return f"{left} to {right}" if ratio or not clock else match[0]
@@ -56,6 +56,6 @@ SLASHES = readings(
     (r"\b24/7\b", "twenty four seven"),
     (r"(?<![\w/.,$:-])(\d{1,3}(?:\.\d+)?)/(\d{1,3})(?![\w/:-]|\.\d)", _slash),
     (rf"\b((?:{_BOOKS}) \d{{1,3}}):(\d{{1,3}})\b(?!:)", r"\1 \2"),
-    (r"(?<![\d:.,/])(\d{1,3}):(\d{1,3})(?::(\d{1,3}))?(?![\d:.,]?\d)(?! ?[ap]\.?m)", _colon),
+    (r"(?<![\d:.,/])(\d{1,3}):(\d{1,3})(?::(\d{1,3}))?(?![\d:.,]?\d)(?! ?[apAP]\.?[mM])", _colon),
     (r"(?<![\w/.])[A-Z]{1,4}(?:/[A-Z]{1,4})+(?![\w/])", lambda m: m[0].replace("/", " ")),
 )  # fmt: skip

@@ -16,8 +16,11 @@ SYMBOLS = {
     "₪": "shekels", "₴": "hryvnia", "฿": "baht", "₿": "bitcoin", "₡": "colones", "₵": "cedis",
 }  # fmt: skip
 _ARROWS = range(0x2190, 0x2200)
+_BULLETS = "∙⋆⋄"
 
 
 def is_ornament(char: str) -> bool:
     """Stars, checks, boxes, notes, arrows and the like: nobody reads them out, and nothing is lost without them."""
-    return char not in SYMBOLS and (unicodedata.category(char) in ("So", "Sk") or ord(char) in _ARROWS)
+    return char not in SYMBOLS and (
+        unicodedata.category(char) in ("So", "Sk") or ord(char) in _ARROWS or char in _BULLETS
+    )

@@ -85,7 +85,7 @@ def _feet(match: re.Match[str]) -> str:
 
 def _inches(match: re.Match[str]) -> str:
     article = re.search(r"\b[Aa]n? $", match.string[: match.start()]) and re.match(
-        r"\s[a-z]", match.string[match.end() :]
+        r"\s[A-Za-z]", match.string[match.end() :]
     )
     return f"{match[1]} inch" + ("" if article or match[1] == "1" else "es")
 
@@ -110,7 +110,7 @@ UNITS = readings(
     (r"(?<![\w'])(\d{1,3})'(?=[.,;!?]|$|\s(?:tall|long|wide|high|deep|x|by|thick)\b)", _feet),
     (r"(?<![\w.])(\d+(?:\.\d+)?)\"(?!\w)", _inches),
     (rf"(?<![\w.,])({NUMBER}) ?(sq|cu)\.? ?(km|mi|ft|yd|in|m)\b\.?", lambda m: f"{m[1]} {'square' if m[2] == 'sq' else 'cubic'} " + (plural(_UNITS[m[3]]) if m[1] != "1" else _UNITS[m[3]])),
-    (rf"(?<=ft )({NUMBER}) ?in\b\.?|(?<=ft)()({NUMBER})in\b", lambda m: f"{m[1] or m[3]} inches"),
+    (rf"(?<=ft )({NUMBER}) ?in\b\.?|(?<= x )({NUMBER}) ?in\b\.?|(?<=ft)()({NUMBER})in\b", lambda m: f"{next(filter(None, m.groups()))} inches"),
     (rf"(?<![\w.,])({NUMBER}) ?in\b\.?(?= (?:tall|long|wide|high|deep|thick|across|x|by|of rain|of snow|in diameter)\b)", lambda m: f"{m[1]} inches"),
     (rf"(?<![\w.,])({NUMBER}) in\.(?= [a-z])", r"\1 inches"),
     (
@@ -125,5 +125,5 @@ UNITS = readings(
     (rf"{_SEAT}(?<![\w.,$])(\d+\.\d+|\d+(?= ?B\s+(?:people|param|model|token|users|views)))\s?(?:B|bn)\b", r"\1 billion"),
     (r"(?<![\w.,$])(\d+\.\d+|\d+(?= ?T\s+(?:param|token)))\s?T\b", r"\1 trillion"),
     (r"(?<=[a-z]) x (?=\d)|(?<=\d) ?x ?(?=\d)", " by "),
-    (r"(?<![\w.,])(\d+(?:\.\d+)?)x(?=[.,;!?]|$| (?:faster|slower|more|less|as|bigger|larger|smaller|better|higher|longer|cheaper|the|per|a)\b)", r"\1 times"),
+    (r"(?<![\w.,=+*/(-])(?<![=+*/(-] )(?<!minus )(\d+(?:\.\d+)?)x(?=[.,;!?]|$| (?:faster|slower|more|less|as|bigger|larger|smaller|better|higher|longer|cheaper|the|per|a)\b)", r"\1 times"),
 )  # fmt: skip

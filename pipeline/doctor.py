@@ -74,6 +74,8 @@ def examine() -> list[Finding]:
             _nemo_codecs,
             extra="nemo",
         ),
+        _try("datasets", "export --to hf", lambda: f"datasets {version('datasets')}", extra="hf"),
+        _try("praatio", "export --to textgrid", lambda: f"praatio {version('praatio')}", extra="textgrid"),
         _try("GPU", "larger models; nothing here needs one", _gpu, extra=""),
     ]
 

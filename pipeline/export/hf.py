@@ -89,6 +89,8 @@ class HuggingFace(Format):
     def finish(self, corpus: Corpus, shards: list[Shard], out: Store) -> list[str]:
         out.write("corpus.json", corpus.store.read("corpus.json"))  # the recipe and the figures, which the card names
         out.write("README.md", _card(corpus, shards, out).encode())
+        if not out.is_local:
+            return [f'datasets.load_dataset("parquet", data_files="{out}/{FOLDER}/train-*.parquet")']
         return [f'datasets.load_dataset("{out}")', f"hf upload USER/NAME {out} --repo-type=dataset"]
 
 

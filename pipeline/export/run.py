@@ -180,7 +180,10 @@ def _write(corpus: Corpus, format: Format, shard: Shard, out: Store) -> Written:
 
 
 def _identity(corpus: Corpus, format: str) -> dict[str, Any]:
-    content = json.dumps([corpus.info["identity"], corpus.info["statistics"]], sort_keys=True)
+    info = {
+        key: value for key, value in corpus.info.items() if key != "run_log"
+    }  # how a build went says nothing of the corpus
+    content = json.dumps(info, sort_keys=True)
     return {
         "format": format,
         "corpus": corpus.name,

@@ -119,3 +119,11 @@ def test_a_whole_file_without_its_marker_is_left_and_counted(exported: Path, dia
     hf.HuggingFace().write(iter(dialogues), Shard("train", 0), Store(exported), written)
     assert file.stat().st_mtime_ns == before
     assert [facts["rows"] for facts in written.index] == [10]
+
+
+def test_at_a_url_it_is_the_same(exported: Path, small_corpus: Corpus, s3: str) -> None:
+    """But for the way to load it: a folder there is none of the hub's."""
+    (use,) = export(small_corpus, hf.HuggingFace(), Store(f"{s3}/out"))["use"]
+    assert use == f'datasets.load_dataset("parquet", data_files="{s3}/out/data/train-*.parquet")'
+    for name in ("README.md", "corpus.json", "data/train-000000.parquet"):
+        assert Store(f"{s3}/out").read(name) == (exported / name).read_bytes()

@@ -2,9 +2,8 @@
 
 import hashlib
 import importlib.util
-import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -89,9 +88,7 @@ class _HuggingFace:
         self.blank = int(self._model.config.pad_token_id)
 
     def spell(self, word: str) -> list[int]:
-        """A word's labels, in the case that the vocabulary has."""
-        found = [self._vocabulary.get(c, self._vocabulary.get(c.upper())) for c in word]
-        return [label for label in found if label is not None and label != self.blank]
+        return [label for label in spelled(word, self._vocabulary) if label != self.blank]
 
     def scores(self, audio: Any) -> Any:
         import torch
@@ -115,10 +112,13 @@ class _Nemo:
         self.blank = len(self._vocabulary)
 
     def spell(self, word: str) -> list[int]:
-        if self._tokenizer is not None:
-            unknown = getattr(self._tokenizer, "unk_id", None)
-            return [int(label) for label in self._tokenizer.text_to_ids(word) if label != unknown] if word else []
-        return [self._vocabulary[c] for c in word if c in self._vocabulary]
+        if self._tokenizer is None:
+            return spelled(word, self._vocabulary)
+        unknown = getattr(self._tokenizer, "unk_id", None)
+        labels = self._tokenizer.text_to_ids(word) if word else []
+        if unknown in labels:
+            labels = self._tokenizer.text_to_ids(_unaccented(word))
+        return [int(label) for label in labels if label != unknown]
 
     def scores(self, audio: Any) -> Any:
         import torch
@@ -128,10 +128,27 @@ class _Nemo:
         return scores[:, : int(lengths[0])]
 
 
+def spelled(word: str, vocabulary: Mapping[str, int]) -> list[int]:
+    """A word's labels, in the case that the vocabulary has; a letter that it lacks is spelled without its accent, or left out."""
+    labels: list[int] = []
+    for letter in word:
+        given = [letter, letter.upper()]
+        plain = next((name for name in given if name in vocabulary), None)
+        if plain is not None:
+            labels.append(vocabulary[plain])
+        elif (bare := _unaccented(letter)) != letter:
+            labels += spelled(bare, vocabulary)
+    return labels
+
+
 def _plain(token: str) -> str:
-    """Lower-case letters, digits and apostrophes of a token, without accents."""
-    folded = unicodedata.normalize("NFKD", token.replace("’", "'")).lower()
-    return re.sub(r"[^\w']|_", "", "".join(c for c in folded if not unicodedata.combining(c)))
+    """Lower-case letters, digits and apostrophes of a token."""
+    text = unicodedata.normalize("NFC", token.replace("’", "'")).lower()
+    return "".join(c for c in text if c == "'" or unicodedata.category(c)[0] in "LMN")
+
+
+def _unaccented(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", text).casefold() if not unicodedata.combining(c))
 
 
 def _digest(path: Path) -> str:

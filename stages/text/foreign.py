@@ -177,7 +177,7 @@ class ForeignNormalizer(Normalizer):
         name = unicodedata.name(char, f"U+{ord(char):04X}")
         if unicodedata.category(char)[0] in "LM":
             script = re.split(r"[ -]", name)[0].title().replace("Cjk", "Han")
-            message = f"A voice of {self._own.name} cannot read {script} script: '{char}' ({name.lower()})."
+            message = f"No {self._own.name} voice can read {script} script: '{char}' ({name.lower()})."
             return Unspeakable("unsupported_script", message)
         message = f"No reading in {self._own.name} is known for the character '{char}' ({name.lower()})."
         return Unspeakable("unsupported_symbol", message)

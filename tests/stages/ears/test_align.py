@@ -6,7 +6,7 @@ import soxr
 from aligner_material import LETTER, RATE, make_aligner, tones
 
 from manifests.errors import RequestError
-from stages.ears.align import CtcAligner, check_aligner
+from stages.ears.align import CtcAligner, check_aligner, spelled
 from stages.voices.engine import finished
 
 
@@ -40,9 +40,9 @@ def test_speech_says_how_its_word_times_were_found(aligner):
     text = " ".join(WORDS)
     aligned = finished(text, audio, RATE, None, aligner)
     assert aligned.word_times == "aligned"
-    for word, start, spelled in zip(aligned.words, starts, WORDS, strict=True):
+    for word, start, letters in zip(aligned.words, starts, WORDS, strict=True):
         assert word.start == pytest.approx(start - starts[0], abs=0.04 * RATE)
-        assert word.end - word.start == pytest.approx(LETTER * len(spelled), abs=0.08 * RATE)
+        assert word.end - word.start == pytest.approx(LETTER * len(letters), abs=0.08 * RATE)
     estimated = finished(text, audio, RATE, None, None)
     assert estimated.word_times == "estimated"
     assert max(abs(w.start - s + starts[0]) for w, s in zip(estimated.words, starts, strict=True)) > 0.1 * RATE
@@ -54,3 +54,13 @@ def test_what_is_no_aligner_is_told(tmp_path):
         check_aligner(str(tmp_path))
     with pytest.raises(RequestError, match="does not exist"):
         check_aligner(str(tmp_path / "asr.nemo"))
+
+
+def test_a_letter_that_the_vocabulary_lacks_is_spelled_without_its_accent():
+    english = {letter: number for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz'")}
+    german = english | {"ü": 30, "ß": 31}
+    assert spelled("für", english) == spelled("fur", english)
+    assert spelled("für", german)[1] == 30
+    assert spelled("straße", english) == spelled("strasse", english) and 31 in spelled("straße", german)
+    assert spelled("señor", {letter.upper(): number for letter, number in english.items()}) == spelled("senor", english)
+    assert spelled("नमस्ते", english) == []

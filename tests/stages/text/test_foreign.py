@@ -71,7 +71,7 @@ def test_no_english_word_is_said(language: str) -> None:
 @pytest.mark.parametrize(
     ("language", "text", "reason", "message"),
     [
-        ("de", "Das heißt Привет.", "unsupported_script", "A voice of German cannot read Cyrillic script: 'П'"),
+        ("de", "Das heißt Привет.", "unsupported_script", "No German voice can read Cyrillic script: 'П'"),
         ("hu", "5 ∑ 6", "unsupported_symbol", "No reading in Hungarian is known for the character '∑'"),
     ],
 )

@@ -1,5 +1,8 @@
 """Dialogues in another language are told, and English ones with foreign words are not."""
 
+from collections import Counter
+from pathlib import Path
+
 import pytest
 from material import ingested
 from pydantic import ValidationError
@@ -52,3 +55,27 @@ def test_ingest_rejects_by_language(write_jsonl) -> None:
 def test_a_language_that_is_none_is_refused() -> None:
     with pytest.raises(ValidationError, match="two-letter code of a language"):
         IngestSettings(language="english")
+
+
+FILES = Path(__file__).parents[2] / "data" / "languages"
+
+
+@pytest.mark.parametrize(
+    ("name", "rejected", "kept"),
+    [
+        ("16-languages.jsonl", ["ar", "de", "es", "fr", "hi", "ja", "pl", "ru", "vi", "zh"], ["accent", "one-han"]),
+        ("40-german-numbers.jsonl", ["de1", "es1"], []),
+        ("69-german.jsonl", [f"de{number}" for number in range(6)], []),
+    ],
+)
+def test_files_in_other_languages_are_rejected_by_that(name: str, rejected: list[str], kept: list[str]) -> None:
+    found = ingested([FILES / name], IngestSettings())
+    assert Counter(one.reason for one in found.rejected) == {"language": len(rejected)}
+    assert sorted(one.id for one in found.rejected) == rejected
+    assert sorted(one.id for one in found.dialogues) == kept
+
+
+def test_the_language_that_the_recipe_names_is_kept_and_told() -> None:
+    found = ingested([FILES / "69-german.jsonl", FILES / "40-german-numbers.jsonl"], IngestSettings(language="de"))
+    assert [one.id for one in found.rejected] == ["es1"]
+    assert {one.language for one in found.dialogues} == {"de"} and len(found.dialogues) == 7

@@ -87,6 +87,10 @@ SCENES = {
         "the user says um and pauses inside turns",
         {"speak": {"filler": {"per_minute": 12}}, "schedule": {"pause": {"after_filler": 1}}},
     ),
+    "agent_backchannels": Scene(
+        "the user talks for long, and the agent may say mm-hm meanwhile",
+        {"speak": {"agent_backchannel": {"share": 1, "turn_share": 1}}},
+    ),
     "waits": Scene(
         "the user has the agent wait until go on, or stop",
         {"speak": {"hold": {"share": 1, "turn_share": 0.5}}},

@@ -2,11 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from benchmarks.event_labels import rendered_events
 from event_reading import Read, by_kind, read_events
 
-from manifests.records import DuplexDialogue
+from manifests.pcm import to_float
+from manifests.records import DuplexDialogue, TokenizedDialogue
+from manifests.shards import build_cut
+from manifests.text_channel import text_channel
+from salm_duplex_model.evaluation.scores import score, summarise
+from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 
 INPUT = "pipeline/data/dialogues.jsonl"
 
@@ -45,3 +51,20 @@ def test_labels_that_are_not_where_the_sound_is_are_noticed(records: list[Duplex
                 assert "user: pause" in wrong(record, at, pauses=(moved, *segment.pauses[1:]))
                 seen.add("pause")
     assert seen == {"user", "agent", "pause"}
+
+
+def test_the_labels_own_agent_is_faultless_by_the_metrics(records: list[DuplexDialogue]) -> None:
+    tokenizer = TextTokenizer.load(BUNDLED)
+    scores = []
+    for record in records:
+        codes = np.zeros((record.timeline.frames, 4), np.int16)
+        cut = build_cut(TokenizedDialogue.of(record, codes), {})
+        tokens = text_channel(cut.supervisions, len(codes), "agent", tokenizer.encode, tokenizer.special).tokens
+        scores.append(score(cut, to_float(record.agent), tokens, tokenizer))
+    figures = summarise(scores)
+    rates = {name: figures[name].value for name in figures if figures[name].n}
+    for name in ("barge_in_success_rate", "turn_taking_precision", "turn_taking_recall", "text_turn_taken_rate"):
+        assert rates[name] == 1, name
+    for name in ("false_alarm_rate", "side_talk_answer_rate", "wait_answer_rate", "unprompted_starts_per_min"):
+        assert rates[name] == rates[f"text_{name}"] == 0, name
+    assert rates["agent_backchannels_per_min"] > 0

@@ -122,8 +122,10 @@ def test_a_whole_file_without_its_marker_is_left_and_counted(exported: Path, dia
 
 
 def test_at_a_url_it_is_the_same(exported: Path, small_corpus: Corpus, s3: str) -> None:
-    """But for the way to load it: a folder there is none of the hub's."""
+    """But for the way to load it, which the hub's cards don't serve."""
     (use,) = export(small_corpus, hf.HuggingFace(), Store(f"{s3}/out"))["use"]
     assert use == f'datasets.load_dataset("parquet", data_files="{s3}/out/data/train-*.parquet")'
+    loaded = datasets.load_dataset("parquet", data_files=f"{s3}/out/data/train-*.parquet", streaming=True)["train"]
+    assert [row["id"] for row in undecoded(loaded)] == [cut.id for cut in small_corpus.cuts("train")]
     for name in ("README.md", "corpus.json", "data/train-000000.parquet"):
         assert Store(f"{s3}/out").read(name) == (exported / name).read_bytes()

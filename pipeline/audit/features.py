@@ -41,12 +41,22 @@ class Rule:
 
     earliest_s: float
     cut_off_s: float
+    """Where the agent falls silent in the midst of a word."""
+    finishes: float
+    """The share of interruptions at which it finishes its word."""
 
     @classmethod
     def of(cls, turns: Sequence["AgentTurn"]) -> "Rule | None":
         """As measured; None in a corpus without interruptions."""
-        pairs = [(turn.onset_s - turn.start_s, turn.end_s - turn.onset_s) for turn in turns if turn.onset_s is not None]
-        return cls(min(a for a, _ in pairs), median(b for _, b in pairs)) if pairs else None
+        onsets = [(turn, turn.onset_s) for turn in turns if turn.onset_s is not None]
+        if not onsets:
+            return None
+        at_once = [turn.end_s - onset for turn, onset in onsets if not turn.finishes_word]
+        return cls(
+            min(onset - turn.start_s for turn, onset in onsets),
+            median(at_once) if at_once else min(turn.end_s - onset for turn, onset in onsets),
+            1 - len(at_once) / len(onsets),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class AgentTurn:
     words: tuple[tuple[float, float], ...]
     onset_s: float | None
     """Where the user interrupts; None in a turn that is whole."""
+    finishes_word: bool
+    """Of one that is interrupted: whether it ends with its word."""
     seen: np.ndarray
 
     def window(self, moment: Moment, rule: Rule, seed: int) -> np.ndarray | None:
@@ -70,26 +82,29 @@ class AgentTurn:
 
         None where there is none, or less than a second before it.
         """
-        onset = self.onset_s if self.onset_s is not None else self._possible_onset(rule, seed)
-        if onset is None:
+        moments = (self.onset_s, self.end_s) if self.onset_s is not None else self._possible(rule, seed)
+        if moments is None:
             return None
-        cut = self.end_s if self.onset_s is not None else onset + rule.cut_off_s
+        onset, cut = moments
         end = min(frame_at(onset if moment == "onset" else cut) - frame_at(self.start_s), len(self.seen))
         if end < SECOND:
             return None
         age = np.arange(end - SECOND, end)[:, None]
         return np.hstack([age, self.seen[end - SECOND : end]])
 
-    def _possible_onset(self, rule: Rule, seed: int) -> float | None:
-        """As `schedule` draws one: the cut falls into a word that is under way, but the first, and takes something of the turn."""
+    def _possible(self, rule: Rule, seed: int) -> tuple[float, float] | None:
+        """An onset and a cut as `schedule` draws them: the cut falls into a word that is under way, but the first, and takes something of the
+        turn; or behind that word."""
         low, high = self.start_s + rule.earliest_s + rule.cut_off_s, self.end_s - MIN_LOST_S
-        spans = [(max(low, start + UNDER_WAY_S), min(high, end)) for start, end in self.words[1:]]
-        spans = [(start, end) for start, end in spans if end > start]
+        spans = [(max(low, start + UNDER_WAY_S), min(high, end), end) for start, end in self.words[1:]]
+        spans = [span for span in spans if span[1] > span[0]]
         chance = draw(seed, self.id, "audit")
-        place = chance.random() * sum(end - start for start, end in spans)
-        for start, end in spans:
+        place = chance.random() * sum(end - start for start, end, _ in spans)
+        for start, end, word_end in spans:
             if place < end - start:
-                return start + place - rule.cut_off_s
+                cut = start + place
+                finishes = word_end <= high and chance.random() < rule.finishes
+                return cut - rule.cut_off_s, word_end if finishes else cut
             place -= end - start
         return None
 
@@ -120,6 +135,7 @@ def agent_turns(cut: MonoCut, tokenizer: TextTokenizer, kinds: np.ndarray, readi
             turn.end,
             tuple((word.start, word.end) for word in (turn.alignment or {}).get("word", ())),
             inside[0].start if interrupted else None,
+            turn.custom.get("yields") == "after_word",
             np.hstack([_text_seen(kinds[tokens[first:end]]), _codes_seen(codes[first:end])]),
         )
 

@@ -22,12 +22,12 @@ from salm_duplex_model.window_cache import seated
 
 ALONE = 0.5
 """What a single frame's chance has to be while the user is not heard."""
-FLOOR_DBFS = -62.0
-"""A line is taken to be as loud as this at least: what rustles on a silent one is no voice."""
-VOICE_DB = 12.0
-"""So much above its floor a line's level is a voice, or something else that the model had better judge by its sums."""
-RISE_DB = 0.24
-"""The floor falls with the level at once, and rises to it by so much a frame, 3 dB a second."""
+FLOOR = 10 ** (-62 / 10)
+"""Power: a line is taken to be as loud as −62 dBFS at least, so that what rustles on a silent one is no voice."""
+VOICE = 10 ** (12 / 10)
+"""So many times its floor, 12 dB above it, a line's power is a voice, or something else that the model had better judge by its sums."""
+RISE = 10 ** (0.24 / 10)
+"""The floor falls with the power at once, and rises to it by so much a frame, 3 dB a second."""
 BARGED_FRAMES = 12
 """A voice that was heard so shortly before the agent's end, a second or so, is what ended it, and is still to be answered."""
 
@@ -46,6 +46,10 @@ class TurnTaking:
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
 
+    def __str__(self) -> str:
+        """As `--turn-taking` takes it."""
+        return ",".join(f"{name}={value:g}" for name, value in self.as_dict().items())
+
 
 class Turns:
     """Whether each conversation's agent speaks, and its sums, from frame to frame; conversations are rows, on the model's device."""
@@ -60,7 +64,7 @@ class Turns:
         self._unheard = torch.zeros(rows, dtype=torch.long, device=device)
         """Frames since the user was heard."""
         self._floor = torch.zeros(rows, device=device)
-        """The level of the user's line without a voice, in dBFS."""
+        """The power of the user's line without a voice."""
         for row in range(rows):
             self.reset(row)
 
@@ -88,16 +92,16 @@ class Turns:
         return logits.masked_fill(~left, -torch.inf)
 
     def _listen(self, user: Tensor) -> None:
-        level = 10 * user.square().mean(-1).clamp(min=1e-12).log10()
-        heard = level > self._floor + VOICE_DB
-        self._floor = torch.minimum(level, self._floor + RISE_DB).clamp(min=FLOOR_DBFS)
+        power = user.square().mean(-1)
+        heard = power > VOICE * self._floor
+        self._floor = torch.minimum(power, RISE * self._floor).clamp(min=FLOOR)
         self._unheard = (self._unheard + 1).masked_fill(heard, 0)
         self._asked = self._asked | heard
 
     def reset(self, row: int) -> None:
         """The row begins a new conversation, in which either side may speak first."""
         self._speaking[row], self._starts[row], self._stops[row] = False, 0, 0
-        self._asked[row], self._unheard[row], self._floor[row] = True, BARGED_FRAMES + 1, FLOOR_DBFS
+        self._asked[row], self._unheard[row], self._floor[row] = True, BARGED_FRAMES + 1, FLOOR
 
     def seat(self, kept: list[int], rows: int) -> None:
         """Of the rows those that are `kept`, in their order, and after them others, to be reset: `rows` in all."""

@@ -83,7 +83,9 @@ def _points(result: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _name(point: dict[str, float] | None) -> str:
-    return "likeliest" if point is None else ",".join(f"{name}={value:g}" for name, value in point.items())
+    from salm_duplex_model.turn_taking import TurnTaking
+
+    return "likeliest" if point is None else str(TurnTaking(**point))
 
 
 def _shown(name: str, found: dict[str, Any]) -> str:

@@ -34,6 +34,9 @@ def test_a_run_s_own_point_is_used_unless_the_command_line_says_otherwise(folder
     write_turn_taking(folder, POINT)
     assert Speaking().decoding(folder).turn_taking == POINT
     assert Speaking(turn_taking="start=0.5,memory=0").decoding(folder).turn_taking == TurnTaking(0.5, 0.75, 0)
+    assert Speaking(turn_taking=str(TurnTaking(0.5, 1.5, 0.25))).decoding(folder).turn_taking == TurnTaking(
+        0.5, 1.5, 0.25
+    )
     assert Speaking(turn_taking="likeliest").decoding(folder).turn_taking is None
 
 

@@ -33,6 +33,7 @@ from manifests.sources import Source, UnreadableInput, base_name, expand, finger
 from manifests.words import words_of
 from stages.base import Settings
 from stages.text.language import known, other_language
+from stages.text.languages import readable
 
 SMALL = 1_000
 
@@ -241,7 +242,8 @@ def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, 
                 "ingest.max_turn_characters.",
             )
     if settings.language and (other := other_language(_all_text(dialogue), settings.language)):
-        message = f"It is in the language '{other}', and ingest.language is '{settings.language}'."
+        mend = f"; a build of its own with ingest.language={other} takes such dialogues" if other in readable() else ""
+        message = f"It is in the language '{other}', and ingest.language is '{settings.language}'{mend}."
         raise BadDialogue("language", message)
     if len(recorded := _recorded_users(dialogue)) > 1:
         message = f"Its user is recorded as {' and '.join(sorted(recorded))}; a dialogue has one user."

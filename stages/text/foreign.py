@@ -30,6 +30,7 @@ _DIALED = re.compile(
 _HAS_DIGIT = re.compile(r"\d").search
 _ORDINAL = re.compile(r"\d{1,3}\.")
 _AROUND = "\"'()[]¿¡«»" + _ENDS
+_PRICE = re.compile(r"(?<=[$€£₹₩]) (?=\d)")
 _CACHED = 100_000
 
 
@@ -47,9 +48,9 @@ class ForeignNormalizer(Normalizer):
         self._spoken = re.compile(rf"{word}[.,?!;:]?(?: {word}[.,?!;:]?)*")
         self._piece = re.compile(rf"({word})|([.,?!;:])")
         self._plain = re.compile(rf"{word}[.,?!;:]?")
-        written = sorted((key for key in own.words if any(map(str.isalpha, key))), key=len, reverse=True)
+        written = sorted((key for key in own.words if key[0].isalpha() and key[-1] != "$"), key=len, reverse=True)
         self._short = re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, written)) or '(?!)'})(?![\w-])(\s*$)?")
-        self._symbols = sorted(own.words.keys() - {*written} | {"°C", "°F"} & {*own.words}, key=len, reverse=True)
+        self._symbols = sorted(own.words.keys() - {*written}, key=len, reverse=True)
         self._cased = {word.lower(): word for word in own.cased}
         self._before = [(re.compile(pattern), read) for pattern, read in own.before.items()]
         self._after = [(re.compile(pattern), read) for pattern, read in own.after.items()]
@@ -93,6 +94,7 @@ class ForeignNormalizer(Normalizer):
         for pattern, read in self._before:
             text = pattern.sub(read, text)
         text = _DIALED.sub(lambda match: " ".join(self._digits(match[0])) + " ", text)
+        text = _PRICE.sub("", text)
         if self._own.thousands:
             group = re.escape(self._own.thousands)
             text = re.sub(

@@ -28,6 +28,7 @@ AS_IT_IS = [  # what the grammar has no part in
     ("de", "**Fett** ✓ 😀\n- eins", "Fett. eins"),
     ("es", "¿Dónde está la Sra. Núñez? ¡Aquí!", "Dónde está la señora Núñez? Aquí!"),
     ("es", "A + B = C @ #", "A más B igual a C arroba número"),
+    ("pt", "Custa R$ 5.", "Custa reais cinco."),
     ("fr", "L'été, M. Dupont & Mme Noël…", "L'été, monsieur Dupont et madame Noël."),
     ("hi", "नमस्ते, स्टेशन कहाँ है? सीधे जाइए।", "नमस्ते, स्टेशन कहाँ है? सीधे जाइए."),
     ("ar", "أين المحطة؟ على اليمين، شكرا.", "أين المحطة? على اليمين, شكرا."),

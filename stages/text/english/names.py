@@ -111,8 +111,10 @@ NAMES = readings(
     (rf"\b([A-Z]\. [A-Z])\. (?=[A-Z][a-z])(?!(?:{_STARTERS})\b)", lambda m: m[1].replace(".", "") + " "),
     (rf"\b((?!(?:{_LETTERED})\b)[A-Z][a-z]+ [A-Z])\. (?=[A-Z][a-z])(?!(?:{_STARTERS})\b)", r"\1 "),
     (r"\b([A-Z][a-z]+ [A-Z] [A-Z][a-z]+) (III?|IV)\b(?!\.[A-Z])", _king),
-    (rf"\b((?:{_TITLES}) (?:[A-Z][a-z]+ )?[A-Z][a-z]+) ([IVX]+)\b(?!\.[A-Z]|'[^s])", _king),
+    (rf"\b((?:{_TITLES}) (?:[A-Z][a-z]+ )?(?!(?:{_PARTS})\b)[A-Z][a-z]+) ([IVX]+)\b(?!\.[A-Z]|'[^s])", _king),
     (rf"\b((?:{_REGNAL})) ([IVX]{{2,}}|V(?!\.\s?[A-Z])|I(?= of\b|'s\b))(?![\w])", _king),
+    (rf"\b((?:{_REGNAL}) (?!(?:{_PARTS})\b)[A-Z][a-z]+) (III?|IV)\b(?!\.[A-Z])", _king),  # William Gates III
+    (rf"(\d) ?([AaPp])\.[Mm]\.(?=\s+(?:{_STARTERS})\b)", lambda m: f"{m[1]} {m[2].upper()}M."),
     (rf"\b({_PARTS}) ([IVX]|[IVXLC]{{2,}})(?!\w|\.\w|'[^s])", _part),
     (r"\b([XVI]+)(?:th)? ([Cc]entury|[Cc]enturies)\b", _century),
     (r"\b((?!(?:An|The|In|On|At|My|Your|Our|No|Yes|Use|Start|Size|Get)\b)[A-Z]\w*) ((?!XX+\b)[IVX]{2,})(?!\w|\.\w| (?:drip|fluids?|line|bag|therapy)\b)", _part),

@@ -30,6 +30,7 @@ AS_IT_IS = [  # what the grammar has no part in
     ("es", "A + B = C @ #", "A más B igual a C arroba número"),
     ("fr", "à 8h05, à 13:00 et à 1 h", "à huit heures cinq, à un trois heures et à une heure"),
     ("fr", "7,50 € ou 1,00 €", "sept euros cinq zéro ou un euro"),
+    ("sv", "kl. 8:05", "klockan åtta fem"),
     ("pt", "Custa R$ 5.", "Custa reais cinco."),
     ("fr", "L'été, M. Dupont & Mme Noël…", "L'été, monsieur Dupont et madame Noël."),
     ("hi", "नमस्ते, स्टेशन कहाँ है? सीधे जाइए।", "नमस्ते, स्टेशन कहाँ है? सीधे जाइए."),

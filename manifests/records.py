@@ -253,7 +253,7 @@ class Checks:
     edge_errors_s: tuple[float, ...] = ()
     """From the start and the end of each segment to where speech is heard to start and to end."""
     least_heard: float | None = None
-    """Of the turn of which least is heard: the share of its labelled speech in which speech is heard."""
+    """Of the turn of which least is heard: the share of its labeled speech in which speech is heard."""
     extra_s: float | None = None
     """The longest stretch of speech heard where no label has any."""
     user_wers: tuple[float, ...] = ()

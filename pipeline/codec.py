@@ -1,4 +1,4 @@
-"""`salm-duplex codec`: train, personalise and score codecs from the command line."""
+"""`salm-duplex codec`: train, personalize and score codecs from the command line."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, Espeak, EspeakVoice
 BUNDLED_DIALOGUES = Path(__file__).parent / "data" / "dialogues.jsonl"
 USER_VOICES_SCORED = 10
 HELD_OUT = 50
-"""Sentences at most that a personalised codec is scored on."""
+"""Sentences at most that a personalized codec is scored on."""
 
 
 def speak(text: str, voice: str) -> np.ndarray:

@@ -38,7 +38,7 @@ class Conversation:
 
 
 def converse(run: Path, user: Path, tail_s: float, decoding: Decoding, codec: str | None = None) -> Conversation:
-    """Play a recording to a run's model, which speaks with the codec it learnt or another that has its codes, then `tail_s` of silence; raises `RequestError` where either can't be used."""
+    """Play a recording to a run's model, which speaks with the codec it learned or another that has its codes, then `tail_s` of silence; raises `RequestError` where either can't be used."""
     model, tokenizer = load_run(run)
     samples = read_user(user)
     frames = frames_to_cover(len(samples), SOURCE_FRAME) + round(tail_s / FRAME_SECONDS)

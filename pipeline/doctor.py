@@ -27,7 +27,7 @@ def examine() -> list[Finding]:
     """Try every component of the embedded defaults, and look for the optional ones."""
     return [
         _try("eSpeak NG", "synthesize", _espeak),
-        _try("flite", "synthesize with voices that recognisers understand", _flite, extra=""),
+        _try("flite", "synthesize with voices that recognizers understand", _flite, extra=""),
         _try("Piper", "synthesize with neural voices from a folder", _piper, extra="piper"),
         _try(
             "NeMo FastPitch",
@@ -139,7 +139,7 @@ def _aligner() -> str:
     found = _package("torchaudio", "torchaudio")
     from torchaudio.functional import forced_align
 
-    return f"{found} ({forced_align.__name__}); synthesize.aligner names a CTC recogniser"
+    return f"{found} ({forced_align.__name__}); synthesize.aligner names a CTC recognizer"
 
 
 def _codec() -> str:

@@ -33,7 +33,7 @@ from salm_duplex_model.evaluation.metrics import TAIL_S, TOLERANCE_FRAMES
 from salm_duplex_model.evaluation.play import Played, batches, play
 from salm_duplex_model.evaluation.plot import write_plot
 from salm_duplex_model.evaluation.recognition import transcribe
-from salm_duplex_model.evaluation.scores import Scores, score, score_reference, summarise
+from salm_duplex_model.evaluation.scores import Scores, score, score_reference, summarize
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate
 from salm_duplex_model.evaluation.timeline import Interval, Spoken
 from salm_duplex_model.evaluation.utmos import Utmos
@@ -114,12 +114,12 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
             progress(done, total, one.name)
         examples.close()
         figures[one.name] = {
-            **summarise(scores[one.name]),
+            **summarize(scores[one.name]),
             "text_perplexity": perplexity(model, tokenizer, one.cuts, request.batch, config.data.text),
             **hearing.figures(),
             "judge_score": NOTHING,
         }
-        reference[one.name] = summarise([score_reference(cut, tokenizer) for cut in one.cuts])
+        reference[one.name] = summarize([score_reference(cut, tokenizer) for cut in one.cuts])
 
     # The judge is far away and comes last: where it fails, the rest is kept.
     failure = _judge(judge, scores, figures) if judge else None

@@ -25,7 +25,7 @@ from salm_duplex_model.evaluation import bootstrap
 from salm_duplex_model.evaluation.activity import text_turns
 from salm_duplex_model.evaluation.bootstrap import Figure
 from salm_duplex_model.evaluation.frontier import write_frontier
-from salm_duplex_model.evaluation.metrics import BEHAVIOUR
+from salm_duplex_model.evaluation.metrics import BEHAVIOR
 from salm_duplex_model.evaluation.play import batches, written
 from salm_duplex_model.evaluation.timeline import scene_of
 from salm_duplex_model.model import DuplexModel
@@ -128,7 +128,7 @@ class Player:
         for cut, tokens in written(self._model, self._codec, cuts, decoding):
             turns = text_turns(tokens, self._tokenizer.special, self._tokenizer.decode)
             scene = scene_of(cut)
-            yield cut.id, {name: BEHAVIOUR[name](scene, turns) for name in SHOWN}
+            yield cut.id, {name: BEHAVIOR[name](scene, turns) for name in SHOWN}
 
 
 def tune(request: Request, progress: Progress) -> dict[str, Any]:

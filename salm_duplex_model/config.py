@@ -1,4 +1,4 @@
-"""What a training run is: model, data, optimisation, every value checked before any work begins.
+"""What a training run is: model, data, optimization, every value checked before any work begins.
 
 A preset is a YAML file of these settings beside this module's `presets/`; a run keeps the whole configuration it was
 started with in `RUN/config.yaml`.

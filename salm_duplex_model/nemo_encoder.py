@@ -182,14 +182,14 @@ def _looks_ahead(perception: Any) -> str:
     past, future = encoder.att_context_size
     chunked, norm = encoder.att_context_style == "chunked_limited", encoder.layers[0].conv.norm_type
     reasons = {
-        "its spectrum is normalised over the recording": spectrum.normalize in ("per_feature", "all_features"),
+        "its spectrum is normalized over the recording": spectrum.normalize in ("per_feature", "all_features"),
         "its spectrum has windows that begin with the audio": spectrum.exact_pad,
         "its down-sampling is not causal": not getattr(encoder.pre_encode, "is_causal", False),
         "its convolutions are not causal": encoder.conv_context_size[1] > 0,
         "its attention looks back without limit": past < 1,
         "its attention looks ahead in every layer, not by chunks": future != 0 and not chunked,
         "its attention does not count relative positions": encoder.self_attention_model != "rel_pos",
-        "its convolutions are normalised over time": norm not in ("layer_norm", "batch_norm"),
+        "its convolutions are normalized over time": norm not in ("layer_norm", "batch_norm"),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 

@@ -41,7 +41,7 @@ def open_for_training(place: str | Path) -> Corpus:
 def codec_of(corpora: Sequence[Corpus]) -> str:
     """The codec that all corpora's codes were made with; raises `RequestError` where they differ.
 
-    One that was personalised has the same codes, and another name and checksum: so these corpora can't be mixed either.
+    One that was personalized has the same codes, and another name and checksum: so these corpora can't be mixed either.
     """
     made = [(one, facts) for one in corpora for facts in one.info.get("made_by", {}).get("tokenize", [])]
     if not made:

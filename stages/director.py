@@ -1,7 +1,7 @@
 """director: events that mean something, written into a dialogue between `speak` and `cast`.
 
 What `speak` and `schedule` draw falls anywhere. Here a user interrupts because of what is being said, says "oh no" to bad news, looks for
-a word, and takes one back. Events come as the turns, asides and words that the other stages know; each is labelled in the corpus like
+a word, and takes one back. Events come as the turns, asides and words that the other stages know; each is labeled in the corpus like
 any other.
 
 Who directs is a stage of its own, named in the recipe by its import path: `stages.directing.rules:RulesDirector` (the default),

@@ -26,7 +26,7 @@ class SynthesizerSettings(Settings):
     language: str = Field(default="en", description="what the texts are in; default: that of the recipe")
     aligner: str = Field(
         default="",
-        description="a CTC recogniser that finds the words' times where a recording or an engine gives none: a NeMo .nemo "
+        description="a CTC recognizer that finds the words' times where a recording or an engine gives none: a NeMo .nemo "
         "file or a Hugging Face folder; without one they are estimated and marked so",
     )
     reference: str = Field(
@@ -70,7 +70,7 @@ class Synthesizer(Stage[Dialogue, SpokenDialogue, Own]):
 
     @classmethod
     def about(cls, settings: Own, voice: str) -> dict[str, str]:
-        """Where a voice comes from (`engine`, `source`) and what it may be used for (`licence`), for `corpus.json`."""
+        """Where a voice comes from (`engine`, `source`) and what it may be used for (`license`), for `corpus.json`."""
         return {}
 
     def setup(self) -> None:

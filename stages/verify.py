@@ -69,7 +69,7 @@ class VerifySettings(Settings):
 
 
 class Verify(Stage[DuplexDialogue, DuplexDialogue, VerifySettings]):
-    """Drop dialogues whose audio is not as labelled, and keep the figures of the others."""
+    """Drop dialogues whose audio is not as labeled, and keep the figures of the others."""
 
     def setup(self) -> None:
         if not (self.settings.vad or self.settings.recognizer):
@@ -181,7 +181,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class HeardShare:
-    """How much of a segment's labelled speech, which begins at `label_s`, is heard."""
+    """How much of a segment's labeled speech, which begins at `label_s`, is heard."""
 
     segment: Segment
     label_s: float
@@ -242,7 +242,7 @@ def compare(record: DuplexDialogue, speaker: Speaker, heard: Sequence[Stretch]) 
     _, rate = channel(record, speaker)
     own = [segment for segment in record.timeline.segments if segment.speaker == speaker]
     duration = record.timeline.frames * FRAME_SECONDS
-    labelled = _mask([stretch for segment in own for stretch in _speech(segment, rate)], duration)
+    labeled = _mask([stretch for segment in own for stretch in _speech(segment, rate)], duration)
     sounding = _mask(heard, duration)
     turns = []
     for segment in own:
@@ -250,7 +250,7 @@ def compare(record: DuplexDialogue, speaker: Speaker, heard: Sequence[Stretch]) 
         share = round(float(np.mean(sounding[said])), 4) if said.any() else 1.0
         turns.append(HeardShare(segment, segment.start / rate, share))
     # An edge is judged as such: around it, speech is not extra.
-    extra = _longest(sounding & ~_widened(labelled, round(FRAME_SECONDS / GRID_S)))
+    extra = _longest(sounding & ~_widened(labeled, round(FRAME_SECONDS / GRID_S)))
     return Compared(speaker, tuple(_edges(own, rate, heard)), tuple(turns), extra)
 
 

@@ -1,6 +1,6 @@
 """Small FastPitch and HiFi-GAN checkpoints as `.nemo` files, with the configuration of NeMo's examples made small.
 
-They were never trained: what they say is noise, of another colour for every sound, and loud enough to be speech.
+They were never trained: what they say is noise, of another color for every sound, and loud enough to be speech.
 """
 
 from pathlib import Path

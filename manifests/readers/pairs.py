@@ -34,7 +34,7 @@ def answer_key(raw: Mapping[str, Any]) -> str | None:
 def read_pair(raw: Mapping[str, Any], reading: Reading) -> Used:
     """Alpaca (`instruction`, `input`, `output`, `history`, `system`), and what has its question and answer under other names."""
     if raw.get("label") is False:
-        raise BadDialogue("rejected_answer", "Its answer is labelled as a bad one ('label': false); leave it out.")
+        raise BadDialogue("rejected_answer", "Its answer is labeled as a bad one ('label': false); leave it out.")
     used = {"label"} if raw.get("label") is True else set()
     if raw.get("history") is not None:
         _read_history(raw["history"], reading)

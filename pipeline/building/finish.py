@@ -72,7 +72,7 @@ def _join(store: Store, shards: Sequence[str], table: str, path: Path, schema: p
 
 
 def _voices(dialogues: Table, about: Callable[[str], dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Every voice that is heard, with where it comes from and its licence."""
+    """Every voice that is heard, with where it comes from and its license."""
     columns = ("user_voice", "agent_voice")
     rows = dialogues.read(*columns)
     heard = {voice for column in columns for row in rows[column].unique() for voice in split_voices(row)}

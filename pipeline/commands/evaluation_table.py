@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from salm_duplex_model.evaluation.metrics import BEHAVIOUR
+from salm_duplex_model.evaluation.metrics import BEHAVIOR
 from salm_duplex_model.evaluation.scores import BY_TEXT
 
 PAPER: dict[str, tuple[float, float]] = {
@@ -27,9 +27,9 @@ def tables(result: dict[str, Any]) -> Iterator[Table]:
         for column in ("metric", "by audio", "95 %", "n", "by text", "reference", "paper: UltraChat", "Impatient"):
             table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)
         for metric, found in own.items():
-            if metric.startswith(BY_TEXT) and metric.removeprefix(BY_TEXT) in BEHAVIOUR:
+            if metric.startswith(BY_TEXT) and metric.removeprefix(BY_TEXT) in BEHAVIOR:
                 continue
-            by_text = own.get(BY_TEXT + metric, {}).get("value") if metric in BEHAVIOUR else None
+            by_text = own.get(BY_TEXT + metric, {}).get("value") if metric in BEHAVIOR else None
             other = result["reference"][name].get(metric, {}).get("value")
             interval = "–".join(_shown(metric, end) for end in found["ci95"]) if found["ci95"] else ""
             paper = [_shown(metric, value) for value in PAPER.get(metric, (None, None))]

@@ -124,8 +124,8 @@ def _making(info: dict[str, Any], recipe_id: str) -> list[str]:
         )
     if voices := info["statistics"]["agent_voices"]:
         sentences.append(f"The agent's voice: {', '.join(map(_code, voices))}.")
-    made = sorted({(v["engine"], v["licence"]) for v in info.get("voices", {}).values() if "engine" in v})
-    sentences += [f"The voices are spoken by {engine}; their licence: {licence}." for engine, licence in made]
+    made = sorted({(v["engine"], v["license"]) for v in info.get("voices", {}).values() if "engine" in v})
+    sentences += [f"The voices are spoken by {engine}; their license: {license}." for engine, license in made]
     # A codec's path would differ between machines; its bytes are what counts.
     for facts in info.get("made_by", {}).get("tokenize", []):
         if "codec_sha256" in facts:
@@ -204,7 +204,7 @@ spoken, and who speaks when follows the recipe: people pause, overlap and interr
 holds what the recipe puts there, not a real microphone's room and noise. Scores on such speech say little about real
 callers.
 
-## Licence
+## License
 
-The corpus inherits the licences of the dialogues that it was made from, and of the voices that speak them: look them up
+The corpus inherits the licenses of the dialogues that it was made from, and of the voices that speak them: look them up
 before you pass it on."""

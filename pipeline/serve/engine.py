@@ -98,7 +98,7 @@ class Engine:
             self._somebody.clear()
 
     async def run(self) -> None:
-        """Step until cancelled."""
+        """Step until canceled."""
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, self._warm_up)

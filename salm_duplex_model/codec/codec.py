@@ -66,7 +66,7 @@ class Codec:
 
     @property
     def decoder(self) -> torch.nn.Module:
-        """What `synthesize` runs, and all that personalising trains."""
+        """What `synthesize` runs, and all that personalizing trains."""
         return self.network.decoder
 
     @property

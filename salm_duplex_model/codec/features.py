@@ -18,7 +18,7 @@ class MelSpectrogram(nn.Module):
         self.register_buffer("bank", mel_filters(sample_rate, n_fft, bands), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Audio (B, samples) → magnitudes (B, samples / hop, bands); window k is centred on the middle of hop k."""
+        """Audio (B, samples) → magnitudes (B, samples / hop, bands); window k is centered on the middle of hop k."""
         margin = (self.n_fft - self.hop) // 2
         padded = nn.functional.pad(audio, (margin, self.n_fft - self.hop - margin))
         spectrum = torch.view_as_real(torch.fft.rfft(padded.unfold(-1, self.n_fft, self.hop) * self.window))

@@ -69,7 +69,7 @@ class NemoCodec:
 
     @property
     def decoder(self) -> torch.nn.Module:
-        """What `synthesize` runs, and all that personalising trains."""
+        """What `synthesize` runs, and all that personalizing trains."""
         decoder: torch.nn.Module = self.model.audio_decoder
         return decoder
 

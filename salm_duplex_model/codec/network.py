@@ -81,7 +81,7 @@ class Block(nn.Module):
         return windows.sum(-1) + self.depthwise.bias
 
 
-class CentredBlock(Block):
+class CenteredBlock(Block):
     """A block that sees as far ahead as back."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -107,9 +107,9 @@ class Encoder(nn.Module):
         channels, frame_channels = config.encoder_hop_channels, config.frame_channels
         self.mel = MelSpectrogram(config.sample_rate, 1024, config.hop, config.mels)
         self.embed = nn.Linear(config.mels, channels)
-        self.hop_blocks = nn.Sequential(*(CentredBlock(channels) for _ in range(config.encoder_hop_blocks)))
+        self.hop_blocks = nn.Sequential(*(CenteredBlock(channels) for _ in range(config.encoder_hop_blocks)))
         self.gather = nn.Linear(config.hops * channels, frame_channels)
-        self.frame_blocks = nn.Sequential(*(CentredBlock(frame_channels) for _ in range(config.encoder_frame_blocks)))
+        self.frame_blocks = nn.Sequential(*(CenteredBlock(frame_channels) for _ in range(config.encoder_frame_blocks)))
         self.norm = nn.LayerNorm(frame_channels)
         self.project = nn.Linear(frame_channels, config.codebooks * len(config.levels))
 

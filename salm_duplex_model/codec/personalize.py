@@ -1,6 +1,6 @@
-"""Personalise a codec: train its decoder on one voice, as the paper does with its codec, for codes that stay what they are.
+"""Personalize a codec: train its decoder on one voice, as the paper does with its codec, for codes that stay what they are.
 
-The encoder is left alone, so a corpus made with the codec, and a model trained on it, go on with the personalised one, and
+The encoder is left alone, so a corpus made with the codec, and a model trained on it, go on with the personalized one, and
 only sound better. That also makes the work small: the codes of all speech are made once, and the decoder learns to say them.
 """
 

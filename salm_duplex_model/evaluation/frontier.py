@@ -8,7 +8,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
-from salm_duplex_model.evaluation.plot import COLOURS
+from salm_duplex_model.evaluation.plot import COLORS
 
 PANELS = (
     ("start", "pause_take_over_rate", "turn_taken_rate"),
@@ -35,9 +35,9 @@ def _panel(axes: Axes, result: dict[str, Any], threshold: str, x: str, y: str) -
     axes.spines[["top", "right"]].set_visible(False)
     memories = dict.fromkeys(point["turn_taking"]["memory"] for point in result[threshold])
     drawn = False
-    for colour, memory in zip(COLOURS, memories, strict=False):
+    for color, memory in zip(COLORS, memories, strict=False):
         own = [point for point in result[threshold] if point["turn_taking"]["memory"] == memory]
-        drawn |= _points(axes, own, x, y, colour, f"sums, memory {memory:g}", threshold)
+        drawn |= _points(axes, own, x, y, color, f"sums, memory {memory:g}", threshold)
     drawn |= _points(axes, [result["likeliest"]], x, y, "#666b76", "likeliest token", None, marker="X")
     _points(axes, [result["chosen"]], x, y, "black", "chosen", None, marker="o", markersize=13, markerfacecolor="none")
     if drawn:
@@ -51,7 +51,7 @@ def _points(
     points: Sequence[dict[str, Any]],
     x: str,
     y: str,
-    colour: str,
+    color: str,
     label: str,
     threshold: str | None,
     **style: Any,
@@ -62,12 +62,12 @@ def _points(
         return False
     xs, ys = ([point[name]["value"] for point in there] for name in (x, y))
     look: dict[str, Any] = {"marker": "o", "linewidth": 1, "markersize": 4.5} | style
-    axes.plot(xs, ys, color=colour, label=label, **look)
+    axes.plot(xs, ys, color=color, label=label, **look)
     for point in there if threshold else ():
         here = (point[x]["value"], point[y]["value"])
         if point[x]["ci95"]:
-            axes.plot(point[x]["ci95"], [here[1]] * 2, color=colour, linewidth=0.5, alpha=0.5)
+            axes.plot(point[x]["ci95"], [here[1]] * 2, color=color, linewidth=0.5, alpha=0.5)
         if point[y]["ci95"]:
-            axes.plot([here[0]] * 2, point[y]["ci95"], color=colour, linewidth=0.5, alpha=0.5)
+            axes.plot([here[0]] * 2, point[y]["ci95"], color=color, linewidth=0.5, alpha=0.5)
         axes.annotate(f"{point['turn_taking'][threshold]:g}", here, (4, 4), textcoords="offset points", fontsize=8)
     return True

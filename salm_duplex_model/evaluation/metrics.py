@@ -1,4 +1,4 @@
-"""The behaviour metrics: small functions of a scene's labels and of when the agent spoke.
+"""The behavior metrics: small functions of a scene's labels and of when the agent spoke.
 
 Each gives one sample per event, so that a figure is their mean and its interval comes from resampling dialogues. Rates have
 samples 0 and 1; latencies and times are in seconds. Those of the paper (SALM-Duplex, arXiv 2505.15670) are barge-in success,
@@ -75,7 +75,7 @@ def repeated_barge_in_success_rate(scene: Scene, agent: Agent) -> list[float]:
 def false_alarm_rate(scene: Scene, agent: Agent) -> list[float]:
     """Per turn of the user, backchannels left out: whether the agent starts while the user talks.
 
-    A start in one of the turn's labelled pauses is a pause take-over and not counted here.
+    A start in one of the turn's labeled pauses is a pause take-over and not counted here.
     """
     return [
         float(any(_talking(turn, start) and turn.end - start > USER_STOPS_S for start in _starts(agent)))
@@ -84,7 +84,7 @@ def false_alarm_rate(scene: Scene, agent: Agent) -> list[float]:
 
 
 def pause_take_over_rate(scene: Scene, agent: Agent) -> list[float]:
-    """Per labelled pause inside a user's turn: whether the agent starts in it."""
+    """Per labeled pause inside a user's turn: whether the agent starts in it."""
     pauses = [pause for turn in scene.floor_turns for pause in turn.pauses]
     return [float(any(pause.holds(start) for start in _starts(agent))) for pause in pauses]
 
@@ -93,7 +93,7 @@ def talk_over_share(scene: Scene, agent: Agent) -> list[float]:
     """Per turn of the user: the share of it, from 1.5 s after its start on, in which the agent speaks too.
 
     An agent that never gives way shows here and in no start. Until then it may finish: the loop is open, and where its own
-    answer is longer than the reference's, the user's next turn comes as a barge-in that nobody labelled.
+    answer is longer than the reference's, the user's next turn comes as a barge-in that nobody labeled.
     """
     rests = [Interval(turn.start + STOP_WITHIN_S, turn.end) for turn in scene.floor_turns]
     return [_overlap(agent, rest) / rest.length for rest in rests if rest.length > 0]
@@ -190,7 +190,7 @@ def unprompted_dialogue_share(scene: Scene, agent: Agent) -> list[float]:
     return [float(_unprompted(scene, agent) > 0)]
 
 
-BEHAVIOUR: dict[str, Metric] = {
+BEHAVIOR: dict[str, Metric] = {
     metric.__name__: metric
     for metric in (
         barge_in_success_rate,

@@ -13,7 +13,7 @@ from salm_duplex_model.evaluation.bootstrap import Figure
 from salm_duplex_model.evaluation.metrics import STOP_WITHIN_S
 from salm_duplex_model.evaluation.scores import BY_TEXT, Scores
 
-COLOURS = ("#2a78b5", "#c2571a", "#3a8a5c", "#7a4fa3", "#b00020", "#8a7a1f", "#4a5568", "#c24f8a", "#1c9aa0")
+COLORS = ("#2a78b5", "#c2571a", "#3a8a5c", "#7a4fa3", "#b00020", "#8a7a1f", "#4a5568", "#c24f8a", "#1c9aa0")
 """As many as there are scenes."""
 BIN_S = 0.08
 """A frame."""
@@ -60,11 +60,11 @@ def _samples(scores: Sequence[Scores], name: str) -> list[float]:
 def _histogram(axes: Axes, samples: Mapping[str, list[float]], title: str, bounds: tuple[float, float]) -> None:
     low, high = bounds
     edges = np.arange(low, high + BIN_S / 2, BIN_S)
-    for colour, (name, own) in zip(_colours(len(samples)), samples.items(), strict=True):
+    for color, (name, own) in zip(_colors(len(samples)), samples.items(), strict=True):
         label = f"{name} (n = {len(own)}" + (f", median {np.median(own):.2f} s)" if own else ")")
         # What lies beyond is put into the outermost bins: nothing is left out unseen.
         axes.hist(
-            np.clip(own, low, high - 1e-6), edges.tolist(), color=colour, histtype="step", linewidth=1.4, label=label
+            np.clip(own, low, high - 1e-6), edges.tolist(), color=color, histtype="step", linewidth=1.4, label=label
         )
     axes.set_title(title, fontsize=10)
     axes.set(xlabel="seconds", ylabel="events", xlim=bounds)
@@ -76,17 +76,17 @@ def _histogram(axes: Axes, samples: Mapping[str, list[float]], title: str, bound
 
 def _rates(axes: Axes, figures: Mapping[str, Mapping[str, Figure]]) -> None:
     step = 0.8 / max(1, len(figures))
-    for position, (colour, (name, own)) in enumerate(zip(_colours(len(figures)), figures.items(), strict=True)):
+    for position, (color, (name, own)) in enumerate(zip(_colors(len(figures)), figures.items(), strict=True)):
         for row, rate in enumerate(RATES):
             y = row + step * (position - (len(figures) - 1) / 2)
-            for key, shift, face in ((rate, -step / 5, colour), (BY_TEXT + rate, step / 5, "white")):
+            for key, shift, face in ((rate, -step / 5, color), (BY_TEXT + rate, step / 5, "white")):
                 found = own.get(key)
                 if found is None or found.value is None:
                     continue
                 if found.ci95:
-                    axes.plot(found.ci95, [y + shift] * 2, color=colour, linewidth=1)
-                axes.plot(found.value, y + shift, "o", color=colour, markerfacecolor=face, markersize=4.5)
-        axes.plot([], [], "o", color=colour, label=name)
+                    axes.plot(found.ci95, [y + shift] * 2, color=color, linewidth=1)
+                axes.plot(found.value, y + shift, "o", color=color, markerfacecolor=face, markersize=4.5)
+        axes.plot([], [], "o", color=color, label=name)
     axes.plot([], [], "o", color="#666b76", markerfacecolor="white", label="by the text channel")
     axes.set_yticks(range(len(RATES)), [name.replace("_", " ") for name in RATES])
     axes.set(
@@ -99,5 +99,5 @@ def _rates(axes: Axes, figures: Mapping[str, Mapping[str, Figure]]) -> None:
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
-def _colours(number: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(number)]
+def _colors(number: int) -> list[str]:
+    return [COLORS[i % len(COLORS)] for i in range(number)]

@@ -1,4 +1,4 @@
-"""The verb of the evaluation: `score` one dialogue from what the agent played and wrote, `summarise` many to figures.
+"""The verb of the evaluation: `score` one dialogue from what the agent played and wrote, `summarize` many to figures.
 
 No model takes part: any agent's audio and text channel can be scored, the reference's own included.
 """
@@ -16,13 +16,13 @@ from salm_duplex_model.batch import frames_of
 from salm_duplex_model.evaluation import full_duplex_bench
 from salm_duplex_model.evaluation.activity import speech, text_turns
 from salm_duplex_model.evaluation.bootstrap import Figure, figure, mean
-from salm_duplex_model.evaluation.metrics import BEHAVIOUR, barge_in_yield_rate, matched_starts
+from salm_duplex_model.evaluation.metrics import BEHAVIOR, barge_in_yield_rate, matched_starts
 from salm_duplex_model.evaluation.text_metrics import bleu
 from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, scene_of
 from salm_duplex_model.tokenizer import TextTokenizer
 
 BY_TEXT = "text_"
-"""Before a behaviour metric's name: decided on the text channel by BOS and EOS, not on audio."""
+"""Before a behavior metric's name: decided on the text channel by BOS and EOS, not on audio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ def score(cut: MonoCut, audio: np.ndarray, tokens: np.ndarray, tokenizer: TextTo
     scene = scene_of(cut)
     heard, written = speech(audio), text_turns(tokens, tokenizer.special, tokenizer.decode)
     spoken, turns = scene.turns_of(heard), scene.turns_of(written)
-    samples = {name: metric(scene, spoken) for name, metric in BEHAVIOUR.items()}
-    samples |= {BY_TEXT + name: metric(scene, turns) for name, metric in BEHAVIOUR.items()}
+    samples = {name: metric(scene, spoken) for name, metric in BEHAVIOR.items()}
+    samples |= {BY_TEXT + name: metric(scene, turns) for name, metric in BEHAVIOR.items()}
     samples["barge_in_yield_rate"] = barge_in_yield_rate(scene, spoken, turns)
     backchannels = len(heard) - len(spoken)
     samples["agent_backchannels_per_min"] = [60 * backchannels / scene.duration] if scene.backchannels else []
@@ -78,7 +78,7 @@ def score_reference(cut: MonoCut, tokenizer: TextTokenizer) -> Scores:
     return score(cut, audio[: frames_of(cut) * TARGET_FRAME], channel.tokens, tokenizer)
 
 
-def summarise(scores: Sequence[Scores]) -> dict[str, Figure]:
+def summarize(scores: Sequence[Scores]) -> dict[str, Figure]:
     """The figures of a test set, without those that need a model or a recognizer; the order of dialogues does not matter."""
     scores = sorted(scores, key=lambda one: one.scene.id)
     names = scores[0].samples if scores else ()

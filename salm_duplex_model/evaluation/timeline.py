@@ -48,7 +48,7 @@ class Spoken(Interval):
 
 @dataclass(frozen=True, slots=True)
 class UserTurn(Spoken):
-    """A labelled turn of the user. `pauses` are silences inside it; `answered`: an agent's turn comes next in the labels."""
+    """A labeled turn of the user. `pauses` are silences inside it; `answered`: an agent's turn comes next in the labels."""
 
     event: Event = "turn"
     pauses: tuple[Interval, ...] = ()

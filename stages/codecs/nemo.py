@@ -1,4 +1,4 @@
-"""tokenize with a NeMo codec: NanoCodec by its name on the hub, or a `.nemo` file, such as a personalised one."""
+"""tokenize with a NeMo codec: NanoCodec by its name on the hub, or a `.nemo` file, such as a personalized one."""
 
 from importlib.metadata import version
 

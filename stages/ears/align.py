@@ -1,4 +1,4 @@
-"""Word times of any speech whose words are known: CTC forced alignment, by torchaudio and a recogniser of the user's choice."""
+"""Word times of any speech whose words are known: CTC forced alignment, by torchaudio and a recognizer of the user's choice."""
 
 import hashlib
 import importlib.util
@@ -43,28 +43,28 @@ class CtcAligner:
 
     def __init__(self, checkpoint: str) -> None:
         check_aligner(checkpoint)
-        self._recogniser = (_Nemo if is_file_name(checkpoint) else _HuggingFace)(checkpoint)
+        self._recognizer = (_Nemo if is_file_name(checkpoint) else _HuggingFace)(checkpoint)
         self.sha256 = _digest(Path(checkpoint))
 
     def starts(self, samples: np.ndarray, rate: int, tokens: Sequence[str]) -> dict[int, int]:
         """When each token starts, in samples of int16 speech at `rate`: {token index: sample}.
 
-        A token that the recogniser can't spell has none; none have any where the speech is too short for its words.
+        A token that the recognizer can't spell has none; none have any where the speech is too short for its words.
         """
         import torch
         from torchaudio.functional import forced_align, merge_tokens
 
         audio = soxr.resample(to_float(samples), rate, RATE, quality="HQ")
-        spelled = [self._recogniser.spell(_plain(token)) for token in tokens]
+        spelled = [self._recognizer.spell(_plain(token)) for token in tokens]
         targets = [label for labels in spelled for label in labels]
         if not targets:
             return {}
         with torch.inference_mode():
-            scores = self._recogniser.scores(torch.from_numpy(audio)[None])
+            scores = self._recognizer.scores(torch.from_numpy(audio)[None])
         repeats = sum(a == b for a, b in pairwise(targets))
         if scores.shape[1] < len(targets) + repeats:
             return {}
-        blank = self._recogniser.blank
+        blank = self._recognizer.blank
         path, path_scores = forced_align(scores, torch.tensor([targets], dtype=torch.int32), blank=blank)
         spans = merge_tokens(path[0], path_scores[0], blank=blank)
         frame = len(samples) / scores.shape[1]

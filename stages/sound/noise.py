@@ -80,7 +80,7 @@ def _places(samples: int, a_minute: float, draw: random.Random) -> tuple[Span, .
 
 
 def _burst(length: int, values: np.random.Generator) -> np.ndarray:
-    """A knock or a rustle of RMS 1: coloured noise that dies away, slowly or fast."""
+    """A knock or a rustle of RMS 1: colored noise that dies away, slowly or fast."""
     spectrum = np.fft.rfft(values.standard_normal(length)) if length > 1 else np.zeros(1)
     spectrum *= np.maximum(np.arange(len(spectrum)), 1) ** values.uniform(-1.0, 0.0)
     wave = np.fft.irfft(spectrum, length) * np.exp(-np.arange(length) / length * values.uniform(1, 6))

@@ -165,8 +165,8 @@ def _refuse_letters_and_symbols(text: str) -> None:
         if char.isascii() or kind[0] in "PZ" or kind in ("Sm", "Sc") or char in SYMBOLS or re.match(LETTER, char):
             continue
         if kind[0] in "LN":
-            neighbours = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
-            if not _GREEK.fullmatch(name) or any("GREEK" in unicodedata.name(other, "") for other in neighbours):
+            neighbors = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
+            if not _GREEK.fullmatch(name) or any("GREEK" in unicodedata.name(other, "") for other in neighbors):
                 script = re.split(r"[ -]", name)[0].title().replace("Cjk", "Han")
                 raise Unspeakable(
                     "unsupported_script", f"An English voice cannot read {script} script: '{char}' ({name.lower()})."

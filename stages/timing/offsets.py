@@ -120,7 +120,7 @@ def lengthened(profile: Profile, rooms_s: Sequence[float]) -> Profile:
         longer = 1 - step / STEPS
         possible = longer > 0 and 0 < length < max(rooms, default=0.0)
         beyond.append(min(1.0, longer / _kept(length, longer * profile.overlap_share, rooms)) if possible else longer)
-    beyond = list(accumulate(reversed(beyond), max))  # from the longest; never falling towards the shorter
+    beyond = list(accumulate(reversed(beyond), max))  # from the longest; never falling toward the shorter
     lengths = np.interp(np.linspace(0, 1, STEPS + 1), beyond, profile.overlap_s[::-1])[::-1]
     return profile.model_copy(update={"overlap_s": tuple(lengths.tolist())})
 

@@ -13,12 +13,12 @@ from stages.synthesize import Synthesizer, SynthesizerSettings
 from stages.voices.speech_cache import SpeechCache
 from stages.voices.word_times import sound_span, words_from_starts
 
-_SAYS_NOTHING = {"licence", "voices"}
+_SAYS_NOTHING = {"license", "voices"}
 """Settings that don't change how a text sounds in a voice."""
 
 
 class EngineSettings(SynthesizerSettings):
-    licence: str = Field(default="unknown", description="what the voices may be used for, noted in corpus.json")
+    license: str = Field(default="unknown", description="what the voices may be used for, noted in corpus.json")
     # Where the cache lies does not decide the corpus's content, so it is no part of the recipe's identity.
     cache: str = Field(default="", exclude=True, description="a folder to keep speech in; none if empty")
 

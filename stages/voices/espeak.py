@@ -21,7 +21,7 @@ class EspeakSynthesizer(Synthesizer[SynthesizerSettings]):
 
     @classmethod
     def about(cls, settings: SynthesizerSettings, voice: str) -> dict[str, str]:
-        return {"engine": "eSpeak NG", "source": "espeakng-loader", "licence": "GPL-3.0-or-later (the engine)"}
+        return {"engine": "eSpeak NG", "source": "espeakng-loader", "license": "GPL-3.0-or-later (the engine)"}
 
     def setup(self) -> None:
         super().setup()

@@ -1,6 +1,6 @@
-"""Flite, by the libraries of Debian's package `flite` (BSD-like licence of Carnegie Mellon University).
+"""Flite, by the libraries of Debian's package `flite` (BSD-like license of Carnegie Mellon University).
 
-Its voices are small and old, and speech recognisers understand them. They give the end of every phone, and so of every word.
+Its voices are small and old, and speech recognizers understand them. They give the end of every phone, and so of every word.
 """
 
 import os
@@ -53,7 +53,7 @@ class FliteSynthesizer(Synthesizer[SynthesizerSettings]):
     @classmethod
     def about(cls, settings: SynthesizerSettings, voice: str) -> dict[str, str]:
         source = f"Debian package flite, voice cmu_us_{Voice.parse(voice).speaker}"
-        return {"engine": "flite", "source": source, "licence": "CMU flite licence (BSD-like)"}
+        return {"engine": "flite", "source": source, "license": "CMU flite license (BSD-like)"}
 
     def setup(self) -> None:
         super().setup()

@@ -27,7 +27,7 @@ LOUDEST = 0.99
 
 
 class HibariSettings(EngineSettings):
-    licence: str = "Apache-2.0"
+    license: str = "Apache-2.0"
     speed: float = Field(default=1, ge=0.5, le=2, description="above 1 is faster")
 
 
@@ -54,7 +54,7 @@ class HibariSynthesizer(EngineSynthesizer[HibariSettings]):
         return {
             "engine": "Hibari",
             "source": source,
-            "licence": settings.licence,
+            "license": settings.license,
             "sha256": sha256_of(_models()[voice]),
         }
 

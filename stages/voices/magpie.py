@@ -68,7 +68,7 @@ class MagpieSynthesizer(EngineSynthesizer[MagpieSettings]):
 
     @classmethod
     def about(cls, settings: MagpieSettings, voice: str) -> dict[str, str]:
-        facts = {"engine": "NeMo MagpieTTS", "source": settings.magpie, "licence": settings.licence}
+        facts = {"engine": "NeMo MagpieTTS", "source": settings.magpie, "license": settings.license}
         prompt = _voices(settings).get(voice)
         return facts | _digests(settings) | ({"prompt_sha256": sha256_of(prompt)} if isinstance(prompt, Path) else {})
 

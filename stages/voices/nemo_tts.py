@@ -61,7 +61,7 @@ class FastPitchSynthesizer(EngineSynthesizer[FastPitchSettings]):
         return {
             "engine": "NeMo FastPitch and HiFi-GAN",
             "source": f"{settings.fastpitch}, {settings.hifigan}",
-            "licence": settings.licence,
+            "license": settings.license,
             **_digests(settings),
         }
 
@@ -71,7 +71,7 @@ class FastPitchSynthesizer(EngineSynthesizer[FastPitchSettings]):
         self.device = prepare_torch()
         self._speakers = _voices(self.settings)
         path = nemo_file(self.settings.fastpitch, "FastPitchModel")
-        # The text is normalised already, and building NeMo's normalizer takes a minute.
+        # The text is normalized already, and building NeMo's normalizer takes a minute.
         config = {key: value for key, value in nemo_config(path).items() if key != "text_normalizer"}
         options = {"override_config_path": OmegaConf.create(config)}
         self._fastpitch = load_nemo("FastPitchModel", str(path), **options).to(self.device)

@@ -46,7 +46,7 @@ class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
     @classmethod
     def about(cls, settings: PiperSettings, voice: str) -> dict[str, str]:
         path, _ = _voices(settings)[voice]
-        return {"engine": "Piper", "source": path.name, "licence": settings.licence, "sha256": sha256_of(path)}
+        return {"engine": "Piper", "source": path.name, "license": settings.license, "sha256": sha256_of(path)}
 
     def setup(self) -> None:
         self._known = _voices(self.settings)

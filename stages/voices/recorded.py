@@ -1,4 +1,4 @@
-"""Turns that carry a real recording pass through `synthesize` unsynthesized: read, resampled, trimmed, levelled, timed.
+"""Turns that carry a real recording pass through `synthesize` unsynthesized: read, resampled, trimmed, leveled, timed.
 
 The words are those of the turn. Their times are the recording's own alignment where it has one for just these words, else an
 aligner's where one is given, else estimated by the words' lengths.
@@ -35,13 +35,13 @@ def recorded_speech(turn: Turn, recording: Recording, aligner: CtcAligner | None
     if last - first < SHORTEST_S * wanted:
         raise BadDialogue("recording_silent", f"The recording {recording.path} holds no speech.")
     speech = samples[first:last]
-    levelled = to_int16(speech * gain_to(speech, LEVEL_DBFS))
+    leveled = to_int16(speech * gain_to(speech, LEVEL_DBFS))
     tokens = turn.spoken.split()
     if len(recording.words) == len(tokens):
-        return Speech(levelled, wanted, _given(recording, tokens, first, len(levelled), wanted), "aligned")
-    starts = aligner.starts(levelled, wanted, tokens) if aligner else {}
-    words = words_from_starts(tokens, starts, levelled)
-    return Speech(levelled, wanted, tuple(words), "aligned" if starts else "estimated")
+        return Speech(leveled, wanted, _given(recording, tokens, first, len(leveled), wanted), "aligned")
+    starts = aligner.starts(leveled, wanted, tokens) if aligner else {}
+    words = words_from_starts(tokens, starts, leveled)
+    return Speech(leveled, wanted, tuple(words), "aligned" if starts else "estimated")
 
 
 def _speech_span(samples: np.ndarray, rate: int) -> tuple[int, int]:

@@ -83,7 +83,7 @@ class SpeechServerSynthesizer(EngineSynthesizer[SpeechServerSettings]):
 
     @classmethod
     def about(cls, settings: SpeechServerSettings, voice: str) -> dict[str, str]:
-        return {"engine": settings.model, "source": settings.url, "licence": settings.licence}
+        return {"engine": settings.model, "source": settings.url, "license": settings.license}
 
     def setup(self) -> None:
         super().setup()

@@ -33,7 +33,7 @@ def words_from_starts(tokens: Sequence[str], starts: Mapping[int, int], samples:
 def onset_near(samples: np.ndarray, rate: int, start: int, reach_s: float = 0.08) -> int:
     """Where sound begins after a silence of 30 ms or more, nearest to `start`; `start` itself with none in reach.
 
-    A recogniser's frames are coarse: a start that is a little late would give the word before it the pause as well.
+    A recognizer's frames are coarse: a start that is a little late would give the word before it the pause as well.
     """
     block = rate // 100
     blocks = np.abs(samples[: len(samples) // block * block].astype(np.int32)).reshape(-1, block).max(axis=1) > _QUIET

@@ -16,7 +16,7 @@ from manifests.corpus import open_corpus
 from salm_duplex_model.checkpoint import load_run, read_config
 from salm_duplex_model.codec.nemo import load_codec
 from salm_duplex_model.evaluation.play import batches, play
-from salm_duplex_model.evaluation.scores import score, summarise
+from salm_duplex_model.evaluation.scores import score, summarize
 from salm_duplex_model.session import Decoding
 
 SHOWN = (
@@ -53,7 +53,7 @@ def main(run: Path, corpora: list[Path], bos: list[float], eos: list[float], lim
             for batch in batches(cuts, 40)
             for played in play(model, codec, batch, Decoding(0, 0.8, 0))
         ]
-        figures = summarise(scores)
+        figures = summarize(scores)
         cells = [
             f"{'-' if figures[name].value is None else format(figures[name].value, '.3f')} ({figures[name].n})".rjust(
                 len(name)

@@ -140,7 +140,7 @@ def caught(stage: Verify, records: list[DuplexDialogue]) -> None:
         print(f"{name}: {found.total() - found['kept']} of {found.total()} caught ({dict(found)})")
 
 
-def labelled(text: str, samples: np.ndarray, rate: int) -> Speech:
+def labeled(text: str, samples: np.ndarray, rate: int) -> Speech:
     """Sound with other words than its own; their times are shared out."""
     return Speech(samples, rate, tuple(words_from_starts(text.split(), {}, samples)), "estimated")
 
@@ -158,7 +158,7 @@ def words(number: int) -> None:
         said = texts if n % 2 == 0 else [texts[1], texts[0], *texts[2:]]
         speech = [engine.speak(text, voice[turn.speaker]) for text, turn in zip(said, dialogue.turns, strict=True)]
         if n % 2:  # the label's words on the other words' sound
-            speech[:2] = [labelled(texts[i], speech[i].samples, speech[i].rate) for i in (0, 1)]
+            speech[:2] = [labeled(texts[i], speech[i].samples, speech[i].rate) for i in (0, 1)]
         spoken.append(SpokenDialogue(dialogue, tuple(speech)))
     timelines = recipe.stage("schedule").make(0).process(spoken)
     results = Verify(VerifySettings(recognizer="pocketsphinx"), 0)

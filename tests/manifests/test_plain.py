@@ -43,7 +43,7 @@ def test_audio_is_kept_with_its_rate_and_codes_without_one(rendered):
         ({"type": None}, "no record of the type None"),
         ({"user": 99}, "user: Value error, there is no array 99"),
         ({"user": -1}, "there is no array -1"),
-        ({"colour": "red"}, "colour: Unexpected keyword argument"),
+        ({"color": "red"}, "color: Unexpected keyword argument"),
         ({"timeline": None}, "timeline"),
     ],
 )

@@ -10,7 +10,7 @@ from manifests.frames import SOURCE_RATE, TARGET_FRAME, TARGET_RATE
 from manifests.text_channel import text_channel
 from salm_duplex_model.batch import frames_of
 from salm_duplex_model.evaluation.bootstrap import Figure
-from salm_duplex_model.evaluation.scores import score, score_reference, summarise
+from salm_duplex_model.evaluation.scores import score, score_reference, summarize
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 
 TOKENIZER = TextTokenizer.load(BUNDLED)
@@ -64,7 +64,7 @@ def figures(small_corpus) -> dict[str, dict[str, Figure]]:
     found = {}
     for name, agent in AGENTS.items():
         played = [(cut, agent(cut)) for cut in cuts]
-        found[name] = summarise([score(cut, own.audio, own.tokens, TOKENIZER) for cut, own in played])
+        found[name] = summarize([score(cut, own.audio, own.tokens, TOKENIZER) for cut, own in played])
     return found
 
 
@@ -88,7 +88,7 @@ def test_the_reference_agent_does_everything_right(figures, by):
 
 
 def test_scoring_the_reference_is_scoring_its_channels(small_corpus, figures):
-    assert summarise([score_reference(cut, TOKENIZER) for cut in small_corpus.cuts("train")]) == figures["reference"]
+    assert summarize([score_reference(cut, TOKENIZER) for cut in small_corpus.cuts("train")]) == figures["reference"]
 
 
 @pytest.mark.parametrize("by", ["", "text_"])

@@ -1,4 +1,4 @@
-"""The behaviour metrics on timelines made by hand, right agents and wrong ones."""
+"""The behavior metrics on timelines made by hand, right agents and wrong ones."""
 
 import pytest
 
@@ -68,7 +68,7 @@ def test_repeated_barge_ins_come_within_15_s_of_the_one_before():
         (spans((1.0, 4)), [1.0]),  # in the middle
         (spans((1.85, 4)), [1.0]),  # 0.15 s before the user's end
         (spans((1.95, 4)), [0.0]),  # 0.05 s before it: not counted
-        (spans((0.6, 1.2)), [0.0]),  # in the labelled pause: another metric
+        (spans((0.6, 1.2)), [0.0]),  # in the labeled pause: another metric
         (spans((0.9, 1.2)), [1.0]),  # after the pause, the user having gone on
         (spans((-1, 4)), [0.0]),  # spoke before: no start, but talked over the user
     ],

@@ -108,7 +108,7 @@ def test_the_checkpoints_own_context_and_no_adapter(asr):
 
 def test_an_encoder_that_can_not_stream_is_refused(tmp_path):
     for name, changes, reason in (
-        ("norm", {"preprocessor.normalize": "per_feature"}, "its spectrum is normalised over the recording"),
+        ("norm", {"preprocessor.normalize": "per_feature"}, "its spectrum is normalized over the recording"),
         ("down", {"encoder.causal_downsampling": False}, "its down-sampling is not causal"),
         ("conv", {"encoder.conv_context_size": None}, "its convolutions are not causal"),
         ("past", {"encoder.att_context_size": [-1, 0]}, "its attention looks back without limit"),

@@ -90,7 +90,7 @@ def cuts(spoken):
     return [(record, build_cut(record, {"seed": 0})) for record in coded]
 
 
-def test_each_event_is_a_labelled_supervision_at_its_words(cuts):
+def test_each_event_is_a_labeled_supervision_at_its_words(cuts):
     seen = Counter()
     for record, cut in cuts:
         assert (cut.custom.get("director") == "rules") == (record.dialogue.direction.events > 0)

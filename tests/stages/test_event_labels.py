@@ -11,7 +11,7 @@ from manifests.pcm import to_float
 from manifests.records import DuplexDialogue, TokenizedDialogue
 from manifests.shards import build_cut
 from manifests.text_channel import text_channel
-from salm_duplex_model.evaluation.scores import score, summarise
+from salm_duplex_model.evaluation.scores import score, summarize
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 
 INPUT = "pipeline/data/dialogues.jsonl"
@@ -61,7 +61,7 @@ def test_the_labels_own_agent_is_faultless_by_the_metrics(records: list[DuplexDi
         cut = build_cut(TokenizedDialogue.of(record, codes), {})
         tokens = text_channel(cut.supervisions, len(codes), "agent", tokenizer.encode, tokenizer.special).tokens
         scores.append(score(cut, to_float(record.agent), tokens, tokenizer))
-    figures = summarise(scores)
+    figures = summarize(scores)
     rates = {name: figures[name].value for name in figures if figures[name].n}
     for name in ("barge_in_success_rate", "turn_taking_precision", "turn_taking_recall", "text_turn_taken_rate"):
         assert rates[name] == 1, name

@@ -178,7 +178,7 @@ def test_clipping_is_seen_at_any_level_and_sound_is_not_clipping(level):
     assert clipped_samples(np.zeros(100, np.int16)) == 0
 
 
-def test_words_are_recognised_turn_by_turn_and_wrong_ones_are_told(rendered, tmp_path):
+def test_words_are_recognized_turn_by_turn_and_wrong_ones_are_told(rendered, tmp_path):
     """By a NeMo checkpoint that was never trained: all that it hears is wrong."""
     asr = str(make_asr(tmp_path / "asr.nemo"))
     (found,) = verify(recognizer=asr, wer=0.5).process(rendered[:1])

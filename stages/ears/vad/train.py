@@ -25,7 +25,7 @@ from stages.sound.noise import NoiseSettings, add_noise
 WINDOW_S = 10.0
 """What the model hears at once, in training and after."""
 JOIN_S = 0.1
-"""Silence between words that is shorter than this is learnt as speech."""
+"""Silence between words that is shorter than this is learned as speech."""
 BATCH = 8
 NOISE_ALONE = 0.2
 """Share of the windows that hold noise and nobody's speech: a voice is not whatever is loudest."""
@@ -53,15 +53,15 @@ def train_vad(
     from torch.nn import functional as F
 
     speakers: tuple[Speaker, Speaker] = ("user", "agent")
-    channels = [labelled(record, speaker) for record in records for speaker in speakers]
+    channels = [labeled(record, speaker) for record in records for speaker in speakers]
     if not channels:
         raise ValueError("there are no dialogues to train on")
     hours = sum(len(c.samples) for c in channels) / RATE / 3600
     progress(0, steps, f"{hours:.2f} h, {100 * _share(channels):.0f} % of it speech")
     torch.manual_seed(seed)
     model = new_model(WIDTH)
-    # A frame is labelled by the sample in the middle of what it hears.
-    centres = [model.receptive_field_center(i) for i in range(model.num_frames(round(WINDOW_S * RATE)))]
+    # A frame is labeled by the sample in the middle of what it hears.
+    centers = [model.receptive_field_center(i) for i in range(model.num_frames(round(WINDOW_S * RATE)))]
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps, pct_start=0.1)
     begin, running = time.monotonic(), 0.0
@@ -69,7 +69,7 @@ def train_vad(
     for step in range(1, steps + 1):
         audio, speech = draw_batch(channels, np.random.default_rng([seed, step]), BATCH)
         scores = model(torch.from_numpy(audio)[:, None])[..., 0]
-        loss = F.binary_cross_entropy(scores, torch.from_numpy(speech[:, centres]))
+        loss = F.binary_cross_entropy(scores, torch.from_numpy(speech[:, centers]))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -111,7 +111,7 @@ def save(model: Any, out: Path) -> None:
     trainer.save_checkpoint(out, weights_only=True)
 
 
-def labelled(record: DuplexDialogue, speaker: Speaker) -> Channel:
+def labeled(record: DuplexDialogue, speaker: Speaker) -> Channel:
     """A channel at 16 kHz with its speech, as the words' times have it."""
     rate = SOURCE_RATE if speaker == "user" else TARGET_RATE
     samples = record.user if speaker == "user" else record.agent

@@ -8,7 +8,7 @@ _TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen
 _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _CODE = re.compile(
     r"(?i)\b(?:zip|postal|post|code|pin|id|acc(?:oun)?t|serial|order|tracking|card|routing|case|ticket|reference|ref|confirmation"
-    r"|(?:customer|client|user|employee|phone|policy|batch|claim|student|room|membership) number|booking|isbn|ssn|license|licence|plate|password|extension|ext|call|dial|text|invoice|number is|model|sku|part|member|passport"
+    r"|(?:customer|client|user|employee|phone|policy|batch|claim|student|room|membership) number|booking|isbn|ssn|license|license|plate|password|extension|ext|call|dial|text|invoice|number is|model|sku|part|member|passport"
     r"|[A-Z][a-z]+, (?-i:[A-Z]{2}))\b(?:\W{0,2}(?:number|no|code|id|is|was|#|to|at)\b)*\W{0,3}$"
 )
 """What stands before a code."""

@@ -1,4 +1,4 @@
-"""Forced alignment, by a small recogniser in Hugging Face's format that learnt an alphabet of tones."""
+"""Forced alignment, by a small recognizer in Hugging Face's format that learned an alphabet of tones."""
 
 import numpy as np
 import pytest

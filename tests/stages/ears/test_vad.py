@@ -10,7 +10,7 @@ import torch
 
 from stages.ears.vad import BUNDLED, UnusableModel, VoiceActivity
 from stages.ears.vad.detector import find_checkpoint, load_model
-from stages.ears.vad.train import labelled, train_vad
+from stages.ears.vad.train import labeled, train_vad
 from stages.voices.espeak_engine import RATE, Espeak, EspeakVoice
 
 UNSEEN = "en-gb-x-rp+annie"
@@ -135,7 +135,7 @@ def test_nothing_is_reported_to_the_makers_of_pyannote(bundled):
 
 def test_labels_are_the_words_and_not_the_pauses_between(rendered):
     record = next(r for r in rendered if any(s.cut_off for s in r.timeline.segments))
-    channel = labelled(record, "agent")
+    channel = labeled(record, "agent")
     assert len(channel.samples) == len(channel.speech) >= 160_000
     level = np.abs(channel.samples.astype(int))
     assert level[channel.speech].mean() > 100 * max(level[~channel.speech].mean(), 1e-9)

@@ -11,7 +11,7 @@ from stages.text.normalize import Normalizer, Unspeakable
 
 
 @pytest.fixture(scope="module")
-def normalise() -> Normalizer:
+def normalize() -> Normalizer:
     return Normalizer()
 
 
@@ -79,8 +79,8 @@ SPOKEN = [
 
 
 @pytest.mark.parametrize(("written", "spoken"), SPOKEN)
-def test_reads_as(normalise: Normalizer, written: str, spoken: str) -> None:
-    assert normalise(written) == spoken
+def test_reads_as(normalize: Normalizer, written: str, spoken: str) -> None:
+    assert normalize(written) == spoken
 
 
 REFUSED = [
@@ -104,9 +104,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("written", "reason", "message"), REFUSED)
-def test_refuses(normalise: Normalizer, written: str, reason: str, message: str) -> None:
+def test_refuses(normalize: Normalizer, written: str, reason: str, message: str) -> None:
     with pytest.raises(Unspeakable, match=message) as caught:
-        normalise(written)
+        normalize(written)
     assert caught.value.reason == reason
 
 
@@ -128,13 +128,13 @@ CHAT = st.one_of(
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(CHAT)
-def test_a_reading_is_final_and_each_token_is_a_word(normalise: Normalizer, written: str) -> None:
+def test_a_reading_is_final_and_each_token_is_a_word(normalize: Normalizer, written: str) -> None:
     try:
-        spoken = normalise(written)
+        spoken = normalize(written)
     except Unspeakable as error:
         assert re.fullmatch(r"[a-z_]+", error.reason) and error.reason != "unstable_reading"
         return
-    assert normalise(spoken) == spoken
+    assert normalize(spoken) == spoken
     assert spoken == " ".join(spoken.split())
     assert not re.search(r"[\d_]", spoken)
     for token in spoken.split(" "):

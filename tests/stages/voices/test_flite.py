@@ -1,4 +1,4 @@
-"""Flite: the same bytes every time, a time for every word, and words that a recogniser hears."""
+"""Flite: the same bytes every time, a time for every word, and words that a recognizer hears."""
 
 import ctypes
 import os

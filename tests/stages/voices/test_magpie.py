@@ -36,7 +36,7 @@ def made(settings: MagpieSettings) -> MagpieSynthesizer:
 
 @pytest.fixture(scope="module")
 def own(folder) -> MagpieSynthesizer:
-    return made(MagpieSettings(magpie=str(folder / "own.nemo"), licence="its own"))
+    return made(MagpieSettings(magpie=str(folder / "own.nemo"), license="its own"))
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_a_long_text_is_spoken_sentence_by_sentence(own):
 def test_where_voices_come_from_is_told(own, prompted, folder):
     about = MagpieSynthesizer.about(own.settings, "own#1")
     digests = {key: about.pop(key) for key in ("magpie_sha256", "codec_sha256")}
-    assert about == {"engine": "NeMo MagpieTTS", "source": f"{folder}/own.nemo", "licence": "its own"}
+    assert about == {"engine": "NeMo MagpieTTS", "source": f"{folder}/own.nemo", "license": "its own"}
     assert own.made_by().items() >= digests.items() and {"nemo_toolkit", "device"} <= set(own.made_by())
     prompts = {MagpieSynthesizer.about(prompted.settings, f"voice{n}")["prompt_sha256"] for n in range(4)}
     assert len(prompts) == 4

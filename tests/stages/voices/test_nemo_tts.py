@@ -28,7 +28,7 @@ def settings_of(folder, fastpitch="crowd.nemo", hifigan="hifigan.nemo", **more) 
 
 @pytest.fixture(scope="module")
 def fastpitch(folder) -> FastPitchSynthesizer:
-    stage = FastPitchSynthesizer(settings_of(folder, licence="CC-BY-4.0"), 0)
+    stage = FastPitchSynthesizer(settings_of(folder, license="CC-BY-4.0"), 0)
     stage.setup()
     return stage
 
@@ -82,7 +82,7 @@ def test_a_word_starts_where_its_first_sound_does(fastpitch, text):
     assert starts == sorted(starts) and all(w.start < w.end <= len(speech.samples) for w in speech.words)
 
 
-def test_a_word_without_sound_lies_between_its_neighbours(fastpitch):
+def test_a_word_without_sound_lies_between_its_neighbors(fastpitch):
     dash, without = fastpitch.speak("Yes — you.", "crowd#1"), fastpitch.speak("Yes you.", "crowd#1")
     assert np.array_equal(dash.samples, without.samples) and dash.word_times == "engine"
     yes, middle, you = dash.words
@@ -128,7 +128,7 @@ def test_where_voices_come_from_is_told(fastpitch, folder):
     assert set(digests) == {"fastpitch_sha256", "hifigan_sha256"}
     assert about | digests == {
         "engine": "NeMo FastPitch and HiFi-GAN", "source": f"{folder}/crowd.nemo, {folder}/hifigan.nemo",
-        "licence": "CC-BY-4.0", **digests,
+        "license": "CC-BY-4.0", **digests,
     }  # fmt: skip
     made_by = fastpitch.made_by()
     assert made_by.items() >= digests.items() and {"nemo_toolkit", "device"} <= set(made_by)

@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def piper(folder) -> PiperSynthesizer:
-    stage = PiperSynthesizer(PiperSettings(folder=str(folder), licence="CC0-1.0"), 0)
+    stage = PiperSynthesizer(PiperSettings(folder=str(folder), license="CC0-1.0"), 0)
     stage.setup()
     return stage
 
@@ -53,7 +53,7 @@ def test_each_speaker_of_a_voice_is_one(piper):
 
 def test_where_voices_come_from_is_told(piper, folder):
     about = PiperSynthesizer.about(piper.settings, "crowd#1")
-    assert about.pop("sha256") and about == {"engine": "Piper", "source": "crowd.onnx", "licence": "CC0-1.0"}
+    assert about.pop("sha256") and about == {"engine": "Piper", "source": "crowd.onnx", "license": "CC0-1.0"}
     assert set(piper.made_by()) == {"piper-tts", "voices_sha256"}
 
 

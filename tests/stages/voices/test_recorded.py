@@ -1,4 +1,4 @@
-"""Turns that are recordings: heard as recorded, timed, labelled, and refused where they can't be."""
+"""Turns that are recordings: heard as recorded, timed, labeled, and refused where they can't be."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def turn(speaker="user", **more) -> Turn:
     return Turn(speaker, TEXT, spoken=TEXT, **more)
 
 
-def test_it_is_resampled_trimmed_and_levelled(recording):
+def test_it_is_resampled_trimmed_and_leveled(recording):
     words, given = recording
     length = words[-1].end / RATE
     for speaker, rate in (("user", 16_000), ("agent", 22_050)):

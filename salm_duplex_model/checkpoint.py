@@ -66,7 +66,8 @@ def latest(run: Path) -> Path | None:
 
 
 def newest(run: Path) -> Path:
-    """The newest checkpoint's folder; raises `RequestError` where there is none."""
+    """The newest checkpoint's folder; raises `RequestError` where there is none, or the folder is not a run."""
+    read_config(run)
     folder = latest(run)
     if folder is None:
         raise RequestError(f"The run {run} has no checkpoint yet; let `train` reach its first one.")

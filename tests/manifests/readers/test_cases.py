@@ -58,7 +58,7 @@ def test_tool_calls_are_silent_and_counted():
 
 def test_content_parts_are_text_or_named():
     first, image, *others = read("04")
-    assert first == ("What color is the sky?", "Blue, mostly.")
+    assert first == ("What colour is the sky?", "Blue, mostly.")
     assert image.startswith("not_text: Message 1 holds an image")
     assert others == [
         ("Say hi.", "Hi!"),
@@ -105,7 +105,7 @@ def test_the_relatives_of_alpaca():
         ("Name a tree.", "An oak."),
         ("Name a bird.\nNothing", "A robin."),
         ("Name a fish.", "A trout."),
-        ("Name a color.", "Red."),
+        ("Name a colour.", "Red."),
         ("Name a planet.", "Mars."),
         ("Name a river.", "The Rhine."),
         ("Name a lake.", "Como."),

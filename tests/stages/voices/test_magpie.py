@@ -134,7 +134,7 @@ def test_a_language_that_the_model_lacks(folder, tmp_path):
     for language in ("en", "es"):
         MagpieSynthesizer.check(MagpieSettings(magpie=str(two), language=language))
     told = "has no tokenizer for the synthesize.language 'de': it has english_phoneme, spanish_phoneme"
-    assert told in refusal(f"synthesize.magpie={two}", "synthesize.language=de")
+    assert told in refusal(f"synthesize.magpie={two}", "ingest.language=de")
 
 
 def refusal(*lines: str) -> str:

@@ -154,9 +154,11 @@ SLOW = {
     "test_corpus_at_url.py",
     "test_corpus_on_s3.py",
     "test_evaluate.py",
+    "test_foreign.py",
     "test_gpu_benchmark.py",
     "test_lease.py",
     "test_magpie.py",
+    "test_model.py",
     "test_nemo.py",
     "test_nemo_codec.py",
     "test_nemo_encoder.py",
@@ -164,17 +166,20 @@ SLOW = {
     "test_nemo_tts.py",
     "test_own_modules.py",
     "test_page.py",
+    "test_phone.py",
     "test_ray_job.py",
     "test_s3.py",
     "test_scenes.py",
     "test_serve.py",
     "test_session.py",
     "test_signals.py",
+    "test_store.py",
     "test_trainer.py",
     "test_trainer_workers.py",
+    "test_tune.py",
     "test_vad.py",
 }
-"""Modules that start Ray or a browser, train, or import NeMo: `make quick` leaves them out."""
+"""Modules that start Ray or a browser, train, compile, wait for servers or import NeMo: `make quick` leaves them out."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,9 +1,7 @@
 """The recipe: which stages, in which order, and a section for each; every value is checked before any work begins."""
 
 import hashlib
-import importlib
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from manifests.errors import RequestError
 from manifests.records import Dialogue, TokenizedDialogue
 from pipeline.overrides import overridden
-from stages.base import Resources, Settings, Stage, StageTypes, loads, stage_types
+from stages.base import Resources, Settings, Stage, StageTypes, import_named, loads, stage_types
 from stages.cast import CastSettings
 from stages.ingest import IngestSettings
 from stages.pack import PackSettings
@@ -152,15 +150,10 @@ def recipe_from(data: dict[str, Any]) -> Recipe:
 
 def import_stage(name: str, use: str) -> type[AnyStage]:
     """The stage at `module:Class`; the working folder is searched last, for a user's own stages."""
-    module_name, _, class_name = use.partition(":")
-    if "" not in sys.path:
-        sys.path.append("")
     try:
-        stage = getattr(importlib.import_module(module_name), class_name)
-    except Exception as error:  # a user's own module may raise anything
-        raise RequestError(
-            f"The recipe's {name}.use names '{use}', which can't be imported: {type(error).__name__}: {error}."
-        ) from error
+        stage = import_named(use)
+    except ValueError as error:
+        raise RequestError(f"The recipe's {name}.use names '{use}', which can't be imported: {error}.") from error
     if not (isinstance(stage, type) and issubclass(stage, Stage)):
         raise RequestError(f"The recipe's {name}.use names '{use}', which is no Stage; {GUIDE}.")
     try:

@@ -4,7 +4,9 @@
 """
 
 import hashlib
+import importlib
 import random
+import sys
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, get_args, get_origin
 
@@ -66,6 +68,17 @@ class Stage(Generic[In, Out, S]):
     def process(self, records: Sequence[In]) -> Sequence[Out | Rejected]:
         """One item per record, in order: the record of the next stage, or a `Rejected`."""
         raise NotImplementedError
+
+
+def import_named(use: str) -> Any:
+    """What is at `module:name`; the working folder is searched last, for a user's own. Raises ValueError with the reason."""
+    module, _, name = use.partition(":")
+    if "" not in sys.path:
+        sys.path.append("")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except Exception as error:  # a user's own module may raise anything
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 class StageTypes(NamedTuple):

@@ -41,7 +41,7 @@ def system_prompt(kinds: Sequence[Kind], most: int, language: str, wishes: str) 
         f"Add at most {most} events where they make sense, and none where none does. Kinds of events:",
         *known,
         f"Two events during one turn of the agent are at least {APART} words apart, and an interruption is the last one in its turn. Turns "
-        "marked as fixed get none. All that you add is spoken {language}: plain words, no symbols, no digits.",
+        f"marked as fixed get none. All that you add is spoken {language}: plain words, no symbols, no digits.",
         *([wishes] if wishes else []),
         'Reply with one JSON object and nothing else: {"events": [{"kind": "…", "turn": 2, "after_word": 7, "says": "…", "reply": ""}]}, '
         "where turn is the turn's number, and after_word that of the word after which the event begins (0: before the first).",

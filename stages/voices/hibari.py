@@ -5,6 +5,7 @@ output, so that words have the times at which they are spoken.
 """
 
 import importlib.util
+import tempfile
 from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from pydantic import Field
 from manifests.errors import RequestError
 from manifests.files import sha256_of
 from manifests.pcm import to_int16
+from stages.text.languages import ENGLISH
 from stages.voices.engine import EngineSettings, EngineSynthesizer, check_known
 from stages.voices.word_times import onset_near
 
@@ -32,7 +34,9 @@ class HibariSettings(EngineSettings):
 
 
 class HibariSynthesizer(EngineSynthesizer[HibariSettings]):
-    """Speaks with Hibari. Its one bundled voice, `heart`, is an agent's; users need another synthesizer, see `mixed.py`."""
+    """Speaks with Hibari, English. Its one bundled voice, `heart`, is an agent's; users need another synthesizer, see `mixed.py`."""
+
+    languages = (ENGLISH,)
 
     @classmethod
     def voices(cls, settings: HibariSettings) -> list[str]:
@@ -79,21 +83,16 @@ class _Engine:
 
     def __init__(self, voice: str) -> None:
         import onnx
-        import onnxruntime
         from hibari import Hibari
         from hibari.dsp import SR, synth
 
-        self._hibari = Hibari(voice=voice, threads=1)
-        graph = onnx.load(self._hibari.model_path)
+        graph = onnx.load(_models()[voice])
         # Phonemes become frames by the running sum of their durations: the graph's only one.
         (ends,) = (node.output[0] for node in graph.graph.node if node.op_type == "CumSum")
         graph.graph.output.append(onnx.helper.make_tensor_value_info(ends, onnx.TensorProto.INT64, None))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            onnx.save(graph, f"{folder}/model.onnx")
+            self._hibari = Hibari(voice=voice, model=f"{folder}/model.onnx", threads=1)
         self._synth, self._rate = synth, SR
 
     def utter(self, text: str, speed: float) -> tuple[np.ndarray, int, dict[int, int]]:
@@ -127,7 +126,7 @@ class _Engine:
             "ids": np.asarray([self._hibari.ids(phonemes)], np.int64),
             "speed": np.asarray([speed], np.float32),
         }
-        *spectrum, ends = self._session.run(None, inputs)
+        *spectrum, ends = self._hibari.sess.run(None, inputs)
         samples = self._synth(*(one[0] for one in spectrum), noise)
         ends = ends.reshape(-1)
         return samples, ends * (len(samples) // int(ends[-1]))  # a duration's unit is several frames of the spectrum

@@ -1,16 +1,16 @@
 """One synthesizer for the agent's voice and another for the users'."""
 
-import importlib
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from manifests.records import Speaker, Speech
-from stages.base import stage_types
+from stages.base import import_named, stage_types
 from stages.synthesize import Request, Synthesizer, SynthesizerSettings
 
 AnySynthesizer = Synthesizer[Any]
+Chosen = tuple[type[AnySynthesizer], SynthesizerSettings]
 
 
 class Engine(BaseModel):
@@ -19,37 +19,41 @@ class Engine(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
     use: str
 
-    @model_validator(mode="after")
-    def _can_be_made(self) -> "Engine":
-        self.settings()
-        return self
-
-    def synthesizer(self) -> type[AnySynthesizer]:
-        """Raises ValueError where `use` names none."""
-        module, _, name = self.use.partition(":")
+    def chosen(self, language: str) -> Chosen:
+        """The synthesizer, and its settings in the recipe's language; raises ValueError where there is none, or a key is wrong."""
         try:
-            found = getattr(importlib.import_module(module), name)
-        except Exception as error:  # a user's own module may raise anything
-            raise ValueError(f"'{self.use}' can't be imported: {type(error).__name__}: {error}") from error
+            found = import_named(self.use)
+        except ValueError as error:
+            raise ValueError(f"'{self.use}' can't be imported: {error}") from error
         if not (isinstance(found, type) and issubclass(found, Synthesizer)) or issubclass(found, MixedSynthesizer):
             raise ValueError(f"'{self.use}' is not a synthesizer of one kind of voices")
-        return found
-
-    def settings(self) -> SynthesizerSettings:
-        """Raises ValueError where a key is wrong."""
-        synthesizer = self.synthesizer()
+        own = self.model_extra or {}
+        if own.get("language", language) != language:
+            raise ValueError(f"the recipe's language is '{language}' (ingest.language), so leave 'language' out")
         try:
-            return stage_types(synthesizer).settings.model_validate(self.model_extra or {})  # type: ignore[return-value]
+            settings = stage_types(found).settings.model_validate(own | {"language": language})
         except ValidationError as error:
             first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            message = first["msg"].removeprefix("Value error, ")
-            raise ValueError(f"the key '{key}' of {synthesizer.__name__}: {message}") from None
+            key, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+            raise ValueError(f"the key '{key}' of {found.__name__}: {message}") from None
+        return found, settings  # type: ignore[return-value]
 
 
 class MixedSettings(SynthesizerSettings):
     agent: Engine = Field(description="the agent's synthesizer: `use`, and its own keys")
     user: Engine = Field(description="the users' synthesizer: `use`, and its own keys")
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> "MixedSettings":
+        for role, engine in (("agent", self.agent), ("user", self.user)):
+            try:
+                engine.chosen(self.language)
+            except ValueError as error:
+                raise ValueError(f"'{role}': {error}") from None
+        return self
+
+    def engines(self) -> dict[Speaker, Chosen]:
+        return {"agent": self.agent.chosen(self.language), "user": self.user.chosen(self.language)}
 
 
 class MixedSynthesizer(Synthesizer[MixedSettings]):
@@ -57,39 +61,37 @@ class MixedSynthesizer(Synthesizer[MixedSettings]):
 
     @classmethod
     def voices(cls, settings: MixedSettings) -> list[str]:
-        agent, user = settings.agent, settings.user
-        return [
-            *agent.synthesizer().voices(agent.settings())[:1],
-            *user.synthesizer().voices(user.settings()),
-        ]
+        offered = {role: engine.voices(own) for role, (engine, own) in settings.engines().items()}
+        return [*offered["agent"][:1], *offered["user"]]
 
     @classmethod
     def check(cls, settings: MixedSettings) -> None:
         super().check(settings)
-        for engine in _engines(settings).values():
-            engine.synthesizer().check(engine.settings())
+        for engine, own in settings.engines().values():
+            engine.check(own)
 
     @classmethod
     def check_voices(cls, settings: MixedSettings, voices: Collection[str]) -> None:
-        for role, engine in _engines(settings).items():
-            own = [voice for voice in voices if _role_of(settings, voice) == role]
-            engine.synthesizer().check_voices(engine.settings(), own)
+        agents = _agents(settings)
+        for role, (engine, own) in settings.engines().items():
+            engine.check_voices(own, [voice for voice in voices if _role(voice, agents) == role])
 
     @classmethod
     def about(cls, settings: MixedSettings, voice: str) -> dict[str, str]:
-        engine = _engines(settings)[_role_of(settings, voice)]
-        return engine.synthesizer().about(engine.settings(), voice)
+        engine, own = settings.engines()[_role(voice, _agents(settings))]
+        return engine.about(own, voice)
 
     def setup(self) -> None:
         super().setup()
         # The aligner and the reference are named once, for both.
         shared = {name: value for name in ("aligner", "reference") if (value := getattr(self.settings, name))}
         self._made: dict[Speaker, AnySynthesizer] = {
-            role: engine.synthesizer()(engine.settings().model_copy(update=shared), self.seed)
-            for role, engine in _engines(self.settings).items()
+            role: engine(own.model_copy(update=shared), self.seed)
+            for role, (engine, own) in self.settings.engines().items()
         }
         for made in self._made.values():
             made.setup()
+        self._agents = _agents(self.settings)
 
     def made_by(self) -> dict[str, str]:
         return {f"{role} {key}": value for role, made in self._made.items() for key, value in made.made_by().items()}
@@ -97,15 +99,16 @@ class MixedSynthesizer(Synthesizer[MixedSettings]):
     def speak_all(self, requests: Sequence[Request]) -> list[Speech | ValueError]:
         spoken: dict[Request, Speech | ValueError] = {}
         for role, made in self._made.items():
-            own = [request for request in requests if _role_of(self.settings, request[1]) == role]
+            own = [request for request in requests if _role(request[1], self._agents) == role]
             spoken |= zip(own, made.speak_all(own), strict=True)
         return [spoken[request] for request in requests]
 
 
-def _engines(settings: MixedSettings) -> dict[Speaker, Engine]:
-    return {"agent": settings.agent, "user": settings.user}
+def _agents(settings: MixedSettings) -> frozenset[str]:
+    """The voices that the agent's synthesizer offers."""
+    engine, own = settings.engines()["agent"]
+    return frozenset(engine.voices(own))
 
 
-def _role_of(settings: MixedSettings, voice: str) -> Speaker:
-    agent = settings.agent
-    return "agent" if voice in agent.synthesizer().voices(agent.settings()) else "user"
+def _role(voice: str, agents: frozenset[str]) -> Speaker:
+    return "agent" if voice in agents else "user"

@@ -13,6 +13,8 @@ from manifests.record_files import RecordWriter, read_record_files
 from manifests.records import Dialogue
 from pipeline.recipe import load_recipe
 from stages.directing.chat import ChatDirector, ChatSettings
+from stages.directing.prompt import system_prompt
+from stages.directing.script import KINDS
 from stages.speak import Speak, SpeakSettings
 
 KEY = "sk-s3cret"
@@ -208,3 +210,10 @@ def test_a_recipe_names_the_endpoint_and_how_it_is_asked_makes_no_other_corpus()
     with pytest.raises(RequestError, match="'url' must hold no key") as caught:
         recipe(f"url=https://host/v1?key={KEY}")
     assert KEY not in str(caught.value)
+
+
+def test_the_prompt_names_the_language() -> None:
+    prompt = system_prompt(KINDS, 6, "German", "The user is in a hurry.")
+    assert "All that you add is spoken German" in prompt and "The user is in a hurry." in prompt
+    for kind in KINDS:
+        assert f"- {kind}, in a turn of the" in prompt

@@ -98,3 +98,15 @@ def test_a_wrong_engine_is_named(tmp_path: Path, agent: str, said: str) -> None:
 def test_a_voice_that_is_not_there_is_refused() -> None:
     with pytest.raises(RequestError, match="hibari-tts has heart"):
         HibariSynthesizer.check_voices(HibariSettings(), ["nobody"])
+
+
+def test_both_engines_speak_the_recipes_language(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(MIXED)
+    with pytest.raises(RequestError, match=r"HibariSynthesizer speaks English, .* German"):
+        check_stages(load_recipe(path, ["ingest.language=de"]))
+    path.write_text(MIXED.replace("stages.voices.hibari:HibariSynthesizer", "stages.voices.espeak:EspeakSynthesizer"))
+    cast = load_recipe(path, ["ingest.language=de"]).stage("cast").settings
+    assert cast.agent_voice.startswith("de") and all(voice.startswith("de") for voice in cast.user_voices)
+    with pytest.raises(RequestError, match="leave 'language' out"):
+        load_recipe(path, ["ingest.language=de", "synthesize.user.language=en"])

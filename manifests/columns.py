@@ -13,7 +13,7 @@ import pandas as pd
 
 from manifests.direction_columns import DIRECTION_COLUMNS
 from manifests.event_columns import EVENT_COLUMNS
-from manifests.figures import REAL, REALS, TEXT, WHOLE, WHOLES, Aim, Column, Distribution, Number
+from manifests.figures import REAL, REALS, TEXT, WHOLE, WHOLES, Aim, Column, Distribution, Number, some, total
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
 from manifests.interruptions import interruptions
 from manifests.pcm import FULL_SCALE
@@ -83,17 +83,8 @@ def _checks(name: str) -> Callable[[DuplexDialogue], list[float]]:
 # How rows give a figure.
 
 
-def _sum(rows: pd.DataFrame) -> int:
-    return int(rows.sum().sum())
-
-
 def _hours(rows: pd.DataFrame) -> float:
     return round(float(rows.sum().sum()) / 3600, 4)
-
-
-def _some(rows: pd.DataFrame) -> int:
-    """How many dialogues have one or more."""
-    return int((rows.iloc[:, 0] > 0).sum())
 
 
 def _long(rows: pd.DataFrame) -> pd.DataFrame:
@@ -103,7 +94,7 @@ def _long(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _share_with_barge_in(rows: pd.DataFrame) -> float | None:
     long = _long(rows)
-    return round(_some(long[["barge_ins"]]) / len(long), 4) if len(long) else None
+    return round(some(long[["barge_ins"]]) / len(long), 4) if len(long) else None
 
 
 def _distinct(rows: pd.DataFrame) -> int:
@@ -127,7 +118,7 @@ COLUMNS = (
     Column(
         "turns", WHOLE, lambda r: len(_turns(r)), "turns", "Turns of either speaker; asides are left out.",
         (
-            Number("turns", "turns", _sum, in_splits=True),
+            Number("turns", "turns", total, in_splits=True),
             Number("dialogues_of_three_turns_or_more", "dialogues of three turns or more", lambda rows: len(_long(rows))),
         ),
     ),
@@ -149,14 +140,14 @@ COLUMNS = (
     ),
     Column(
         "user_words", WHOLE, _words("user"), "words", "Words of the user that are heard whole.",
-        (Number("words", "words heard", _sum, beside=("agent_words",), in_splits=True),),
+        (Number("words", "words heard", total, beside=("agent_words",), in_splits=True),),
     ),
     Column("agent_words", WHOLE, _words("agent"), "words", "Words of the agent that are heard whole."),
     Column(
         "barge_ins", WHOLE, lambda r: len(list(_cuts(r))), "", "How often the user interrupts and the agent falls silent.",
         (
-            Number("barge_ins", "barge-ins", _sum, in_splits=True),
-            Number("with_barge_in", "dialogues with a barge-in", _some, in_splits=True),
+            Number("barge_ins", "barge-ins", total, in_splits=True),
+            Number("with_barge_in", "dialogues with a barge-in", some, in_splits=True),
             Number(
                 "share_of_those_with_barge_in", "share with a barge-in, of dialogues of three turns or more",
                 _share_with_barge_in, beside=("turns",),
@@ -166,13 +157,13 @@ COLUMNS = (
     Column(
         "barge_ins_that_wait", WHOLE, _waiting, "",
         "Turns that a log or a director has barge in, and that wait, since the agent's turn before is too short to be cut.",
-        (Number("barge_ins_that_wait", "barge-ins that found no room", _sum),),
+        (Number("barge_ins_that_wait", "barge-ins that found no room", total),),
     ),
     *EVENT_COLUMNS,
     *TEXT_COLUMNS,
     Column(
         "pauses", WHOLE, lambda r: sum(len(segment.pauses) for segment in r.timeline.segments), "",
-        "Silences put into turns.", (Number("pauses", "pauses put into turns", _sum),),
+        "Silences put into turns.", (Number("pauses", "pauses put into turns", total),),
     ),
     Column(
         "pauses_s", REALS, lambda r: [round(p.length / _rate(s), 4) for s in r.timeline.segments for p in s.pauses], "s",
@@ -227,7 +218,7 @@ COLUMNS = (
     ),
     Column(
         "noise_bursts", WHOLE, lambda r: len(r.noise.bursts) if r.noise else 0, "",
-        "Short noises in the user's channel.", (Number("noise_bursts", "bursts of noise", _sum),),
+        "Short noises in the user's channel.", (Number("noise_bursts", "bursts of noise", total),),
     ),
     *SOUND_COLUMNS,
     Column("agent_peak_dbfs", REAL, lambda r: _peak_dbfs(r.agent), "dBFS", "The loudest sample of the agent's channel."),
@@ -276,7 +267,7 @@ COLUMNS = (
         "recorded_turns", WHOLE,
         lambda r: sum(r.dialogue.turns[segment.turn].recording is not None for segment in r.timeline.segments), "",
         "Turns that are recordings, in place of synthesis.",
-        (Number("recorded_turns", "turns that are recordings", _sum),),
+        (Number("recorded_turns", "turns that are recordings", total),),
     ),
     Column("seed", WHOLE, None, "", "The build's seed."),
     Column("recipe", TEXT, None, "", "The recipe's name, a hash of it."),

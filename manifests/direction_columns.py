@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from manifests.figures import TEXT, WHOLE, Column, Number
+from manifests.figures import TEXT, WHOLE, Column, Number, count_column, some, total
 from manifests.records import DURING, DuplexDialogue
 
 
@@ -23,27 +23,17 @@ def _unplaced(record: DuplexDialogue) -> int:
     return sum(turn.after_words is not None for turn in turns) - placed
 
 
-def _total(rows: pd.DataFrame) -> int:
-    return int(rows.sum().sum())
-
-
-def _some(rows: pd.DataFrame) -> int:
-    return int((rows.iloc[:, 0] > 0).sum())
-
-
 def _by_name(rows: pd.DataFrame) -> dict[str, int]:
     counts = rows.iloc[:, 0].value_counts().sort_index()
     return {str(name): int(number) for name, number in counts.items() if name}
 
 
 DIRECTION_COLUMNS = (
-    Column(
-        "hesitations", WHOLE, _said("hesitation"), "", 'Where a speaker looks for words ("um").',
-        (Number("hesitations", "hesitations", _total),),
+    count_column(
+        "hesitations", "hesitations", _said("hesitation"), 'Where a speaker looks for words ("um").'
     ),
-    Column(
-        "self_corrections", WHOLE, _said("self_correction"), "", 'Where a speaker takes words back ("two, no, sorry,").',
-        (Number("self_corrections", "self-corrections", _total),),
+    count_column(
+        "self_corrections", "self-corrections", _said("self_correction"), 'Where a speaker takes words back ("two, no, sorry,").'
     ),
     Column(
         "director", TEXT, lambda r: r.dialogue.direction.by if r.dialogue.direction else "", "",
@@ -53,14 +43,13 @@ DIRECTION_COLUMNS = (
         "director_events", WHOLE, lambda r: r.dialogue.direction.events if r.dialogue.direction else 0, "",
         "What the director wrote into it: interruptions, backchannels, hesitations and self-corrections.",
         (
-            Number("dialogues_with_director_events", "dialogues with a director's events", _some),
-            Number("director_events", "a director's events", _total),
+            Number("dialogues_with_director_events", "dialogues with a director's events", some),
+            Number("director_events", "a director's events", total),
         ),
     ),
-    Column(
-        "director_unplaced", WHOLE, _unplaced, "",
+    count_column(
+        "director_unplaced", "a director's events without room", _unplaced,
         "Of these, backchannels left out and interruptions that wait for the end of the turn: there was no room in the speech.",
-        (Number("director_unplaced", "a director's events without room", _total),),
     ),
     Column(
         "director_failed", TEXT, lambda r: r.dialogue.direction.failed if r.dialogue.direction else "", "",

@@ -74,3 +74,17 @@ class Column:
     unit: str
     definition: str
     figures: tuple[Number | Distribution, ...] = ()
+
+
+def total(rows: pd.DataFrame) -> int:
+    return int(rows.sum().sum())
+
+
+def some(rows: pd.DataFrame) -> int:
+    """How many dialogues have one or more."""
+    return int((rows.iloc[:, 0] > 0).sum())
+
+
+def count_column(name: str, title: str, of: Callable[[DuplexDialogue], int], definition: str) -> Column:
+    """How often something is in a dialogue, and by its `title` how often in the corpus."""
+    return Column(name, WHOLE, of, "", definition, (Number(name, title, total),))

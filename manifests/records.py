@@ -20,6 +20,7 @@ from manifests.frames import SOURCE_RATE, TARGET_RATE
 from manifests.sound import Sound
 
 Speaker = Literal["user", "agent"]
+SPEAKERS: tuple[Speaker, Speaker] = ("user", "agent")
 Event = Literal["turn", "barge_in", "backchannel", "false_start", "side_talk"]
 Edit = Literal["shortened", "part", "added"]
 """What a stage made of a turn: the beginning of a longer one, a part of one, or a user's "go on" before the next part."""

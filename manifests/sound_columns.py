@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from manifests.figures import REAL, TEXT, WHOLE, Aim, Column, Distribution, Number
+from manifests.figures import REAL, TEXT, WHOLE, Aim, Column, Distribution, Number, total
 from manifests.frames import SOURCE_RATE
 from manifests.records import DuplexDialogue
 from manifests.sound import Sound
@@ -22,10 +22,6 @@ def _named(rows: pd.DataFrame) -> int:
 
 def _known(rows: pd.DataFrame) -> int:
     return int(rows.iloc[:, 0].notna().sum())
-
-
-def _total(rows: pd.DataFrame) -> int:
-    return int(rows.sum().sum())
 
 
 def _range_db(sound: Sound) -> float | None:
@@ -108,7 +104,7 @@ SOUND_COLUMNS = (
     Column(
         "lost_packets", WHOLE, _of(lambda s: len(s.packet_loss.lost) if s.packet_loss else 0), "packets",
         "Packets of the user's channel that did not arrive.",
-        (Number("lost_packets", "lost packets", _total),),
+        (Number("lost_packets", "lost packets", total),),
     ),
     Column(
         "turned_down_db", REAL, _of(lambda s: s.turned_down_db), "dB",

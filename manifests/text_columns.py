@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import pandas as pd
-
-from manifests.figures import WHOLE, Column, Number
+from manifests.figures import count_column
 from manifests.records import Dialogue, DuplexDialogue, Edit
 
 
@@ -28,10 +26,6 @@ def _edits(edit: Edit) -> Callable[[Dialogue], int]:
 
 def _left_out(kind: str) -> Callable[[Dialogue], int]:
     return lambda dialogue: sum(turn.left_out.count(kind) for turn in dialogue.turns)
-
-
-def _sum(rows: pd.DataFrame) -> int:
-    return int(rows.sum().sum())
 
 
 COUNTS = (
@@ -58,7 +52,5 @@ COUNTS = (
         "Turns with nothing to say, such as an emoji alone, that were left out.", lambda dialogue: dialogue.wordless_turns,
     ),
 )  # fmt: skip
-TEXT_COLUMNS = tuple(
-    Column(one.name, WHOLE, one.of_record, "", one.definition, (Number(one.name, one.title, _sum),)) for one in COUNTS
-)
+TEXT_COLUMNS = tuple(count_column(one.name, one.title, one.of_record, one.definition) for one in COUNTS)
 """In the order of the table's columns."""

@@ -3,6 +3,9 @@
 import re
 import unicodedata
 
+SENTENCE_END = (".", "?", "!")
+"""The marks on the last word of a spoken sentence."""
+
 
 def words_of(text: str) -> list[str]:
     """Words without case and punctuation, in one Unicode form; an apostrophe within a word stays."""

@@ -54,7 +54,6 @@ class Cast(Stage[Dialogue, Dialogue, CastSettings]):
             for t in dialogue.turns
         )
         return replace(dialogue, turns=tuple(turns))
-        return replace(dialogue, turns=tuple(turns))
 
 
 def _recorded_voice(turn: Turn) -> str:

@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 
 from manifests.errors import RequestError
 from manifests.frames import FRAME_SECONDS, SOURCE_RATE, TARGET_RATE
-from manifests.records import BadDialogue, Checks, DuplexDialogue, Rejected, Segment, Speaker
+from manifests.records import SPEAKERS, BadDialogue, Checks, DuplexDialogue, Rejected, Segment, Speaker
 from stages.base import Settings, Stage, reject
 from stages.ears.recognize import RecognizerName, listen, load_recognizer
 from stages.ears.vad import UnusableModel, VoiceActivity, installed
@@ -28,7 +28,6 @@ GRID_S = 0.01
 """What is heard is compared with the labels in steps of this length."""
 FAR_S = 1.0
 """An edge farther than this from its label is none of it."""
-SPEAKERS: tuple[Speaker, Speaker] = ("user", "agent")
 
 Stretch = tuple[float, float]
 """Start and end, in seconds of the dialogue."""

@@ -17,11 +17,10 @@ from manifests.readers.roles import (
     role_of,
     text_key,
 )
-from manifests.records import BadDialogue, Speaker, Turn
+from manifests.records import SPEAKERS, BadDialogue, Speaker, Turn
 
 _PLAIN, _SHAREGPT = ("role", "content"), ("from", "value")
 _SPOKEN: dict[str, Speaker] = {name: role for name, role in ROLES.items() if role == "user" or role == "agent"}
-_SPEAKERS: tuple[Speaker, Speaker] = ("user", "agent")
 _MARKS = frozenset(("interrupted", "was_interrupted", "is_interrupted"))
 _CALLS = ("tool_calls", "tool_results", "function_call", "tool_call")
 _INTERRUPTION = "interruptions that no user's turn follows"
@@ -42,9 +41,9 @@ def read_chat(messages: Any, name: str, reading: Reading) -> None:
 
 def read_lines(lines: Sequence[Any], reading: Reading, first: Speaker = "user") -> None:
     """Turns that go to and fro."""
-    offset = _SPEAKERS.index(first)
+    offset = SPEAKERS.index(first)
     for number, line in enumerate(lines, 1):
-        reading.say(_SPEAKERS[(number - 1 + offset) % 2], text_of(line, number, reading))
+        reading.say(SPEAKERS[(number - 1 + offset) % 2], text_of(line, number, reading))
 
 
 class _Chat:

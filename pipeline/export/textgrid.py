@@ -15,12 +15,11 @@ from praatio.data_classes.textgrid import Textgrid
 
 from manifests.corpus import Corpus
 from manifests.frames import TARGET_RATE
-from manifests.records import Speaker
+from manifests.records import SPEAKERS
 from manifests.store import Store
 from pipeline.export.dialogue import CorpusDialogue, CorpusTurn
 from pipeline.export.run import Format, Shard, Written, write_absent
 
-SPEAKERS: tuple[Speaker, Speaker] = ("user", "agent")
 NO_ROOM = "intervals of no length or within another"
 
 Interval = tuple[float, float, str]

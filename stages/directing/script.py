@@ -7,14 +7,14 @@ at a place in a turn. One that does not keep within the bounds here is not used 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from manifests.records import ASIDES, Dialogue, Speaker
 
 Kind = Literal["interruption", "backchannel", "hesitation", "self_correction"]
-KINDS: tuple[Kind, ...] = ("interruption", "backchannel", "hesitation", "self_correction")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 FIRST = 2
 """So many of the agent's words are said at least before the user says anything."""

@@ -5,8 +5,9 @@ from collections.abc import Container, Sequence
 from itertools import pairwise
 
 from manifests.records import ASIDES, Act, Event, Speaker, Turn
+from manifests.words import SENTENCE_END
 from stages.base import picked, poisson
-from stages.talk.disfluencies import SENTENCE_END, insert
+from stages.talk.disfluencies import insert
 from stages.talk.phrases import Phrases
 from stages.talk.settings import (
     AgentBackchannelSettings,

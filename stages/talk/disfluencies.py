@@ -7,7 +7,7 @@ from typing import Literal
 
 from manifests.direction import Disfluency
 from manifests.records import Turn
-from manifests.words import words_of
+from manifests.words import SENTENCE_END, words_of
 from stages.text.normalize import Unspeakable
 
 _SMALL = frozenset(
@@ -18,7 +18,6 @@ _SMALL = frozenset(
 )
 """First words of a turn that have no capital once others stand before them."""
 _SOUNDS = ("um", "uh", "er", "erm", "hmm", "mm")
-SENTENCE_END = (".", "?", "!")
 
 
 def insert(turn: Turn, at: int, said: str, kind: Literal["hesitation", "self_correction"]) -> Turn:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from stages.text.grammar import words_beside_numbers
 from stages.text.languages import languages
-from stages.text.normalize import CODE, ESCAPED_BREAK, PLAIN_TABLE, Normalizer, Unspeakable, blocks_of
+from stages.text.normalize import CODE, ESCAPED_BREAK, PLAIN_TABLE, Normalizer, Unspeakable, blocks_of, gathered
 
 _LATIN = "A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ"
 _MARKS = str.maketrans("।։؟،؛。？！、", "..?,;.?!,", "՛՜՞")
@@ -74,7 +74,7 @@ class ForeignNormalizer(Normalizer):
         text = " ".join(text.split())
         if text and not self._is_spoken(text):
             text = self._with_grammar(text)
-        return self._tidy("".join(self._say(text)))
+        return gathered(self._piece, "".join(self._say(text)))
 
     def _host(self, match: re.Match[str]) -> str:
         """Nobody reads out a path."""
@@ -184,17 +184,6 @@ class ForeignNormalizer(Normalizer):
         message = f"No reading in {self._own.name} is known for the character '{char}' ({name.lower()})."
         return Unspeakable("unsupported_symbol", message)
 
-    def _tidy(self, text: str) -> str:
-        """Every whitespace token a word, with at most one sentence mark after it."""
-        words: list[str] = []
-        marks = ""
-        for word, mark in self._piece.findall(text):
-            if word:
-                words, marks = [*_marked(words, marks), word], ""
-            else:
-                marks += mark
-        return " ".join(_marked(words, marks))
-
 
 def _compatible(text: str) -> str:
     """NFKC but for powers and the letters of ordinals; characters of no width go, dashes and quotes are plain."""
@@ -202,8 +191,3 @@ def _compatible(text: str) -> str:
     text = "".join(char if char in "²³ºª" else unicodedata.normalize("NFKC", char) for char in text)
     text = "".join(char for char in text if unicodedata.category(char) != "Cf" and not "\ufe00" <= char <= "\ufe0f")
     return text.translate(PLAIN_TABLE)
-
-
-def _marked(words: list[str], marks: str) -> list[str]:
-    strongest = next((mark for mark in "?!.;:," if mark in marks), "")
-    return [*words[:-1], words[-1] + strongest] if words else []

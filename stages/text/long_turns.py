@@ -6,7 +6,9 @@ any is refused: half a clause is nothing that anybody says.
 
 from collections.abc import Iterator, Sequence
 
-SENTENCE_END, CLAUSE_END = ".?!", ",;:"
+from manifests.words import SENTENCE_END
+
+CLAUSE_END = (",", ";", ":")
 
 
 class Uncuttable(ValueError):
@@ -21,7 +23,7 @@ def shortened(spoken: str, most: int) -> str:
         pieces = list(_ended(pieces[0], CLAUSE_END))
     _check(pieces[0], most)
     text = _text(next(_filled(pieces, most)))
-    return text.rstrip(CLAUSE_END) + "." if text[-1] in CLAUSE_END else text
+    return text.rstrip("".join(CLAUSE_END)) + "." if text.endswith(CLAUSE_END) else text
 
 
 def parts(spoken: str, most: int) -> list[str]:
@@ -44,12 +46,12 @@ def _text(pieces: list[list[str]]) -> str:
     return " ".join(word for piece in pieces for word in piece)
 
 
-def _ended(words: Sequence[str], marks: str) -> Iterator[list[str]]:
+def _ended(words: Sequence[str], marks: tuple[str, ...]) -> Iterator[list[str]]:
     """The words up to each that ends with one of the marks, and the rest."""
     piece: list[str] = []
     for word in words:
         piece.append(word)
-        if word[-1] in marks:
+        if word.endswith(marks):
             yield piece
             piece = []
     if piece:

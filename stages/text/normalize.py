@@ -221,9 +221,14 @@ def _tidy(text: str) -> str:
     text = re.sub(r"(?<=\w)\s+-\s+(?=\w)", ", ", text)
     text = re.sub(r"\.{2,}(?=\s+[a-z])", ",", text)
     text = _UNSAID.sub(lambda match: _say_character(match[0]), text)
+    return gathered(_PIECE, text)
+
+
+def gathered(piece: re.Pattern[str], text: str) -> str:
+    """The words of a text, each with at most one sentence mark behind it; `piece` finds a word, or a mark, as its two groups."""
     words: list[str] = []
     marks = ""
-    for word, mark in _PIECE.findall(text):
+    for word, mark in piece.findall(text):
         if word:
             words, marks = [*_marked(words, marks), word], ""
         else:

@@ -7,6 +7,7 @@ from itertools import pairwise, takewhile
 
 from manifests.frames import SOURCE_RATE, TARGET_RATE, convert, to_samples
 from manifests.records import ASIDES, DURING, BadDialogue, Speech, SpokenDialogue
+from manifests.words import SENTENCE_END
 from stages.base import picked
 from stages.timing.asides import length_of, said, soon_after
 from stages.timing.settings import BargeInSettings, ScheduleSettings
@@ -15,7 +16,6 @@ MIN_LOST_S = 0.24
 """A cut must take at least this much of the agent's turn, or nobody would hear that it was cut."""
 UNDER_WAY_S = 0.06
 """A word that is cut has begun at least this long before."""
-SENTENCE_END = (".", "!", "?")
 
 
 @dataclass(frozen=True, slots=True)

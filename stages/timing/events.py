@@ -6,9 +6,10 @@ from itertools import pairwise
 
 from manifests.frames import SOURCE_RATE, to_samples
 from manifests.records import ASIDES, Speech, SpokenDialogue, Turn
+from manifests.words import SENTENCE_END
 from stages.base import picked, poisson
 from stages.timing.asides import Pauses, paused_by
-from stages.timing.barge_ins import SENTENCE_END, BargeIn
+from stages.timing.barge_ins import BargeIn
 from stages.timing.profile import Profile, quantile
 from stages.timing.settings import PauseSettings, ScheduleSettings, TailSettings
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from manifests.frames import FRAME_SECONDS, SOURCE_RATE
-from manifests.records import DURING, Speaker, SpokenDialogue
+from manifests.records import DURING, SPEAKERS, Speaker, SpokenDialogue
 from stages.timing.barge_ins import BargeIn
 from stages.timing.deal import Change, deal
 from stages.timing.profile import STEPS, Profile, quantile, ranks
@@ -93,8 +93,7 @@ def choose_offsets(
     changes = dict(_changes(turns, agent_overlaps))
     profile = lengthened(profile, [change.room_s for change in changes.values()])
     drawn: dict[int, float] = {}
-    speakers: tuple[Speaker, ...] = ("user", "agent")
-    for speaker in speakers:
+    for speaker in SPEAKERS:
         own = [index for index, change in changes.items() if change.speaker == speaker]
         overlaps = speaker == "user" or agent_overlaps
         for index, rank in zip(own, ranks(len(own), random), strict=True):

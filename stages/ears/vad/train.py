@@ -18,7 +18,7 @@ import soxr
 from manifests.frames import SOURCE_RATE, TARGET_RATE
 from manifests.pcm import to_float, to_int16
 from manifests.progress import Progress, silent
-from manifests.records import DuplexDialogue, Speaker
+from manifests.records import SPEAKERS, DuplexDialogue, Speaker
 from stages.ears.vad.detector import RATE, VoiceActivity, import_pyannote
 from stages.sound.noise import NoiseSettings, add_noise
 
@@ -52,8 +52,7 @@ def train_vad(
     import torch
     from torch.nn import functional as F
 
-    speakers: tuple[Speaker, Speaker] = ("user", "agent")
-    channels = [labeled(record, speaker) for record in records for speaker in speakers]
+    channels = [labeled(record, speaker) for record in records for speaker in SPEAKERS]
     if not channels:
         raise ValueError("there are no dialogues to train on")
     hours = sum(len(c.samples) for c in channels) / RATE / 3600

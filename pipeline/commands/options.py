@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 SHIPPED = Path(__file__).parents[1] / "data"
+RECIPES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
 def _recipe_file(name: str) -> Path:
@@ -20,8 +21,8 @@ RecipeOption = Annotated[
         "--recipe",
         metavar="FILE",
         parser=_recipe_file,
-        help="A YAML file, or the name of a bundled recipe: quick_and_patient, in_the_wild, directed. `salm-duplex recipe` prints "
-        "the default recipe.",
+        help=f"A YAML file, or the name of a bundled recipe: {', '.join(RECIPES)}. `salm-duplex recipe` prints the default "
+        "recipe.",
     ),
 ]
 SetOption = Annotated[

@@ -1,7 +1,7 @@
-"""The `salm-duplex` command, started under a name that no file of the user's is likely to have.
+"""The `salm-duplex` command, under a module name that user files are unlikely to have.
 
-A `pipeline.py` in a folder of the user's would stand in for our package where PYTHONPATH names that folder, as
-`ray job submit --working-dir` makes it do. So our packages are loaded from beside this file before anything looks for them.
+A `pipeline.py` in a user's folder would shadow our package if PYTHONPATH names that folder, as
+`ray job submit --working-dir` does. So our packages are loaded from next to this file before anything imports them.
 """
 
 import sys
@@ -12,7 +12,7 @@ PACKAGES = ("manifests", "stages", "salm_duplex_model", "pipeline")
 
 
 def load_packages() -> None:
-    """Put our own packages into `sys.modules`, whatever else `sys.path` has by their names; their modules follow them."""
+    """Put our own packages into `sys.modules`, whatever else `sys.path` has under their names; submodules follow."""
     for name in PACKAGES:
         folder = Path(__file__).with_name(name)
         spec = spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])

@@ -1,8 +1,7 @@
 """How a record says of an array what it holds, and how it leaves and enters a record: as a reference.
 
-A record's plain form holds no samples. What writes it keeps the arrays wherever it likes and gives each a reference, and what
-reads it gives the array back.
-"""
+A record's plain form holds no samples. What writes it keeps the arrays wherever it likes and gives each a reference,
+and what reads it gives the array back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pydantic_core import CoreSchema, core_schema
 Keep = Callable[[np.ndarray, int | None], Any]
 """Keeps an array, audio at a rate or plain, and returns a JSON value that refers to it."""
 Find = Callable[[Any], np.ndarray]
-"""The array that a reference refers to; raises ValueError where there is none."""
+"""The array that a reference refers to; raises ValueError if there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """What is known of a dialogue, and what becomes of it in a corpus: one entry a column of the manifest.
 
-The Parquet table, the statistics in `corpus.json`, the card and the report iterate over `COLUMNS`: a figure more is an entry
-more, here. Gaps are floor-transfer offsets between speakers, negative where they overlap.
-"""
+The Parquet table, the statistics in `corpus.json`, the card and the report iterate over `COLUMNS`: a figure more is
+an entry more, here. Gaps are floor-transfer offsets between speakers, negative where they overlap."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -203,7 +202,7 @@ COLUMNS = (
     ),
     Column(
         "noise", TEXT, lambda r: r.noise.kind if r.noise else "", "",
-        "The background under the user's channel; empty where that is clean.",
+        "The background under the user's channel; empty if that is clean.",
         (Number("dialogues_with_noise", "dialogues with noise", lambda rows: int((rows["noise"] != "").sum())),),
     ),
     Column(

@@ -44,7 +44,7 @@ class Corpus:
 
     @property
     def recipe_id(self) -> str:
-        """The hash of the recipe that its rows name; empty where it holds no dialogue."""
+        """The hash of the recipe that its rows name; empty if it holds no dialogue."""
         recipes = self.dialogues.read("recipe")["recipe"]
         return str(recipes.iloc[0]) if len(recipes) else ""
 
@@ -52,7 +52,7 @@ class Corpus:
         return read_cuts(self.store.folder(split))
 
     def cut(self, id: str) -> MonoCut:
-        """The cut of one dialogue; raises `RequestError` where there is none."""
+        """The cut of one dialogue; raises `RequestError` if there is none."""
         rows = self.dialogues.read("id", "split", "shard")
         if len(row := rows[rows["id"] == id]):
             return self.cuts_of(row)[id]
@@ -63,8 +63,8 @@ class Corpus:
         raise RequestError(f"The corpus {self.url} holds no dialogue '{id}'{why}")
 
     def cuts_of(self, rows: pd.DataFrame) -> dict[str, MonoCut]:
-        """The cuts of these dialogues (`id`, `split`, `shard`) by id, read from their shards; a row that does not know its
-        shard takes its whole split."""
+        """The cuts of these dialogues (`id`, `split`, `shard`) by id, read from their shards; a row that does not
+        know its shard takes its whole split."""
         found: dict[str, MonoCut] = {}
         for _, own in rows.groupby(["split", "shard"], dropna=False):
             split, shard, missing = own["split"].iloc[0], own["shard"].iloc[0], set(own["id"])
@@ -78,7 +78,8 @@ class Corpus:
 
 
 def open_corpus(place: str | Path) -> Corpus:
-    """Open a finished corpus at a path or URL; raises `RequestError` where there is none, or one of another format version."""
+    """Open a finished corpus at a path or URL; raises `RequestError` if there is none, or one of another format
+    version."""
     store = Store(place)
     store.check()
     try:

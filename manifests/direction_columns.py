@@ -37,7 +37,7 @@ DIRECTION_COLUMNS = (
     ),
     Column(
         "director", TEXT, lambda r: r.dialogue.direction.by if r.dialogue.direction else "", "",
-        "Who directed the dialogue: rules, or a model's name; empty where nobody did.",
+        "Who directed the dialogue: rules, or a model's name; empty if nobody did.",
     ),
     Column(
         "director_events", WHOLE, lambda r: r.dialogue.direction.events if r.dialogue.direction else 0, "",
@@ -53,7 +53,7 @@ DIRECTION_COLUMNS = (
     ),
     Column(
         "director_failed", TEXT, lambda r: r.dialogue.direction.failed if r.dialogue.direction else "", "",
-        "Why what the director wrote was not used, and the dialogue left as it was; empty where it was used.",
+        "Why what the director wrote was not used, and the dialogue left as it was; empty if it was used.",
         (Number("director_failed", "left as it was by the director", _by_name),),
     ),
 )  # fmt: skip

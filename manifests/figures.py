@@ -20,8 +20,8 @@ WHOLES, REALS = pa.list_(WHOLE), pa.list_(REAL)
 class Number:
     """A figure of a corpus or of one of its splits, `of` its dialogues' rows: the entry's column and those `beside` it.
 
-    `title` names it in the card and the report; what has none is in the statistics alone. Counts by name are a dictionary.
-    """
+    `title` names it in the card and the report; what has none is in the statistics alone. Counts by name are a
+    dictionary."""
 
     key: str
     title: str
@@ -34,7 +34,8 @@ class Number:
 
 
 class Aim(NamedTuple):
-    """A setting of the recipe that a distribution is to be seen against, in its unit once it is taken `times` a factor."""
+    """A setting of the recipe that a distribution is to be seen against, in its unit once it is taken `times` a
+    factor."""
 
     setting: str
     times: float = 1.0
@@ -63,9 +64,10 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the manifest: its name and type, how it is computed, in which unit, what it says, what a corpus makes of it.
+    """A column of the manifest: its name and type, how it is computed, in which unit, what it says, what a corpus
+    makes of it.
 
-    `of` is None where the row's writer knows it: the shard, the build's seed and recipe.
+    `of` is None if the row's writer knows it: the shard, the build's seed and recipe.
     """
 
     name: str

@@ -37,7 +37,8 @@ def parse_dialogue(raw: Any, source: str, fallback_id: str) -> Dialogue:
 
 
 def read_dialogue(raw: Any, source: str, fallback_id: str) -> Found:
-    """Turn one raw object into a `Dialogue`, and tell what it was; raises `BadDialogue` with the reason where it is none."""
+    """Turn one raw object into a `Dialogue`, and tell what it was; raises `BadDialogue` with the reason where it is
+    none."""
     reading = Reading()
     try:
         name, fields = _filled(raw, reading)
@@ -76,7 +77,7 @@ def claimed_id(raw: Any, fallback_id: str) -> str:
 
 
 def _id_key(raw: Mapping[str, Any]) -> str:
-    """Where a record's id stands; empty where it has none."""
+    """Where a record's id stands; empty if it has none."""
     for key in ("id", *ID_KEYS):
         claimed = raw.get(key)
         if isinstance(claimed, str | int) and not isinstance(claimed, bool) and claimed != "":

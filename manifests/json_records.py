@@ -1,4 +1,5 @@
-"""The records of JSON content: JSON lines, arrays, objects, each over one line or several, and any of them put end to end.
+"""The records of JSON content: JSON lines, arrays, objects, each over one line or several, and any of them put end to
+end.
 
 What is broken costs itself alone. Behind it reading continues at the next line that begins as a record does.
 """
@@ -25,10 +26,9 @@ Record = tuple[int, Any]
 def read_json(stream: Readable, not_used: Counter[str] | None = None) -> Iterator[Record]:
     """Yield (position counted from 1, parsed value or `BrokenRecord`) for each record of JSON content.
 
-    The position is the line in JSON lines and the record's number in arrays, and grows. An array or a file of objects may be of
-    any size; one record is held in memory, be it a dialogue, a mapping from ids to dialogues, or an object that holds a list of
-    them: what such an object holds beside is counted in `not_used`.
-    """
+    The position is the line in JSON lines and the record's number in arrays, and grows. An array or a file of objects
+    may be of any size; one record is held in memory, be it a dialogue, a mapping from ids to dialogues, or an object
+    that holds a list of them: what such an object holds beside is counted in `not_used`."""
     return _Records(Text(stream), Counter() if not_used is None else not_used).read()
 
 
@@ -85,7 +85,8 @@ class _Records:
         return self._at(line, record)
 
     def _one_line(self) -> dict[str, Any] | None:
-        """The object that the rest of the line is, as nearly always; None where it is something else, and nothing is read."""
+        """The object that the rest of the line is, as nearly always; None if it is something else, and nothing is
+        read."""
         if self._text.line == self._crowded or (raw := self._text.rest_of_line()) is None:
             return None
         try:
@@ -214,8 +215,8 @@ class _Records:
         text.take(",")
 
     def _leave(self, broken: BrokenRecord, column: int, messages: list[Any] | None, here: bool = False) -> Record:
-        """Go on behind what is broken in an array, as if the array had ended: at the next line where an element begins, or a
-        dialogue where they are messages. `here`: the line where it stands may be such a line."""
+        """Go on behind what is broken in an array, as if the array had ended: at the next line where an element
+        begins, or a dialogue where they are messages. `here`: the line where it stands may be such a line."""
         text = self._text
         self._open += 1
         column = 0 if messages is not None else column
@@ -254,7 +255,8 @@ def _detail(error: Exception) -> str:
 
 
 def _column(error: Exception | None) -> str:
-    """Where in its line an error is, and what stands there in place of a value: what is no JSON at all shows what it is."""
+    """Where in its line an error is, and what stands there in place of a value: what is no JSON at all shows what it
+    is."""
     if not isinstance(error, json.JSONDecodeError):
         return ""
     found = error.doc[error.pos :].split("\n")[0].strip()[:_QUOTED] if error.msg == "Expecting value" else ""

@@ -13,7 +13,8 @@ CHUNK = 1 << 18
 _WIDE = 1_000
 """No record is indented by more."""
 _SPACES = re.compile("[ \t\r\n\ufeff\x1e]*")
-"""Between records: a byte order mark too, where files that begin with one were put end to end, and the mark of JSON text sequences."""
+"""Between records: a byte order mark too, where files that begin with one were put end to end, and the mark of JSON
+text sequences."""
 _INDENT = re.compile("[ \t\r\ufeff\x1e]*")
 _MARKED = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -89,7 +90,7 @@ class Text:
         return True
 
     def rest_of_line(self) -> str | None:
-        """What stands between here and the line's end; None where that is too long to be held."""
+        """What stands between here and the line's end; None if that is too long to be held."""
         while (end := self._buffer.find("\n", self._at)) < 0 and not self._ended:
             if len(self._buffer) - self._at > MAX_RECORD_BYTES:
                 return None
@@ -111,7 +112,8 @@ class Text:
         self._at, self.line = end + 1, self.line + 1
 
     def indent(self) -> tuple[int, str]:
-        """Of the line that starts here: by how much it is indented, and its first character; empty at a line's end or the text's."""
+        """Of the line that starts here: by how much it is indented, and its first character; empty at a line's end or
+        the text's."""
         while True:
             end = _INDENT.match(self._buffer, self._at).end()  # type: ignore[union-attr]
             if end < len(self._buffer) or self._ended:
@@ -128,8 +130,8 @@ class Text:
         return max(from_, self._buffer.rfind("\n", from_, self._at) + 1)
 
     def value(self) -> Any:
-        """The value that starts here. Raises ValueError or RecursionError where there is none, or one that is too long, and
-        `UnicodeDecodeError`, behind the value, where it holds bytes that are no characters."""
+        """The value that starts here. Raises ValueError or RecursionError where there is none, or one that is too
+        long, and `UnicodeDecodeError`, behind the value, where it holds bytes that are no characters."""
         self.next()
         while True:
             try:

@@ -29,7 +29,7 @@ _MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<svg")
 
 
 def kind_of(head: bytes) -> str:
-    """A few words for the kind of file that begins with these `HEAD` bytes; empty where it may hold dialogues."""
+    """A few words for the kind of file that begins with these `HEAD` bytes; empty if it may hold dialogues."""
     if head.startswith(_TAR[1], _TAR[0]):
         return "a tar archive"
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_MARKUP):

@@ -28,7 +28,7 @@ def to_plain(record: Record) -> tuple[dict[str, Any], list[np.ndarray]]:
 
 
 def from_plain(plain: dict[str, Any], arrays: Sequence[np.ndarray]) -> Record:
-    """The record that `to_plain` took apart; raises ValueError where the values are no record's."""
+    """The record that `to_plain` took apart; raises ValueError if the values are no record's."""
 
     def find(position: int) -> np.ndarray:
         if not isinstance(position, int) or not 0 <= position < len(arrays):
@@ -46,7 +46,7 @@ def dump(record: Record, keep: Keep) -> dict[str, Any]:
 
 
 def load(plain: dict[str, Any], find: Find) -> Record:
-    """The record of a plain form; raises ValueError where it is none's."""
+    """The record of a plain form; raises ValueError if it is none's."""
     kind, values = plain.get("type"), {name: value for name, value in plain.items() if name != "type"}
     if kind not in _ADAPTERS:
         raise ValueError(f"there is no record of the type {kind!r}")

@@ -54,7 +54,7 @@ class _Cut(_Part):
 
 
 def parse_recording(raw: str | dict[str, Any]) -> Recording:
-    """A path or a Lhotse cut as a `Recording`; raises `BadDialogue` where it is neither."""
+    """A path or a Lhotse cut as a `Recording`; raises `BadDialogue` if it is neither."""
     if isinstance(raw, str):
         if not raw.strip():
             raise BadDialogue("wrong_field", "'recording' is empty; name an audio file, or leave it out.")
@@ -88,8 +88,8 @@ def _path(path: str) -> str:
 
 
 def _words(cut: _Cut) -> tuple[TimedWord, ...]:
-    """The cut's aligned words, from its start. Lhotse leaves an alignment in the recording's time, where it cuts; one that
-    does not lie in the cut then is of something else, and is none."""
+    """The cut's aligned words, from its start. Lhotse leaves an alignment in the recording's time, where it cuts; one
+    that does not lie in the cut then is of something else, and is none."""
     items = [item for s in cut.supervisions for item in (s.alignment or {}).get("word", []) if item[0].strip()]
     words = [TimedWord(w, round(at - cut.start, 8), round(at - cut.start + length, 8)) for w, at, length, *_ in items]
     inside = all(-_SLACK_S <= w.start_s <= w.end_s <= cut.duration + _SLACK_S for w in words)
@@ -97,7 +97,8 @@ def _words(cut: _Cut) -> tuple[TimedWord, ...]:
 
 
 def found_beside(path: str, file: str) -> str:
-    """Where a recording lies that the dialogue file at path or URL `file` names: a relative path counts from that file."""
+    """Where a recording lies that the dialogue file at path or URL `file` names: a relative path counts from that
+    file."""
     if "://" in path or os.path.isabs(path):
         return path
     if "://" in file:
@@ -106,7 +107,7 @@ def found_beside(path: str, file: str) -> str:
 
 
 def read_recording(recording: Recording) -> tuple[np.ndarray, int]:
-    """The stretch of audio, float32 (samples,), and its sampling rate; raises `BadDialogue` where it can't be read."""
+    """The stretch of audio, float32 (samples,), and its sampling rate; raises `BadDialogue` if it can't be read."""
 
     def bad(reason: str, message: str) -> BadDialogue:
         return BadDialogue(reason, f"The recording {recording.path} {message}.")

@@ -25,12 +25,13 @@ Event = Literal["turn", "barge_in", "backchannel", "false_start", "side_talk"]
 Edit = Literal["shortened", "part", "added"]
 """What a stage made of a turn: the beginning of a longer one, a part of one, or a user's "go on" before the next part."""
 DURING: frozenset[str] = frozenset({"backchannel", "false_start"})
-"""Said while the other speaker's turn before it goes on, and no reason to stop: "mm-hm", or a start that the user gives up."""
+"""Said while the other speaker's turn before it goes on, and no reason to stop: "mm-hm", or a start that the user
+gives up."""
 ASIDES: frozenset[str] = DURING | {"side_talk"}
 """What takes no floor. Side talk is meant for somebody else, and stands between turns."""
 Act = Literal["", "wait", "stop", "go_on", "resume", "reprompt"]
-"""What a turn is for, where that decides on the next: the user has the agent wait, or stop, for good or until "go on", and the agent
-resumes; or the agent asks again after a long silence."""
+"""What a turn is for, where that decides on the next: the user has the agent wait, or stop, for good or until "go
+on", and the agent resumes; or the agent asks again after a long silence."""
 SourceAudio = Annotated[np.ndarray, ArrayOf(SOURCE_RATE)]
 """int16 samples at 16 kHz, the user's rate."""
 TargetAudio = Annotated[np.ndarray, ArrayOf(TARGET_RATE)]
@@ -42,9 +43,8 @@ SPLITS = ("train", "validation", "test")
 class Voice:
     """Who speaks, and how. Splits share no speaker; which speakers and styles there are is the engine's to say.
 
-    Recipes, turns, cuts and tables name a voice by its string form: `slt?pitch=110&rate=95` is the speaker slt in the style
-    `pitch=110&rate=95`, `recording:anna` is the speaker of a recording, `recording` one whom nobody named.
-    """
+    Recipes, turns, cuts and tables name a voice by its string form: `slt?pitch=110&rate=95` is the speaker slt in the
+    style `pitch=110&rate=95`, `recording:anna` is the speaker of a recording, `recording` one whom nobody named."""
 
     speaker: str
     style: str = ""
@@ -64,7 +64,7 @@ class Voice:
         return f"{self.speaker}?{self.style}" if self.style else self.speaker
 
     def numbers(self) -> dict[str, int]:
-        """A style of whole numbers, `pitch=110&rate=95`, by their names; raises ValueError where it is another."""
+        """A style of whole numbers, `pitch=110&rate=95`, by their names; raises ValueError if it is another."""
         return {key: int(value) for key, value in parse_qsl(self.style, strict_parsing=True)} if self.style else {}
 
 
@@ -109,9 +109,9 @@ class Recording:
 class Turn:
     """One speaker's turn. `text` is as written, `spoken` as a voice reads it; the rest is filled in by stages.
 
-    An aside takes no floor: a backchannel ("mm-hm") or a false start is heard while the other speaker's turn before it goes on, side talk
-    before the user's turn. A turn that a stage has put in has no `text`. An answer in several turns has its text with the first of them.
-    """
+    An aside takes no floor: a backchannel ("mm-hm") or a false start is heard while the other speaker's turn before
+    it goes on, side talk before the user's turn. A turn that a stage has put in has no `text`. An answer in several
+    turns has its text with the first of them."""
 
     speaker: Speaker
     text: str
@@ -119,8 +119,8 @@ class Turn:
     voice: str = ""
     """The string form of a `Voice`; empty until there is one."""
     event: Event | None = None
-    """Fixed by the input where not None: `barge_in` makes this user turn interrupt the agent, `turn` forbids it, and the others
-    make it an aside of that kind."""
+    """Fixed by the input where not None: `barge_in` makes this user turn interrupt the agent, `turn` forbids it, and
+    the others make it an aside of that kind."""
     gap_s: float | None = None
     """Fixed by the input where not None: seconds of silence before this turn."""
     may_wait: bool = False
@@ -130,12 +130,14 @@ class Turn:
     edit: Edit | None = None
     """What `speak` made of it, where that is not just what was written."""
     after_words: int | None = None
-    """Of one that begins during the agent's turn before it: so many of that turn's words are said by then. None: `schedule` finds its
-    place. Where there is no room there, an aside is left out, and who would barge in waits for the end."""
+    """Of one that begins during the agent's turn before it: so many of that turn's words are said by then. None:
+    `schedule` finds its place. Where there is no room there, an aside is left out, and who would barge in waits for
+    the end."""
     disfluencies: tuple[Disfluency, ...] = ()
     """In the order of their words."""
     left_out: tuple[str, ...] = ()
-    """What stands in the text and is not read out: `code` and `table`, in place of which a phrase is spoken, `stage direction`."""
+    """What stands in the text and is not read out: `code` and `table`, in place of which a phrase is spoken, `stage
+    direction`."""
     act: Act = ""
 
 
@@ -150,11 +152,11 @@ class Dialogue:
     split: str = ""
     """Fixed by the input where not empty; else given by `ingest`."""
     direction: Direction | None = None
-    """None where no director has seen it."""
+    """None if no director has seen it."""
     wordless_turns: int = 0
     """So many turns had nothing to say, such as an emoji alone, and `speak` left them out."""
     language: str = ""
-    """What it is read in, as an ISO 639-1 code; empty where the recipe names none."""
+    """What it is read in, as an ISO 639-1 code; empty if the recipe names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,8 @@ class Speech:
 
 @dataclass(frozen=True, slots=True)
 class SpokenDialogue:
-    """A dialogue with one `Speech` for each of its turns; `reference` is the agent's voice apart from it, where asked for."""
+    """A dialogue with one `Speech` for each of its turns; `reference` is the agent's voice apart from it, where asked
+    for."""
 
     dialogue: Dialogue
     speech: tuple[Speech, ...]
@@ -211,10 +214,9 @@ class SpokenDialogue:
 class Segment:
     """Where a turn is heard, in samples of its speaker's channel: the timeline's form of a supervision.
 
-    `words` are those heard whole; a turn that was cut off keeps the rest in `text_full`, and `cut_word` is the word that the cut
-    falls into. Word times count from the segment's start, and so do `pauses`: silences put into the speech, which are part of
-    `length`.
-    """
+    `words` are those heard whole; a turn that was cut off keeps the rest in `text_full`, and `cut_word` is the word
+    that the cut falls into. Word times count from the segment's start, and so do `pauses`: silences put into the
+    speech, which are part of `length`."""
 
     turn: int
     speaker: Speaker
@@ -247,7 +249,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What was found in the audio, beside the labels; None or empty where it was not asked for."""
+    """What was found in the audio, beside the labels; None or empty if it was not asked for."""
 
     clipped: float | None = None
     """Share of the speech's samples that are cut off at a channel's extreme, in the worse channel."""
@@ -271,7 +273,7 @@ class DuplexDialogue:
     `user` is int16 (frames × 1 280,) at 16 kHz, `agent` int16 (frames × 1 764,) at 22.05 kHz.
     `uncut` holds the speech of each cut-off agent segment, in order, as it would have gone on: int16 at 22.05 kHz, from the
     segment's start to some time after its end. `reference`, where there is one, is the agent's voice saying something else: int16 at
-    22.05 kHz. `noise` is None where there is no synthetic noise under the user's channel; `sound` says what else befell it, and
+    22.05 kHz. `noise` is None if there is no synthetic noise under the user's channel; `sound` says what else befell it, and
     then `dry` is the channel as it was before that and any noise: int16 at 16 kHz.
     """
 
@@ -292,7 +294,8 @@ class DuplexDialogue:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedDialogue(DuplexDialogue):
-    """A duplex dialogue with the agent channel's codes: int16 (frames, 4). The uncut speech and the dry have served their ends."""
+    """A duplex dialogue with the agent channel's codes: int16 (frames, 4). The uncut speech and the dry have served
+    their ends."""
 
     codes: Annotated[np.ndarray, ArrayOf(None)] = field(kw_only=True)
 

@@ -19,10 +19,11 @@ from manifests.store import Store
 
 
 def read_cuts(split: Store, shard: int | None = None, without: Collection[str] = (), **order: Any) -> CutSet:
-    """The cuts of one split, or of one of its shards, lazily, shard by shard; `order` is what `CutSet.from_shar` takes to shuffle shards.
+    """The cuts of one split, or of one of its shards, lazily, shard by shard; `order` is what `CutSet.from_shar`
+    takes to shuffle shards.
 
-    Files of the fields `without` are not read; their data stay out of reach. Raises `WorkError` where a shard lacks a file, or a remote store stays away in the middle.
-    """
+    Files of the fields `without` are not read; their data stay out of reach. Raises `WorkError` if a shard lacks a
+    file, or a remote store stays away in the middle."""
     return CutSet(_Cuts(split, shard, without, order))
 
 
@@ -54,7 +55,8 @@ class _Cuts:
 
 
 def _refuse_foreign_sources(cut: MonoCut) -> None:
-    """A shard's audio lies in its own tars; Lhotse would also run a command, or open any file, that a cut names as a source."""
+    """A shard's audio lies in its own tars; Lhotse would also run a command, or open any file, that a cut names as a
+    source."""
     for field in (cut.recording, *(cut.custom or {}).values()):
         for source in field.sources if isinstance(field, Recording) else ():
             if source.type not in ("memory", "shar"):
@@ -66,7 +68,7 @@ def _refuse_foreign_sources(cut: MonoCut) -> None:
 def shard_files(split: Store, shard: int | None = None) -> dict[str, list[str]]:
     """The files of a split, or of one of its shards, by field, in the order of the shards, whose numbers may have holes.
 
-    Raises `WorkError` where one is missing.
+    Raises `WorkError` if one is missing.
     """
     found: dict[str, dict[int, str]] = {}
     for name in split.names():
@@ -111,7 +113,7 @@ class _StoreBackend(IOBackend):  # type: ignore[misc]
 
 
 def damaged_file(split: Store) -> tuple[str, str] | None:
-    """The path or URL of the first file of a split's shards that can't be read to its end, with the reason; None where all
+    """The path or URL of the first file of a split's shards that can't be read to its end, with the reason; None if all
     can be read, by themselves and by Lhotse."""
     names = split.names()
     for name in names:

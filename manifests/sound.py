@@ -1,4 +1,4 @@
-"""What befalls the user's channel between mouth and agent: a record for each effect, None where there is none.
+"""What befalls the user's channel between mouth and agent: a record for each effect, None if there is none.
 
 Times are whole samples at 16 kHz. `Sound.described` is what a cut says of it, in seconds.
 """
@@ -11,7 +11,8 @@ from manifests.frames import SOURCE_RATE
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Where the user speaks. A recorded impulse response has an id and no known walls; a simulated one has walls and no id."""
+    """Where the user speaks. A recorded impulse response has an id and no known walls; a simulated one has walls and
+    no id."""
 
     rt60_s: float
     """How long its sound takes to fall by 60 dB, from the slope between −5 and −35 dB."""
@@ -73,7 +74,8 @@ class Codec:
 
 @dataclass(frozen=True, slots=True)
 class PacketLoss:
-    """Packets of `packet` samples that did not arrive, counted from 0; something like their sound was put in their place."""
+    """Packets of `packet` samples that did not arrive, counted from 0; something like their sound was put in their
+    place."""
 
     packet: int
     lost: tuple[int, ...]

@@ -35,7 +35,7 @@ def _range_db(sound: Sound) -> float | None:
 SOUND_COLUMNS = (
     Column(
         "room", TEXT, _of(lambda s: (s.room.recording or "simulated") if s.room else ""), "",
-        "The room that the user speaks in: simulated, or the name of a recorded impulse response; empty where there is none.",
+        "The room that the user speaks in: simulated, or the name of a recorded impulse response; empty if there is none.",
         (Number("dialogues_in_rooms", "dialogues in a room", _named),),
     ),
     Column(
@@ -69,7 +69,7 @@ SOUND_COLUMNS = (
     ),
     Column(
         "noise_recording", TEXT, _of(lambda s: s.noise_recording.recording if s.noise_recording else ""), "",
-        "The recording that lies under the user's channel; empty where there is none.",
+        "The recording that lies under the user's channel; empty if there is none.",
         (Number("dialogues_with_recorded_noise", "dialogues with recorded noise", _named),),
     ),
     Column(
@@ -84,7 +84,7 @@ SOUND_COLUMNS = (
     ),
     Column(
         "microphone", TEXT, _of(lambda s: s.microphone.kind if s.microphone else ""), "",
-        "The user's microphone; empty where it lets everything through.",
+        "The user's microphone; empty if it lets everything through.",
         (Number("dialogues_with_microphone", "dialogues through a microphone of limited band", _named),),
     ),
     Column(
@@ -93,7 +93,7 @@ SOUND_COLUMNS = (
     ),
     Column(
         "telephone", TEXT, _of(lambda s: s.telephone.kind if s.telephone else ""), "",
-        "The telephone line that the user's channel comes through; empty where there is none.",
+        "The telephone line that the user's channel comes through; empty if there is none.",
         (Number("dialogues_by_telephone", "dialogues by telephone", _named),),
     ),
     Column(

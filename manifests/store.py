@@ -37,7 +37,7 @@ class Store:
     """A folder, local or remote. Names are relative to it, with `/` between their parts."""
 
     def __init__(self, url: str | Path, patience_s: float = PATIENCE_S) -> None:
-        """Raises `RequestError` where there is no such protocol, or a package for it is not installed."""
+        """Raises `RequestError` if there is no such protocol, or a package for it is not installed."""
         self.url = str(url).rstrip("/") or "/"
         try:
             fs, root = _connected(self.url)
@@ -183,8 +183,8 @@ class Store:
             self._tried(lambda: self._fs.pipe_file(self._path(name), content))
 
     def create(self, name: str, content: bytes) -> bool:
-        """Write a file that is not there yet; False where there is one. On a remote store another writer may win meanwhile:
-        read it again before you rely on it."""
+        """Write a file that is not there yet; False where there is one. On a remote store another writer may win
+        meanwhile: read it again before you rely on it."""
         if not self.is_local:
             if self.exists(name):
                 return False

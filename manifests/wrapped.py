@@ -16,7 +16,7 @@ _TRIED = 3
 
 
 def unwrapped(raw: Mapping[str, Any], not_used: Counter[str]) -> Iterator[Any] | None:
-    """The dialogues that an object of some file holds; None where it is one itself, or nothing that can be told.
+    """The dialogues that an object of some file holds; None if it is one itself, or nothing that can be told.
 
     What stands beside a list of dialogues is counted in `not_used`.
     """
@@ -60,7 +60,8 @@ def _of_ids(raw: Mapping[str, Any]) -> Iterator[Any] | None:
 
 
 def _of_columns(raw: Mapping[str, Any]) -> Iterator[Any] | None:
-    """Columns of one length, as lists or by number (pandas), or rows with their columns' names beside (pandas' `split`)."""
+    """Columns of one length, as lists or by number (pandas), or rows with their columns' names beside (pandas'
+    `split`)."""
     if isinstance(raw.get("columns"), list) and isinstance(raw.get("data"), list):
         names, rows = raw["columns"], raw["data"]
         if not all(isinstance(row, list) and len(row) == len(names) for row in rows):
@@ -81,7 +82,8 @@ def _of_columns(raw: Mapping[str, Any]) -> Iterator[Any] | None:
 
 
 def _of_lists(raw: Mapping[str, Any], kind: type, not_used: Counter[str]) -> Iterator[Any] | None:
-    """`{"data": [{a dialogue}, …]}` under any name, or several such as `train` and `test`; each an object, or a list of messages."""
+    """`{"data": [{a dialogue}, …]}` under any name, or several such as `train` and `test`; each an object, or a list
+    of messages."""
     lists = [
         key
         for key, value in raw.items()

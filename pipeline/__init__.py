@@ -1,1 +1,1 @@
-"""What runs: command line, recipe, execution on Ray, reports."""
+"""The command line, recipes, execution on Ray, and reports."""

@@ -1,11 +1,11 @@
 """Questions and answers about real recordings, as dialogues: the paper's way to put real voices on the user channel.
 
-Of each recording in an ASR cut set an LLM is told the transcript, and writes a question about it and the answer, with the
-words of the transcript that the answer is taken from (arXiv 2505.15670, section 3, has an LLM do so; its prompt is not
-published, this one is ours). In the dialogue the user is heard saying the recording, then asks the question in a synthesized
-voice, and the agent answers.
+For each recording in an ASR cut set, an LLM reads the transcript and writes a question about it and the answer, along
+with the words of the transcript that support the answer (arXiv 2505.15670, section 3, uses an LLM this way; its
+prompt is not published, this one is ours). In the dialogue, the user speaks the recording, then asks the question in
+a synthesized voice, and the agent answers.
 
-What an answer costs is kept as it comes, in OUT.part: a stopped run goes on from there.
+Paid answers are saved in OUT.part as they arrive, so a stopped run resumes from there.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ PROMPT = (
 )
 MAX_QUESTION_WORDS, MAX_ANSWER_WORDS, MIN_EVIDENCE_WORDS = 40, 60, 2
 GROUNDED = 0.5
-"""At least this share of an answer's telling words must be the transcript's or the question's."""
+"""At least this share of an answer's content words must occur in the transcript or the question."""
 MAX_TOKENS = 300
 TRIES = 2
 
@@ -50,7 +50,7 @@ _COMMON = frozenset(
         "was we were what when where which while who whom why will with would yes you your speaker",
     )
 )
-"""Words that any answer may hold."""
+"""Words that any answer may contain."""
 
 Row = dict[str, Any]
 
@@ -62,7 +62,7 @@ class Request:
     url: str
     model: str
     pairs: int = 2
-    """Questions in a dialogue: the paper joins single ones by two."""
+    """Questions per dialogue: the paper joins single ones in pairs."""
     limit: int | None = None
     min_words: int = 6
     concurrency: int = 4
@@ -70,7 +70,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What came of it: dialogues, questions in them, and how many cuts were left out, by reason."""
+    """The result: dialogues, the questions in them, and how many cuts were skipped, by reason."""
 
     dialogues: int
     questions: int
@@ -78,10 +78,10 @@ class Written:
 
 
 def write_dialogues(request: Request, progress: Progress) -> Written:
-    """Write OUT and, of the cuts left out, OUT.rejected.jsonl.
+    """Write OUT and, for the skipped cuts, OUT.rejected.jsonl.
 
-    Raises `RequestError` where the cuts can't be read or OUT exists, `WorkError` where the endpoint gives up: what was
-    answered until then is kept.
+    Raises `RequestError` if the cuts can't be read or OUT exists, `WorkError` if the endpoint fails; answers received
+    until then are kept.
     """
     if request.out.exists():
         raise RequestError(f"{request.out} exists; name another --out, or delete it.")
@@ -109,18 +109,22 @@ def _read_cuts(path: Path, limit: int | None) -> list[MonoCut]:
     try:
         cuts = CutSet.from_file(path)
         found = list(cuts.subset(first=limit) if limit else cuts)
-    except Exception as error:  # Lhotse raises whatever its parts raise
+    except Exception as error:  # Lhotse passes on whatever its parts raise
         reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise RequestError(f"{path} is not a Lhotse cut set that can be read ({reason}).") from None
+        raise RequestError(
+            f"{path} is not a readable Lhotse cut set ({reason}); name a Lhotse cuts manifest."
+        ) from None
     if not found:
-        raise RequestError(f"{path} holds no cuts.")
+        raise RequestError(f"{path} contains no cuts; name a Lhotse cuts manifest with transcripts.")
     if repeated := [id for id, n in Counter(cut.id for cut in found).items() if n > 1]:
-        raise RequestError(f"{path} has the id {repeated[0]} more than once; ids tell finished cuts from others.")
+        raise RequestError(
+            f"{path} has the id {repeated[0]} more than once; make the ids unique, since a stopped run resumes by them."
+        )
     return found
 
 
 def _resume(part: Path, request: Request) -> dict[str, Row]:
-    """The answers that an earlier run has left, by cut; a last line that a kill cut short is asked for again."""
+    """The answers left by an earlier run, by cut; a last line truncated by a kill is requested again."""
     asked = {
         "model": request.model,
         "prompt": hashlib.sha256(PROMPT.encode()).hexdigest()[:12],
@@ -132,7 +136,7 @@ def _resume(part: Path, request: Request) -> dict[str, Row]:
         return {}
     first, *lines = part.read_text("utf-8").split("\n")
     if first != header:
-        raise RequestError(f"{part} was begun with other settings; give those, or delete it.")
+        raise RequestError(f"{part} was started with other settings; use those, or delete it.")
     if lines[-1:] != [""]:
         part.write_text("\n".join([first, *lines[:-1], ""]), "utf-8")
     rows = (json.loads(line) for line in lines[:-1])
@@ -150,7 +154,7 @@ def _ask_all(
     todo = [cut for cut in cuts if cut.id not in answered]
     done = len(cuts) - len(todo)
     with part.open("a", encoding="utf-8") as kept, ThreadPoolExecutor(request.concurrency) as pool:
-        # In small lots: when the endpoint fails, few questions are under way.
+        # In small batches: when the endpoint fails, few requests are in flight.
         for at in range(0, len(todo), lot := 2 * request.concurrency):
             failure: WorkError | None = None
             for future in as_completed(
@@ -167,11 +171,13 @@ def _ask_all(
             kept.flush()
             progress(done, len(cuts), "questions")
             if failure is not None:
-                raise WorkError(f"{failure} {done} of {len(cuts)} cuts are done and kept; run the same again.")
+                raise WorkError(
+                    f"{failure} {done} of {len(cuts)} cuts are done and kept; rerun the same command to resume."
+                )
 
 
 def _row(cut: MonoCut, chat: Chat, min_words: int) -> Row:
-    """A question and its answer, or the reason for none."""
+    """A question and its answer, or the reason why there is none."""
     try:
         transcript = _transcript(cut, min_words)
         return {"cut": cut.id, **_question(transcript, chat)}
@@ -182,23 +188,23 @@ def _row(cut: MonoCut, chat: Chat, min_words: int) -> Row:
 def _transcript(cut: Any, min_words: int) -> str:
     if not isinstance(cut, MonoCut) or not cut.has_recording:
         raise BadDialogue("not_one_recording", "The cut is mixed or has no recording; save it as one.")
-    parse_recording(_plain(cut))  # a source that can't be named in a dialogue is told now
+    parse_recording(_plain(cut))  # a source that a dialogue can't name is reported now
     text = transcript_of(cut)
     if cut.duration > MAX_SECONDS:
-        raise BadDialogue("too_long", f"It lasts {cut.duration:.0f} s; {MAX_SECONDS} at most make a turn.")
+        raise BadDialogue("too_long", f"It lasts {cut.duration:.0f} s; a turn may last at most {MAX_SECONDS} s.")
     if (words := len(text.split())) < min_words:
         raise BadDialogue("too_short", f"Its transcript has {words} words, under the {min_words} of --min-words.")
     return text
 
 
 def transcript_of(cut: MonoCut) -> str:
-    """What is said in a cut. Transcripts all in capitals are made small: capitals would be read as letters."""
+    """The words spoken in a cut. All-caps transcripts are lowercased: capitals would be spelled out."""
     text = " ".join(" ".join((s.text or "").split()) for s in sorted(cut.supervisions, key=lambda s: s.start)).strip()
     return text.lower() if text.isupper() else text
 
 
 def _question(transcript: str, chat: Chat) -> Row:
-    """Asked again where the answer can't be used, with the reason."""
+    """Asks again, with the reason, if the answer can't be used."""
     messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": transcript}]
     for attempt in range(1, TRIES + 1):
         answer = chat.ask(messages, MAX_TOKENS)
@@ -215,11 +221,10 @@ def _question(transcript: str, chat: Chat) -> Row:
 
 
 def checked(answer: str, transcript: str) -> Row:
-    """`question` and `answer` out of an LLM's reply; raises `BadDialogue` where it is no such reply, or says what was not said.
+    """`question` and `answer` from an LLM's reply; raises `BadDialogue` if it has the wrong form or is not grounded.
 
-    The evidence must stand in the transcript word for word; of the answer's own words half must be the transcript's or the
-    question's, all its numbers, and one at least the transcript's.
-    """
+    The evidence must be a verbatim part of the transcript. Half of the answer's content words must occur in the
+    transcript or the question, and so must all its numbers; at least one word must be from the transcript."""
     found = re.search(r"\{.*\}", answer, re.DOTALL)
     try:
         reply = json.loads(found[0]) if found else None
@@ -236,18 +241,18 @@ def checked(answer: str, transcript: str) -> Row:
         raise BadDialogue("no_question", "The question does not end with a question mark.")
     said, quoted = words_of(transcript), words_of(evidence)
     if len(quoted) < MIN_EVIDENCE_WORDS or f" {' '.join(quoted)} " not in f" {' '.join(said)} ":
-        raise BadDialogue("no_evidence", "The evidence does not stand in what was said, word for word.")
+        raise BadDialogue("no_evidence", "The evidence is not a word-for-word part of what was said.")
     telling = [word for word in words_of(spoken) if word not in _COMMON]
     known = {*said, *words_of(question)}
     numbers = [word for word in telling if any(c.isdigit() for c in word) and word not in said]
     grounded = sum(word in known for word in telling)
     if numbers or grounded < GROUNDED * len(telling) or not {*said} & {*words_of(spoken)}:
-        raise BadDialogue("not_grounded", "The answer says what was not said.")
+        raise BadDialogue("not_grounded", "The answer contains what was not said.")
     return {"question": question, "answer": spoken}
 
 
 def _join(cuts: Iterable[MonoCut], rows: Iterable[Row], pairs: int) -> Iterator[Row]:
-    """Dialogues of `pairs` recordings each, in the order of the cuts; a dialogue's recordings are all of one speaker."""
+    """Dialogues of `pairs` recordings each, in the order of the cuts; all recordings of a dialogue have one speaker."""
     of_speaker: dict[str, list[tuple[MonoCut, Row]]] = {}
     for cut, row in zip(cuts, rows, strict=True):
         if "reason" not in row:
@@ -266,7 +271,7 @@ def _join(cuts: Iterable[MonoCut], rows: Iterable[Row], pairs: int) -> Iterator[
 
 
 def _plain(cut: MonoCut) -> Row:
-    """The cut as JSON, with what a turn needs of it; its files by their whole paths, wherever the dialogues may lie."""
+    """The cut as JSON, reduced to what a turn needs; file paths are absolute, so the dialogues can be anywhere."""
     plain: Row = cut.drop_features().to_dict()
     plain.pop("custom", None)
     for supervision in plain.get("supervisions", []):

@@ -33,16 +33,16 @@ from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, Espeak, EspeakVoice
 BUNDLED_DIALOGUES = Path(__file__).parent / "data" / "dialogues.jsonl"
 USER_VOICES_SCORED = 10
 HELD_OUT = 50
-"""Sentences at most that a personalized codec is scored on."""
+"""At most this many sentences are used to score a personalized codec."""
 
 
 def speak(text: str, voice: str) -> np.ndarray:
-    """Int16 samples at 22 050 Hz of eSpeak NG's voice; raises ValueError where it can't speak."""
+    """Int16 samples at 22 050 Hz in eSpeak NG's voice; raises ValueError if it can't speak."""
     return Espeak().speak(text, EspeakVoice.parse(voice))[0]
 
 
 def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], progress: Progress) -> None:
-    """Train a codec on the sentences of dialogue files (the bundled ones where none are named) and random ones."""
+    """Train a codec on the sentences of dialogue files (default: the bundled ones) and on random ones."""
     settings = validated("", CodecTrainSettings, overridden({}, overrides), "request")
     results = list(ingest(inputs or [str(BUNDLED_DIALOGUES)], IngestSettings(), seed=0))
     normalizer, texts = Normalizer(), []
@@ -50,7 +50,7 @@ def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], progress: 
         try:
             texts.append(normalizer(turn.text))
         except Unspeakable:
-            continue  # a sentence less to train on
+            continue  # one training sentence less
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         check_voice(settings.agent_voice)
@@ -64,9 +64,9 @@ def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], progress: 
 
 
 def score(checkpoint: str) -> dict[str, Any]:
-    """Score a codec on the held-out sentences: in the voice it was made for, and spread over users' voices.
+    """Score a codec on held-out sentences: in the voice it was made for, and across user voices.
 
-    A NeMo codec does not say what it was made for: it is scored on the default agent voice.
+    A NeMo codec does not record its voice: it is scored on the default agent voice.
     """
     codec = load_codec(checkpoint)
     own = str(codec.training["agent_voice"]) if isinstance(codec, Codec) else str(DEFAULT_AGENT_VOICE)
@@ -87,24 +87,26 @@ def score(checkpoint: str) -> dict[str, Any]:
 def personalize(
     checkpoint: str, speech: str | Path, out: Path, overrides: Sequence[str], progress: Progress
 ) -> dict[str, Any]:
-    """Train a codec's decoder on the voice that speaks in `speech`, write it to `out` in the codec's own format.
+    """Train a codec's decoder on the voice in `speech`, and write it to `out` in the codec's own format.
 
-    Some sentences are held out; returns the score on them before and after, {"before": …, "after": …}.
+    Some sentences are held out; returns their scores before and after, {"before": …, "after": …}.
     """
     settings = validated("", PersonalizeSettings, overridden({}, overrides), "request")
     utterances = read_voice(speech)
     codec = load_codec(checkpoint)
     suffix = ".safetensors" if isinstance(codec, Codec) else ".nemo"
     if out.suffix != suffix:
-        raise RequestError(f"--out {out} must end in {suffix}, as the codec is of that format.")
+        raise RequestError(f"--out {out} must end in {suffix}, the codec's format.")
     training, heldout = _hold_out(utterances, settings.seed)
     if not heldout:
-        raise RequestError(f"{speech} holds {len(utterances)} utterances of a second or more; two or more are needed.")
+        raise RequestError(
+            f"{speech} has {len(utterances)} utterances of one second or more, and at least two are needed; name more speech."
+        )
     seconds = sum(len(samples) for samples in training) / TARGET_RATE
     progress(
         0,
         settings.steps,
-        f"{len(training)} utterances to train on, {seconds / 60:.1f} minutes; {len(heldout)} held out",
+        f"{len(training)} training utterances, {seconds / 60:.1f} minutes; {len(heldout)} held out",
     )
     try:
         before = score_speech(codec, heldout)
@@ -128,16 +130,16 @@ def personalize(
 
 
 def read_voice(place: str | Path) -> dict[str, np.ndarray]:
-    """What the agent says in a corpus, or the recordings in a folder, int16 at 22 050 Hz, each a second or longer.
+    """The agent's speech in a corpus, or the recordings in a folder: int16 at 22 050 Hz, each a second or longer.
 
-    The key is what a sentence is told from another by: its text where there is one, else its sound.
+    The key identifies a sentence: its text if there is one, else its audio.
     """
     store = Store(place)
     found = _recordings(Path(place)) if store.is_local and not store.exists("corpus.json") else _corpus_turns(place)
     utterances = {key: samples for key, samples in found if len(samples) >= TARGET_RATE}
     if not utterances:
         raise RequestError(
-            f"{place} holds no speech of a second or more; name a corpus, or a folder of WAV or FLAC files."
+            f"{place} has no speech of one second or more; name a corpus, or a folder of WAV or FLAC files."
         )
     return utterances
 
@@ -155,14 +157,14 @@ def _corpus_turns(place: str | Path) -> Iterator[tuple[str, np.ndarray]]:
 
 def _recordings(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     if not path.is_dir():
-        raise RequestError(f"{path} is neither a corpus nor a folder of recordings.")
+        raise RequestError(f"{path} is neither a corpus nor a folder of recordings; name one of these.")
     for file in sorted(path.rglob("*")):
         if file.suffix.lower() in (".wav", ".flac"):
             try:
                 audio, rate = soundfile.read(file, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
                 raise RequestError(
-                    f"The recording {file} can't be read: {str(error).rstrip('.')}; mend or remove it."
+                    f"The recording {file} can't be read: {str(error).rstrip('.')}; repair or remove it."
                 ) from None
             mono = soxr.resample(audio.mean(axis=1), rate, TARGET_RATE)
             samples = to_int16(mono)
@@ -170,14 +172,14 @@ def _recordings(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _hold_out(utterances: Mapping[str, np.ndarray], seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """A tenth, at least one and at most fifty, is held out: by the sentence, so that none is on both sides."""
+    """Holds out a tenth (at least one, at most fifty), by sentence, so that no sentence is on both sides."""
     order = sorted(utterances, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())
     number = min(len(order) - 1, max(1, len(order) // 10), HELD_OUT)
     return [utterances[key] for key in order[number:]], [utterances[key] for key in order[:number]]
 
 
 def _codes(codec: AnyCodec, utterances: Sequence[np.ndarray]) -> torch.Tensor:
-    """All codes of the utterances, end to end (frames, 4)."""
+    """The codes of all utterances, concatenated (frames, 4)."""
     frame = codec.frame_samples
     padded = [to_float(np.pad(samples, (0, -len(samples) % frame))) for samples in utterances]
     return torch.cat([codec.encode(torch.from_numpy(samples)[None])[0] for samples in padded])

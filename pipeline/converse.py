@@ -1,4 +1,4 @@
-"""`salm-duplex converse`: a recording of a user through the streaming session, frame by frame, as if it were live."""
+"""`salm-duplex converse`: stream a user's recording through a session, frame by frame, as if live."""
 
 import time
 from dataclasses import dataclass
@@ -38,14 +38,18 @@ class Conversation:
 
 
 def converse(run: Path, user: Path, tail_s: float, decoding: Decoding, codec: str | None = None) -> Conversation:
-    """Play a recording to a run's model, which speaks with the codec it learned or another that has its codes, then `tail_s` of silence; raises `RequestError` where either can't be used."""
+    """Play a recording, then `tail_s` of silence, to a run's model.
+
+    It speaks with the codec it was trained on, or with `codec`, which must have the same codes. Raises `RequestError` if
+    either can't be used.
+    """
     model, tokenizer = load_run(run)
     samples = read_user(user)
     frames = frames_to_cover(len(samples), SOURCE_FRAME) + round(tail_s / FRAME_SECONDS)
     heard = np.zeros(frames * SOURCE_FRAME, dtype=np.float32)
     heard[: len(samples)] = samples
     session = Session(model.for_inference(), load_codec(codec or read_config(run).codec), decoding=decoding)
-    # The token that a step gives belongs to the frame after it.
+    # The token that a step returns belongs to the next frame.
     agent, tokens, step_ms = [], [tokenizer.special.pad], []
     for frame in torch.from_numpy(heard).view(frames, 1, SOURCE_FRAME):
         begun = time.perf_counter()
@@ -57,7 +61,7 @@ def converse(run: Path, user: Path, tail_s: float, decoding: Decoding, codec: st
 
 
 def read_user(path: Path) -> np.ndarray:
-    """Any audio file as float32 at 16 kHz, its channels mixed."""
+    """Any audio file as float32 mono at 16 kHz."""
     if not path.is_file():
         raise RequestError(f"There is no recording {path}; name an audio file.")
     try:
@@ -67,13 +71,13 @@ def read_user(path: Path) -> np.ndarray:
             f"The recording {path} can't be read: {str(error).rstrip('.')}; name an audio file."
         ) from None
     if not len(samples):
-        raise RequestError(f"The recording {path} is empty.")
+        raise RequestError(f"The recording {path} is empty; name another audio file.")
     resampled: np.ndarray = soxr.resample(samples.mean(axis=1), rate, SOURCE_RATE)
     return resampled
 
 
 def write_conversation(conversation: Conversation, out: Path, stereo: bool) -> None:
-    """The agent's audio as a WAV of 22 050 Hz; `stereo`: left the user, right the agent."""
+    """Write the agent's audio as WAV at 22 050 Hz; `stereo`: the user left, the agent right."""
     sound = side_by_side(conversation.user, conversation.agent) if stereo else conversation.agent
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Which components are usable here: tried, not assumed."""
+"""Which components are usable here: each one is tried."""
 
 import importlib
 import importlib.util
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One component: whether it works here, and what was found or how to get it."""
+    """One component: whether it works here, and what was found or how to install it."""
 
     component: str
     usable: bool
@@ -27,11 +27,11 @@ def examine() -> list[Finding]:
     """Try every component of the embedded defaults, and look for the optional ones."""
     return [
         _try("eSpeak NG", "synthesize", _espeak),
-        _try("flite", "synthesize with voices that recognizers understand", _flite, extra=""),
+        _try("flite", "synthesize with voices that speech recognizers understand", _flite, extra=""),
         _try("Piper", "synthesize with neural voices from a folder", _piper, extra="piper"),
         _try(
             "NeMo FastPitch",
-            "synthesize with neural voices that time their words (stages.voices.nemo_tts:FastPitchSynthesizer)",
+            "synthesize with neural voices and their own word times (stages.voices.nemo_tts:FastPitchSynthesizer)",
             _fastpitch,
             extra="nemo",
         ),
@@ -42,17 +42,17 @@ def examine() -> list[Finding]:
             extra="nemo",
         ),
         _try("speech server", "synthesize with any OpenAI-compatible server", _speech_server, extra=""),
-        _try("forced alignment", "word times of speech that comes without", _aligner, extra="nemo"),
+        _try("forced alignment", "word times for speech that has none", _aligner, extra="nemo"),
         _try("bundled codec", "tokenize", _codec),
         _try("text normalizer", "speak", _normalizer),
         _try("Ray Data", "build", _ray),
         _try("Lhotse", "pack", lambda: f"lhotse {version('lhotse')}"),
         _try("model and trainer", "train", _model),
         _try("bundled agent", "converse, serve", _agent),
-        _try("pyannote.audio", "verify.vad (some 150 MB beside torch)", _pyannote, extra="pyannote"),
+        _try("pyannote.audio", "verify.vad (about 150 MB besides torch)", _pyannote, extra="pyannote"),
         _try(
             "pocketsphinx",
-            "verify.recognizer, evaluate --asr; it understands flite's and natural voices, eSpeak NG hardly",
+            "verify.recognizer, evaluate --asr; understands flite and natural voices, but hardly eSpeak NG",
             _pocketsphinx,
             extra="asr",
         ),
@@ -64,7 +64,7 @@ def examine() -> list[Finding]:
         ),
         _try(
             "NeMo",
-            "NeMo encoders in train and in a session, NeMo ASR in verify.recognizer and evaluate --asr, and NeMo's own trainer",
+            "NeMo encoders for train and sessions, NeMo ASR for verify.recognizer and evaluate --asr, NeMo's own trainer",
             lambda: _package("nemo_toolkit", "nemo"),
             extra="nemo",
         ),
@@ -76,18 +76,18 @@ def examine() -> list[Finding]:
         ),
         _try("datasets", "export --to hf", lambda: f"datasets {version('datasets')}", extra="hf"),
         _try("praatio", "export --to textgrid", lambda: f"praatio {version('praatio')}", extra="textgrid"),
-        _try("GPU", "larger models; nothing here needs one", _gpu, extra=""),
+        _try("GPU", "larger models; not required", _gpu, extra=""),
     ]
 
 
 def _try(component: str, purpose: str, check: Callable[[], str], extra: str | None = None) -> Finding:
-    """`extra` None: an embedded default. A name: `pip install '.[NAME]'` brings it. Empty: nothing to install."""
+    """`extra` None: an embedded default. A name: installed by `pip install '.[NAME]'`. Empty: nothing to install."""
     try:
         return Finding(component, True, extra is None, purpose, check())
     except PackageNotFoundError as error:
         mend = f"pip install '.[{extra}]'" if extra else "pip install ."
         return Finding(component, False, extra is None, purpose, f"{error.name} is not installed: {mend}")
-    except Exception as error:  # whatever a component raises is what there is to report
+    except Exception as error:  # whatever a component raises is reported
         return Finding(component, False, extra is None, purpose, " ".join(str(error).split()) or type(error).__name__)
 
 
@@ -131,15 +131,15 @@ def _speech_server() -> str:
     from stages.voices.speech_server import SpeechServerSettings
 
     settings = SpeechServerSettings()
-    key = "is set" if os.environ.get(settings.key_env) else "is not set: only for servers that want no key"
-    return f"any with /v1/audio/speech, named in synthesize.url (default {settings.url}); {settings.key_env} {key}"
+    key = "is set" if os.environ.get(settings.key_env) else "is not set: enough for servers without keys"
+    return f"any server with /v1/audio/speech, set in synthesize.url (default {settings.url}); {settings.key_env} {key}"
 
 
 def _aligner() -> str:
     found = _package("torchaudio", "torchaudio")
     from torchaudio.functional import forced_align
 
-    return f"{found} ({forced_align.__name__}); synthesize.aligner names a CTC recognizer"
+    return f"{found} ({forced_align.__name__}); set synthesize.aligner to a CTC recognizer"
 
 
 def _codec() -> str:
@@ -149,7 +149,7 @@ def _codec() -> str:
 
     codec = Codec.bundled()
     codes = codec.encode(torch.zeros(1, 1_764 * 5))
-    return f"coded 5 frames as {tuple(codes.shape[1:])} codes; sha256 {codec.sha256[:12]}"
+    return f"encoded 5 frames as {tuple(codes.shape[1:])} codes; sha256 {codec.sha256[:12]}"
 
 
 def _normalizer() -> str:
@@ -165,9 +165,7 @@ def _model() -> str:
 
     model, tokenizer = build_model(load_config("tiny", []).model)
     size = sum(every for every, _ in parameters_by_part(model).values()) / 1e6
-    return (
-        f"made `tiny`, a model of {size:.1f} M parameters, {tokenizer.size} tokens; presets {', '.join(preset_names())}"
-    )
+    return f"built `tiny`, a model with {size:.1f} M parameters and {tokenizer.size} tokens; presets {', '.join(preset_names())}"
 
 
 def _agent() -> str:
@@ -180,7 +178,7 @@ def _agent() -> str:
     session = Session(load_run(BUNDLED_RUN)[0], Codec.bundled())
     session.step(torch.zeros(1, 1_280))
     checkpoint = latest(BUNDLED_RUN)
-    return f"answered a frame; trained for {int(checkpoint.name) if checkpoint else 0} steps"
+    return f"processed a frame; trained for {int(checkpoint.name) if checkpoint else 0} steps"
 
 
 def _pyannote() -> str:
@@ -191,8 +189,8 @@ def _pyannote() -> str:
     samples, _ = Espeak().speak("Can you hear me?", DEFAULT_AGENT_VOICE)
     heard = sum(end - start for start, end in VoiceActivity().speech(samples, RATE))
     return (
-        f"{found}; the bundled model heard {heard:.2f} of {len(samples) / RATE:.2f} s of speech. pyannote/segmentation-3.0 "
-        "(6 MB) wants its terms accepted on huggingface.co and HF_TOKEN set, or its downloaded file's path"
+        f"{found}; the bundled model detected {heard:.2f} of {len(samples) / RATE:.2f} s of speech. pyannote/segmentation-3.0 "
+        "(6 MB) requires accepting its terms on huggingface.co and setting HF_TOKEN, or the path of its downloaded file"
     )
 
 
@@ -208,14 +206,14 @@ def _ray() -> str:
 def _chat() -> str:
     from manifests.endpoint import KEY
 
-    key = "is set" if os.environ.get(KEY) else "is not set: only for servers that want no key"
-    return f"any OpenAI-compatible one, named with --url, --judge or director.url; {KEY} {key}"
+    key = "is set" if os.environ.get(KEY) else "is not set: enough for servers without keys"
+    return f"any OpenAI-compatible server, set with --url, --judge or director.url; {KEY} {key}"
 
 
 def _package(distribution: str, module: str) -> str:
     found = f"{distribution} {version(distribution)}"
     if importlib.util.find_spec(module) is None:
-        raise RuntimeError(f"{distribution} is installed, but its module {module} is not there; install it again")
+        raise RuntimeError(f"{distribution} is installed, but its module {module} is missing; reinstall it")
     return found
 
 
@@ -226,13 +224,13 @@ def _nemo_codecs() -> str:
 
 
 def _nemo_models(names: list[str], size: str) -> str:
-    """That NeMo is there, and whether the models are: looked for in the hub's cache, without asking the hub."""
+    """Whether NeMo is installed and the models are in the hub's cache; the hub is not contacted."""
     from salm_duplex_model.nemo_files import in_hub_cache
 
     found = _package("nemo_toolkit", "nemo")
     be = "are" if len(names) > 1 else "is"
     at_hand = all(in_hub_cache(name) for name in names)
-    where = "in the hub's cache" if at_hand else f"not here: the first use downloads about {size}"
+    where = "in the hub's cache" if at_hand else f"not in the hub's cache: the first use downloads about {size}"
     return f"{found} runs .nemo files; {' and '.join(names)} {be} {where}"
 
 
@@ -240,12 +238,10 @@ def _gpu() -> str:
     import torch
 
     if not torch.cuda.is_available():
-        raise RuntimeError("torch sees no CUDA device")
+        raise RuntimeError("torch finds no CUDA device")
     about = torch.cuda.get_device_properties(0)
     bf16 = (
-        "made for bf16"
-        if torch.cuda.is_bf16_supported(including_emulation=False)
-        else "slow in bf16: set precision=fp32"
+        "native bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "slow in bf16: set precision=fp32"
     )
     number = f"{torch.cuda.device_count()} × " if torch.cuda.device_count() > 1 else ""
     return f"{number}{about.name}, {about.total_memory / 2**30:.0f} GiB, {bf16}"

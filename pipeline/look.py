@@ -1,4 +1,4 @@
-"""`salm-duplex look`: what a file of dialogues is, and what a build would make of it, without building anything."""
+"""`salm-duplex look`: what a dialogue file contains and what a build would make of it, without building anything."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from stages.ingest import ingest
 
 EXAMPLES = 3
 SPOKEN = 500
-"""So many dialogues are given to the recipe's first stage, since that takes longer than reading."""
+"""Maximum number of dialogues passed to the recipe's first stage, which is slower than reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why records would be rejected, how many, and the first of them."""
+    """A reason why records would be rejected, their number, and the first of them."""
 
     stage: str
     reason: str
@@ -32,18 +32,19 @@ class Look:
     read: int
     dialogues: int
     shapes: dict[str, int]
-    """How many dialogues had which shape; the counts are greatest first."""
+    """Number of dialogues by shape, most frequent first."""
     refused: tuple[Refusal, ...]
     spoken: int
-    """How many dialogues the recipe's first stage was given: its refusals are of these alone."""
+    """Number of dialogues that the recipe's first stage processed: its rejections are among these."""
     made: dict[str, int]
-    """What the first stage makes of their text, such as parts of long answers, by the titles of `manifests.text_columns`."""
+    """Counts of what the first stage did to their text, such as splitting long answers, by the titles of
+    `manifests.text_columns`."""
     not_used: dict[str, int]
     examples: tuple[Dialogue, ...]
 
 
 def look(inputs: Sequence[str], recipe: Recipe, limit: int | None, progress: Progress) -> Look:
-    """Read the input as `build` would, by the recipe's settings; raises `RequestError` where it can't be read at all."""
+    """Read the input as `build` would, with the recipe's settings; raises `RequestError` if it can't be read at all."""
     dialogues = 0
     first: list[Dialogue] = []
     refused: list[Rejected] = []

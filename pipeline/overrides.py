@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE`: values on the command line, over those of a file or the defaults."""
+"""`--set KEY=VALUE`: command-line values that override a file or the defaults."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -15,7 +15,7 @@ def overridden(
     option: str = "--set",
     example: str = "--set schedule.barge_in.share=0.3",
 ) -> dict[str, Any]:
-    """A copy of nested settings in which each `a.b=value` is set, the value read as YAML; raises `RequestError`."""
+    """A copy of nested settings with each `a.b=value` applied, the value parsed as YAML; raises `RequestError`."""
     data = deepcopy(data)
     for override in overrides:
         key, equals, value = override.partition("=")

@@ -1,4 +1,4 @@
-"""The recipe: which stages, in which order, and a section for each; every value is checked before any work begins."""
+"""The recipe: the stages, their order, and a section of settings for each; all values are checked before any work."""
 
 import hashlib
 import json
@@ -29,24 +29,24 @@ EMBEDDED = {
     "verify": "stages.verify:Verify",
     "tokenize": "stages.tokenize:BundledTokenizer",
 }
-"""The stages between ingest and pack where the recipe lists no others, in order, and the class of each where it names none."""
+"""The default stages between ingest and pack, in order, and the default class of each."""
 
 OPTIONAL = {"director": "stages.directing.rules:RulesDirector"}
-"""Stages that run only where the recipe lists them, between `speak` and `cast`."""
+"""Stages that run only if the recipe lists them, between `speak` and `cast`."""
 
 M = TypeVar("M")
 
 AnyStage = Stage[Any, Any, Any]
 
 HEAD, TAIL = ("seed", "stages", "max_failed", "ingest"), ("pack",)
-"""The keys of a recipe before and after its stages' sections."""
+"""The top-level keys before and after the stages' sections."""
 
 GUIDE = "see docs/write_a_stage.md and examples/phone.py"
 
 
 @dataclass(frozen=True)
 class StageSpec:
-    """A stage as the recipe has it: which class, with which settings, on which resources."""
+    """A stage in a recipe: its class, settings and resources."""
 
     name: str
     use: str
@@ -66,7 +66,7 @@ class StageSpec:
         return loads(self.stage_class)
 
     def make(self, seed: int) -> AnyStage:
-        """A stage ready to process: its `setup` has run."""
+        """A stage whose `setup` has run, ready to process."""
         stage = self.stage_class(self.settings, seed)
         stage.setup()
         return stage
@@ -76,15 +76,15 @@ class StageSpec:
 class Recipe:
     seed: int
     language: str
-    """What the dialogues are in, by its ISO 639-1 code."""
+    """The language of the dialogues, as an ISO 639-1 code."""
     max_failed: float
-    """Share of the dialogues that may be rejected because a stage raised or hung; above it the build stops with exit code 1."""
+    """Maximum share of dialogues rejected because a stage raised or hung; above it, the build stops with exit code 1."""
     ingest: IngestSettings
     stages: tuple[StageSpec, ...]
     pack: PackSettings
 
     def stage(self, name: str) -> StageSpec:
-        """A stage by its name; raises `RequestError` where the recipe has none of this name."""
+        """A stage by name; raises `RequestError` if the recipe has no such stage."""
         for spec in self.stages:
             if spec.name == name:
                 return spec
@@ -92,7 +92,7 @@ class Recipe:
         raise RequestError(f"The recipe has no stage '{name}'; its stages are {names}.")
 
     def as_dict(self) -> dict[str, Any]:
-        """All that decides the corpus's content, defaults included; resources and `max_failed` don't."""
+        """Everything that determines the corpus's content, including defaults; resources and `max_failed` do not."""
         sections = {spec.name: {"use": spec.use, **spec.settings.model_dump()} for spec in self.stages}
         return {
             "seed": self.seed,
@@ -104,27 +104,27 @@ class Recipe:
 
     @property
     def id(self) -> str:
-        """A short hash of the content-deciding part."""
+        """A short hash of `content`."""
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def load_recipe(path: Path | None = None, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a YAML recipe (or none: the defaults), apply `key=value` overrides, check everything.
+    """Read a YAML recipe (None: the defaults), apply `key=value` overrides, and check everything.
 
-    Raises `RequestError` that names the key and what it may be.
+    Raises `RequestError` naming the key and its allowed values.
     """
     return recipe_from(overridden(read_yaml(path) if path else {}, overrides))
 
 
 def recipe_from(data: dict[str, Any]) -> Recipe:
-    """A recipe from its plain form (what `Recipe.as_dict` gives, or parts of it); raises `RequestError`."""
+    """A recipe from a dictionary (as from `Recipe.as_dict`, or parts of it); raises `RequestError`."""
     names = _stage_names(data.get("stages"))
     known = (*HEAD, *names, *TAIL)
     for key in data:
         if key not in known:
             raise RequestError(
-                f"The recipe has no section '{key}'; the sections are {', '.join(known)}. A stage of your own, or one that was "
-                "left out, is named in 'stages' too."
+                f"The recipe has no section '{key}'; the sections are {', '.join(known)}. Your own stage, or one that was "
+                "left out, must also be listed in 'stages'."
             )
     seed = data.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
@@ -135,7 +135,7 @@ def recipe_from(data: dict[str, Any]) -> Recipe:
     ingest = validated("ingest", IngestSettings, _section(data, "ingest"))
     language = ingest.language or _language_of([_section(data, name) for name in names])
     stages: list[StageSpec] = []
-    for name in reversed(names):  # from the end, since a synthesizer decides which voices the cast before it has
+    for name in reversed(names):  # from the end, since a synthesizer determines the voices of the cast before it
         stages.insert(0, _stage_spec(name, _section(data, name), language, stages))
     _check_order(stages)
     return Recipe(
@@ -149,13 +149,13 @@ def recipe_from(data: dict[str, Any]) -> Recipe:
 
 
 def import_stage(name: str, use: str) -> type[AnyStage]:
-    """The stage at `module:Class`; the working folder is searched last, for a user's own stages."""
+    """The stage class at `module:Class`; the working folder is searched last, for the user's own stages."""
     try:
         stage = import_named(use)
     except ValueError as error:
         raise RequestError(f"The recipe's {name}.use names '{use}', which can't be imported: {error}.") from error
     if not (isinstance(stage, type) and issubclass(stage, Stage)):
-        raise RequestError(f"The recipe's {name}.use names '{use}', which is no Stage; {GUIDE}.")
+        raise RequestError(f"The recipe's {name}.use names '{use}', which is not a Stage; {GUIDE}.")
     try:
         stage_types(stage)
     except TypeError as error:
@@ -168,7 +168,7 @@ class _KeyTwice(Exception):
 
 
 class _KeysOnce(yaml.SafeLoader):
-    """YAML in which no key stands twice: of two sections of one name the first would be lost in silence."""
+    """YAML without duplicate keys: of two sections with one name, the first would be silently lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         lines: dict[str, int] = {}
@@ -177,7 +177,7 @@ class _KeysOnce(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 continue
             if key.value in lines:
-                raise _KeyTwice(f"has '{key.value}' twice, at line {lines[key.value]} and at line {line}")
+                raise _KeyTwice(f"has '{key.value}' twice, on lines {lines[key.value]} and {line}")
             lines[key.value] = line
         return super().construct_mapping(node, deep)
 
@@ -190,7 +190,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"The recipe {path} can't be read: {error}.") from None
     except _KeyTwice as error:
-        raise RequestError(f"The recipe {path} {error}; make one of the two.") from None
+        raise RequestError(f"The recipe {path} {error}; merge them.") from None
     except yaml.YAMLError as error:
         raise RequestError(f"The recipe {path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(data, dict | None):
@@ -203,7 +203,7 @@ def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
     if section is None:
         return {}
     if not isinstance(section, dict):
-        raise RequestError(f"The recipe's section '{name}' must hold keys and values, not {section!r}.")
+        raise RequestError(f"The recipe's section '{name}' must be a mapping of keys to values, not {section!r}.")
     return dict(section)
 
 
@@ -224,17 +224,17 @@ def _stage_names(given: object) -> list[str]:
                 f"The recipe's 'stages' name '{name}', which is another key of the recipe; choose another name."
             )
         if given.count(name) > 1:
-            raise RequestError(f"The recipe's 'stages' name '{name}' twice; give the second one a name of its own.")
+            raise RequestError(f"The recipe's 'stages' name '{name}' twice; give the second one another name.")
     return given
 
 
 def _language_of(sections: Sequence[dict[str, Any]]) -> str:
-    """That of a recipe whose `ingest` takes dialogues in any: the first that a stage names, or English."""
+    """The language of a recipe whose `ingest` accepts any: the first one set in a stage, or English."""
     return next((str(section["language"]) for section in sections if "language" in section), ENGLISH)
 
 
 def _check_order(stages: Sequence[StageSpec]) -> None:
-    """Raise `RequestError` where a stage does not take what the one before it gives."""
+    """Raise `RequestError` if a stage does not accept the records of the one before it."""
     ends = [(spec.name, spec.types.takes, spec.types.gives) for spec in stages]
     before: str = "ingest"
     given: type = Dialogue
@@ -248,7 +248,7 @@ def _check_order(stages: Sequence[StageSpec]) -> None:
 
 
 def _offered_voices(following: Sequence[StageSpec]) -> dict[str, Any]:
-    """The part of `cast` that the synthesizer after it decides, where the recipe does not."""
+    """The part of `cast` that the synthesizer after it determines, unless the recipe does."""
     for spec in following:
         if issubclass(spec.stage_class, Synthesizer) and (voices := spec.stage_class.voices(spec.settings)):
             return {"agent_voice": voices[0], "user_voices": voices[1:]}
@@ -259,27 +259,27 @@ def _stage_spec(name: str, section: dict[str, Any], language: str, following: Se
     own = EMBEDDED | OPTIONAL
     if not (use := section.pop("use", own.get(name))):
         raise RequestError(
-            f"The recipe's stage '{name}' is none of the embedded ones ({', '.join(own)}), so its section must name its "
+            f"The recipe's stage '{name}' is not an embedded one ({', '.join(own)}), so its section must name its "
             f'class, as in {name}: {{use: "my_module:MyStage"}}; {GUIDE}.'
         )
     stage = import_stage(name, str(use))
     model = stage_types(stage).settings
     wanted = section.pop("resources", None) or {}
     if not isinstance(wanted, dict):
-        raise RequestError(f"The recipe's {name}.resources must hold keys and values, not {wanted!r}.")
+        raise RequestError(f"The recipe's {name}.resources must be a mapping of keys to values, not {wanted!r}.")
     resources = validated(f"{name}.resources", Resources, stage.resources.model_dump() | wanted)
     if issubclass(model, CastSettings):
         section = _offered_voices(following) | section
     if "language" in model.model_fields and section.setdefault("language", language) != language:
         raise RequestError(
-            f"The recipe's {name}.language is '{section['language']}', and the recipe's language is '{language}' (ingest.language); "
-            "leave the first one out."
+            f"The recipe's {name}.language is '{section['language']}', but the recipe's language is '{language}' (ingest.language); "
+            "remove the first one."
         )
     return StageSpec(name, str(use), validated(name, model, section), resources)
 
 
 def validated(name: str, model: type[M], section: dict[str, Any], file: str = "recipe") -> M:
-    """A section by its name, or a whole file, as a pydantic model or a dataclass; raises `RequestError` naming the wrong key."""
+    """A section, or a whole file, as a pydantic model or dataclass; raises `RequestError` naming the invalid key."""
     try:
         return TypeAdapter(model).validate_python(section)
     except ValidationError as error:
@@ -287,7 +287,7 @@ def validated(name: str, model: type[M], section: dict[str, Any], file: str = "r
         key = ".".join(filter(None, [name, *(str(part) for part in first["loc"])]))
         if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             allowed = ", ".join(_fields_at(model, first["loc"][:-1])) or "none"
-            raise RequestError(f"The {file} has no key '{key}'; the keys there are: {allowed}.") from None
+            raise RequestError(f"The {file} has no key '{key}'; the keys are: {allowed}.") from None
         given = f", not {first['input']!r}" if key and not isinstance(first["input"], dict) else ""
         message = first["msg"].removeprefix("Value error, ")
         where = f"{file}'s {key}" if key else file

@@ -1,9 +1,8 @@
-"""`salm-duplex scenes`: test sets that each ask one thing of an agent, from a split of a corpus that is held out.
+"""`salm-duplex scenes`: test sets that each test one behavior of an agent, from a held-out split of a corpus.
 
-A scene is that split performed anew: the same dialogues, in the voices that are kept to it, with the corpus's own recipe but
-for what the scene is about. So a model trained on the corpus has heard neither. Each scene is a corpus with that split
-only: of the test split for `salm-duplex evaluate`, of the validation split for `salm-duplex tune`.
-"""
+A scene performs that split again: the same dialogues, in the voices reserved for the split, with the corpus's own
+recipe except for what the scene is about. So a model trained on the corpus has heard neither. Each scene is a corpus
+with that split only: the test split for `salm-duplex evaluate`, the validation split for `salm-duplex tune`."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -31,7 +30,7 @@ def _as_written(turns: list[Row]) -> list[Row]:
 
 
 def _monologue(turns: list[Row]) -> list[Row]:
-    """All that the user says, in one turn, and the agent's last answer."""
+    """Everything the user says, in one turn, and the agent's last answer."""
     user = [turn["text"] for turn in turns if turn["speaker"] == "user"]
     agent = [turn["text"] for turn in turns if turn["speaker"] == "agent"]
     return [{"speaker": "user", "text": " ".join(user)}, {"speaker": "agent", "text": agent[-1]}]
@@ -39,8 +38,8 @@ def _monologue(turns: list[Row]) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a scene asks, the parts of the recipe that it sets, and what it makes of a dialogue's turns and of the time that
-    users wait before theirs."""
+    """What a scene tests, the recipe keys that it sets, and how it changes a dialogue's turns and the time that
+    users wait before their turns."""
 
     asks: str
     recipe: dict[str, Any] = field(default_factory=dict)
@@ -63,9 +62,9 @@ QUIET = {
     },
     "render": {effect: {"share": 0} for effect in SoundSettings.model_fields},
 }
-"""Nothing but turns, on a clean channel: what every scene starts from."""
+"""Nothing but turns, on a clean channel: the basis of every scene."""
 WAIT = {"schedule": {"lead_s": {"low": 10, "high": 15}, "tail_s": 10}}
-"""Long stretches in which nobody speaks to the agent."""
+"""Long stretches during which nobody speaks to the agent."""
 
 SCENES = {
     "plain": Scene("turns and barge-ins as in the paper", {"schedule": {"barge_in": {"share": 0.5}}}),
@@ -76,7 +75,7 @@ SCENES = {
     ),
     "interruption": Scene("a barge-in in every dialogue", {"schedule": {"barge_in": {"share": 1}}}),
     "repeated_interruption": Scene(
-        "a barge-in into every agent turn long enough, soon after each other",
+        "a barge-in into every sufficiently long agent turn, in quick succession",
         {"schedule": {"barge_in": {"share": 1, "turn_share": 1}, "user_gap_s": {"low": 0.1, "high": 0.4}}},
     ),
     "pauses": Scene("the user pauses inside turns", {"schedule": {"pause": {"share": 1, "turn_share": 1}}}),
@@ -88,26 +87,26 @@ SCENES = {
         {"speak": {"filler": {"per_minute": 12}}, "schedule": {"pause": {"after_filler": 1}}},
     ),
     "agent_backchannels": Scene(
-        "the user talks for long, and the agent may say mm-hm meanwhile",
+        "the user talks for a long time, and the agent may say mm-hm meanwhile",
         {"speak": {"agent_backchannel": {"share": 1, "turn_share": 1}}},
     ),
     "waits": Scene(
-        "the user has the agent wait until go on, or stop",
+        "the user asks the agent to wait until told to continue, or to stop",
         {"speak": {"hold": {"share": 1, "turn_share": 0.5}}},
     ),
     "late_answers": Scene(
-        "the user does not answer for long, and the agent may ask again",
+        "the user does not answer for a long time, and the agent may ask again",
         {"speak": {"reprompt": {"share": 1, "turn_share": 1}}},
     ),
     "false_starts": Scene(
-        "the user begins to speak and gives it up, and the agent is to go on",
+        "the user starts to speak and gives up, and the agent should continue",
         {"speak": {"false_start": {"share": 1, "turn_share": 1}}},
     ),
     "side_talk": Scene(
-        "the user talks to somebody else, and the agent is to stay silent",
+        "the user talks to somebody else, and the agent should stay silent",
         {"speak": {"side_talk": {"share": 1, "turn_share": 0.5}}},
     ),
-    "noise": Scene("noise all along, and long waits", {"render": {"noise": {"share": 1}}} | WAIT),
+    "noise": Scene("constant noise, and long waits", {"render": {"noise": {"share": 1}}} | WAIT),
     "silence": Scene("long waits in silence", WAIT),
     "monologue": Scene(
         "one long turn of the user", {"schedule": {"pause": {"share": 0.5, "turn_share": 1}}}, _monologue
@@ -125,14 +124,14 @@ def make_scenes(
     progress: Progress = silent,
     split: str = "test",
 ) -> dict[str, Row]:
-    """Build the named scenes under `out`; returns each one's `corpus.json`. Finished ones are kept.
+    """Build the named scenes in `out`; returns each one's `corpus.json`. Finished scenes are kept.
 
-    Raises `RequestError` where there is no such scene or nothing to test on.
+    Raises `RequestError` if there is no such scene or no dialogue to test on.
     """
     if unknown := [name for name in names if name not in SCENES]:
         raise RequestError(f"There is no scene '{unknown[0]}'; the scenes are {', '.join(SCENES)}.")
     if split not in HELD_OUT:
-        raise RequestError(f"Scenes are made from what is held out, {' or '.join(HELD_OUT)}, not from '{split}'.")
+        raise RequestError(f"Scenes are made from a held-out split, {' or '.join(HELD_OUT)}, not from '{split}'.")
     if split not in corpus.splits:
         raise RequestError(
             f"The corpus {corpus.url} has no dialogue in its {split} split; build it from more dialogues."
@@ -162,11 +161,11 @@ def scene_recipe(corpus: Corpus, name: str, takes: int) -> Row:
     scene, recipe = SCENES[name], deepcopy(corpus.info["identity"]["recipe"])
     if "user_gap_s" not in (schedule := recipe.get("schedule", {})):
         raise RequestError(
-            f"The scenes need the embedded stage 'schedule', and {corpus.url} was timed by another; build a corpus with it."
+            f"The scenes need the embedded stage 'schedule', and {corpus.url} was timed by another stage; build a corpus with it."
         )
     gap = {edge: seconds * scene.user_gap for edge, seconds in schedule["user_gap_s"].items()}
     for spec in recipe_from(recipe).stages:
-        if issubclass(spec.stage_class, Director):  # it would put events of all kinds into each scene
+        if issubclass(spec.stage_class, Director):  # it would add events of all kinds to each scene
             recipe["stages"].remove(spec.name)
             del recipe[spec.name]
     for change in (QUIET, {"schedule": {"user_gap_s": gap}}, scene.recipe, {"ingest": {"takes": takes}}):
@@ -183,7 +182,7 @@ def _merge(base: Row, change: Row) -> None:
 
 
 def _dialogues(corpus: Corpus, split: str, limit: int | None) -> list[Row]:
-    """A split's dialogues as they were written, once each however many takes there are, in our own input form."""
+    """A split's dialogues as written, each once regardless of its takes, in our native input format."""
     found: dict[str, Row] = {}
     for cut in corpus.cuts(split):
         turns = [_turn(s) for s in cut.supervisions if s.custom["text_written"]]

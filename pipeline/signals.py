@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: whatever runs is unwound, and the command ends with one sentence."""
+"""Ctrl-C and SIGTERM unwind whatever runs, and the command ends with one sentence."""
 
 import _thread
 import signal
@@ -7,18 +7,19 @@ from types import FrameType
 
 
 class Stopped(BaseException):
-    """A signal asked the command to end. No KeyboardInterrupt, which Typer catches to print "Aborted."."""
+    """A signal asked the command to end. Not a KeyboardInterrupt, which Typer catches to print "Aborted."."""
 
 
 def stop_on_signals() -> None:
-    """Have SIGINT and SIGTERM raise `Stopped` in the main thread; a second one ends the process at once."""
+    """Make SIGINT and SIGTERM raise `Stopped` in the main thread; a second one ends the process immediately."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     signal.signal(signal.SIGUSR1, lambda number, frame: reclaim_sigterm())
 
 
 def reclaim_sigterm() -> None:
-    """Take SIGTERM back after `ray.init`, whose handler prints Ray's stack. Does nothing in a process that is not the command's."""
+    """Restore the SIGTERM handler after `ray.init`, whose own prints Ray's stack. Does nothing outside the command's
+    process."""
     if signal.getsignal(signal.SIGINT) is not _stop:
         return
     if threading.current_thread() is threading.main_thread():

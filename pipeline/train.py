@@ -1,4 +1,4 @@
-"""`salm-duplex train`: from the command line to `salm_duplex_model.trainer`, in this process or over Ray Train's workers."""
+"""`salm-duplex train`: from the command line to `salm_duplex_model.trainer`, in this process or in Ray Train workers."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,8 @@ from salm_duplex_model.trainer import train
 
 
 def load_config(preset: str, overrides: Sequence[str]) -> RunConfig:
-    """A preset by name, or a YAML file like one, with `key=value` overrides; raises `RequestError` naming what is wrong."""
+    """A preset by name, or a YAML file in the same format, with `key=value` overrides; raises `RequestError` naming
+    the problem."""
     path = PRESETS / f"{preset}.yaml"
     if not path.is_file():
         path = Path(preset)
@@ -26,14 +27,14 @@ def load_config(preset: str, overrides: Sequence[str]) -> RunConfig:
 
 
 def plan(config: RunConfig, workers: int, timed: bool = False) -> Estimate:
-    """What the run will take; raises `RequestError` where the memory that is free here will not do."""
+    """An estimate of the run; raises `RequestError` if the free memory is not enough."""
     needs = estimate(config, workers)
     if timed and needs.bytes_needed <= needs.free_bytes:
         needs = estimate(config, workers, timed=True)
     if needs.bytes_needed > needs.free_bytes:
         raise RequestError(
-            f"The run needs about {needs.bytes_needed / 2**30:.1f} GiB for each process, and {needs.free_bytes / 2**30:.1f} "
-            "are free; lower data.batch_seconds, raise data.accumulate, or take a smaller preset."
+            f"The run needs about {needs.bytes_needed / 2**30:.1f} GiB per process, and {needs.free_bytes / 2**30:.1f} "
+            "are free; lower data.batch_seconds, raise data.accumulate, or use a smaller preset."
         )
     return needs
 
@@ -41,7 +42,7 @@ def plan(config: RunConfig, workers: int, timed: bool = False) -> Estimate:
 def run_training(
     corpora: Sequence[str], run: Path, config: RunConfig, workers: int, progress: Progress
 ) -> dict[str, Any]:
-    """Train in this process, or over `workers` processes of Ray Train, on as many GPUs where there are any."""
+    """Train in this process, or in `workers` Ray Train processes, each on one GPU if there are GPUs."""
     corpora, run = [Store(place).absolute for place in corpora], run.resolve()
     if workers == 1:
         return train(corpora, run, config, progress)
@@ -61,7 +62,7 @@ def _run_on_ray(
 
     gpus = int(ray.cluster_resources().get("GPU", 0))
     if 0 < gpus < workers:
-        raise RequestError(f"--workers {workers}: the cluster has {gpus} GPUs; ask for as many at most.")
+        raise RequestError(f"--workers {workers}: the cluster has {gpus} GPUs; use at most that many.")
     progress(0, config.optimizer.steps, f"starting {workers} workers")
     trainer = TorchTrainer(
         _worker,
@@ -86,7 +87,7 @@ def _run_on_ray(
 
 
 def _worker(settings: dict[str, Any]) -> dict[str, Any]:
-    """One worker; its errors travel as text, since Ray keeps no more of them."""
+    """One worker; its errors are passed on as text, since Ray keeps nothing else of them."""
     import ray.train
     import torch
 
@@ -108,5 +109,5 @@ def _explained(error: Exception) -> RequestError | WorkError:
         return RequestError(message) if kind == "RequestError" else WorkError(message)
     last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
     return WorkError(
-        f"A training worker failed: {last}; the last checkpoint is kept, and the same command goes on from it."
+        f"A training worker failed: {last}; the last checkpoint is kept, and the same command resumes from it."
     )

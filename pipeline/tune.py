@@ -1,10 +1,10 @@
-"""`salm-duplex tune`: when a run's agent is to start and to stop, found on dialogues that training never hears.
+"""`salm-duplex tune`: when a run's agent should start and stop speaking, found on dialogues held out from training.
 
-Every point of a small grid is played whole, frame by frame, with the agent hearing its own words: chances reckoned once, beside
-the reference agent's channel, would be those of an agent that has already been given the reference's answer. What makes it
-affordable: sound is not decoded, since turns are seen on the text channel; and thresholds are found one after the other, first
-`start` with `memory`, then `stop` at the best of these, so that points add up and do not multiply.
-"""
+Every point of a small grid is played in full, frame by frame, with the agent hearing its own words: probabilities
+computed once with the reference agent's channel would be those of an agent that has already been given the
+reference's answer. Two things make this affordable: audio is not decoded, since turns are seen on the text channel;
+and thresholds are found one after the other, first `start` with `memory`, then `stop` at the best of these, so that
+points add up rather than multiply."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,8 @@ START_COST: Mapping[str, float] = {
     "unprompted_starts_per_min": 0.2,
     "first_response_latency_s": 0.1,
 }
-"""What a start threshold costs, each figure by its weight: a second of delay is as bad as a tenth of the pauses taken over."""
+"""Weights of the figures in a start threshold's cost: a second of delay is as bad as taking over a tenth of the
+pauses."""
 STOP_COST: Mapping[str, float] = {
     "barge_in_success_rate": -1.0,
     "false_stop_rate": 1.0,
@@ -53,9 +54,9 @@ SHOWN = (*START_COST, *STOP_COST, "barge_in_met_rate", "interruption_taken_rate"
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The thresholds that are tried, by default none above 1: a mark that is held back though its chances have added up to more is
-    a state that no training shows, and what a model does there differs from voice to voice (seen with the bundled agent and 1.5:
-    87 % of turns taken in validation, 29–40 % in the voices of the test)."""
+    """The thresholds to try, by default none above 1: a mark held back although its summed probability exceeds 1 is a
+    state that training never shows, where a model's behavior varies from voice to voice (seen with the bundled agent
+    at 1.5: 87 % of turns taken in validation, 29–40 % with the test voices)."""
 
     starts: Sequence[float] = (0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
     stops: Sequence[float] = (0.2, 0.35, 0.5, 0.75, 1.0)
@@ -64,7 +65,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to tune, on what."""
+    """What to tune, and on which dialogues."""
 
     run: Path
     corpora: Sequence[str]
@@ -79,7 +80,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A way to take turns (None: by the likeliest token) and what an agent does with it."""
+    """A turn-taking setting (None: the likeliest token) and the agent's figures with it."""
 
     turn_taking: TurnTaking | None
     figures: Mapping[str, Figure]
@@ -97,7 +98,7 @@ class Point:
         return self._cost(STOP_COST)
 
     def _cost(self, weights: Mapping[str, float]) -> float:
-        """A figure of which there are no events counts nothing."""
+        """Figures without events do not contribute."""
         values = {name: self.figures[name].value for name in weights}
         return sum(weights[name] * value for name, value in values.items() if value is not None)
 
@@ -108,7 +109,7 @@ class Point:
 
 
 class Player:
-    """A run's agent, played to dialogues as often as there are points."""
+    """Plays dialogues to a run's agent, once for each point."""
 
     def __init__(self, model: DuplexModel, tokenizer: TextTokenizer, codec: AnyCodec, sets: Sequence[TestSet]) -> None:
         self._model, self._tokenizer, self._codec, self._sets = model, tokenizer, codec, sets
@@ -132,11 +133,11 @@ class Player:
 
 
 def tune(request: Request, progress: Progress) -> dict[str, Any]:
-    """Choose a run's turn taking and put it beside its newest weights; write RUN/turn_taking.json and .png; returns what the
-    JSON holds.
+    """Choose a run's turn taking and store it next to its newest weights; write RUN/turn_taking.json and .png;
+    returns the content of the JSON file.
 
-    Where no point costs less than the likeliest token, none is kept. Raises `RequestError` before any work where something
-    named can't be used, or the dialogues have no turn to take.
+    If no point costs less than the likeliest token, none is stored. Raises `RequestError` before any work if something
+    named can't be used, or if the dialogues have no turn to take.
     """
     sets = open_sets(request.corpora, request.split, request.limit)
     model, tokenizer = load_run(request.run)
@@ -157,7 +158,7 @@ def tune(request: Request, progress: Progress) -> dict[str, Any]:
     likeliest = played(None)
     if likeliest.figures["turn_taken_rate"].n == 0:
         raise RequestError(
-            f"The split '{request.split}' of {', '.join(request.corpora)} has no turn of a user that is answered; name other corpora."
+            f"The split '{request.split}' of {', '.join(request.corpora)} has no user turn with an answer; name other corpora."
         )
     starting = [played(TurnTaking(start=start, memory=memory)) for memory in grid.memories for start in grid.starts]
     best = min(starting, key=lambda point: point.start_cost)
@@ -193,7 +194,7 @@ def _check_writable(run: Path) -> None:
             (folder / ".tune").unlink()
     except OSError as error:
         raise RequestError(
-            f"{run} can't be written: {error.strerror or error}; `salm-duplex slim {run} --out COPY` makes a copy to tune."
+            f"{run} can't be written: {error.strerror or error}; `salm-duplex slim {run} --out COPY` makes a writable copy."
         ) from None
 
 
@@ -208,9 +209,9 @@ def _about(request: Request, sets: Sequence[TestSet], likeliest: Point) -> dict[
             "seed": request.seed,
             "batch": request.batch,
         },
-        "loop": "streamed: the user goes on as recorded, the agent hears its own words; turns are seen on the text channel",
+        "loop": "streamed: the user speaks as recorded, the agent hears its own words; turns are read from the text channel",
         "start_cost": dict(START_COST),
         "stop_cost": dict(STOP_COST),
         "unmeasured": [name for name, found in likeliest.figures.items() if found.n == 0],
-        "interval": f"95 % of {bootstrap.DRAWS} bootstrap draws of dialogues, seed {bootstrap.SEED}",
+        "interval": f"95 % of {bootstrap.DRAWS} bootstrap draws over dialogues, seed {bootstrap.SEED}",
     }

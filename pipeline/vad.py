@@ -17,7 +17,7 @@ BUNDLED_RECIPE = Path(__file__).parent / "data" / "voice_activity.yaml"
 
 
 def train(inputs: Sequence[str], out: Path, recipe: Recipe, steps: int, progress: Progress) -> None:
-    """Render dialogue files (the bundled ones where none are named) by a recipe and train on them."""
+    """Render dialogue files (default: the bundled ones) with a recipe, and train on them."""
     if not installed():
         raise RequestError("Training needs pyannote.audio: pip install '.[pyannote]'.")
     progress(0, steps, "rendering")
@@ -32,7 +32,7 @@ def train(inputs: Sequence[str], out: Path, recipe: Recipe, steps: int, progress
 
 
 def rendered(inputs: Sequence[str], recipe: Recipe) -> list[DuplexDialogue]:
-    """The dialogues that a recipe makes of text, as `render` leaves them; what is rejected on the way is left out."""
+    """The rendered dialogues of a recipe, without the rejected ones."""
     read = ingest(inputs, recipe.ingest, recipe.seed)
     records: list[Any] = [result for result in read if not isinstance(result, Rejected)]
     for spec in recipe.stages:

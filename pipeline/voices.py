@@ -1,4 +1,4 @@
-"""Whether the recipe's stages and voices can be used, and where a voice comes from."""
+"""Whether the recipe's stages and voices can be used, and the origin of a voice."""
 
 from collections.abc import Collection
 
@@ -11,7 +11,7 @@ from stages.text.languages import ENGLISH, name_of
 
 
 def check_stages(recipe: Recipe, voices: Collection[str] = ()) -> None:
-    """Raise `RequestError` where a stage, or a voice of the recipe or of `voices` (those that the input names), can't be used.
+    """Raise `RequestError` if a stage, or a voice of the recipe or of `voices` (those named in the input), can't be used.
 
     Called before any work; see `Stage.check` and `Synthesizer.check_voices`.
     """
@@ -25,15 +25,15 @@ def check_stages(recipe: Recipe, voices: Collection[str] = ()) -> None:
             spec.stage_class.check_voices(spec.settings, wanted - {""})
         if getattr(spec.settings, "recognizer", None) == "pocketsphinx" and recipe.language != ENGLISH:
             raise RequestError(
-                f"The recipe's {spec.name}.recognizer, pocketsphinx, hears English alone, and the recipe's language is "
+                f"The recipe's {spec.name}.recognizer, pocketsphinx, recognizes only English, but the recipe's language is "
                 f"{name_of(recipe.language)} (ingest.language); name a NeMo model of that language."
             )
 
 
 def about_voice(recipe: Recipe, voice: str) -> dict[str, str]:
-    """Where a voice comes from and what it may be used for, as far as the recipe's synthesizer knows."""
+    """A voice's origin and license, as far as the recipe's synthesizer knows."""
     if Voice.parse(voice).recorded:
-        return {"source": "recordings that the input names"}
+        return {"source": "recordings named in the input"}
     for spec in recipe.stages:
         if issubclass(spec.stage_class, Synthesizer):
             return spec.stage_class.about(spec.settings, voice)

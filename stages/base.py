@@ -43,10 +43,9 @@ S = TypeVar("S", bound=Settings)
 class Stage(Generic[In, Out, S]):
     """Takes records of one type, gives records of another (or the same), and is configured by its settings.
 
-    The three are read from the type arguments, as in `class Render(Stage[Timeline, DuplexDialogue, RenderSettings])`; see
-    `stage_types`. A result must depend on the record, the settings and the seed alone: not on what was processed before or
-    beside it, by which worker, or when.
-    """
+    The three are read from the type arguments, as in `class Render(Stage[Timeline, DuplexDialogue, RenderSettings])`;
+    see `stage_types`. A result must depend on the record, the settings and the seed alone: not on what was processed
+    before or beside it, by which worker, or when."""
 
     resources: ClassVar[Resources] = Resources()
 
@@ -56,7 +55,8 @@ class Stage(Generic[In, Out, S]):
 
     @classmethod
     def check(cls, settings: S) -> None:
-        """Raise `RequestError` where the stage can't be used here (a package or a file is missing); called before any work."""
+        """Raise `RequestError` where the stage can't be used here (a package or a file is missing); called before any
+        work."""
 
     def setup(self) -> None:
         """Load what is needed, once per worker."""
@@ -71,7 +71,8 @@ class Stage(Generic[In, Out, S]):
 
 
 def import_named(use: str) -> Any:
-    """What is at `module:name`; the working folder is searched last, for a user's own. Raises ValueError with the reason."""
+    """What is at `module:name`; the working folder is searched last, for a user's own. Raises ValueError with the
+    reason."""
     module, _, name = use.partition(":")
     if "" not in sys.path:
         sys.path.append("")
@@ -92,7 +93,7 @@ class StageTypes(NamedTuple):
 def stage_types(cls: type[Stage[Any, Any, Any]]) -> StageTypes:
     """The type arguments of a stage, named by its class or one that it derives from.
 
-    Settings that a class leaves open are those that it allows at least. Raises TypeError where a record type is left open.
+    Settings that a class leaves open are those that it allows at least. Raises TypeError if a record type is left open.
     """
     takes, gives, settings = _arguments(cls)
     if isinstance(settings, TypeVar):
@@ -136,7 +137,8 @@ def poisson(expected: float, random: random.Random) -> int:
 
 
 def picked(places: Sequence[int], share: float, place_share: float, random: random.Random) -> list[int]:
-    """The places of a dialogue where something happens: none in most dialogues, by `share`; in others some, one at least."""
+    """The places of a dialogue where something happens: none in most dialogues, by `share`; in others some, one at
+    least."""
     if not places or random.random() >= share:
         return []
     return [place for place in places if random.random() < place_share] or [random.choice(places)]

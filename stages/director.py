@@ -1,12 +1,11 @@
 """director: events that mean something, written into a dialogue between `speak` and `cast`.
 
-What `speak` and `schedule` draw falls anywhere. Here a user interrupts because of what is being said, says "oh no" to bad news, looks for
-a word, and takes one back. Events come as the turns, asides and words that the other stages know; each is labeled in the corpus like
-any other.
+What `speak` and `schedule` draw falls anywhere. Here a user interrupts because of what is being said, says "oh no" to
+bad news, looks for a word, and takes one back. Events come as the turns, asides and words that the other stages know;
+each is labeled in the corpus like any other.
 
-Who directs is a stage of its own, named in the recipe by its import path: `stages.directing.rules:RulesDirector` (the default),
-`stages.directing.chat:ChatDirector` (an LLM).
-"""
+Who directs is a stage of its own, named in the recipe by its import path: `stages.directing.rules:RulesDirector` (the
+default), `stages.directing.chat:ChatDirector` (an LLM)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -65,7 +64,7 @@ class Director(Stage[Dialogue, Dialogue, Own]):
         return directed(dialogue, lines, script, own.kinds, self.name, self.read)
 
     def process(self, records: Sequence[Dialogue]) -> list[Dialogue]:
-        """Raises `WorkError` where the dialogues have not been through `speak`."""
+        """Raises `WorkError` if the dialogues have not been through `speak`."""
         for dialogue in records:
             if not all(turn.spoken for turn in dialogue.turns):
                 raise WorkError("A director writes among spoken words; put it behind 'speak' in the recipe's stages.")

@@ -1,7 +1,7 @@
 """ingest: files → dialogues, validated, de-duplicated and split.
 
-A stream: dialogues are read one by one, and of those before only keys are kept, in a temporary file. A duplicate may stand
-anywhere, so this stage runs in the driver, over text alone.
+A stream: dialogues are read one by one, and of those before only keys are kept, in a temporary file. A duplicate may
+stand anywhere, so this stage runs in the driver, over text alone.
 
 **Splits.** A dialogue's place between 0 and 1 is a hash of the seed and its key: the recorded user, where there is one, else its
 words. The test split takes the places from 0 up, validation those from 1 down, each as far as its share. So a dialogue's split
@@ -9,8 +9,8 @@ depends on nothing but itself, the seed and the shares: more input, another orde
 dialogues that differ in case or punctuation stay together, and so do those of one recorded user. It also means that a split's size is random around its share,
 and that near-duplicates beyond that (a word changed) may part.
 
-One exception makes small inputs usable: of an input with at most `SMALL` dialogues, a split that was asked for and is empty
-gets the dialogue of `train` that lies nearest, as long as `train` keeps one. More input may move that one back.
+One exception makes small inputs usable: of an input with at most `SMALL` dialogues, a split that was asked for and is
+empty gets the dialogue of `train` that lies nearest, as long as `train` keeps one. More input may move that one back.
 """
 
 import hashlib
@@ -78,9 +78,8 @@ class IngestSettings(Settings):
 class Ingestion:
     """The dialogues of some inputs, and what was refused of them; to be iterated once.
 
-    Dialogues come in input order, each with its id and split and its takes one after the other (ids `ID`, `ID-take2`, …), and
-    so do the rejected among themselves; of a small input, the dialogues come last.
-    """
+    Dialogues come in input order, each with its id and split and its takes one after the other (ids `ID`, `ID-take2`,
+    …), and so do the rejected among themselves; of a small input, the dialogues come last."""
 
     def __init__(self, urls: Sequence[str], settings: IngestSettings, seed: int, limit: int | None) -> None:
         self._urls, self._settings, self._seed, self._limit = urls, settings, seed, limit
@@ -91,7 +90,8 @@ class Ingestion:
         self.shapes: Counter[str] = Counter()
         """How many of the dialogues had each shape, by the names of `manifests.readers.shapes`."""
         self.not_used: Counter[str] = Counter()
-        """What the dialogues' records hold that is neither spoken nor kept, and how often: tools, thoughts, other fields."""
+        """What the dialogues' records hold that is neither spoken nor kept, and how often: tools, thoughts, other
+        fields."""
 
     def __iter__(self) -> Iterator[Dialogue | Rejected]:
         """Raises `UnreadableInput` where a file can't be opened, is damaged, or all of them hold nothing."""
@@ -138,10 +138,10 @@ class Ingestion:
                 self.fingerprints[f"{len(self.fingerprints) + 1}:{source.name}"] = source.fingerprint
 
     def _added(self, found: Found, fallback: str, file: tuple[int, str], seen: "_Seen") -> Dialogue:
-        """A dialogue that was not seen before. Its id is another where its own was used in another file, whose name it then
-        has too, or twice in this one where it stands for something else, such as a conversation's.
+        """A dialogue that was not seen before. Its id is another where its own was used in another file, whose name
+        it then has too, or twice in this one where it stands for something else, such as a conversation's.
 
-        Raises `BadDialogue` where its words were read before, or its id in this file.
+        Raises `BadDialogue` if its words were read before, or its id in this file.
         """
         dialogue, (number, base) = found.dialogue, file
         try:
@@ -175,9 +175,9 @@ def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: in
     """Read dialogues from files, folders, patterns or URLs, at most `limit` records; raises `UnreadableInput` where
     there is no such input.
 
-    A dialogue that repeats an id of its own file, or an earlier one's words once case and punctuation are set aside, is rejected:
-    a repeated text in two splits would leak the test into the training. The same id in two files is two dialogues.
-    """
+    A dialogue that repeats an id of its own file, or an earlier one's words once case and punctuation are set aside,
+    is rejected: a repeated text in two splits would leak the test into the training. The same id in two files is two
+    dialogues."""
     return Ingestion(expand(list(inputs)), settings, seed, limit)
 
 
@@ -195,7 +195,8 @@ class _TakenId(BadDialogue):
 
 
 class _Seen:
-    """Where each id and each text was first read, in a temporary file: some hundred bytes a dialogue, none of them in memory."""
+    """Where each id and each text was first read, in a temporary file: some hundred bytes a dialogue, none of them in
+    memory."""
 
     def __init__(self) -> None:
         self._keys = sqlite3.connect("", isolation_level=None)
@@ -204,7 +205,7 @@ class _Seen:
         self._keys.execute("CREATE TABLE seen (key BLOB PRIMARY KEY, place TEXT, file INTEGER) WITHOUT ROWID")
 
     def add(self, dialogue: Dialogue, ids: Sequence[str], file: int) -> None:
-        """Raises `BadDialogue` where its words were seen before, and `_TakenId` where one of its ids was."""
+        """Raises `BadDialogue` if its words were seen before, and `_TakenId` where one of its ids was."""
         id_keys = {hashlib.blake2b(id.encode(), digest_size=16).digest(): id for id in ids}
         for key, id in id_keys.items():
             if first := self._first(key):

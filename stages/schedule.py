@@ -57,8 +57,8 @@ class Plan:
     """What happens in a dialogue beyond its turns. Keys are turn indices, times samples at 16 kHz."""
 
     asides: dict[int, int]
-    """From the start of the other speaker's turn to that of each backchannel or false start in it, by its own index; pauses of the agent's
-    turn are left out."""
+    """From the start of the other speaker's turn to that of each backchannel or false start in it, by its own index;
+    pauses of the agent's turn are left out."""
     barge_ins: dict[int, BargeIn]
     """By the agent turn's index, whose pauses are left out."""
     pauses: Pauses
@@ -110,7 +110,7 @@ def _profile_of(settings: ScheduleSettings) -> Profile | None:
 
 
 def lay_out(spoken: SpokenDialogue, plan: Plan, settings: ScheduleSettings, random: random.Random) -> Timeline:
-    """Place the turns one after the other; raises `BadDialogue` where the dialogue grows too long.
+    """Place the turns one after the other; raises `BadDialogue` if the dialogue grows too long.
 
     Agent turns start on a frame boundary, after at least the gap that is asked for.
     """
@@ -174,7 +174,8 @@ def _paused(spoken: SpokenDialogue, plan: Plan, index: int, moment: int) -> int:
 
 
 def _frame_of(now: int, offset: int) -> int:
-    """The agent's frame nearest to a profile's offset; one that waits does not start before the user has ended, one that does not wait does."""
+    """The agent's frame nearest to a profile's offset; one that waits does not start before the user has ended, one
+    that does not wait does."""
     frame, ended = nearest_frame(now + offset, SOURCE_FRAME), frames_to_cover(now, SOURCE_FRAME)
     return max(min(frame, ended - 1), 0) if offset < 0 else max(frame, ended)
 

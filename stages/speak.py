@@ -1,10 +1,9 @@
 """speak: written text → the words a voice reads. The written text stays beside them.
 
-Spoken language has what written dialogues lack: people say "mm-hm" while the other talks, begin to speak and give it up, look for words,
-talk to somebody else, do not answer. This is put in here, as turns without written text and as fillers; `schedule` finds its place. And
-what assistants write is often longer than anybody speaks at a stretch: such an answer is given in parts, or its beginning alone, as the
-recipe says.
-"""
+Spoken language has what written dialogues lack: people say "mm-hm" while the other talks, begin to speak and give it
+up, look for words, talk to somebody else, do not answer. This is put in here, as turns without written text and as
+fillers; `schedule` finds its place. And what assistants write is often longer than anybody speaks at a stretch: such
+an answer is given in parts, or its beginning alone, as the recipe says."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -121,7 +120,8 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
         return replace(dialogue, turns=tuple(turns), wordless_turns=len(wordless), language=self.settings.language)
 
     def _read(self, turn: Turn, random: Random) -> Turn:
-        """The turn with what is spoken; raises `Unspeakable`, and `BadDialogue` where the recipe has code or tables refused."""
+        """The turn with what is spoken; raises `Unspeakable`, and `BadDialogue` where the recipe has code or tables
+        refused."""
         text, blocks = with_phrases(turn.text, lambda kind: random.choice(self._block(kind)))
         text, directions = without_directions(text)
         try:
@@ -146,7 +146,8 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
         return texts
 
     def _in_length(self, turn: Turn, recorded_user: bool, random: Random) -> list[Turn]:
-        """The turn, or what becomes of an answer that is too long; raises `BadDialogue` where it can't be had any shorter."""
+        """The turn, or what becomes of an answer that is too long; raises `BadDialogue` if it can't be had any
+        shorter."""
         settings, words = self.settings, len(turn.spoken.split())
         most = settings.max_turn_words
         if words <= most:

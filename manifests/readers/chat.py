@@ -27,7 +27,7 @@ _INTERRUPTION = "interruptions that no user's turn follows"
 
 
 def read_chat(messages: Any, name: str, reading: Reading) -> None:
-    """The messages of the field `name`; raises `BadDialogue` where they are not what they have to be."""
+    """The messages of the field `name`; raises `BadDialogue` if they are not what they have to be."""
     if isinstance(messages, str) and messages.lstrip().startswith("["):
         try:
             messages = json.loads(messages)

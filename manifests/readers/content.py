@@ -22,7 +22,7 @@ _PLACEHOLDERS = {"<image>": "an image", "<video>": "a video", "<audio>": "audio"
 
 
 def text_of(content: Any, number: int, reading: Reading) -> str:
-    """The words of message `number`; raises `BadDialogue` where some of it can't be said or left out."""
+    """The words of message `number`; raises `BadDialogue` if some of it can't be said or left out."""
     if isinstance(content, str):
         return _without_placeholders(content, number) if "<" in content else content
     if content is None:
@@ -36,7 +36,7 @@ def text_of(content: Any, number: int, reading: Reading) -> str:
 
 
 def _part(part: Any, number: int, reading: Reading) -> str | None:
-    """The words of a content part; None where it is left out."""
+    """The words of a content part; None if it is left out."""
     if isinstance(part, str):
         return part
     if not isinstance(part, Mapping):

@@ -60,7 +60,7 @@ def read_people(raw: Mapping[str, Any], reading: Reading) -> Used:
 
 
 def people_key(raw: Mapping[str, Any]) -> str:
-    """Where people's lines stand: a list of strings, of objects with a name, or lines with names; empty where nowhere."""
+    """Where people's lines stand: a list of strings, of objects with a name, or lines with names; empty if nowhere."""
     for key in ("dialogue", "dialog", "utterances"):
         lines = raw.get(key)
         if isinstance(lines, str) and named_lines(lines):

@@ -32,7 +32,8 @@ def answer_key(raw: Mapping[str, Any]) -> str | None:
 
 
 def read_pair(raw: Mapping[str, Any], reading: Reading) -> Used:
-    """Alpaca (`instruction`, `input`, `output`, `history`, `system`), and what has its question and answer under other names."""
+    """Alpaca (`instruction`, `input`, `output`, `history`, `system`), and what has its question and answer under
+    other names."""
     if raw.get("label") is False:
         raise BadDialogue("rejected_answer", "Its answer is labeled as a bad one ('label': false); leave it out.")
     used = {"label"} if raw.get("label") is True else set()
@@ -89,7 +90,7 @@ def _read_question(raw: Mapping[str, Any], reading: Reading) -> Used:
 
 
 def _prompt(text: str) -> Marked:
-    """A prompt that is a whole dialogue so far, at whose end an answer is awaited; empty where it is none."""
+    """A prompt that is a whole dialogue so far, at whose end an answer is awaited; empty if it is none."""
     marked = marked_turns(text, 1, of_templates=True)
     if not any(role == "user" for role, _ in marked):
         return []

@@ -44,7 +44,7 @@ ANSWER_KEYS = ("output", "response", "completion", "answer", "chosen", "chosen_r
 
 
 def role_of(name: Any) -> Role | None:
-    """The role of a name, or of what holds one, such as `{"role": "user"}` under `author`; None where it is no known one."""
+    """The role of a name, or of what holds one, such as `{"role": "user"}` under `author`; None if it is no known one."""
     if isinstance(name, str):
         return ROLES.get(name) or ROLES.get(name.strip().lower())
     inner = name.get("role") if isinstance(name, Mapping) else None

@@ -23,8 +23,8 @@ _DEEPEST = 3
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`holds` says whether a record is of the shape; `read` fills a `Reading`, returns the record's fields that it used, and
-    raises `BadDialogue`."""
+    """`holds` says whether a record is of the shape; `read` fills a `Reading`, returns the record's fields that it
+    used, and raises `BadDialogue`."""
 
     name: str
     holds: Callable[[Raw], bool]
@@ -151,8 +151,8 @@ ENVELOPES = ("data", "message", "artifact", "row", "call", "conversation", "dial
 
 
 def shape_of(raw: Raw, depth: int = 0) -> tuple[Shape, Raw] | None:
-    """The shape of a record, and the record as its reader takes it: with its keys in lower case, or its strings of JSON read,
-    where it has none as it stands. None where it has none at all."""
+    """The shape of a record, and the record as its reader takes it: with its keys in lower case, or its strings of
+    JSON read, where it has none as it stands. None if it has none at all."""
     for shape in SHAPES:
         if shape.holds(raw):
             return shape, raw
@@ -165,7 +165,7 @@ def shape_of(raw: Raw, depth: int = 0) -> tuple[Shape, Raw] | None:
 
 
 def inside(raw: Raw, depth: int = 0) -> str | None:
-    """The field of an envelope in which a dialogue lies; None where there is none."""
+    """The field of an envelope in which a dialogue lies; None if there is none."""
     for key in ENVELOPES:
         value = raw.get(key)
         if isinstance(value, dict) and (shape_of(value) or (depth < _DEEPEST and inside(value, depth + 1))):

@@ -30,7 +30,7 @@ Marked = list[tuple[Role, str]]
 
 
 def marked_turns(text: str, least: int = 2, of_templates: bool = False) -> Marked:
-    """The roles and words of a transcript, in order; empty where it is none, with at least so many marks.
+    """The roles and words of a transcript, in order; empty if it is none, with at least so many marks.
 
     What stands before the first mark is the system's. `of_templates`: only marks that no one writes in a text of another
     kind, since a prompt may well quote a dialogue.
@@ -64,14 +64,14 @@ def read_transcript(turns: Marked, reading: Reading) -> None:
 
 
 def named_lines(text: str) -> list[tuple[str, str]]:
-    """Name and words of each line `Name: words`; empty where a line has no name."""
+    """Name and words of each line `Name: words`; empty if a line has no name."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     found = [re.match(r"#?([\w .'-]{1,40}?)#?\s?:\s*(\S.*)", line) for line in lines]
     return [(match[1], match[2]) for match in found if match] if all(found) else []
 
 
 def speakers(names: Sequence[object]) -> dict[object, Role]:
-    """Of two people who talk, the first is the user; empty where they are not two."""
+    """Of two people who talk, the first is the user; empty if they are not two."""
     both = list(dict.fromkeys(names))
     if len(both) != 2:
         return {}

@@ -1,1 +1,1 @@
-"""Does a corpus tell what it should not? Probes and counts over a finished corpus."""
+"""Does a corpus leak what it should not? Probes and counts over a finished corpus."""

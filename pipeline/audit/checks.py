@@ -1,4 +1,4 @@
-"""What else can give an event away: the user's level, the voice, the split; and whether the labels are where the sound is."""
+"""What else can give an event away (the user's level, the voice, the split), and whether labels match the sound."""
 
 import itertools
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from pipeline.audit.features import script_of
 from salm_duplex_model.evaluation.bootstrap import Figure, figure, mean
 
 SOUND = 10 ** (-55 / 20)
-"""Of full scale: above it, a clean channel has sound."""
+"""Fraction of full scale above which a clean channel has sound."""
 EDGE_S = 2 * FRAME_SECONDS
 LEAST = 5
-"""Dialogues of a voice or split below which it is not counted by itself."""
+"""A voice or split with fewer dialogues than this is not counted separately."""
 CHANCE = 0.001
-"""A table as uneven as this would come by chance this seldom."""
+"""Significance level: the probability of so uneven a table by chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Of one dialogue, what is known before its first interruption, and whether there is one."""
+    """What is known of a dialogue before its first interruption, and whether there is one."""
 
     script: str
     level_dbfs: float
@@ -32,7 +32,7 @@ class Told:
 
 
 def told(cut: MonoCut) -> Told | None:
-    """The level of what the user says before interrupting, or at all; None where that is nothing."""
+    """The level of the user's speech before the interruption, or of all of it; None if there is none."""
     interruptions = [s.start for s in cut.supervisions if s.custom["event"] == "barge_in"]
     first = min(interruptions, default=cut.duration)
     own = [s for s in cut.supervisions if s.speaker == "user" and s.end <= first]
@@ -45,7 +45,8 @@ def told(cut: MonoCut) -> Told | None:
 
 
 def level_tells(dialogues: Sequence[Told]) -> Figure:
-    """The area under the curve of "the louder ones are interrupted", resampled by script: 0.5 where level tells nothing."""
+    """The area under the ROC curve of "louder dialogues are interrupted", resampled by script: 0.5 if level reveals
+    nothing."""
     if len({one.interrupted for one in dialogues}) < 2:
         return Figure(None, len(dialogues), None)
     ranks = np.argsort(np.argsort([one.level_dbfs for one in dialogues])) * 256 // len(dialogues)
@@ -70,7 +71,8 @@ def area_under_curve(counts: np.ndarray) -> np.ndarray:
 
 
 def uneven(rows: pd.DataFrame, by: str, event: str) -> float | None:
-    """The chance that dialogues with and without `event` would be spread so unevenly over `by`; None with too few to tell."""
+    """The probability that dialogues with `event` are so unevenly spread over `by` by chance; None with too little
+    data."""
     from scipy.stats import chi2_contingency
 
     table = pd.crosstab(rows[by], rows[event] > 0)
@@ -81,12 +83,12 @@ def uneven(rows: pd.DataFrame, by: str, event: str) -> float | None:
 
 
 def edges_agree(errors: Sequence[Sequence[float]]) -> Figure:
-    """The share of edges that are within two frames of their label, from `edge_errors` of each dialogue."""
+    """The share of edges within two frames of their label, from each dialogue's `edge_errors`."""
     return mean([[float(error <= EDGE_S) for error in own] for own in errors])
 
 
 def edge_errors(cut: MonoCut) -> list[float]:
-    """How far the edges of each turn in a clean channel are from where sound begins and ends, in seconds."""
+    """The distance, in seconds, of each turn's edges from where sound begins and ends, in a clean channel."""
     errors: list[float] = []
     channels = {"agent": (cut.load_target_audio()[0], TARGET_RATE)}
     if not {"noise", *EFFECTS} & (cut.custom or {}).keys():
@@ -101,6 +103,6 @@ def edge_errors(cut: MonoCut) -> list[float]:
 
 
 def _surroundings(turns: Sequence[SupervisionSegment], duration: float) -> list[tuple[float, float]]:
-    """For each of a speaker's turns, the time that is nearer to it than to its neighbors."""
+    """For each of a speaker's turns, the time span closer to it than to its neighbors."""
     middles = [(a.end + b.start) / 2 for a, b in itertools.pairwise(turns)]
     return list(itertools.pairwise([0.0, *middles, duration])) if turns else []

@@ -1,10 +1,11 @@
-"""What a probe sees before an interruption, and before one that never came.
+"""What a probe sees before an interruption, and before one that could have happened but did not.
 
-When a user interrupts depends, by rights, on what the agent says: nobody interrupts a turn that is about to end, nor does a recipe cut a
-turn in one of its pauses. So the second before an interruption is held against the second before a moment at which a turn that was left
-whole could have been interrupted just as well, by the same rule. Nothing in the agent's channel may tell the two apart.
+The time of an interruption legitimately depends on what the agent says: nobody interrupts a turn that is about to
+end, and no recipe cuts a turn in one of its pauses. So the second before an interruption is compared with the second
+before a moment at which an uninterrupted turn could have been interrupted by the same rule. Nothing in the agent's
+channel may distinguish the two.
 
-Two readings of the text are probed: our trainer's, and NeMo's of the same shards, which lays out `text` as it is.
+Two readings of the text are probed: our trainer's, and NeMo's of the same shards, which lays out `text` unchanged.
 """
 
 import re
@@ -37,17 +38,17 @@ _TAKE = re.compile(r"-take\d+$")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a corpus's users interrupt: when at the earliest, and how long after that the agent is silent. Seconds."""
+    """How a corpus's users interrupt: the earliest time in a turn, and how long the agent speaks on. Seconds."""
 
     earliest_s: float
     cut_off_s: float
-    """Where the agent falls silent in the midst of a word."""
+    """When the agent stops in the middle of a word."""
     finishes: float
-    """The share of interruptions at which it finishes its word."""
+    """The share of interruptions after which the agent finishes its word."""
 
     @classmethod
     def of(cls, turns: Sequence["AgentTurn"]) -> "Rule | None":
-        """As measured; None in a corpus without interruptions."""
+        """The rule as measured; None for a corpus without interruptions."""
         onsets = [(turn, turn.onset_s) for turn in turns if turn.onset_s is not None]
         if not onsets:
             return None
@@ -61,7 +62,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class AgentTurn:
-    """A turn of the agent that nothing but an interruption falls into: T frames, and times in seconds.
+    """An agent turn with nothing during it except, perhaps, an interruption: T frames; times in seconds.
 
     `seen` (T, F) is its channel. `words` are (start, end).
     """
@@ -72,15 +73,15 @@ class AgentTurn:
     end_s: float
     words: tuple[tuple[float, float], ...]
     onset_s: float | None
-    """Where the user interrupts; None in a turn that is whole."""
+    """Where the user interrupts; None in a complete turn."""
     finishes_word: bool
-    """Of one that is interrupted: whether it ends with its word."""
+    """For an interrupted turn: whether it ends at the end of a word."""
     seen: np.ndarray
 
     def window(self, moment: Moment, rule: Rule, seed: int) -> np.ndarray | None:
-        """(SECOND, 1 + F): the frames before that moment, the turn's age first; of a whole turn, before one that could have been.
+        """(SECOND, 1 + F): the frames before `moment`, the turn's age first; for a complete turn, before a possible one.
 
-        None where there is none, or less than a second before it.
+        None if there is no such moment, or less than a second before it.
         """
         moments = (self.onset_s, self.end_s) if self.onset_s is not None else self._possible(rule, seed)
         if moments is None:
@@ -93,8 +94,8 @@ class AgentTurn:
         return np.hstack([age, self.seen[end - SECOND : end]])
 
     def _possible(self, rule: Rule, seed: int) -> tuple[float, float] | None:
-        """An onset and a cut as `schedule` draws them: the cut falls into a word that is under way, but the first, and takes something of the
-        turn; or behind that word."""
+        """An onset and a cut as `schedule` draws them: the cut falls inside a word other than the first and removes
+        part of the turn, or falls right after that word."""
         low, high = self.start_s + rule.earliest_s + rule.cut_off_s, self.end_s - MIN_LOST_S
         spans = [(max(low, start + UNDER_WAY_S), min(high, end), end) for start, end in self.words[1:]]
         spans = [span for span in spans if span[1] > span[0]]
@@ -110,7 +111,7 @@ class AgentTurn:
 
 
 def agent_turns(cut: MonoCut, tokenizer: TextTokenizer, kinds: np.ndarray, reading: Reading) -> Iterator[AgentTurn]:
-    """Those of a cut whose `target_codes` can be read; `kinds` as `token_kinds` gives them."""
+    """The agent's turns of a cut with loaded `target_codes`; `kinds` as from `token_kinds`."""
     codes = cut.load_custom("target_codes")
     agent = [s for s in cut.supervisions if s.speaker == "agent"]
     laid_out = [_as_nemo(s) for s in agent] if reading == "nemo" else agent
@@ -121,7 +122,7 @@ def agent_turns(cut: MonoCut, tokenizer: TextTokenizer, kinds: np.ndarray, readi
         if after.speaker == "user" and after.custom["event"] not in ASIDES
     }
     for turn in agent:
-        if turn.id not in answered:  # who has the last word can't be interrupted
+        if turn.id not in answered:  # the last turn of a dialogue is never interrupted
             continue
         inside = [s for s in cut.supervisions if s.speaker == "user" and s.start < turn.end and s.end > turn.start]
         interrupted = is_cut_off(turn) and len(inside) == 1
@@ -141,12 +142,12 @@ def agent_turns(cut: MonoCut, tokenizer: TextTokenizer, kinds: np.ndarray, readi
 
 
 def script_of(id: str) -> str:
-    """What a dialogue performs: its takes have their words in common, and so are no independent witnesses."""
+    """The script of a dialogue: its takes share their words, so they are not independent samples."""
     return _TAKE.sub("", id)
 
 
 def token_kinds(tokenizer: TextTokenizer) -> np.ndarray:
-    """(V,) of each token: 0 PAD, 1 a word's piece, 2 a mark inside a sentence, 3 a sentence's end."""
+    """(V,) kind of each token: 0 PAD, 1 piece of a word, 2 punctuation inside a sentence, 3 end of a sentence."""
     kinds = np.array([_kind(tokenizer.decode([token])) for token in range(tokenizer.size)])
     kinds[tokenizer.special.pad] = 0
     return kinds
@@ -158,21 +159,21 @@ def _kind(piece: str) -> int:
 
 
 def _as_nemo(turn: SupervisionSegment) -> SupervisionSegment:
-    """Laid out by its `text`, which is all that NeMo knows of."""
+    """Laid out from `text`, the only field NeMo reads."""
     return SupervisionSegment(turn.id, turn.recording_id, turn.start, turn.duration, speaker="agent", text=turn.text)
 
 
 def _text_seen(kinds: np.ndarray) -> np.ndarray:
-    """(T, 4): tokens so far, frames since the last, what kind that was, what kind stands here."""
+    """(T, 4): tokens so far, frames since the last one, its kind, and the kind of the current token."""
     frames = np.arange(len(kinds))
     last = np.maximum.accumulate(np.where(kinds > 0, frames, 0))
     return np.column_stack([np.cumsum(kinds > 0), frames - last, kinds[last], kinds])
 
 
 def _codes_seen(codes: np.ndarray) -> np.ndarray:
-    """(T, CODE_FRAMES × 4 codebooks × 4): the levels of the last frames' codes; before the turn's start, −1."""
+    """(T, CODE_FRAMES × 4 codebooks × 4): the FSQ levels of the latest frames' codes; −1 before the turn's start."""
     digits, rest = [], codes.astype(np.int64)
-    for level in FSQ_LEVELS:  # a code is a number of this mixed radix
+    for level in FSQ_LEVELS:  # a code is a number in this mixed radix
         digits.append(rest % level)
         rest = rest // level
     levels = np.stack(digits, axis=-1).reshape(len(codes), CODEBOOKS * len(FSQ_LEVELS))

@@ -1,8 +1,8 @@
-"""A probe: how well interruptions can be foreseen from the agent's channel, beside one that knows the turn's age alone.
+"""A probe: how well the agent's channel predicts interruptions, compared with a probe that knows only the turn's age.
 
-Each half of the scripts, all takes of one together, is judged by a probe that has learned from the other half. Gradient-boosted trees (scikit-learn), since they take
-numbers of any kind as they are, and learn from a few thousand frames in seconds.
-"""
+Each half of the scripts (all takes of a script in the same half) is scored by a probe trained on the other half.
+Gradient-boosted trees (scikit-learn), since they take features of any scale unchanged and train on a few thousand
+frames in seconds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure, figure
 from stages.base import draw
 
 BINS = 128
-"""Ranks that the area under the curve tells apart."""
+"""Number of distinct ranks in computing the area under the curve."""
 LEAST = 20
-"""Turns of each kind in either half, below which nothing can be said."""
+"""With fewer turns of each kind in either half, there is no verdict."""
 AGE = slice(0, 1)
-"""The column that a probe may know."""
+"""The column with the turn's age."""
 
 
 @dataclass(frozen=True, slots=True)
 class Foresight:
-    """Areas under the ROC curve: 0.5 foresees nothing, 1 all."""
+    """Areas under the ROC curve: 0.5 predicts nothing, 1 everything."""
 
     channel: Figure
     age: Figure
@@ -32,14 +32,14 @@ class Foresight:
 
     @property
     def tells(self) -> bool | None:
-        """Whether the channel tells more than the age, and more than nothing; None where there is too little to know."""
+        """Whether the channel reveals more than the age does, and more than chance; None with too little data."""
         if self.channel.value is None or self.channel.ci95 is None or self.age.ci95 is None:
             return None
         return self.channel.value > self.age.ci95[1] and self.channel.ci95[0] > 0.5
 
 
 def foresight(turns: Sequence[AgentTurn], moment: Moment, seed: int = 0) -> Foresight:
-    """How well the second before `moment` tells turns that are interrupted from turns that could have been."""
+    """How well the second before `moment` separates turns that are interrupted from turns that could have been."""
     rule = Rule.of(turns)
     if rule is None:
         return Foresight(NOTHING, NOTHING, 0)
@@ -62,7 +62,7 @@ def _foreseen(x: np.ndarray, y: np.ndarray, half: np.ndarray, seed: int) -> np.n
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     scores = np.zeros(len(y))
-    with threadpool_limits(1):  # its threads wait for each other busily, beside another job for minutes
+    with threadpool_limits(1):  # its threads busy-wait for each other, which takes minutes next to another job
         for own in (False, True):
             probe = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, random_state=seed)
             probe.fit(x[half != own], y[half != own])
@@ -71,7 +71,7 @@ def _foreseen(x: np.ndarray, y: np.ndarray, half: np.ndarray, seed: int) -> np.n
 
 
 def _area(scores: np.ndarray, y: np.ndarray, half: np.ndarray, who: np.ndarray) -> Figure:
-    """The mean of both halves' areas, since their probes' scores can't be compared; resampled by script."""
+    """The mean of the two halves' areas, since scores of different probes are not comparable; resampled by script."""
     counts = []
     for own in (False, True):
         mine = half == own

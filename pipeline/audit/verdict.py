@@ -1,4 +1,4 @@
-"""`salm-duplex audit`: whether a corpus tells the future, and what else it gives away."""
+"""`salm-duplex audit`: whether a corpus reveals the future, and what else it gives away."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,14 +18,15 @@ from salm_duplex_model.evaluation.bootstrap import Figure
 from salm_duplex_model.tokenizer import TextTokenizer
 
 EDGES = 0.99
-"""The share of edges that has to agree."""
+"""The share of edges that must match."""
 SOUNDS = 200
-"""Dialogues whose channels are listened to."""
+"""Number of dialogues whose audio is examined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One question put to a corpus. `passed` is None where it holds too little to answer it; `bound` is what `value` is held against."""
+    """The result of one check. `passed` is None if the corpus is too small for a verdict; `value` is compared with
+    `bound`."""
 
     question: str
     value: float | None
@@ -39,7 +40,7 @@ class Finding:
 
 
 def audit(corpus: Corpus, tokenizer: TextTokenizer, limit: int, progress: Progress) -> list[Finding]:
-    """Put every question to the first `limit` dialogues of a corpus, spread over its splits as they are."""
+    """Run every check on the first `limit` dialogues of a corpus, in proportion to its splits."""
     turns: dict[Reading, list[AgentTurn]] = {"ours": [], "nemo": []}
     kinds = token_kinds(tokenizer)
     levels: list[Told] = []
@@ -57,9 +58,9 @@ def audit(corpus: Corpus, tokenizer: TextTokenizer, limit: int, progress: Progre
     progress(total, total, "probing")
     rows = corpus.dialogues.read("id", "split", "user_voice", "barge_ins", "backchannels")
     return [
-        _foreseen("the user will start, from the agent's channel", turns["ours"], "onset"),
-        _foreseen("the user will start, from the agent's channel as NeMo reads it", turns["nemo"], "onset"),
-        _foreseen("the agent will be cut, from its channel", turns["ours"], "cut"),
+        _foreseen("the user's start, from the agent's channel", turns["ours"], "onset"),
+        _foreseen("the user's start, from the agent's channel as NeMo reads it", turns["nemo"], "onset"),
+        _foreseen("the agent's cut-off, from its channel", turns["ours"], "cut"),
         _level(levels),
         *_spread(rows),
         _edges(edges),
@@ -74,23 +75,25 @@ def _foreseen(what: str, turns: list[AgentTurn], moment: Moment) -> Finding:
     found = foresight(turns, moment)
     bound = found.age.ci95[1] if found.age.ci95 else None
     passed = None if found.tells is None else not found.tells
-    detail = f"AUC {_figure(found.channel)}; by the turn's age {_figure(found.age)}; {found.events} interruptions"
-    return Finding(f"foreseen a second ahead: {what}", found.channel.value, bound, found.channel.n, passed, detail)
+    detail = (
+        f"AUC {_figure(found.channel)}; from the turn's age alone {_figure(found.age)}; {found.events} interruptions"
+    )
+    return Finding(f"predicted one second ahead: {what}", found.channel.value, bound, found.channel.n, passed, detail)
 
 
 def _level(levels: list[Told]) -> Finding:
-    """The interval must hold 0.5: level is nothing that a dialogue's interruptions may depend on."""
+    """The interval must contain 0.5: a dialogue's interruptions must not depend on its level."""
     area = level_tells(levels)
     if area.value is None or area.ci95 is None or min(Counter(one.interrupted for one in levels).values()) < LEAST:
-        return Finding("told by the user's level: an interruption", area.value, None, len(levels), None, "AUC")
+        return Finding("revealed by the user's level: an interruption", area.value, None, len(levels), None, "AUC")
     low, high = area.ci95
     return Finding(
-        "told by the user's level: an interruption",
+        "revealed by the user's level: an interruption",
         area.value,
         0.5,
         len(levels),
         low <= 0.5 <= high,
-        f"AUC {_figure(area)}; the interval is to hold 0.5",
+        f"AUC {_figure(area)}; the interval must contain 0.5",
     )
 
 
@@ -101,23 +104,23 @@ def _spread(rows: pd.DataFrame) -> Iterator[Finding]:
     for event in ("barge_ins", "backchannels"):
         for by, title in (("speaker", "the user's voice"), ("split", "the split")):
             chance = uneven(once, by, event)
-            name = f"told by {title}: {event.replace('_', '-')}"
+            name = f"revealed by {title}: {event.replace('_', '-')}"
             passed = None if chance is None else chance >= CHANCE
-            yield Finding(name, chance, CHANCE, len(once), passed, "the chance that they would be spread as unevenly")
+            yield Finding(name, chance, CHANCE, len(once), passed, "the probability of so uneven a spread by chance")
     seen: dict[str, set[str]] = {}
     for own, split in zip(speakers, rows["split"], strict=True):
         for speaker in own - {""}:
             seen.setdefault(speaker, set()).add(split)
     shared = sorted(speaker for speaker, splits in seen.items() if len(splits) > 1)
-    detail = f"such as {shared[0]}" if shared else ""
-    yield Finding("users' voices in more than one split", float(len(shared)), 0.0, len(seen), not shared, detail)
+    detail = f"for example, {shared[0]}" if shared else ""
+    yield Finding("user voices in more than one split", float(len(shared)), 0.0, len(seen), not shared, detail)
 
 
 def _edges(errors: list[list[float]]) -> Finding:
     share = edges_agree(errors)
     passed = None if share.value is None else share.value >= EDGES
-    detail = f"within two frames, in clean channels of {len(errors)} dialogues"
-    return Finding("edges of turns where the sound is", share.value, EDGES, share.n, passed, detail)
+    detail = f"within two frames, in the clean channels of {len(errors)} dialogues"
+    return Finding("turn labels that match the sound", share.value, EDGES, share.n, passed, detail)
 
 
 def _figure(figure: Figure) -> str:

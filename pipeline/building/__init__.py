@@ -1,1 +1,1 @@
-"""Building a corpus: plan, perform, publish. `driver.py` is the program; start there."""
+"""Building a corpus: plan, perform, publish. start with `driver.py`."""

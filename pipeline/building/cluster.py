@@ -1,4 +1,4 @@
-"""Ray: joining a cluster or starting one on this machine, and how a build's pools of workers share it."""
+"""Ray: joining or starting a cluster, and how a build's worker pools share it."""
 
 import contextlib
 import logging
@@ -17,16 +17,16 @@ from stages.base import Resources
 
 
 def start_ray(workers: int | None) -> None:
-    """Join the cluster that RAY_ADDRESS names, as in a submitted job, or start one of our own on this machine."""
+    """Join the cluster at RAY_ADDRESS, as in a submitted job, or start a local one."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault(
         "RAY_DEDUP_LOGS_SKIP_REGEX", "."
-    )  # else Ray prints its errors to standard output, amid our JSON
+    )  # else Ray prints its errors to standard output, into our JSON
     import ray
     from ray.data import DataContext
 
-    # Our own progress is shown instead of Ray's, and errors reach the user as one sentence.
+    # Our own progress replaces Ray's, and errors reach the user as one sentence.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = DataContext.get_current()
     context.enable_progress_bars = False
@@ -45,7 +45,7 @@ def start_ray(workers: int | None) -> None:
 
 @contextlib.contextmanager
 def _native_stderr_closed() -> Iterator[None]:
-    """Ray's core says on standard error which log level it was given, whatever the level; what Python prints is seen."""
+    """Hide what Ray's core prints to standard error about its log level, at any level; Python's output stays visible."""
     before, kept = sys.stderr, os.dup(2)
     with open(os.devnull, "wb") as nothing, open(os.dup(kept), "w", buffering=1) as sys.stderr:
         os.dup2(nothing.fileno(), 2)
@@ -59,7 +59,7 @@ def _native_stderr_closed() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Neighboring stages that run fused in one process, in `size` processes that claim `cpus` and `gpus` each."""
+    """Neighboring stages fused into one process, in `size` processes that claim `cpus` and `gpus` each."""
 
     specs: tuple[StageSpec, ...]
     size: int
@@ -68,7 +68,7 @@ class Pool:
 
 
 def fused(specs: Sequence[StageSpec]) -> list[tuple[StageSpec, ...]]:
-    """Neighbors that need the same run in one process, so that records need not travel between them."""
+    """Neighbors with the same resources run in one process, so that records are not passed between processes."""
     return [tuple(group) for _, group in groupby(specs, key=lambda spec: _needs(spec.resources))]
 
 
@@ -77,10 +77,10 @@ def _needs(resources: Resources) -> tuple[float, float, int | None]:
 
 
 def pools(specs: Sequence[StageSpec], cpus: float, gpus: float, workers: int, shards: int) -> list[Pool]:
-    """Share a cluster's cores and GPUs out over the pools, so that all their workers fit at once.
+    """Distribute a cluster's cores and GPUs over the pools, so that all their workers fit at once.
 
-    A pool whose workers do not fit would wait for ever. Pools on GPUs come first, and leave a core to the others; those share
-    the remaining cores: what each claims of one is scaled down where several pools are to have a worker on every core.
+    A pool whose workers do not fit would wait forever. GPU pools come first and leave a core to the others, which share
+    the remaining cores: their claims are scaled down if several pools need a worker on every core.
     """
     groups = fused(specs)
     needs = [group[0].resources for group in groups]
@@ -112,18 +112,18 @@ def _check_fits(groups: Sequence[Sequence[StageSpec]], cpus: float, gpus: float)
         name, need = group[0].name, group[0].resources
         if need.cpus > cpus or need.gpus > gpus:
             raise RequestError(
-                f"The stage '{name}' asks for {need.cpus:g} cores and {need.gpus:g} GPUs, and Ray has {cpus:g} and {gpus:g}; "
-                f"set {name}.resources in the recipe, or --workers."
+                f"The stage '{name}' needs {need.cpus:g} cores and {need.gpus:g} GPUs, but Ray has {cpus:g} and {gpus:g}; "
+                f"change {name}.resources in the recipe, or --workers."
             )
     if (asked := sum(group[0].resources.gpus for group in groups)) > gpus:
         raise RequestError(
-            f"The recipe's stages ask for {asked:g} GPUs together, and Ray has {gpus:g}; give them shares of one, such as "
+            f"The recipe's stages need {asked:g} GPUs in total, but Ray has {gpus:g}; give them fractions of one, such as "
             "resources: {gpus: 0.25}."
         )
 
 
 class RayInTheShade:
-    """Ray starts while the plan is made: it takes some seconds, and most of them are spent waiting for its processes."""
+    """Start Ray while the plan is made: it takes a few seconds, mostly spent waiting for its processes."""
 
     def __init__(self, workers: int | None) -> None:
         self._workers = workers
@@ -146,8 +146,8 @@ class RayInTheShade:
             self._settled.wait()
 
     def _start(self) -> None:
-        with contextlib.suppress(Exception):  # what is wrong is said when Ray is needed
+        with contextlib.suppress(Exception):  # an error is reported when Ray is needed
             start_ray(self._workers)
         self._settled.set()
-        # Ray's processes ask the kernel to end them with the thread that started them.
+        # Ray's processes ask the kernel to end them together with the thread that started them.
         threading.Event().wait()

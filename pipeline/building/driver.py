@@ -1,6 +1,6 @@
-"""`salm-duplex build`: plan, perform, publish. Resumable, and repeatable byte for byte.
+"""`salm-duplex build`: plan, perform, publish. Resumable and byte-for-byte reproducible.
 
-A finished shard is one with a marker under `.build/done`; a rerun asks only for those that lack one.
+A shard is finished if it has a marker under `.build/done`; a rerun builds only the others.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from pipeline.voices import about_voice, check_stages
 from stages.ingest import fingerprints
 
 HOPELESS = 100
-"""So many dialogues failed and none was built: the stage is broken, and no further one is tried."""
+"""If this many dialogues failed and none was built, the stage is broken and the build stops."""
 
 
 def build(
@@ -40,16 +40,16 @@ def build(
     limit: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Build (or resume, or confirm) the corpus at `out`, a path or fsspec URL, and return its `corpus.json`.
+    """Build, resume or confirm the corpus at `out`, a path or fsspec URL, and return its `corpus.json`.
 
-    Raises `RequestError` before any work, `WorkError` once it has begun.
+    Raises `RequestError` before any work and `WorkError` after.
     """
     check_stages(recipe)
     expand(list(inputs))
     store = Store(out)
     store.check()
     if known := _known(store):
-        progress(0, 0, "comparing with what is there")
+        progress(0, 0, "comparing with the existing corpus")
         read = fingerprints(inputs)
         _refuse_another(store, known["identity"], identity(recipe, read, limit))
         if "statistics" in known:
@@ -97,13 +97,13 @@ def _run(
             run.end(str(error) or type(error).__name__)
         if isinstance(error, OSError):
             raise WorkError(
-                f"The corpus at {store} could not be put together: {error}; mend that and run the same again."
+                f"The corpus at {store} could not be completed: {error}; fix that and rerun the same command."
             ) from error
         raise
 
 
 def _too_many(store: Store, done: Sequence[Done], plan: Plan, recipe: Recipe) -> WorkError:
-    """Too many dialogues were lost to a stage: their shards are to be made again, once it is mended."""
+    """Raise if too many dialogues were lost to a stage: their shards are rebuilt once the stage is fixed."""
     failed = [one for one in done if one.failed]
     first = next(row for row in shard_rejected(store, failed[0].shard) if row["reason"] == FAILED)
     for one in failed:
@@ -118,7 +118,7 @@ def _too_many(store: Store, done: Sequence[Done], plan: Plan, recipe: Recipe) ->
 
 
 def _known(store: Store) -> dict[str, Any] | None:
-    """`corpus.json` of a finished corpus, or the plan's index of one that was begun."""
+    """`corpus.json` of a finished corpus, or the plan's index of an unfinished one."""
     for name in ("corpus.json", INDEX):
         try:
             known = json.loads(store.read(name))
@@ -133,13 +133,13 @@ def _known(store: Store) -> dict[str, Any] | None:
 def _refuse_another(store: Store, theirs: dict[str, Any], this: dict[str, object]) -> None:
     if digest(theirs) != digest(this):
         names = ", ".join(differences(this, theirs)[:5])
-        raise RequestError(f"{store} holds another build (it differs in {names}); name another --out or delete it.")
+        raise RequestError(f"{store} contains another build (it differs in {names}); name another --out, or delete it.")
 
 
 def _refuse_other_files(store: Store, resumed: bool) -> None:
     try:
         if not resumed and any(name != BUILD for name in store.names()):
-            raise RequestError(f"{store} holds files that are not a corpus; name a new or empty folder with --out.")
+            raise RequestError(f"{store} contains files that are not a corpus; name a new or empty folder with --out.")
         open_scratch(store)
     except OSError as error:
         raise RequestError(
@@ -148,7 +148,7 @@ def _refuse_other_files(store: Store, resumed: bool) -> None:
 
 
 def _undo(store: Store, made: bool) -> None:
-    """Leave nothing of a build that was refused."""
+    """Remove everything of a refused build."""
     store.remove(BUILD)
     if made and store.is_local:
         with contextlib.suppress(OSError):

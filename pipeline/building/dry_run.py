@@ -1,4 +1,4 @@
-"""`build --dry-run` and `plan`: what would be built, from the real plan of the input and a sample measured here."""
+"""`build --dry-run` and `plan`: what a build would make, from the real plan of the input and a measured sample."""
 
 import math
 import os
@@ -17,7 +17,7 @@ from pipeline.recipe import Recipe
 from stages.pack import PackSettings
 
 OVERHEAD_S = 15.0
-"""What a build takes beside its shards: imports, Ray's start, then the tables, the card, the report and Ray's end."""
+"""A build's time besides its shards: imports, starting Ray, then tables, card and report, and stopping Ray."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class DryRun:
 def dry_run(
     inputs: Sequence[str], recipe: Recipe, workers: int | None, limit: int | None, progress: Progress
 ) -> DryRun:
-    """Plan a build and measure a sample of it, in a folder of their own; nothing of it stays."""
+    """Plan a build and measure a sample of it in a temporary folder."""
     with TemporaryDirectory(prefix="salm-duplex-") as folder:
         store, number = Store(folder), workers or os.cpu_count() or 1
         started = time.perf_counter()
@@ -57,6 +57,6 @@ def rates_here(inputs: Sequence[str], recipe: Recipe, workers: int | None, progr
 
 
 def shards_for(hours: float, dialogue_s: float, pack: PackSettings) -> int:
-    """About how many shards so many hours of dialogues of such a length make."""
+    """The approximate number of shards for this many hours of dialogues of this mean length."""
     by_size = pack.shard_mb * 2**20 / BYTES_PER_SECOND
     return math.ceil(hours * 3600 / min(pack.shard_size * dialogue_s, by_size))

@@ -1,4 +1,4 @@
-"""What a build will take, before it is done: from the rates of a sample built here, or of a finished corpus's run log."""
+"""Estimates of a build's cost, from the rates of a sample built here or from a finished corpus's run log."""
 
 import heapq
 import multiprocessing
@@ -23,22 +23,22 @@ from pipeline.building.work import Chain
 from pipeline.recipe import Recipe
 
 BLOCKS = 2
-"""Blocks of the sample that each worker builds: enough that it lasts longer than a shared machine takes to change its pace."""
+"""Blocks of the sample per worker: enough to average over a shared machine's changes of speed."""
 BLOCK = 40
-"""Dialogues of a block. They follow each other in the plan, since takes of one dialogue share work, and are as many as a shard may hold."""
+"""Dialogues per block. They are consecutive in the plan, since takes of one dialogue share work, and as many as fit
+into a shard."""
 SHARED = 1.09
-"""A stage takes this much longer in a build than in the sample: there, Ray's own processes and the driver share the cores."""
+"""A stage takes this much longer in a build than in the sample, since Ray's processes and the driver share the cores."""
 WARM_UP = 2
-"""Dialogues before those: they fill caches and do not count."""
+"""Warm-up dialogues, which fill caches and are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What dialogues cost: core seconds by stage and bytes on disk, for an hour of dialogue.
+    """Rates: core seconds by stage and bytes on disk, per hour of dialogue.
 
-    `dialogue_s` is a dialogue's mean length, `text_ratio` how long dialogues last, beside what their text lets expect; `start_s` how long a worker takes to load
-    what it needs.
-    """
+    `dialogue_s` is the mean length of a dialogue, `text_ratio` the ratio of actual duration to the duration expected
+    from the text, `start_s` a worker's time to load models and data."""
 
     core_s_per_hour: Mapping[str, float]
     bytes_per_hour: float
@@ -58,14 +58,14 @@ class Estimate:
     disk_bytes: float
     core_hours: float
     seconds: float
-    """From the command to the corpus."""
+    """From start to finished corpus."""
 
 
 def rates_of(corpus: Corpus) -> Rates:
-    """The rates of the run that built most of a finished corpus; raises `RequestError` where its log has none."""
+    """The rates of the run that built most of a finished corpus; raises `RequestError` if its log has none."""
     runs = [run for run in corpus.info.get("run_log", []) if run.get("audio_s")]
     if not runs:
-        raise RequestError(f"The run log of {corpus} tells of no work; name a corpus that `salm-duplex build` made.")
+        raise RequestError(f"The run log of {corpus} records no work; name a corpus made by `salm-duplex build`.")
     run = max(runs, key=lambda run: run["audio_s"])
     hours = run["audio_s"] / 3600
     spent = {stage: seconds / hours for stage, seconds in run["stage_seconds"].items()}
@@ -73,13 +73,13 @@ def rates_of(corpus: Corpus) -> Rates:
 
 
 def measured_rates(recipe: Recipe, store: Store, plan: Plan, workers: int) -> Rates:
-    """Build a sample of a plan in as many processes as the build will have, at the same time, and throw it away.
+    """Build a sample of a plan, in parallel in as many processes as the build will have, and discard it.
 
-    Cores that share caches and clock are slower together than one alone, so the processes work side by side.
+    Cores that share caches and clock are slower together than one alone, so the processes run simultaneously.
     """
     blocks = _sample(store, plan, workers * BLOCKS)
     if not blocks:
-        raise RequestError("The plan holds no dialogues to measure.")
+        raise RequestError("The plan has no dialogues to measure; name more input.")
     context = multiprocessing.get_context("spawn")
     workers = max(1, min(workers, len(blocks)))
     barrier = context.Barrier(workers)
@@ -142,14 +142,14 @@ def _received(connection: Connection) -> _Measured:
     try:
         answer = connection.recv()
     except EOFError:
-        answer = "A process that measured the sample broke down; build a few dialogues with --limit to see why."
+        answer = "A process that measured the sample crashed; build a few dialogues with --limit to see why."
     if not isinstance(answer, _Measured):
         raise WorkError(str(answer))
     return answer
 
 
 def _sample(store: Store, plan: Plan, most: int) -> list[list[Dialogue]]:
-    """Blocks of dialogues that follow each other, spread evenly over the plan."""
+    """Blocks of consecutive dialogues, spread evenly over the plan."""
     starts = sorted({number * plan.dialogues // most for number in range(most)})
     size = min(BLOCK, -(-plan.dialogues // most))
     blocks, at = [], 0
@@ -164,7 +164,7 @@ def _sample(store: Store, plan: Plan, most: int) -> list[list[Dialogue]]:
 
 
 def estimate_plan(plan: Plan, rates: Rates, workers: int, overhead_s: float) -> Estimate:
-    """Shards go to whichever worker is free first, as in the build."""
+    """Each shard goes to the first free worker, as in the build."""
     hours = sum(shard.seconds for shard in plan.shards) * rates.text_ratio / 3600
     longest = _longest(plan.shards, workers) * rates.text_ratio / 3600
     seconds = overhead_s + rates.start_s + longest * rates.core_hours_per_hour * 3600
@@ -172,7 +172,7 @@ def estimate_plan(plan: Plan, rates: Rates, workers: int, overhead_s: float) -> 
 
 
 def _longest(shards: Sequence[PlannedShard], workers: int) -> float:
-    """The seconds of dialogue that the busiest of the workers builds."""
+    """The seconds of dialogue built by the busiest worker."""
     busy = [0.0] * max(1, workers)
     for shard in shards:
         heapq.heapreplace(busy, busy[0] + shard.seconds)
@@ -180,6 +180,6 @@ def _longest(shards: Sequence[PlannedShard], workers: int) -> float:
 
 
 def estimate_hours(hours: float, rates: Rates, cores: int, efficiency: float) -> Estimate:
-    """For so many hours of dialogue on so many cores, a share `efficiency` of which is used."""
+    """The estimate for this many hours of dialogue on this many cores, used with this efficiency."""
     core_hours = hours * rates.core_hours_per_hour
     return Estimate(hours, hours * rates.bytes_per_hour, core_hours, core_hours / (cores * efficiency) * 3600)

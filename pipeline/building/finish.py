@@ -1,4 +1,4 @@
-"""Publish, second half: tables, card and report beside the finished shards, and `corpus.json` last."""
+"""Publish, second half: tables, card and report next to the finished shards, and `corpus.json` last."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ from pipeline.voices import about_voice
 
 
 def read_done(store: Store, plan: Plan) -> list[Done]:
-    """The markers of all shards of a plan, in its order; raises FileNotFoundError where one is missing."""
+    """The markers of all shards of a plan, in its order; raises FileNotFoundError if one is missing."""
     names = [f"{DONE}/{shard.name}.json" for shard in plan.shards]
     return [Done(**json.loads(content)) for content in store.read_many(names)]
 
@@ -39,7 +39,7 @@ def publish_corpus(
     runs: Sequence[Mapping[str, Any]],
     about: Callable[[str], dict[str, str]],
 ) -> dict[str, Any]:
-    """Put tables, card, report and `corpus.json` beside the finished shards; returns its content."""
+    """Write tables, card, report and `corpus.json` next to the finished shards; returns the content of `corpus.json`."""
     shards = [shard.name for shard in plan.shards]
     ingested = [name.removesuffix(".rejected.parquet") for name in store.names(TABLES) if name.startswith("ingest-")]
     with scratch(store) as folder:
@@ -72,7 +72,7 @@ def _join(store: Store, shards: Sequence[str], table: str, path: Path, schema: p
 
 
 def _voices(dialogues: Table, about: Callable[[str], dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Every voice that is heard, with where it comes from and its license."""
+    """Every voice used, with its origin and license."""
     columns = ("user_voice", "agent_voice")
     rows = dialogues.read(*columns)
     heard = {voice for column in columns for row in rows[column].unique() for voice in split_voices(row)}
@@ -80,12 +80,12 @@ def _voices(dialogues: Table, about: Callable[[str], dict[str, str]]) -> dict[st
 
 
 def _numbers(plan: Plan, done: Sequence[Done], split: str) -> list[int]:
-    """The numbers of a split's shards that hold a dialogue."""
+    """The numbers of a split's non-empty shards."""
     return [shard.number for shard, one in zip(plan.shards, done, strict=True) if shard.split == split and one.kept]
 
 
 def _made_by(done: Sequence[Done]) -> dict[str, list[dict[str, str]]]:
-    """What each stage ran with, over all shards: one entry where all were made alike."""
+    """The environment of each stage, over all shards: one entry if it was the same for all."""
     seen: dict[str, list[dict[str, str]]] = {}
     for one in done:
         for stage, facts in one.made_by.items():
@@ -105,9 +105,9 @@ def publish_records(
     recipe: Recipe,
     progress: Progress,
 ) -> dict[str, int]:
-    """A whole corpus from tokenized dialogues at hand, as `build` makes it from its shards."""
+    """A complete corpus from tokenized dialogues in memory, as `build` makes it from its shards."""
     if store.names():
-        raise RequestError(f"{store} exists already; name a new folder with --out.")
+        raise RequestError(f"{store} already exists; name a new folder with --out.")
     open_scratch(store)
     provenance = {"seed": recipe.seed, "recipe": recipe.id}
     cutter: ShardCutter[TokenizedDialogue] = ShardCutter(recipe.pack)

@@ -1,4 +1,4 @@
-"""What makes two builds the same build: recipe, inputs and the libraries that the bytes depend on."""
+"""The identity of a build: recipe, inputs and the libraries that the bytes depend on."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -21,7 +21,7 @@ LIBRARIES = (
     "soxr",
     "torch",
 )
-"""What the bytes of a corpus depend on, beside the recipe and the input."""
+"""The libraries that determine a corpus's bytes, besides the recipe and the input."""
 
 
 def identity(recipe: Recipe, fingerprints: Mapping[str, str], limit: int | None) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""One build at a time in one place: a file with a heartbeat, which a second build finds and is refused by."""
+"""One build at a time per store: a file with a heartbeat stops a second build."""
 
 import json
 import os
@@ -19,29 +19,29 @@ FILE = ".build/lease.json"
 BEAT_S = 10.0
 STALE_S = 60.0
 SETTLE_S = 2.0
-"""How long a remote store is given to show that another build took the place at the same moment."""
+"""How long to wait for a remote store to show that another build took the lease at the same moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who builds: the content of the file."""
+    """The builder: the content of the file."""
 
     token: str
     host: str
     pid: int
     process_started: float
-    """By the host's own count, to tell the process from a later one of the same number."""
+    """The process's start time on its host, which distinguishes it from a later one with the same pid."""
     since: str
     command: str
     beat: int = 0
 
 
 class Lease:
-    """The right to build in a store, while the context lasts.
+    """The right to build in a store, for the duration of the context.
 
-    Entering raises `RequestError` where another build holds it and is alive. Whether it lives is seen by its beats, which
-    this process counts by its own clock, so that clocks of two machines need not agree; on the same host, by its process.
-    A build that finds another's name in the file has `lost` its lease and must stop.
+    Entering raises `RequestError` if another live build holds it. A live build is detected by its heartbeats, counted
+    on this process's own clock, so that the machines' clocks need not agree; on the same host, by its process.
+    A build that finds another builder in the file has `lost` its lease and must stop.
     """
 
     def __init__(self, store: Store, beat_s: float = BEAT_S, stale_s: float = STALE_S) -> None:
@@ -63,16 +63,16 @@ class Lease:
         return self._lost.is_set()
 
     def check(self) -> None:
-        """Raise `WorkError` where the lease is lost."""
+        """Raise `WorkError` if the lease is lost."""
         if self.lost:
-            raise WorkError(f"Another build took over {self._store}; this one stops, and what it finished is kept.")
+            raise WorkError(f"Another build took over {self._store}; this one stops, and its finished shards are kept.")
 
     def __enter__(self) -> "Lease":
         while not self._store.create(FILE, _json(self._own)):
             self._wait_for_its_end()
             self._store.remove(FILE)
         if not self._store.is_local:
-            # Two builds may have found the place free at once: the one that wrote last has it.
+            # Two builds may have found the store free at the same time: the one that wrote last holds it.
             time.sleep(SETTLE_S)
             if (other := self._holder()) is not None and other.token != self._own.token:
                 raise self._refusal(other)
@@ -89,7 +89,7 @@ class Lease:
             self._store.remove(FILE)
 
     def _wait_for_its_end(self) -> None:
-        """Return once the holder is seen to be gone; raises `RequestError` where it is seen to live."""
+        """Return once the holder is known to be gone; raises `RequestError` if it is alive."""
         holder = self._holder()
         if holder is None or _is_gone(holder):
             return
@@ -108,7 +108,7 @@ class Lease:
         while not self._ended.wait(self._beat_s):
             try:
                 holder = self._holder()
-                if holder is None:  # the build is over, and its work folder gone
+                if holder is None:  # the build is over, and its work folder is gone
                     return
                 if holder.token != self._own.token:
                     self._lost.set()
@@ -116,25 +116,25 @@ class Lease:
                 beats += 1
                 self._store.write(FILE, _json(self._own, beats))
             except (OSError, WorkError):
-                continue  # the work itself will meet the same store, and say so
+                continue  # the work itself will hit the same error and report it
 
     def _holder(self) -> Holder | None:
         try:
             return Holder(**json.loads(self._store.read(FILE)))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError):  # not a lease of ours: nobody can hold it
+        except (ValueError, TypeError):  # not one of our leases: nobody holds it
             return None
 
     def _refusal(self, other: Holder) -> RequestError:
         return RequestError(
-            f"{self._store} is being built already by process {other.pid} on {other.host}, since {other.since}; "
+            f"{self._store} is already being built by process {other.pid} on {other.host}, since {other.since}; "
             f"wait for it, or stop it first."
         )
 
 
 def _is_gone(holder: Holder) -> bool:
-    """Whether the holder's process, on this host, is no more."""
+    """Whether the holder's process on this host has ended."""
     if holder.host != socket.gethostname():
         return False
     try:

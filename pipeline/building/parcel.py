@@ -1,6 +1,6 @@
-"""A shard on its way through the stages: its records, and what is known of it so far.
+"""A shard on its way through the stages: its records and what is known about it so far.
 
-Between two pools of workers it travels as one row of an Arrow table, its arrays as bytes that the next worker reads in
+Between two worker pools it is passed as one row of an Arrow table, with arrays as bytes that the next worker reads in
 place.
 """
 
@@ -20,7 +20,7 @@ from manifests.records import Record, Rejected
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a shard could not be made at all: nothing that one dialogue could be blamed for."""
+    """Why a whole shard failed, for a reason that no single dialogue caused."""
 
     stage: str
     reason: str
@@ -28,7 +28,7 @@ class Failure:
 
     @classmethod
     def of(cls, stage: str, error: Exception, when: str = "") -> "Failure":
-        # A WorkError is a sentence for the user already.
+        # A WorkError already is a sentence for the user.
         reason = str(error) if isinstance(error, WorkError) else f"{when}{type(error).__name__}: {error}"
         return cls(stage, reason, traceback.format_exc())
 

@@ -1,9 +1,9 @@
 """Perform: the plan's shards through the recipe's stages on Ray Data.
 
-A row is a shard. Stages that need the same run fused in one process; between two pools, as from cores to a GPU, a shard travels
-as an Arrow table. The last pool writes it. `ray.data.checkpoint` (2.60) filters behind read operators only and by an
-id that outlives every operator; a shard that is written again has the same bytes, and its marker is simpler and public.
-"""
+A row is a shard. Stages with the same resources run fused in one process; between two pools, as from CPU to GPU, a
+shard is passed as an Arrow table. The last pool writes it. `ray.data.checkpoint` (2.60) filters only after read
+operators and by an id that outlives every operator; a shard written again has the same bytes, and its marker is
+simpler and public."""
 
 import contextlib
 import json
@@ -29,17 +29,17 @@ from pipeline.building.work import Chain
 from pipeline.recipe import Recipe
 
 RETRIES, RESTARTS = 2, 100
-"""How often Ray tries a shard again whose process did not live to finish it, and how often it starts a worker again in all.
-Machines fail now and then, but a stage's native code may fail each time: by default Ray would try for ever."""
+"""How often Ray retries a shard whose process died, and how often it restarts a worker in total.
+Machines fail occasionally, but a stage's native code may fail every time: by default Ray would retry forever."""
 FRUITLESS, SETTLE_S = 2, 5.0
-"""So often the shards that are left may be begun anew without one being finished, each time after a pause."""
+"""How often the remaining shards are restarted without any of them finishing, each time after a pause."""
 
 
 class PoolWork:
-    """One pool's part of the work on a shard, as its workers have it: take it up, run the stages, hand it on or write it."""
+    """One pool's part of the work on a shard: receive it, run the stages, pass it on or write it."""
 
     def __init__(self, pool: Pool, seed: int, url: str, first: bool, provenance: dict[str, Any] | None) -> None:
-        """`provenance` is the last pool's, which writes."""
+        """`provenance` is given to the last pool, which writes."""
         self._specs, self._seed, self._url, self._first, self._provenance = pool.specs, seed, url, first, provenance
         self._store: Store | None = None
 
@@ -64,7 +64,7 @@ class PoolWork:
 
 
 def _published(store: Store, parcel: Parcel, provenance: dict[str, Any]) -> str:
-    """The shard's marker, or why there is none, as JSON."""
+    """The shard's marker, or the reason why there is none, as JSON."""
     if parcel.failure is None:
         try:
             return json.dumps({"done": asdict(publish_shard(store, parcel, provenance))})
@@ -74,9 +74,9 @@ def _published(store: Store, parcel: Parcel, provenance: dict[str, Any]) -> str:
 
 
 def perform(shards: Sequence[PlannedShard], recipe: Recipe, store: Store, workers: int | None) -> Iterator[Done]:
-    """Build the shards; yields each one's marker as it is finished. Raises `WorkError`; what is finished is kept.
+    """Build the shards; yields each one's marker as it is finished. Raises `WorkError`; finished shards are kept.
 
-    A machine that is lost may take Ray's own retries with it before it is known to be lost: what is left is then begun anew.
+    A lost machine may use up Ray's own retries before Ray notices the loss: the remaining shards are then restarted.
     """
     import ray
 
@@ -99,14 +99,14 @@ def perform(shards: Sequence[PlannedShard], recipe: Recipe, store: Store, worker
                 del left[outcome["done"]["shard"]]
                 yield Done(**outcome["done"])
         except lost as error:
-            for name in finished(store) & left.keys():  # by workers whose word of it was lost
+            for name in finished(store) & left.keys():  # by workers whose results were lost
                 del left[name]
                 yield read_marker(store, name)
             fruitless = fruitless + 1 if len(left) == before else 0
             if fruitless == FRUITLESS:
                 what = (
-                    "A worker process was killed or crashed again and again: for want of memory, or in a stage's native code; "
-                    "Ray's logs tell which"
+                    "A worker process was killed or crashed repeatedly, either out of memory or in a stage's native code; "
+                    "see Ray's logs"
                 )
                 raise stopped(what, str(error), store) from None
             time.sleep(SETTLE_S)
@@ -116,7 +116,7 @@ def perform(shards: Sequence[PlannedShard], recipe: Recipe, store: Store, worker
 
 
 def _dataset(shards: Sequence[PlannedShard], recipe: Recipe, store: Store, workers: int | None) -> Any:
-    """The shards as a stream through the recipe's pools, shared out over the cluster as it is now."""
+    """The shards as a stream through the recipe's pools, distributed over the current cluster."""
     import ray
     from ray.data import ActorPoolStrategy
     from ray.util.annotations import RayDeprecationWarning
@@ -128,7 +128,7 @@ def _dataset(shards: Sequence[PlannedShard], recipe: Recipe, store: Store, worke
     provenance = {"seed": recipe.seed, "recipe": recipe.id}
     dataset = ray.data.from_items([shard.name for shard in shards], override_num_blocks=len(shards))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RayDeprecationWarning)  # no other argument says yet how often Ray tries again
+        warnings.simplefilter("ignore", RayDeprecationWarning)  # no other argument sets the number of retries yet
         for number, pool in enumerate(chosen):
             last = pool is chosen[-1]
             work = PoolWork(pool, recipe.seed, store.absolute, number == 0, provenance if last else None)
@@ -154,7 +154,7 @@ def _failed(shard: str, failure: Failure, store: Store) -> WorkError:
 
 
 def stopped(what: str, details: str, store: Store) -> WorkError:
-    """One sentence for what stopped the build; the traceback goes to a file."""
+    """One sentence on what stopped the build; the traceback goes to a file."""
     where = ""
     with contextlib.suppress(Exception):
         store.write(".build/error.log", details.encode())

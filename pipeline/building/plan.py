@@ -1,11 +1,11 @@
-"""Plan: which dialogues make which shard, fixed before the work, so that any worker can do any shard.
+"""Plan: which dialogues go into which shard, fixed before the work, so that any worker can build any shard.
 
     .build/plan/train-000003.parquet        the dialogues of one shard
-    .build/tables/ingest-*.rejected.parquet  the dialogues that ingest refused
+    .build/tables/ingest-*.rejected.parquet  the dialogues rejected by ingest
     .build/plan.json                        the shards in order, and the build's identity; written last
 
-Dialogues stream through in input order and are written as soon as a shard is full, so the driver holds one shard of each
-split and no more, however large the input is.
+Dialogues are streamed in input order and written as soon as a shard is full, so the driver holds at most one shard per
+split, however large the input is.
 """
 
 import json
@@ -33,22 +33,22 @@ from stages.ingest import ingest
 PLAN, INDEX = ".build/plan", ".build/plan.json"
 
 _REJECTED_ROWS = 10_000
-"""So many refused dialogues are held before they are written."""
+"""Number of rejected dialogues buffered before they are written."""
 _DIALOGUE = TypeAdapter(Dialogue)
 _SCHEMA = pa.schema([("id", pa.string()), ("dialogue", pa.large_string())])
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The build's identity, its shards in order, how many records the input holds, how many of them ingest refused, and what
-    it did not use of the others."""
+    """The build's identity, its shards in order, the number of input records, how many of them ingest rejected, and what
+    it did not use of the rest."""
 
     identity: dict[str, object]
     shards: tuple[PlannedShard, ...]
     read: int
     rejected: int
     not_used: dict[str, int] = field(default_factory=dict)
-    """How often each thing, most often first; see `Ingestion.not_used`."""
+    """Counts by name, most frequent first; see `Ingestion.not_used`."""
 
     @property
     def dialogues(self) -> int:
@@ -63,9 +63,9 @@ def make_plan(
     progress: Progress,
     first: Callable[[], None] = lambda: None,
 ) -> Plan:
-    """Read the input to its end and write the plan. `first` is called once there is something to do.
+    """Read all input and write the plan. `first` is called with the first dialogue.
 
-    Raises `UnreadableInput`, and `RequestError` where a voice that the input fixes can't be used.
+    Raises `UnreadableInput`, and `RequestError` if a voice named in the input can't be used.
     """
     store.remove(PLAN)
     store.remove(TABLES)
@@ -95,7 +95,7 @@ def make_plan(
 
 
 class _Planner:
-    """Writes the plan's shards, and the tables of what ingest refused, as they fill up."""
+    """Writes the plan's shards, and the tables of rejected dialogues, as they fill up."""
 
     def __init__(self, store: Store, recipe: Recipe) -> None:
         self._store = store
@@ -104,7 +104,7 @@ class _Planner:
         self.shards: list[PlannedShard] = []
         self.rejected = 0
         self.voices: set[str] = set()
-        """Those that the input fixes."""
+        """The voices named in the input."""
         self.empty = True
 
     def add(self, dialogue: Dialogue) -> None:
@@ -140,12 +140,12 @@ class _Planner:
 
 
 def most_first(counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts by name, the greatest first."""
+    """Counts by name, largest first."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def write_refused(store: Store, rejected: Sequence[Rejected], part: int = 0) -> None:
-    """A table of dialogues that were refused before any shard was made."""
+    """A table of dialogues that were rejected before any shard was made."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rejected.parquet"
         write_rejected(path, rejected)
@@ -166,7 +166,7 @@ def _save(store: Store, plan: Plan) -> None:
 
 
 def load_plan(store: Store) -> Plan | None:
-    """The plan of an unfinished build; None where there is none, or its planning did not come to its end."""
+    """The plan of an unfinished build; None if there is none, or if planning was not completed."""
     try:
         index = json.loads(store.read(INDEX))
         shards = tuple(PlannedShard(*shard) for shard in index["shards"])

@@ -1,11 +1,11 @@
-"""Publish, first half: a shard under its final name as soon as it is made.
+"""Publish, first half: a shard is written under its final name as soon as it is made.
 
     SPLIT/FIELD.NNNNNN.*               a shard's files, numbered by the plan
     .build/tables/SHARD.*.parquet      its rows
-    .build/done/SHARD.json             its marker, written when the rest is there
+    .build/done/SHARD.json             its marker, written after the rest
 
-Nothing is renamed or linked once it is in place, so that an object store does as well as a disk. The same shard made again has the same
-bytes: a worker that was thought dead does no harm. A reader takes a folder for a corpus by its `corpus.json` alone.
+Nothing is renamed or linked afterwards, so an object store works as well as a disk. A shard made again has the same
+bytes: a worker that was presumed dead does no harm. Readers recognize a corpus only by its `corpus.json`.
 """
 
 import json
@@ -31,19 +31,19 @@ from pipeline.building.work import FAILED
 from stages.pack import DIALOGUES, REJECTED, pack
 
 BUILD = ".build"
-"""The work folder inside an unfinished corpus; gone once the corpus is whole."""
+"""The work folder inside an unfinished corpus; removed once the corpus is complete."""
 DONE, TABLES, SCRATCH = f"{BUILD}/done", f"{BUILD}/tables", f"{BUILD}/scratch"
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a finished shard's marker says."""
+    """The content of a finished shard's marker."""
 
     shard: str
     kept: int
     rejected: int
     failed: int
-    """Of the rejected: those over which a stage raised or hung."""
+    """Rejected dialogues on which a stage raised or hung."""
     bytes: int
     audio_s: float
     made_by: dict[str, dict[str, str]]
@@ -51,7 +51,7 @@ class Done:
 
 
 def publish_shard(store: Store, parcel: Parcel, provenance: dict[str, Any]) -> Done:
-    """Write a shard's files, its rows and its marker; raises OSError where the store can't take them."""
+    """Write a shard's files, its rows and its marker; raises OSError if the store can't be written."""
     started = time.perf_counter()
     split, _, digits = parcel.shard.rpartition("-")
     number = int(digits)
@@ -65,7 +65,7 @@ def publish_shard(store: Store, parcel: Parcel, provenance: dict[str, Any]) -> D
         for table in (DIALOGUES, REJECTED):
             store.put(folder / table, f"{TABLES}/{parcel.shard}.{table}")
     for name in {shard_file(field, number) for field in FIELDS}.difference(files):
-        store.remove(f"{split}/{name}")  # a shard that was made before may have lost its dialogues since
+        store.remove(f"{split}/{name}")  # an earlier version of this shard may have had dialogues
     done = Done(
         parcel.shard,
         len(records),
@@ -82,15 +82,16 @@ def publish_shard(store: Store, parcel: Parcel, provenance: dict[str, Any]) -> D
 
 def _tokenized(record: Record) -> TokenizedDialogue:
     if not isinstance(record, TokenizedDialogue):
-        raise TypeError(f"the last stage gave a {type(record).__name__}, and its class says TokenizedDialogue")
+        raise TypeError(f"the last stage returned a {type(record).__name__}, but its class declares TokenizedDialogue")
     return record
 
 
 @contextmanager
 def scratch(store: Store) -> Iterator[Path]:
-    """A local folder for files on their way into the store: on its own disk where it has one, so that they can be moved.
+    """A local folder for files on their way to the store, on the store's own disk if it has one, so that they can be
+    moved.
 
-    Its parent is not made: a worker that outlived its build must not bring a work folder back that is gone.
+    Its parent is not created: a worker that outlives its build must not recreate a removed work folder.
     """
     if store.is_local:
         folder = Path(store.root) / SCRATCH / uuid.uuid4().hex
@@ -104,7 +105,7 @@ def scratch(store: Store) -> Iterator[Path]:
 
 
 def finished(store: Store) -> set[str]:
-    """The names of the shards that are there already."""
+    """The names of the finished shards."""
     return {name.removesuffix(".json") for name in store.names(DONE)}
 
 
@@ -113,12 +114,13 @@ def read_marker(store: Store, shard: str) -> Done:
 
 
 def shard_rejected(store: Store, shard: str) -> list[dict[str, Any]]:
-    """The rows of the dialogues that a finished shard lost."""
+    """The rows of a finished shard's rejected dialogues."""
     rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(store.read(f"{TABLES}/{shard}.{REJECTED}"))).to_pylist()
     return rows
 
 
 def open_scratch(store: Store) -> None:
-    """Make the work folder, on a disk, so that workers need not; raises OSError where it can't be written."""
+    """Create the work folder if the store is on a disk, so that workers need not; raises OSError if it can't be
+    written."""
     if store.is_local:
         (Path(store.root) / SCRATCH).mkdir(parents=True, exist_ok=True)

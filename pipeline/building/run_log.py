@@ -1,7 +1,7 @@
-"""The run log: what each run of a build's command did, kept through kills, and at the end in `corpus.json`.
+"""The run log: what each run of a build did. It survives kills, and ends up in `corpus.json`.
 
-.build/runs/NNN.json               a run; one that was killed has no `finished`
-.build/attempts/SHARD@WORKER       a worker took the shard up: more than one of a shard tell of a worker that was lost
+.build/runs/NNN.json               a run; without `finished` if it was killed
+.build/attempts/SHARD@WORKER       a worker started the shard: more than one per shard means that a worker was lost
 """
 
 import json
@@ -20,7 +20,7 @@ RUNS, ATTEMPTS = ".build/runs", ".build/attempts"
 
 @dataclass(slots=True)
 class Run:
-    """One run of the command. Clock times are in here alone, and nowhere else in a corpus."""
+    """One run of the command. No other part of a corpus contains clock times."""
 
     store: Store
     name: str
@@ -48,7 +48,7 @@ class Run:
         self._bytes += done.bytes
 
     def end(self, how: str) -> None:
-        """`how`: "finished", or the sentence with which it stopped."""
+        """`how`: "finished", or the error message with which it stopped."""
         spent = {stage: round(seconds, 2) for stage, seconds in self._seconds.items()}
         self.facts |= {"finished": _now(), "how": how, "shards_built": self.built}
         self.facts |= {"audio_s": round(self._audio_s, 2), "bytes": self._bytes, "stage_seconds": spent}
@@ -63,7 +63,7 @@ def note_attempt(store: Store, shard: str, stage: str) -> None:
 
 
 def run_log(store: Store) -> list[dict[str, Any]]:
-    """All runs of a build, in order; the last one tells which shards were begun more than once."""
+    """All runs of a build, in order; the last one lists the shards that were started more than once."""
     names = [f"{RUNS}/{name}" for name in store.names(RUNS)]
     runs: list[dict[str, Any]] = [json.loads(content) for content in store.read_many(names)]
     begun = Counter(name.partition("@")[0] for name in store.names(ATTEMPTS))

@@ -1,4 +1,4 @@
-"""Which dialogues make a shard: each split in input order, a shard at most so many dialogues and so much audio."""
+"""Which dialogues make a shard: each split in input order, with limits on a shard's dialogues and audio."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from manifests.records import SPLITS, Dialogue, Turn
 from stages.pack import PackSettings
 
 CHARACTERS_PER_SECOND = 15.0
-"""Of speech, about: what a dialogue's length is estimated from before there is any audio."""
+"""Approximate speaking rate, to estimate a dialogue's length before there is audio."""
 SECONDS_PER_TURN = 0.7
-"""Of silence, about."""
+"""Approximate silence per turn."""
 BYTES_PER_SECOND = 2 * (SOURCE_RATE + TARGET_RATE)
-"""Of a dialogue's two channels, in memory."""
+"""Size of a dialogue's two channels in memory."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedShard:
-    """How many dialogues a shard was given, and how long they last by their text."""
+    """A shard's number of dialogues, and their duration estimated from the text."""
 
     split: str
     number: int
@@ -33,7 +33,8 @@ class PlannedShard:
 
 
 class ShardCutter(Generic[T]):
-    """Takes items one by one, each with its dialogue, and gives them back a shard at a time; holds one of each split."""
+    """Receives items one by one, each with its dialogue, and returns them a shard at a time; holds one shard per
+    split."""
 
     def __init__(self, pack: PackSettings) -> None:
         self._pack = pack
@@ -42,7 +43,7 @@ class ShardCutter(Generic[T]):
         self._numbers = dict.fromkeys(SPLITS, 0)
 
     def add(self, dialogue: Dialogue, item: T) -> tuple[PlannedShard, list[T]] | None:
-        """The shard before, where this item does not fit into it."""
+        """The previous shard, if this item does not fit into it."""
         split, seconds = dialogue.split or "train", estimated_seconds(dialogue)
         too_large = (self._seconds[split] + seconds) * BYTES_PER_SECOND > self._pack.shard_mb * 2**20
         full = len(self._items[split]) == self._pack.shard_size

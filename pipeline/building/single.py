@@ -1,4 +1,4 @@
-"""`salm-duplex stage`: one stage by itself, in this process, on what the stage before it wrote."""
+"""`salm-duplex stage`: a single stage, in this process, on the output of the previous stage."""
 
 import shutil
 import tempfile
@@ -25,10 +25,10 @@ from stages.ingest import ingest
 
 
 def run_stage(name: str, source: str, out: str, recipe: Recipe, progress: Progress = silent) -> dict[str, Any]:
-    """Run one stage from `source` to the new folder `out`, paths or URLs; returns how many dialogues were kept and rejected, and
-    of ingest what was `not_used`.
+    """Run one stage from `source` to the new folder `out`, paths or URLs; returns the numbers of dialogues kept and
+    rejected, and for ingest, what was `not_used`.
 
-    `source` is the folder that the stage before wrote; for ingest, dialogues as `build` takes them. What `pack` leaves is
+    `source` is the folder written by the previous stage; for ingest, dialogues as for `build`. The output of `pack` is
     a corpus. Raises `RequestError` or `WorkError`.
     """
     stages = {spec.name: spec for spec in recipe.stages}
@@ -37,7 +37,7 @@ def run_stage(name: str, source: str, out: str, recipe: Recipe, progress: Progre
     target = Store(out)
     target.check()
     if target.exists() and (not target.is_local or target.names() or Path(target.root).is_file()):
-        raise RequestError(f"{out} exists already; name a new folder with --out.")
+        raise RequestError(f"{out} already exists; name a new folder with --out.")
     try:
         if name == "pack":
             with _as_folder(source) as folder:
@@ -67,7 +67,7 @@ def _write(place: Path, results: Iterable[Record | Rejected], name: str, progres
 
 
 def _processed(spec: StageSpec, folder: Path, source: str, recipe: Recipe) -> Iterator[Record | Rejected]:
-    """A stage over its input, as many records at a time as a shard holds."""
+    """Apply a stage to its input, one shard's worth of records at a time."""
     yield from read_rejected(folder)
     takes = stage_types(spec.stage_class).takes
     chain = Chain([spec], recipe.seed, None)
@@ -75,8 +75,8 @@ def _processed(spec: StageSpec, folder: Path, source: str, recipe: Recipe) -> It
     while batch := list(islice(records, recipe.pack.shard_size)):
         if not isinstance(batch[0], takes):
             raise RequestError(
-                f"The stage '{spec.name}' takes {takes.__name__} records, and {source} holds {type(batch[0]).__name__} "
-                "records; give --in the folder that the stage before it wrote."
+                f"The stage '{spec.name}' takes {takes.__name__} records, but {source} contains {type(batch[0]).__name__} "
+                "records; set --in to the folder written by the previous stage."
             )
         parcel = chain.run(Parcel("", batch))
         if parcel.failure:
@@ -88,13 +88,13 @@ def _processed(spec: StageSpec, folder: Path, source: str, recipe: Recipe) -> It
 def _tokenized(folder: Path, source: str) -> Iterator[TokenizedDialogue]:
     for record in read_record_files(folder):
         if not isinstance(record, TokenizedDialogue):
-            raise RequestError(f"{source} holds no tokenized dialogues; give --in the folder that tokenize wrote.")
+            raise RequestError(f"{source} contains no tokenized dialogues; set --in to the folder written by tokenize.")
         yield record
 
 
 @contextmanager
 def _as_folder(source: str) -> Iterator[Path]:
-    """A stage's output as a local folder: where it is, or fetched for as long as it is needed."""
+    """A stage's output as a local folder: in place, or downloaded temporarily."""
     store = Store(source)
     if store.is_local:
         yield Path(store.root)
@@ -106,7 +106,7 @@ def _as_folder(source: str) -> Iterator[Path]:
 
 @contextmanager
 def _new_folder(target: Store) -> Iterator[Path]:
-    """A folder that stands at its place once it is whole, and is gone where it never was."""
+    """A folder that appears in its place when complete, and is removed on failure."""
     place = Path(target.root)
     part = place.with_name(f".{place.name}.part") if target.is_local else Path(tempfile.mkdtemp(prefix="salm-duplex-"))
     try:

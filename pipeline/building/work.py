@@ -1,8 +1,8 @@
-"""What a worker does with a shard: neighboring stages of the recipe, one after the other, in one process.
+"""A worker's job for a shard: neighboring stages of the recipe, one after the other, in one process.
 
-A stage that raises costs the dialogue that it raised for, not the shard: the shard's dialogues are given to it again one by
-one. A stage that hangs can't be interrupted from inside: the worker notes where it was and ends its process. Whoever
-takes the shard up next reads the note, and finds out in the same way which dialogue it was.
+A stage that raises costs only the dialogue it raised for, not the shard: the shard's dialogues are processed again
+one by one. A stage that hangs can't be interrupted from inside: the worker leaves a note of where it was and ends its
+process. The next worker to take the shard reads the note and finds the dialogue in the same way.
 
     .build/hung/SHARD/STAGE           the stage did not finish this shard in time
     .build/hung/SHARD/STAGE@ID        nor this dialogue by itself
@@ -25,25 +25,25 @@ from stages.base import Stage
 
 HUNG = ".build/hung"
 FAILED = "stage_failed"
-"""The reason code of a dialogue over which a stage raised or hung."""
+"""The reason code of a dialogue on which a stage raised or hung."""
 HUNG_EXIT = 75
 """The exit code of a worker that ended itself: EX_TEMPFAIL."""
 BATCH_ALLOWANCE = 10
-"""A shard of n dialogues may take n / 10 times what one of them may: few need all of their time."""
+"""A shard of n dialogues may take n / 10 times the limit of one dialogue: few need all of their time."""
 
 
 class Chain:
-    """Neighboring stages, set up once and kept; a set-up that fails is told of by the first shard."""
+    """Neighboring stages, set up once and kept; a failing set-up is reported by the first shard."""
 
     def __init__(self, specs: Sequence[StageSpec], seed: int, store: Store | None) -> None:
-        """`store` keeps the notes on what hung; without one, in the command's own process, nothing is ended."""
+        """`store` keeps the notes on what hung; without one, in the command's own process, nothing is terminated."""
         self._specs = specs
         self._seed = seed
         self._store = store
         self._stages: list[Stage[Any, Any, Any]] = []
 
     def run(self, parcel: Parcel) -> Parcel:
-        """The parcel after these stages; it carries a `failure` instead where the shard can't be made."""
+        """The parcel after these stages; with a `failure` if the shard can't be made."""
         if parcel.failure is None:
             parcel.failure = self._set_up() or self._process(parcel)
         if parcel.failure:
@@ -55,7 +55,7 @@ class Chain:
             try:
                 self._stages.append(spec.make(self._seed))
             except Exception as error:
-                return Failure.of(spec.name, error, "it could not be set up: ")
+                return Failure.of(spec.name, error, "setup failed: ")
         return None
 
     def _process(self, parcel: Parcel) -> Failure | None:
@@ -107,7 +107,7 @@ class Chain:
 
     @contextmanager
     def _ended_after(self, seconds: float, shard: str, note: str) -> Iterator[None]:
-        """End this process where the block takes longer, and leave a note of it."""
+        """End this process if the block takes longer, and leave a note."""
         store = self._store
         if store is None:
             yield

@@ -1,4 +1,4 @@
-"""What commands print with: the two consoles, JSON for programs, and the display of progress."""
+"""Command output: the two consoles, JSON for programs, and progress."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ err_console = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def print_wide(table: Table) -> None:
-    """Print a table with the terminal's width, or wide where a file or a program reads it."""
+    """Print a table in the terminal's width, or wide if the output is a file or pipe."""
     Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
 
 
@@ -31,7 +31,7 @@ def print_json(value: Any) -> None:
 
 @contextmanager
 def writes(where: str | Path) -> Iterator[None]:
-    """Turn a refusal of the file system into a sentence."""
+    """Turn a file system error into a sentence."""
     try:
         yield
     except OSError as error:
@@ -40,7 +40,7 @@ def writes(where: str | Path) -> Iterator[None]:
 
 @contextmanager
 def progress_shown(unit: str, quiet: bool = False) -> Iterator[Progress]:
-    """A progress bar on a terminal, plain lines elsewhere, nothing where JSON is wanted."""
+    """A progress bar on a terminal, plain lines elsewhere, nothing with --json."""
     if quiet or not err_console.is_terminal:
         yield silent if quiet else _lines(unit)
         return
@@ -60,7 +60,7 @@ def _lines(unit: str) -> Progress:
     told: list[tuple[int, str]] = []
 
     def tell(done: int, total: int, message: str) -> None:
-        # Without a total (single stages) a line for every dialogue would drown the rest.
+        # Without a total (single stages), a line per dialogue would drown out the rest.
         if (total or (done and done % 100 == 0)) and (not told or told[-1] != (done, message)):
             told.append((done, message))
             err_console.print(f"{done}/{total} {unit}: {escape(message)}" if total else f"{message} ({done} {unit})")
@@ -69,14 +69,14 @@ def _lines(unit: str) -> Progress:
 
 
 def not_used(counts: Mapping[str, int], shown: int = 8) -> str:
-    """What an input holds that nothing was made of, the most frequent by name."""
+    """The parts of the input that are not used, the most frequent ones by name."""
     first = [f"{name} {number} ×" for name, number in [*counts.items()][:shown]]
     more = [f"{len(counts) - shown} other things"] if len(counts) > shown else []
     return f"not used: {', '.join(first + more)}"
 
 
 def span(seconds: float) -> str:
-    """A time as a person says it."""
+    """A duration in a readable unit."""
     if seconds < 5_400:
         return f"{seconds / 60:.1f} minutes"
     return f"{seconds / 3600:.1f} hours" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"

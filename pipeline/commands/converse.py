@@ -14,7 +14,9 @@ from pipeline.commands.speaking import Speaking, speaks
 @speaks
 def command(
     run: RunArgument,
-    user: Annotated[Path, typer.Option("--user", help="A recording of the user, in any rate and format.")],
+    user: Annotated[
+        Path, typer.Option("--user", help="A recording of the user, at any sample rate, in any audio format.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="WAV file to write.")],
     stereo: Annotated[bool, typer.Option("--stereo", help="Write both channels: user left, agent right.")] = False,
     text: Annotated[bool, typer.Option("--text", help="Print the agent's words with times.")] = False,

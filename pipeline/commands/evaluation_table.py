@@ -1,4 +1,4 @@
-"""What `salm-duplex evaluate` prints: a test set's figures, beside the reference's and the paper's."""
+"""What `salm-duplex evaluate` prints: a test set's figures next to the reference's and the paper's."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,11 +15,12 @@ PAPER: dict[str, tuple[float, float]] = {
     "first_response_latency_s": (0.72, 0.92),
     "agent_utmos": (4.3, 4.0),
 }
-"""SALM-Duplex on its own test sets, UltraChat and Impatient (arXiv 2505.15670v4): not these dialogues, and not this size."""
+"""SALM-Duplex on its own test sets, UltraChat and Impatient (arXiv 2505.15670v4): other dialogues and another model
+size."""
 
 
 def tables(result: dict[str, Any]) -> Iterator[Table]:
-    """A readable table for each test set."""
+    """A table for each test set."""
     for name, own in result["sets"].items():
         number = result["about"]["dialogues"][name]
         table = Table(title=f"{name}: {number} dialogues, step {result['about']['step']}", box=None, pad_edge=False)

@@ -25,15 +25,15 @@ def command(
             "--to",
             help="moshi: stereo WAV and word times for moshi-finetune; hf: Parquet with audio and a dataset card for Hugging Face; "
             "nemo: a training configuration that reads the shards; "
-            "textgrid: stereo WAV, TextGrid and RTTM for ears and Praat.",
+            "textgrid: stereo WAV, TextGrid and RTTM for listening and for Praat.",
         ),
     ],
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="A new folder, at a path or URL.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Write a corpus in the form that another trainer reads. Run again after a stop, it resumes.
+    """Write a corpus in the format of another trainer. Rerun the same command to resume a stopped export.
 
-    What the form can't carry is counted at the end.
+    Counts at the end what the format can't represent.
     """
     from manifests.corpus import open_corpus
     from manifests.store import Store
@@ -48,7 +48,7 @@ def command(
     for sentence in result["use"]:
         out_console.print(escape(sentence))
     lost = ", ".join(f"{name} {number}" for name, number in result["lost"].items())
-    out_console.print(f"Not carried over: {lost or 'nothing'}")
+    out_console.print(f"Not exported: {lost or 'nothing'}")
 
 
 def _export(to: Target, corpus: "Corpus", out: "Store", progress: Progress) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def command(
     if id is None:
         rows = opened.dialogues.read("id", "barge_ins")
         if rows.empty:
-            raise RequestError(f"The corpus {corpus} holds no dialogues.")
+            raise RequestError(f"The corpus {corpus} has no dialogues; build it from more input.")
         interrupted = rows[rows["barge_ins"] > 0]
         id = str((rows if interrupted.empty else interrupted)["id"].iloc[0])
     cut = opened.cut(id)

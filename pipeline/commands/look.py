@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeline.look import Look
 
 TURNS, CHARACTERS = 8, 160
-"""How much of an example is printed; `--json` prints all of it."""
+"""Printed characters of an example; `--json` prints all of it."""
 
 
 def command(
@@ -27,9 +27,8 @@ def command(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Read at most this many records.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a dialogue file holds: its format, three dialogues as read, what would be rejected and why, and what goes unused.
-    Builds nothing.
-    """
+    """Show what a dialogue file holds: its format, three dialogues as read, what would be rejected and why, and what
+    goes unused. Builds nothing."""
     from pipeline.look import look
     from pipeline.recipe import load_recipe
 
@@ -73,7 +72,7 @@ def _print(found: "Look") -> None:
 
 
 def _example(dialogue: "Dialogue") -> dict[str, object]:
-    """A dialogue as it is read, in the form of our own."""
+    """A dialogue as read, in the native format."""
     from manifests.readers.own import OwnTurn
 
     known = OwnTurn.model_fields

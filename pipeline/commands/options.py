@@ -10,7 +10,7 @@ RECIPES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
 def _recipe_file(name: str) -> Path:
-    """The file of this name, or else the bundled recipe of this name."""
+    """The file with this name, else the bundled recipe with this name."""
     shipped = SHIPPED / f"{name.removesuffix('.yaml')}.yaml"
     return shipped if Path(name).name == name and not Path(name).exists() and shipped.is_file() else Path(name)
 

@@ -10,7 +10,7 @@ from pipeline.commands.console import out_console, print_json, progress_shown, s
 from pipeline.commands.options import JsonOption, RecipeOption, SetOption
 
 EFFICIENCY = 0.95
-"""Share of the cores' time in which a build's workers are at a stage; of 26 hours built by two workers, start and end left out."""
+"""Share of core time that workers spend in stages; measured on 26 hours built by two workers, without start and end."""
 MACHINES = (8, 32, 96, 192)
 BUNDLED = Path(__file__).parents[1] / "data" / "dialogues.jsonl"
 

@@ -45,7 +45,7 @@ def fit(
         raise RequestError(f"Can't fit a profile to {', '.join(inputs)}: {error}.") from None
     with writes(out):
         out.write_text(yaml.safe_dump(profile.model_dump(mode="json"), sort_keys=False, width=120), "utf-8")
-    out_console.print(f"Wrote {out}, of {profile.about}")
+    out_console.print(f"Wrote {out}, measured on {profile.about}")
 
 
 def _recordings(name: str) -> "Iterator[list[Utterance]]":

@@ -26,7 +26,7 @@ def command(
 ) -> None:
     """Make test sets from a corpus's test or validation split, each for one behavior: interruptions, pauses, noise …
 
-    Their dialogues and voices are never heard in training. Pass them to `evaluate` with --corpus.
+    Their dialogues and voices do not occur in training. Pass them to `evaluate` with --corpus.
     """
     from manifests.corpus import open_corpus
     from pipeline.scenes import SCENES, make_scenes

@@ -18,7 +18,7 @@ def command(
     max_sessions: Annotated[
         int,
         typer.Option(
-            "--max-sessions", min=1, max=256, help="Concurrent conversations; further ones are asked to wait."
+            "--max-sessions", min=1, max=256, help="Maximum number of concurrent conversations; others are turned away."
         ),
     ] = 20,
     *,

@@ -1,4 +1,4 @@
-"""The options by which the commands that play a run have its agent speak, in one place for all of them."""
+"""The options shared by all commands that play a run: how its agent speaks."""
 
 import functools
 import inspect
@@ -17,7 +17,7 @@ LIKELIEST = "likeliest"
 
 @dataclass(frozen=True, slots=True)
 class Speaking:
-    """How text, turns and codes are chosen, and what the agent speaks with."""
+    """How text, turns and codes are chosen, and which codec the agent speaks with."""
 
     temperature: Annotated[
         float, typer.Option("--temperature", min=0, max=5, help="Sampling temperature of text tokens; 0 is greedy.")
@@ -53,7 +53,7 @@ class Speaking:
     ] = None
 
     def decoding(self, run: Path) -> "Decoding":
-        """What a session of the run takes; raises `RequestError` where the turn taking is none."""
+        """The arguments of a session of the run; raises `RequestError` if the turn taking is invalid."""
         from pipeline.overrides import overridden
         from pipeline.recipe import validated
         from salm_duplex_model.checkpoint import read_turn_taking
@@ -69,7 +69,7 @@ class Speaking:
 
 
 def speaks(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command these options; it gets them together, as its argument `speaking`."""
+    """Add these options to a command, which receives them as its argument `speaking`."""
     options = inspect.signature(Speaking).parameters
     signature = inspect.signature(command)
     parameters: list[inspect.Parameter] = []

@@ -45,11 +45,10 @@ def command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Calibrate when a run's agent starts and stops its turns, on held-out dialogues, and keep it in the run.
+    """Calibrate when a run's agent starts and stops its turns, on held-out dialogues, and store it in the run.
 
-    Writes RUN/turn_taking.json and .png, what each threshold trades. `scenes --split validation` makes dialogues with pauses
-    and backchannels for it.
-    """
+    Writes RUN/turn_taking.json and a plot of each threshold's trade-off. `scenes --split validation` makes dialogues
+    with pauses and backchannels for it."""
     from pipeline.tune import Grid, Request, tune
 
     default = Grid()
@@ -62,9 +61,9 @@ def command(
         return
     print_wide(_table(result))
     if missing := [COLUMNS[name] for name in result["about"]["unmeasured"] if name in COLUMNS]:
-        out_console.print(f"Not measured, for want of events in these dialogues: {', '.join(missing)}")
+        out_console.print(f"Not measured, since these dialogues have no such events: {', '.join(missing)}")
     point = result["chosen"]["turn_taking"]
-    kept = "kept in the run" if point else "no threshold does better, so none is kept"
+    kept = "stored in the run" if point else "no threshold does better, so none is stored"
     out_console.print(f"Chosen: {_name(point)}; {kept}. See {escape(str(run / 'turn_taking.png'))}")
 
 

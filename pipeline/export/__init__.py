@@ -1,1 +1,1 @@
-"""`salm-duplex export`: a corpus in the form that another trainer, a hub or Praat reads, one module a form."""
+"""`salm-duplex export`: a corpus in the format of another trainer, a hub or Praat; one module per format."""

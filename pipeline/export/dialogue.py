@@ -1,4 +1,4 @@
-"""What every export reads: a dialogue of a finished corpus, as its shards hold it."""
+"""What every export reads: a dialogue of a finished corpus, as stored in its shards."""
 
 import io
 from collections import Counter
@@ -22,16 +22,16 @@ from manifests.text_channel import is_cut_off, text_heard, whole_text
 from stages.ingest import safe_id
 
 PROVENANCE = ("task", "source", "seed", "recipe")
-"""What a cut says of where it comes from."""
+"""Custom fields of a cut that state its origin."""
 _SOUND = ("noise", "noise_bursts", *EFFECTS)
 _OWN = {"target_audio", "target_codes", "context_audio", "context_audio_unaligned", "system_prompt", "total_turns"}
 _OF_READING = {"shard_origin", "shar_epoch"}
-"""What Lhotse adds as it reads."""
+"""Fields that Lhotse adds while reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusWord:
-    """A word and when it is heard, in seconds from the dialogue's start."""
+    """A word and its times, in seconds from the dialogue's start."""
 
     text: str
     start: float
@@ -40,7 +40,8 @@ class CorpusWord:
 
 @dataclass(frozen=True, slots=True)
 class CorpusTurn:
-    """A supervision; the fields are those of the cut. Times are seconds from the dialogue's start, with Lhotse's eight digits."""
+    """A supervision, with the fields of the cut's. Times are seconds from the dialogue's start, with Lhotse's eight
+    digits."""
 
     speaker: Speaker
     start: float
@@ -48,7 +49,7 @@ class CorpusTurn:
     event: str
     cut_off: bool
     text: str
-    """What a text channel lays out."""
+    """The text that a text channel lays out."""
     text_heard: str
     text_full: str
     text_written: str
@@ -56,21 +57,21 @@ class CorpusTurn:
     speech: str
     word_times: str
     words: tuple[CorpusWord, ...] = ()
-    """Those heard whole."""
+    """The words heard completely."""
     cut_word: CorpusWord | None = None
-    """The word that a cut-off falls into, as far as it is heard."""
+    """The word that is cut off, with the times of its audible part."""
     pauses: tuple[tuple[float, float], ...] = ()
-    """Start and length of each."""
+    """Start and duration of each."""
 
     @property
     def words_begun(self) -> tuple[CorpusWord, ...]:
-        """All words that are heard, the one that is cut off included: without it, what is missing would tell of the interruption."""
+        """All words heard, including the one that is cut off: leaving it out would reveal the interruption."""
         return (*self.words, self.cut_word) if self.cut_word else self.words
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusDialogue:
-    """One cut of a corpus. Audio stays as it is encoded until it is asked for."""
+    """One cut of a corpus. Audio stays encoded until it is needed."""
 
     id: str
     split: str
@@ -79,25 +80,25 @@ class CorpusDialogue:
     """Seconds; a whole number of 80 ms frames."""
     turns: tuple[CorpusTurn, ...]
     user_audio: bytes
-    """An audio file's content (FLAC in corpora of our making), 16 kHz."""
+    """Content of an audio file (FLAC in our corpora), 16 kHz."""
     agent_audio: bytes
     """The same, 22.05 kHz."""
     reference_audio: bytes | None = None
-    """The agent's voice saying something else, where the corpus has that: 22.05 kHz."""
+    """A reference recording of the agent's voice, if the corpus has one: 22.05 kHz."""
     codes: np.ndarray | None = None
-    """int16 (frames, codebooks); None where the export does not ask for them."""
+    """int16 (frames, codebooks); None if the export does not use them."""
     total_turns: int = 0
     system_prompt: str = ""
     custom: dict[str, Any] = field(default_factory=dict)
-    """What else the cut's custom fields say: where it comes from, and the sound on the user's channel."""
+    """The cut's other custom fields: its origin, and the sound on the user's channel."""
 
     @property
     def file_name(self) -> str:
-        """The id, as far as it can be a file's name."""
+        """The id, with characters that a file name can't have replaced."""
         return safe_id(self.id)
 
     def channel(self, speaker: Speaker, rate: int) -> np.ndarray:
-        """One channel as int16 (samples,) at `rate`, over the dialogue's frames to the sample."""
+        """One channel as int16 (samples,) at `rate`, exactly as long as the dialogue's frames."""
         content, own_rate = (self.user_audio, SOURCE_RATE) if speaker == "user" else (self.agent_audio, TARGET_RATE)
         samples, _ = soundfile.read(io.BytesIO(content), dtype="int16")
         if own_rate != rate:
@@ -106,14 +107,14 @@ class CorpusDialogue:
         return np.pad(samples[:length], (0, max(0, length - len(samples))))
 
     def stereo_wav(self, left: Speaker, right: Speaker, rate: int) -> bytes:
-        """Both channels as a WAV file's content: 16 bits, at a rate of which 80 ms is a whole number of samples."""
+        """Both channels as the content of a 16-bit WAV file, at a rate at which 80 ms is a whole number of samples."""
         file = io.BytesIO()
         both = np.stack([self.channel(left, rate), self.channel(right, rate)], axis=1)
         soundfile.write(file, both, rate, subtype="PCM_16", format="WAV")
         return file.getvalue()
 
     def holds(self) -> Counter[str]:
-        """How much the dialogue holds of all that some export can't carry, by name."""
+        """Counts, by name, of everything in the dialogue that some export can't represent."""
         counts = {kind: count(self) for kind, count in _KINDS.items()}
         return Counter({kind: number for kind, number in counts.items() if number})
 
@@ -141,13 +142,13 @@ _KINDS: dict[str, Callable[[CorpusDialogue], int]] = {
     "origins (source, seed, recipe)": lambda dialogue: any(name in dialogue.custom for name in PROVENANCE),
 }
 EVERYTHING = frozenset(_KINDS)
-"""The names of all that a dialogue may hold."""
+"""The names of everything that is counted."""
 
 
 def read_dialogues(corpus: Corpus, split: str, shard: int, with_codes: bool = False) -> Iterator[CorpusDialogue]:
     """The dialogues of one shard, in its order, one at a time.
 
-    Raises `WorkError` that names the file where one is missing or damaged.
+    Raises `WorkError` naming the file if one is missing or damaged.
     """
     without = () if with_codes else ("target_codes",)
     try:
@@ -155,19 +156,19 @@ def read_dialogues(corpus: Corpus, split: str, shard: int, with_codes: bool = Fa
             yield of_cut(cut, split, with_codes)
     except (RequestError, WorkError):
         raise
-    except Exception as error:  # a broken archive raises whatever its reader raises
+    except Exception as error:  # a damaged archive raises whatever its reader raises
         raise damage(corpus, split, error) from error
 
 
 def damage(corpus: Corpus, split: str, error: Exception) -> WorkError:
-    """What stopped the reading of a split, by the name of the file."""
+    """The error that stopped the reading of a split, naming the file."""
     from salm_duplex_model.stream import explained
 
     return explained(corpus, split, error)
 
 
 def of_cut(cut: MonoCut, split: str, with_codes: bool = False) -> CorpusDialogue:
-    """A cut as it comes from its shard; its codes lie within reach only where they were read."""
+    """A cut from its shard; its codes are available only if they were read."""
     custom = cut.custom or {}
     reference = custom.get("context_audio")
     return CorpusDialogue(
@@ -189,7 +190,7 @@ def of_cut(cut: MonoCut, split: str, with_codes: bool = False) -> CorpusDialogue
 def _content(recording: Recording, id: str) -> bytes:
     source = recording.sources[0]
     if source.type != "memory":
-        raise WorkError(f"The audio of the dialogue {id} is not in its shard; build the corpus anew.")
+        raise WorkError(f"The audio of the dialogue {id} is missing from its shard; rebuild the corpus.")
     return bytes(source.source)
 
 

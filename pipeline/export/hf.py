@@ -1,8 +1,8 @@
-"""For Hugging Face: Parquet with `Audio` features, and the dataset card by which `datasets` loads it and the hub's viewer shows it.
+"""For Hugging Face: Parquet with `Audio` features, and a dataset card that `datasets` and the hub's viewer understand.
 
-Nothing is decoded or encoded anew: an `Audio` column holds the files of the corpus's own shards. A shard is a Parquet file, in
-row groups small enough for the viewer (`datasets` 5.2 aims at 100 MB; https://hf.co/docs/hub/datasets-viewer).
-"""
+Nothing is decoded or re-encoded: an `Audio` column contains the files of the corpus's own shards. A shard becomes a
+Parquet file, in row groups small enough for the viewer (`datasets` 5.2 aims at 100 MB;
+https://hf.co/docs/hub/datasets-viewer)."""
 
 import json
 import tempfile
@@ -28,7 +28,7 @@ from pipeline.report.card import compose_card
 
 FOLDER = "data"
 GROUP_BYTES = 32 * 2**20
-"""Of audio in a row group: what is held in memory, and what a reader loads to show a row."""
+"""Audio bytes per row group: what the writer holds in memory, and what a reader loads to show a row."""
 
 _WORD = {"text": Value("string"), "start": Value("float64"), "end": Value("float64")}
 _TURN = {
@@ -48,7 +48,7 @@ _TURN = {
 
 
 def features(with_reference: bool) -> Features:
-    """The columns, a row for each dialogue."""
+    """The columns; one row per dialogue."""
     return Features(
         {
             "id": Value("string"),
@@ -87,7 +87,9 @@ class HuggingFace(Format):
             out.put(part, f"{FOLDER}/{name}")
 
     def finish(self, corpus: Corpus, shards: list[Shard], out: Store) -> list[str]:
-        out.write("corpus.json", corpus.store.read("corpus.json"))  # the recipe and the figures, which the card names
+        out.write(
+            "corpus.json", corpus.store.read("corpus.json")
+        )  # the recipe and the figures, which the card refers to
         out.write("README.md", _card(corpus, shards, out).encode())
         if not out.is_local:
             return [f'datasets.load_dataset("parquet", data_files="{out}/{FOLDER}/train-*.parquet")']
@@ -96,7 +98,7 @@ class HuggingFace(Format):
 
 def _write_table(path: Path, dialogues: Iterator[CorpusDialogue]) -> None:
     first = next(dialogues, None)
-    # All dialogues of a corpus have a reference, or none has.
+    # Either all dialogues of a corpus have a reference, or none does.
     schema = features(first is not None and first.reference_audio is not None).arrow_schema
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False, write_page_index=True) as file:
         group: list[dict[str, Any]] = []
@@ -137,7 +139,7 @@ def _audio(content: bytes, name: str) -> dict[str, Any]:
 
 
 def _facts(file: pq.ParquetFile) -> dict[str, Any]:
-    """What the card says of a Parquet file, from its footer."""
+    """The card's figures for a Parquet file, from its footer."""
     groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
     return {
         "rows": file.metadata.num_rows,
@@ -147,7 +149,7 @@ def _facts(file: pq.ParquetFile) -> dict[str, Any]:
 
 
 def _card(corpus: Corpus, shards: list[Shard], out: Store) -> str:
-    """The corpus's own card, with a header that tells `datasets` where each split lies and of which types its columns are."""
+    """The corpus's own card, with a header that gives `datasets` each split's files and the column types."""
     splits: dict[str, SplitInfo] = {}
     with_reference = False
     for shard in shards:
@@ -167,7 +169,7 @@ def _card(corpus: Corpus, shards: list[Shard], out: Store) -> str:
 _FORMAT = """\
 ## Format
 
-A row for each dialogue, and a Parquet file for each shard of the corpus:
+One row per dialogue, and one Parquet file per shard of the corpus:
 
 ```python
 from datasets import load_dataset
@@ -177,14 +179,14 @@ for row in load_dataset("USER/NAME", split="train", streaming=True):
     turns = [(turn["start"], turn["speaker"], turn["text_heard"], turn["event"]) for turn in row["turns"]]
 ```
 
-* `user` and `agent`: the two channels, of the same whole number of `frames` of 80 ms, lossless; `reference`, where the corpus has it: the
-  agent's voice saying something else;
+* `user` and `agent`: the two channels, lossless, both with the same whole number of 80 ms `frames`; `reference`, if the corpus has it: the
+  agent's voice speaking another text;
 * `turns`, ordered by start: `speaker` (user or agent), `start` and `end` in seconds, `event` (turn, barge_in, backchannel, false_start or
-  side_talk), `cut_off`, `text` as one token a frame lays it out, `text_heard` (the words heard whole), `text_full` (with what a cut-off
-  took), `text_written` (as in the input), `words` with their times, `cut_word` (the word that a cut-off falls into, as far as it is
-  heard), `pauses`, `voice`, `speech` (synthesis or recording) and `word_times` (how the words' times were found);
+  side_talk), `cut_off`, `text` as laid out at one token per frame, `text_heard` (the words heard completely), `text_full` (including what a cut-off
+  removed), `text_written` (as in the input), `words` with their times, `cut_word` (the word that is cut off, with the times of its
+  audible part), `pauses`, `voice`, `speech` (synthesis or recording) and `word_times` (how the words' times were found);
 * `codes`: the codec's codes of the agent's channel, frames × 4;
-* `system_prompt`, `total_turns`, and in `custom`, as JSON, where the dialogue comes from and what sound lies on the user's channel.
+* `system_prompt`, `total_turns`, and `custom`: as JSON, the dialogue's origin and the sound on the user's channel.
 
-The agent's channels never tell what the user will do: the `text` of a cut-off turn is of its whole text and not of what is heard.
+The agent's channels never reveal what the user will do: the `text` of a cut-off turn is its whole text, not only what is heard.
 No two splits share a dialogue or a user's voice."""

@@ -1,11 +1,11 @@
-"""For moshi-finetune: stereo WAV, Moshi (the agent) left and the user right, and beside each file the words and their times.
+"""For moshi-finetune: stereo WAV, Moshi (the agent) left and the user right, with the words and their times next to
+each file.
 
-What its loader reads (github.com/kyutai-labs/moshi-finetune, `finetune/data`, 2025-09): a JSONL list of
-`{"path": relative to the list, "duration": seconds}`, and for `a.wav` an `a.json` with
-`{"alignments": [[word, [start, end], speaker], …]}`, in order of the start, by which it searches. Its trainer lays out the
-words of SPEAKER_MAIN and leaves the others. Files are written at the 24 kHz of Moshi's codec, so that a frame is 1 920 samples and
-nothing is resampled while training.
-"""
+What its loader reads (github.com/kyutai-labs/moshi-finetune, `finetune/data`, 2025-09): a JSONL list of `{"path":
+relative to the list, "duration": seconds}`, and for `a.wav` an `a.json` with `{"alignments": [[word, [start, end],
+speaker], …]}`, sorted by start, since it searches by it. Its trainer lays out the words of SPEAKER_MAIN and ignores
+the others. Files are written at the 24 kHz of Moshi's codec, so a frame is 1 920 samples and nothing is resampled
+during training."""
 
 import json
 import tempfile
@@ -53,9 +53,9 @@ class Moshi(Format):
 
 
 def alignments(dialogue: CorpusDialogue) -> list[tuple[str, tuple[float, float], str]]:
-    """Every word that is heard for any time, in order of its start: its text, start and end in seconds, and who speaks.
+    """Every word that is heard at all, sorted by start: its text, start and end in seconds, and the speaker.
 
-    A word that a cut-off falls into is among them: its absence would tell of the interruption before it comes.
+    This includes a word that is cut off: leaving it out would reveal the interruption in advance.
     """
     words = [
         (word.text, (word.start, word.end), SPEAKERS[turn.speaker])
@@ -71,5 +71,5 @@ def _words(dialogue: CorpusDialogue) -> bytes:
 
 
 def _lasts(word: CorpusWord) -> bool:
-    """Moshi's loader leaves out a word of no length."""
+    """Moshi's loader drops words of zero length."""
     return word.start < word.end

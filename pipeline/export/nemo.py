@@ -1,7 +1,7 @@
-"""For NeMo 3: a training configuration of its `DuplexS2SModel` on the corpus's shards, which it reads where they are.
+"""For NeMo 3: a training configuration of its `DuplexS2SModel` that reads the corpus's shards in place.
 
-The settings are the paper's; what follows from the corpus is where its splits lie and the classes of length that batches are
-drawn from. The audio is left at its own rates: NeMo's example would resample the user's twice.
+The settings are the paper's; the locations of the splits and the duration buckets that batches are
+drawn from follow from the corpus. The audio keeps its own rates: NeMo's example would resample the user's twice.
 """
 
 from importlib import resources
@@ -21,20 +21,20 @@ from salm_duplex_model.nemo_encoder import adapter_config
 CONFIG = "s2s_duplex.yaml"
 BUCKETS = 20
 ENCODER_WIDTH = 512
-"""Of the FastConformer that the configuration names."""
+"""Of the FastConformer in the configuration."""
 
 _HEADER = """\
 # NeMo 3, DuplexS2SModel (arXiv 2505.15670), on the corpus {corpus}. Written by `salm-duplex export --to nemo`.
-# With NeMo's repository at hand:
+# From a clone of NeMo's repository:
 #   torchrun --nproc-per-node GPUS NeMo/examples/speechlm2/s2s_duplex_train.py --config-path FOLDER_OF_THIS_FILE --config-name s2s_duplex
-# batch_duration, in seconds on one GPU, is for 80 GB; a worker holds bucket_buffer_size dialogues in memory.
+# batch_duration, in seconds per GPU, is for 80 GB; a worker holds bucket_buffer_size dialogues in memory.
 """
 
 
 def export_nemo(corpus: Corpus, out: Store) -> dict[str, Any]:
-    """Write the configuration; returns what `export.json` holds. No shard is copied, so nothing is lost.
+    """Write the configuration; returns the content of `export.json`. No shard is copied, so nothing is lost.
 
-    Raises `RequestError` where there is nothing to train on, or `out` holds anything else.
+    Raises `RequestError` if there is nothing to train on, or `out` contains anything else.
     """
     if "train" not in corpus.splits:
         raise RequestError(
@@ -48,14 +48,14 @@ def export_nemo(corpus: Corpus, out: Store) -> dict[str, Any]:
     use = [f"NeMo/examples/speechlm2/s2s_duplex_train.py --config-path {out.absolute} --config-name s2s_duplex"]
     if not corpus.store.is_local:
         use.append(
-            "NeMo reads these shards over the network: pip install 'smart_open[s3]' beside it, or copy the corpus."
+            "NeMo reads these shards over the network: run pip install 'smart_open[s3]' in its environment, or copy the corpus."
         )
     totals = {"dialogues": sum(statistics["dialogues"].values()), "hours": statistics["hours"], "lost": {}}
     return conclude(identity, totals, use, out)
 
 
 def configuration(corpus: Corpus) -> dict[str, Any]:
-    """The configuration as `omegaconf` takes it."""
+    """The configuration in `omegaconf`'s form."""
     config: dict[str, Any] = yaml.safe_load(
         resources.files("pipeline.export").joinpath("nemo_duplex.yaml").read_text("utf-8")
     )
@@ -75,7 +75,8 @@ def configuration(corpus: Corpus) -> dict[str, Any]:
 
 
 def _shards(corpus: Corpus, split: str) -> str | dict[str, list[str]]:
-    """The folder of a split; of a corpus at a URL each file, without the codes, which NeMo makes by its own codec."""
+    """The folder of a split; for a corpus at a URL, each file except the codes, which NeMo computes with its own
+    codec."""
     store = corpus.store.folder(split)
     if store.is_local:
         return store.absolute
@@ -84,7 +85,7 @@ def _shards(corpus: Corpus, split: str) -> str | dict[str, list[str]]:
 
 
 def _bins(corpus: Corpus) -> list[float]:
-    """The bounds of classes of length with as many dialogues each, in seconds."""
+    """The bounds, in seconds, of duration buckets with equal numbers of dialogues."""
     rows = corpus.dialogues.read("split", "duration_s")
     durations = rows[rows["split"] == "train"]["duration_s"].to_numpy(float)
     bounds = np.quantile(durations, np.arange(1, BUCKETS) / BUCKETS)

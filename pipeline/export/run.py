@@ -1,8 +1,8 @@
-"""Export a corpus shard by shard, so that it takes the memory of a dialogue, and resumes where it was stopped.
+"""Export a corpus shard by shard, so that it takes the memory of one dialogue and resumes where it was stopped.
 
-What a format writes for a shard is followed by a marker in `.export/`, with what the end needs to know of it. So a finished
-shard is never read again; of one that was cut off, files that are whole are kept, and none is ever there in part. `export.json`
-comes last.
+After a format has written a shard, a marker in `.export/` records what the final step needs to know. So a finished
+shard is never read again; of an unfinished one, complete files are kept, and files are never partial. `export.json`
+is written last.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """`train/000000`: its folder, where an export gives it one."""
+        """`train/000000`: its folder, for exports with one per shard."""
         return f"{self.split}/{self.number:06d}"
 
     @property
@@ -48,37 +48,37 @@ class Shard:
 
 @dataclass(slots=True)
 class Written:
-    """What a shard came to: what the end needs of it, as JSON can hold it."""
+    """The result of a shard that the final step needs, as JSON."""
 
     dialogues: int = 0
     frames: int = 0
     lost: Counter[str] = field(default_factory=Counter)
-    """How much was there that the format can't carry, by name."""
+    """Counts of what the format can't represent, by name."""
     index: list[dict[str, Any]] = field(default_factory=list)
-    """Rows for a format's own list of what it wrote."""
+    """Rows for a format's own index."""
 
 
 class Format(ABC):
-    """A form that a corpus is exported to."""
+    """A format that a corpus is exported to."""
 
     name: str
     carries: frozenset[str] = frozenset()
-    """What of `CorpusDialogue.holds` it keeps; the rest is counted as lost."""
+    """The names of `CorpusDialogue.holds` that it keeps; the rest is counted as lost."""
     with_codes = False
 
     @abstractmethod
     def write(self, dialogues: Iterator[CorpusDialogue], shard: Shard, out: Store, written: Written) -> None:
-        """Write a shard's dialogues; what is there already from a run that was stopped may be left. Adds to `written.index`."""
+        """Write a shard's dialogues, except those that a stopped run has written already. Adds to `written.index`."""
 
     @abstractmethod
     def finish(self, corpus: Corpus, shards: list[Shard], out: Store) -> list[str]:
-        """Write what stands over all shards; returns sentences for the user: what to do with it."""
+        """Write the files above the shards; returns sentences for the user: what to do with the export."""
 
 
 def export(corpus: Corpus, format: Format, out: Store, progress: Progress = silent) -> dict[str, Any]:
-    """Export a corpus into a folder, or go on with an export that was stopped; returns what `export.json` holds.
+    """Export a corpus to a folder, or resume a stopped export; returns the content of `export.json`.
 
-    Raises `RequestError` where `out` holds anything else, and `WorkError` where a shard can't be read.
+    Raises `RequestError` if `out` contains anything else, and `WorkError` if a shard can't be read.
     """
     out.check()
     identity, finished = start(corpus, format.name, out)
@@ -90,7 +90,7 @@ def export(corpus: Corpus, format: Format, out: Store, progress: Progress = sile
         for name in shard_files(corpus.store.folder(split)).get("cuts", ())
     ]
     if not shards:
-        raise RequestError(f"The corpus {corpus.url} holds no dialogues.")
+        raise RequestError(f"The corpus {corpus.url} has no dialogues; build it from more input.")
     done = set(out.names(SCRATCH))
     for number, shard in enumerate(shards):
         progress(number, len(shards), shard.name)
@@ -113,9 +113,9 @@ def export(corpus: Corpus, format: Format, out: Store, progress: Progress = sile
 
 
 def start(corpus: Corpus, format: str, out: Store) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """What tells this export from others, by which the folder is marked; and what a finished one holds, if it is there.
+    """The identity of this export, which marks the folder, and the content of a finished one, if there is one.
 
-    Raises `RequestError` where `out` holds anything else.
+    Raises `RequestError` if `out` contains anything else.
     """
     identity = _identity(corpus, format)
     names = out.names()
@@ -124,17 +124,17 @@ def start(corpus: Corpus, format: str, out: Store) -> tuple[dict[str, Any], dict
         found = json.loads(out.read(EXPORT if finished else f"{SCRATCH}/{_IDENTITY}"))
         if any(found.get(key) != value for key, value in identity.items()):
             raise RequestError(
-                f"{out} holds another export ({found.get('format')} of {found.get('corpus')}); name a new folder with --out."
+                f"{out} contains another export ({found.get('format')} of {found.get('corpus')}); name a new folder with --out."
             )
         return identity, found if finished else None
     if set(names) - {SCRATCH}:
-        raise RequestError(f"{out} exists already and holds no export; name a new folder with --out.")
+        raise RequestError(f"{out} already exists and is not an export; name a new folder with --out.")
     out.write(f"{SCRATCH}/{_IDENTITY}", json.dumps(identity).encode())
     return identity, None
 
 
 def conclude(identity: dict[str, Any], totals: dict[str, Any], use: list[str], out: Store) -> dict[str, Any]:
-    """Write `export.json`, which comes last, and return what it holds; `use` says what to do with the export."""
+    """Write `export.json`, the last file, and return its content; `use` says what to do with the export."""
     result = {**identity, **totals, "use": use}
     out.write(EXPORT, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
     out.remove(SCRATCH)
@@ -142,13 +142,13 @@ def conclude(identity: dict[str, Any], totals: dict[str, Any], use: list[str], o
 
 
 def write_absent(out: Store, shard: Shard, there: Container[str], name: str, content: Callable[[], bytes]) -> None:
-    """Write a file into a shard's folder, unless it is among those there: a file is there whole or not at all."""
+    """Write a file to a shard's folder, unless it is among `there`: existing files are always complete."""
     if name not in there:
         out.write(f"{shard.name}/{name}", content())
 
 
 def read_written(out: Store, shard: Shard) -> Written:
-    """What the marker of a finished shard holds."""
+    """The content of a finished shard's marker."""
     content = json.loads(out.read(shard.marker))
     return Written(**content | {"lost": Counter(content["lost"])})
 
@@ -174,7 +174,7 @@ def _write(corpus: Corpus, format: Format, shard: Shard, out: Store) -> Written:
 
     try:
         format.write(counted(), shard, out, written)
-    except soundfile.SoundFileError as error:  # audio is decoded as it is used
+    except soundfile.SoundFileError as error:  # audio is decoded on use
         raise damage(corpus, shard.split, error) from error
     return written
 
@@ -182,7 +182,7 @@ def _write(corpus: Corpus, format: Format, shard: Shard, out: Store) -> Written:
 def _identity(corpus: Corpus, format: str) -> dict[str, Any]:
     info = {
         key: value for key, value in corpus.info.items() if key != "run_log"
-    }  # how a build went says nothing of the corpus
+    }  # the run log does not affect the corpus
     content = json.dumps(info, sort_keys=True)
     return {
         "format": format,

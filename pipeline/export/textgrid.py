@@ -1,8 +1,8 @@
-"""For ears and for Praat: stereo WAV, left the user and right the agent, with a TextGrid and an RTTM file beside each.
+"""For listening and for Praat: stereo WAV, the user left and the agent right, each with a TextGrid and an RTTM file.
 
-A TextGrid has an interval tier for each speaker's turns, words and pauses, and a point tier of events; what is silent is an empty
-interval, as Praat wants it. RTTM has a SPEAKER line for each turn, on channel 1 (the user) or 2 (the agent), its times to 10 ns.
-"""
+A TextGrid has an interval tier for each speaker's turns, words and pauses, and a point tier for events; silence is an
+empty interval, as Praat requires. RTTM has a SPEAKER line per turn, on channel 1 (the user) or 2 (the agent), with
+times to 10 ns."""
 
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from manifests.store import Store
 from pipeline.export.dialogue import CorpusDialogue, CorpusTurn
 from pipeline.export.run import Format, Shard, Written, write_absent
 
-NO_ROOM = "intervals of no length or within another"
+NO_ROOM = "intervals of zero length or within another"
 
 Interval = tuple[float, float, str]
 
@@ -45,7 +45,7 @@ class TextGrids(Format):
 
 
 def interval_tiers(dialogue: CorpusDialogue) -> dict[str, list[Interval]]:
-    """By the tiers' names, what each speaker is heard to say: start and end in seconds, and the label."""
+    """Intervals by tier name: start and end in seconds, and the label."""
     tiers: dict[str, list[Interval]] = {}
     for speaker in SPEAKERS:
         own = [turn for turn in dialogue.turns if turn.speaker == speaker]
@@ -58,12 +58,12 @@ def interval_tiers(dialogue: CorpusDialogue) -> dict[str, list[Interval]]:
 
 
 def _label(turn: CorpusTurn) -> str:
-    """The words heard whole; of a turn cut off in its first word, that one."""
+    """The words heard completely; for a turn cut off in its first word, that word."""
     return turn.text_heard or " ".join(word.text for word in turn.words_begun) or turn.event
 
 
 def events(dialogue: CorpusDialogue) -> list[tuple[float, str]]:
-    """What happens when: a turn that is more than a turn, as it starts, and the end of one that is cut off."""
+    """Events by time: the start of each turn with a special event, and the end of each turn that is cut off."""
     found: dict[float, list[str]] = {}
     for turn in dialogue.turns:
         if turn.event != "turn":
@@ -74,7 +74,7 @@ def events(dialogue: CorpusDialogue) -> list[tuple[float, str]]:
 
 
 def _apart(intervals: list[Interval]) -> tuple[list[Interval], int]:
-    """Intervals in order that share no time, as a tier must have them, and how many found no room."""
+    """Sorted intervals without overlap, as a tier requires, and how many did not fit."""
     kept: list[Interval] = []
     for start, end, label in sorted(intervals):
         free = max(start, kept[-1][1]) if kept else start

@@ -1,6 +1,6 @@
-"""`salm-duplex serve`: a trained model to talk to from a browser, or from any program over a WebSocket.
+"""`salm-duplex serve`: talk to a trained model from a browser, or from any program over a WebSocket.
 
-`engine.py` is the clock and the batch, `server.py` the protocol and its bounds, `live.html.j2` the page.
+`engine.py` has the clock and the batch, `server.py` the protocol and its limits, `live.html.j2` the page.
 """
 
 from pipeline.serve.server import serve

@@ -1,7 +1,7 @@
-"""One clock, one batch: every 80 ms one step of the session, over all conversations that go on.
+"""One clock, one batch: every 80 ms one step of the session, for all active conversations.
 
-A conversation whose user frame has not come hears silence for that frame, as at the other end of a bad line. Where nobody
-talks nothing is computed.
+A conversation whose user frame has not arrived hears silence for that frame, as on a bad line. Without
+conversations, nothing is computed.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from manifests.pcm import to_float, to_int16
 from salm_duplex_model.session import Session
 
 QUEUE_FRAMES = 25
-"""User frames that may wait: 2 s."""
+"""Maximum number of queued user frames: 2 s."""
 JITTER_FRAMES = 3
-"""What may go on waiting after the line has stalled; a greater delay is made up for by leaving frames out."""
+"""Queued frames tolerated after the line has stalled; a longer delay is reduced by dropping frames."""
 PATIENCE_SECONDS = 1.0
-"""So far a clock that is behind catches up; what it is behind more than that is left out."""
+"""How far a late clock catches up; any lag beyond that is skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What one step gives one conversation: its frame, the user's frame it heard (None: silence), 1 764 samples of int16
-    and the text token of the frame to come."""
+    """The result of one step for one conversation: its frame, the user's frame it heard (None: silence), 1 764 int16
+    samples and the text token of the next frame."""
 
     frame: int
     heard: int | None
@@ -39,34 +39,35 @@ class Spoken:
 
 
 class Conversation:
-    """The user's frames on their way in, and where the agent's go."""
+    """The queue of the user's frames, and where the agent's frames go."""
 
     def __init__(self, deliver: Callable[[Spoken], None]) -> None:
-        """`deliver` is called on the event loop, once a step, and must not wait."""
+        """`deliver` is called on the event loop, once per step, and must not block."""
         self.deliver = deliver
         self.late = 0
-        """Frames for which none of the user's was heard: it had not come, or the clock had to leave them out."""
+        """Frames without user audio: it had not arrived, or the clock had to skip them."""
         self._frame = 0
         self._arrived = 0
         self._waiting: deque[tuple[int, np.ndarray]] = deque(maxlen=QUEUE_FRAMES)
         self._missed = 0
 
     def hear(self, samples: np.ndarray) -> None:
-        """A frame of the user, 1 280 samples of int16. Where the server can't keep up, the longest waiting one is dropped."""
+        """Queue a user frame, 1 280 int16 samples. If the server can't keep up, the oldest one is dropped."""
         self._waiting.append((self._arrived, samples))
         self._arrived += 1
-        # What was heard as silence is over: heard later, it would delay all that follows.
+        # Frames already replaced by silence are dropped: played late, they would delay everything after them.
         while self._missed and len(self._waiting) > JITTER_FRAMES:
             self._waiting.popleft()
             self._missed -= 1
 
     def miss(self, frames: int) -> None:
-        """So many frames have gone by unheard."""
+        """Skip this many frames."""
         self._missed += frames
         self.late += frames
 
     def next(self) -> tuple[int, int | None, np.ndarray]:
-        """The number of the conversation's next frame, the user's frame that it hears, and its samples."""
+        """The number of the conversation's next frame, the number of the user's frame it hears, and that frame's
+        samples."""
         frame, self._frame = self._frame, self._frame + 1
         if self._waiting:
             return frame, *self._waiting.popleft()
@@ -75,15 +76,15 @@ class Conversation:
 
 
 class Engine:
-    """Conversations are the rows of one session, in the order in which they came."""
+    """Conversations are the rows of one session, in order of arrival."""
 
     def __init__(self, session: Session) -> None:
-        """`session` has no rows yet."""
+        """`session` must be empty."""
         self._session = session
         self._rows: list[Conversation] = []
         self._present: list[Conversation] = []
         self._somebody = asyncio.Event()
-        # The session is touched by this one thread alone, so the event loop is free while a step is computed.
+        # Only this thread touches the session, so the event loop is free while a step is computed.
         self._thread = ThreadPoolExecutor(1, "session")
 
     def add(self, conversation: Conversation) -> None:
@@ -91,14 +92,14 @@ class Engine:
         self._somebody.set()
 
     def remove(self, conversation: Conversation) -> None:
-        """It is given nothing more; to remove one that is not there is no mistake."""
+        """Stop serving a conversation; does nothing if it is not present."""
         if conversation in self._present:
             self._present.remove(conversation)
         if not self._present:
             self._somebody.clear()
 
     async def run(self) -> None:
-        """Step until canceled."""
+        """Run steps until canceled."""
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, self._warm_up)
@@ -124,7 +125,7 @@ class Engine:
         frames, heard, user = zip(*(conversation.next() for conversation in present), strict=True)
         audio, tokens, step_ms = await loop.run_in_executor(self._thread, self._compute, present, np.stack(user))
         for row, conversation in enumerate(present):
-            if conversation in self._present:  # it may have left meanwhile
+            if conversation in self._present:  # it may have left in the meantime
                 conversation.deliver(Spoken(frames[row], heard[row], audio[row], tokens[row], step_ms))
 
     def _compute(self, present: list[Conversation], user: np.ndarray) -> tuple[np.ndarray, list[int], float]:
@@ -135,7 +136,7 @@ class Engine:
         return samples, self._session.text.tolist(), 1000 * (time.perf_counter() - begun)
 
     def _seat(self, present: list[Conversation]) -> None:
-        """Make the session's rows those of `present`: who is new comes last there too."""
+        """Make the session's rows match `present`: new ones come last there too."""
         for row in reversed(range(len(self._rows))):
             if self._rows[row] not in present:
                 self._session.leave(row)
@@ -145,7 +146,7 @@ class Engine:
             self._rows.append(conversation)
 
     def _warm_up(self) -> None:
-        """The first steps of a process are slow: nobody is to wait for them."""
+        """Run the first steps of the process, which are slow, before anyone connects."""
         self._session.join()
         for _ in range(3):
             self._session.step(torch.zeros(1, SOURCE_FRAME))

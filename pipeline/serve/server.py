@@ -2,17 +2,17 @@
 
 `/talk` is a WebSocket. The client sends binary messages of one frame each: 1 280 samples of the user, 16 kHz mono, int16
 little-endian. For every frame of 80 ms the server sends a binary message: two uint32 little-endian, the number of the frame
-and that of the client's frame which it heard (0xFFFFFFFF: none had come, silence was heard), then 1 764 samples of the agent,
-22.05 kHz mono, int16 little-endian. The conversation begins with the client's first frame. JSON text messages tell the rest:
+and the number of the client's frame that it heard (0xFFFFFFFF: none had arrived, so silence), then 1 764 samples of the agent,
+22.05 kHz mono, int16 little-endian. The conversation begins with the client's first frame. Everything else is sent as JSON text:
 
     {"type": "hello", "user_rate": 16000, "user_frame": 1280, "agent_rate": 22050, "agent_frame": 1764}
-    {"type": "turn", "event": "start" | "end", "frame": n}         the agent begins, or ends, what it has to say
-    {"type": "text", "frame": n, "text": "…"}                      what it has said in this turn so far
-    {"type": "stats", "frame": n, "step_ms": 12.3, "late": 0}      once a second; `late`: frames for which none was heard
+    {"type": "turn", "event": "start" | "end", "frame": n}         the agent starts or ends a turn
+    {"type": "text", "frame": n, "text": "…"}                      the text of this turn so far
+    {"type": "stats", "frame": n, "step_ms": 12.3, "late": 0}      once a second; `late`: frames without user audio
 
-Close codes: 1001 the server stops; 1003 and 1009 the message is no frame; 1008 frames come faster than real time, or none
-has come for 30 s. A client that does not read what it is sent is cut off. `/status` gives the number of sessions as JSON.
-"""
+Close codes: 1001 the server stops; 1003 and 1009 the message is not a frame; 1008 frames arrive faster than real
+time, or none has arrived for 30 s. A client that does not read is disconnected. `/status` returns the number of
+sessions as JSON."""
 
 import asyncio
 import json
@@ -43,16 +43,16 @@ from salm_duplex_model.tokenizer import TextTokenizer
 
 IDLE_SECONDS = 30.0
 OUTGOING_MESSAGES = 32
-"""About 2 s that a client may be behind with reading."""
+"""A client may lag in reading by about 2 s."""
 SEND_BUFFER = 32_768
-"""Bytes for a connection in the kernel: with the usual megabytes, a client that has stopped would go unnoticed for long."""
+"""Kernel buffer size for a connection: with the usual megabytes, a stalled client would go unnoticed for a long time."""
 LARGEST_MESSAGE = 65_536
 GOODBYE_SECONDS = 8.0
-"""So long a client may take to read why it is sent away; then the connection is cut."""
+"""Seconds for a client to read why it is closed; then the connection is cut."""
 TURN_TOKENS = 512
-"""A turn's text is told anew as it grows; a longer turn goes on as a new one."""
+"""A turn's text is sent again as it grows; after this many tokens it continues as a new turn."""
 PACE_TOLERANCE = 1.02
-"""A sound card's clock is not ours."""
+"""Tolerance for a sound card whose clock differs from ours."""
 NOTHING_HEARD = 0xFFFFFFFF
 _FRAME_BYTES = 2 * SOURCE_FRAME
 _STATS_EVERY = round(1 / FRAME_SECONDS)
@@ -65,13 +65,13 @@ class Bounds:
 
 
 class Pace:
-    """Whether frames come faster than real time: a bucket of 2 s that every frame takes from and time fills."""
+    """Detects frames that arrive faster than real time: a token bucket of 2 s that each frame drains and time refills."""
 
     def __init__(self, now: float) -> None:
         self._credit, self._last = float(QUEUE_FRAMES), now
 
     def allows(self, now: float) -> bool:
-        """Call once for each frame that has come."""
+        """Call once for each frame received."""
         gained = PACE_TOLERANCE * (now - self._last) / FRAME_SECONDS
         self._credit, self._last = min(QUEUE_FRAMES, self._credit + gained) - 1, now
         return self._credit >= 0
@@ -86,7 +86,7 @@ class TurnText:
     _told: str = ""
 
     def events(self, frame: int, token: int) -> list[dict[str, Any]]:
-        """What the token of a frame tells a client."""
+        """The messages to a client for a frame's token."""
         special = self.tokenizer.special
         told: list[dict[str, Any]] = []
         full = self._turn is not None and len(self._turn) >= TURN_TOKENS
@@ -99,7 +99,7 @@ class TurnText:
         if self._turn is None or token in (special.bos, special.eos, special.pad):
             return told
         self._turn.append(token)
-        text = self.tokenizer.decode(self._turn).rstrip("\N{REPLACEMENT CHARACTER}")  # half a character, so far
+        text = self.tokenizer.decode(self._turn).rstrip("\N{REPLACEMENT CHARACTER}")  # an incomplete character
         if text != self._told:
             told.append({"type": "text", "frame": frame, "text": text})
             self._told = text
@@ -107,7 +107,7 @@ class TurnText:
 
 
 class Client:
-    """One connection: it never makes the clock wait."""
+    """One connection; it never blocks the clock."""
 
     def __init__(
         self, ws: web.WebSocketResponse, request: web.Request, engine: Engine, tokenizer: TextTokenizer
@@ -119,7 +119,7 @@ class Client:
         self._step_ms: list[float] = []
 
     async def talk(self, idle_s: float) -> None:
-        """Until the client leaves or is sent away."""
+        """Runs until the client leaves or is closed."""
         sender = asyncio.create_task(self._send())
         try:
             self._tell(
@@ -138,7 +138,7 @@ class Client:
         await self.close(code, reason)
 
     async def close(self, code: int, reason: str) -> None:
-        """Say why, and wait a moment for the client to agree."""
+        """Send the reason, and wait briefly for the client to confirm."""
         try:
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await self._ws.close(code=code, message=reason.encode())
@@ -146,7 +146,7 @@ class Client:
             self._abort()
 
     async def _listen(self, idle_s: float) -> tuple[int, str]:
-        """Take in frames; gives the code and the reason to close with."""
+        """Receive frames; returns the close code and the reason."""
         loop = asyncio.get_running_loop()
         pace: Pace | None = None
         while True:
@@ -154,25 +154,25 @@ class Client:
                 async with asyncio.timeout(idle_s):
                     message = await self._ws.receive()
             except TimeoutError:
-                return WSCloseCode.POLICY_VIOLATION, f"No audio has come for {idle_s:g} s."
+                return WSCloseCode.POLICY_VIOLATION, f"No audio was received for {idle_s:g} s."
             if message.type is WSMsgType.TEXT:
                 return WSCloseCode.UNSUPPORTED_DATA, "Send binary messages of one frame each, not text."
             if message.type is not WSMsgType.BINARY:
                 return WSCloseCode.OK, ""
             if (size := len(message.data)) != _FRAME_BYTES:
                 code = WSCloseCode.MESSAGE_TOO_BIG if size > _FRAME_BYTES else WSCloseCode.UNSUPPORTED_DATA
-                return code, f"A message is one frame of {_FRAME_BYTES} bytes, not {size}."
+                return code, f"A message must be one frame of {_FRAME_BYTES} bytes, not {size}."
             if pace is None:
                 pace = Pace(loop.time())
                 self._engine.add(self._conversation)
             if not pace.allows(loop.time()):
-                return WSCloseCode.POLICY_VIOLATION, "Frames come faster than real time; send one every 80 ms."
+                return WSCloseCode.POLICY_VIOLATION, "Frames arrive faster than real time; send one every 80 ms."
             self._conversation.hear(np.frombuffer(message.data, dtype="<i2"))
 
     def _deliver(self, spoken: Spoken) -> None:
         heard = NOTHING_HEARD if spoken.heard is None else spoken.heard
         self._put(struct.pack("<II", spoken.frame, heard) + spoken.audio.astype("<i2").tobytes())
-        # The audio of a frame comes with the text of the next one.
+        # A frame's audio is delivered with the text of the next one.
         for event in self._text.events(spoken.frame + 1, spoken.token):
             self._tell(**event)
         self._step_ms.append(spoken.step_ms)
@@ -196,7 +196,7 @@ class Client:
             transport.abort()
 
     async def _send(self) -> None:
-        with suppress(ConnectionError):  # gone: `_listen` is told so too
+        with suppress(ConnectionError):  # disconnected: `_listen` finds out too
             while True:
                 message = await self._outgoing.get()
                 await (self._ws.send_str(message) if isinstance(message, str) else self._ws.send_bytes(message))
@@ -245,14 +245,17 @@ class Server:
         return web.json_response({"sessions": len(self._clients), "max_sessions": self.bounds.max_sessions})
 
     async def talk(self, request: web.Request) -> web.StreamResponse:
-        # Another site's name may be made to point here: then its pages are of the same origin, and only the name tells.
+        # DNS rebinding can point another site's name here: its pages would have the same origin, and only the name shows it.
         local = request.get_extra_info("sockname")
         if local and _is_loopback(local[0]) and not _is_loopback(request.url.host or ""):
-            return web.Response(status=403, text=f"This machine is not called {request.url.host}.\n")
-        # A browser lets any site open a WebSocket to here, and says which one it was.
+            return web.Response(
+                status=403,
+                text=f"This server is not reachable as {request.url.host}; use an IP address or localhost.\n",
+            )
+        # A browser lets any site open a WebSocket to us, and names the site in the Origin header.
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:
-            return web.Response(status=403, text=f"A page of {origin} may not talk to {request.host}.\n")
+            return web.Response(status=403, text=f"Pages from {origin} may not connect to {request.host}.\n")
         if len(self._clients) >= self.bounds.max_sessions:
             sentence = f"All {self.bounds.max_sessions} sessions are taken; try again later.\n"
             return web.Response(status=503, text=sentence, headers={"Retry-After": "10"})
@@ -269,8 +272,8 @@ class Server:
         return ws
 
     async def close(self) -> None:
-        """Send everybody away."""
-        goodbye = (client.close(WSCloseCode.GOING_AWAY, "The server stops.") for client in list(self._clients))
+        """Close all connections."""
+        goodbye = (client.close(WSCloseCode.GOING_AWAY, "The server is stopping.") for client in list(self._clients))
         await asyncio.gather(*goodbye)
 
 
@@ -283,13 +286,13 @@ def serve(
     tell: Callable[[str], None],
     codec: str | None = None,
 ) -> None:
-    """Serve a run's model until SIGINT or SIGTERM; raises `RequestError` where it, or the port, can't be had."""
+    """Serve a run's model until SIGINT or SIGTERM; raises `RequestError` if the model or the port can't be used."""
     model, tokenizer = load_run(run)
-    # Steps are small: more threads gain little, and one that has to wait for a core delays them all.
+    # Steps are small: more threads gain little, and one waiting for a core delays them all.
     torch.set_num_threads(max(1, torch.get_num_threads() // 2))
     session = Session(model.for_inference(), load_codec(codec or read_config(run).codec), batch=0, decoding=decoding)
     if not _is_loopback(host):
-        tell(f"Warning: {host} is not this machine alone; anyone who reaches it can talk to the model.")
+        tell(f"Warning: {host} is reachable from other machines; anyone who can reach it can talk to the model.")
     asyncio.run(_serve(session, tokenizer, str(run), host, port, Bounds(max_sessions), tell))
 
 
@@ -315,9 +318,7 @@ async def _serve(
             await site.start()
         except OSError as error:
             reason = (error.strerror or str(error)).rstrip(".")
-            raise RequestError(
-                f"{host} can't be listened on at port {port}: {reason}; choose another --port."
-            ) from None
+            raise RequestError(f"Can't listen on {host}, port {port}: {reason}; choose another --port.") from None
         clock, stopped = asyncio.create_task(engine.run()), asyncio.create_task(stop.wait())
         actual = runner.addresses[0][1]
         tell(f"Serving {name} at http://{f'[{host}]' if ':' in host else host}:{actual}  (Ctrl-C stops)")

@@ -30,7 +30,7 @@ class AnswerCache:
         return answer if isinstance(answer, str) else None
 
     def put(self, asked: object, answer: str) -> None:
-        """Raises `WorkError` where it can't be written."""
+        """Raises `WorkError` if it can't be written."""
         try:
             self.store.write(self._name(asked), json.dumps({"answer": answer}).encode())
         except OSError as error:

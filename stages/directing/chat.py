@@ -1,9 +1,9 @@
 """A director that is an LLM, behind any OpenAI-compatible chat endpoint.
 
-It gets the dialogue with its words numbered, and answers with a script as JSON. An answer that can't be used is told why and asked for
-once more; then the dialogue stays as it was, and the reason is counted. What it has answered is kept in a cache, useful or not, so
-that a build that was stopped, or is run again, asks nothing twice and makes the same corpus.
-"""
+It gets the dialogue with its words numbered, and answers with a script as JSON. An answer that can't be used is told
+why and asked for once more; then the dialogue stays as it was, and the reason is counted. What it has answered is
+kept in a cache, useful or not, so that a build that was stopped, or is run again, asks nothing twice and makes the
+same corpus."""
 
 import threading
 from collections.abc import Sequence
@@ -92,7 +92,7 @@ class ChatDirector(Director[ChatSettings]):
         return {"prompt": digest({"system": self._system})}
 
     def scripts(self, dialogues: Sequence[Dialogue]) -> list[Script | Unusable]:
-        """Raises `WorkError` where the endpoint is at fault and not a dialogue: it is not there, or answers nothing."""
+        """Raises `WorkError` if the endpoint is at fault and not a dialogue: it is not there, or answers nothing."""
         seen = [numbered(lines_of(dialogue)) for dialogue in dialogues]
         distinct = dict(zip(seen, dialogues, strict=True))  # takes of a dialogue are asked about once
         made: dict[str, Script | Unusable] = {}

@@ -1,8 +1,7 @@
 """What a director sees of a dialogue, what it may write into it, and how far that may go.
 
-It sees the turns that take the floor, numbered from 1, each as the words that will be heard. What it writes is a `Script`: events, each
-at a place in a turn. One that does not keep within the bounds here is not used at all.
-"""
+It sees the turns that take the floor, numbered from 1, each as the words that will be heard. What it writes is a
+`Script`: events, each at a place in a turn. One that does not keep within the bounds here is not used at all."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -43,7 +42,7 @@ class Event(BaseModel):
     turn: int = Field(ge=1)
     after_word: int = Field(ge=0)
     says: str = Field(max_length=300)
-    """What the user says; of an interruption empty where the user's next turn is what interrupts."""
+    """What the user says; of an interruption empty if the user's next turn is what interrupts."""
     reply: str = Field(default="", max_length=600)
     """What the agent answers to an interruption that says something."""
 

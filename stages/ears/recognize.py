@@ -2,10 +2,9 @@
 
 One is pocketsphinx, or any NeMo ASR model (CTC or transducer).
 
-pocketsphinx brings its model in its wheel and is weak: flite's and neural voices it gets at a few percent of word errors, of
-eSpeak NG's words one in two wrong after the codec and three in four before (it wants faint noise in place of exact
-silence), and it takes about a second for a second of speech.
-"""
+pocketsphinx brings its model in its wheel and is weak: flite's and neural voices it gets at a few percent of word
+errors, of eSpeak NG's words one in two wrong after the codec and three in four before (it wants faint noise in place
+of exact silence), and it takes about a second for a second of speech."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -64,7 +63,7 @@ RecognizerName = Annotated[
 
 
 def load_recognizer(name: str) -> Recognizer:
-    """`pocketsphinx`, a NeMo `.nemo` file, or a NeMo model's name; raises `RequestError` where it can't be had."""
+    """`pocketsphinx`, a NeMo `.nemo` file, or a NeMo model's name; raises `RequestError` if it can't be had."""
     try:
         check_recognizer(name)
     except ValueError as error:
@@ -113,7 +112,8 @@ class HeardTurn:
 def listen(
     recognize: Recognizer, record: DuplexDialogue, speaker: Speaker, samples: np.ndarray, rate: int
 ) -> list[HeardTurn]:
-    """The turns of a speaker, backchannels left out, in `samples` (int16, or float in [-1, 1]): the speaker's channel in full."""
+    """The turns of a speaker, backchannels left out, in `samples` (int16, or float in [-1, 1]): the speaker's channel
+    in full."""
     said = [s for s in record.timeline.segments if s.speaker == speaker and s.event not in ASIDES]
     spoken = [(segment, words) for segment in said if (words := words_of(segment.text_heard))]
     texts = recognize([_cut(samples, rate, segment) for segment, _ in spoken]) if spoken else []

@@ -36,11 +36,11 @@ class NoiseRecordingSettings(Settings):
 def add_recorded_noise(
     channel: np.ndarray, speech_dbfs: float, settings: NoiseRecordingSettings, draw: random.Random
 ) -> tuple[np.ndarray, NoiseRecording | None]:
-    """A channel (floats, at 16 kHz) with a drawn recording under it from beginning to end, again and again where it is shorter.
+    """A channel (floats, at 16 kHz) with a drawn recording under it from beginning to end, again and again where it
+    is shorter.
 
-    Of a recording that is longer than two minutes so long a stretch is taken. Raises `BadDialogue` where it can't be read or is
-    silent.
-    """
+    Of a recording that is longer than two minutes so long a stretch is taken. Raises `BadDialogue` if it can't be
+    read or is silent."""
     if draw.random() >= settings.share:
         return channel, None
     one, snr_db, place = choose(settings.manifest, draw), settings.snr_db.draw(draw), draw.random()

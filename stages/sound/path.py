@@ -66,10 +66,9 @@ def heard_by_agent(
 ) -> tuple[np.ndarray, Noise | None, Sound]:
     """The user's channel as it reaches the agent, the noise in it, and what else befell it.
 
-    `user` is int16 at 16 kHz, speech of an RMS level of `speech_dbfs` in silence, and `spoken` marks which samples are speech;
-    `agent` is int16 at 22.05 kHz. Nothing moves in time, so that the labels hold. Raises `BadDialogue` where a recording that is
-    drawn for it can't be read.
-    """
+    `user` is int16 at 16 kHz, speech of an RMS level of `speech_dbfs` in silence, and `spoken` marks which samples
+    are speech; `agent` is int16 at 22.05 kHz. Nothing moves in time, so that the labels hold. Raises `BadDialogue` if
+    a recording that is drawn for it can't be read."""
     if settings.off:
         return user, None, Sound()
     channel = to_float(user)

@@ -31,8 +31,8 @@ class Listed:
 
 @lru_cache(maxsize=16)
 def listed(manifest: str) -> tuple[Listed, ...]:
-    """What a manifest of recordings or cuts lists, at a path or fsspec URL, plain or packed; a relative path in it counts from its
-    folder. Raises `RequestError` that names the line where it lists something else, or nothing."""
+    """What a manifest of recordings or cuts lists, at a path or fsspec URL, plain or packed; a relative path in it
+    counts from its folder. Raises `RequestError` that names the line where it lists something else, or nothing."""
     try:
         found = [_listed(manifest, number, raw) for number, raw in Source(manifest).records()]
     except UnreadableInput as error:
@@ -43,7 +43,8 @@ def listed(manifest: str) -> tuple[Listed, ...]:
 
 
 def check_manifest(key: str, manifest: str) -> None:
-    """Raise `RequestError` where the manifest that the recipe names as `key` can't be used, or a local file of it is missing."""
+    """Raise `RequestError` where the manifest that the recipe names as `key` can't be used, or a local file of it is
+    missing."""
     for one in listed(manifest):
         if "://" not in one.recording.path and not os.path.exists(one.recording.path):
             raise RequestError(
@@ -58,7 +59,7 @@ def fingerprint(manifest: str) -> str:
 
 
 def read_at_source_rate(one: Listed, start_s: float = 0.0, longest_s: float | None = None) -> np.ndarray:
-    """A recording's samples from `start_s` on, floats (samples,) at 16 kHz; raises `BadDialogue` where it can't be read."""
+    """A recording's samples from `start_s` on, floats (samples,) at 16 kHz; raises `BadDialogue` if it can't be read."""
     recording = replace(one.recording, start_s=one.recording.start_s + start_s)
     if recording.duration_s is not None:
         left = recording.duration_s - start_s

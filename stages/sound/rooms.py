@@ -1,9 +1,8 @@
 """Rooms: the user's voice by way of an impulse response, simulated by the image-source method or recorded.
 
-The direct sound stays where it was, and the speech as loud as it was, so that words and turns stay where their labels say:
-what a room adds comes after. As it rings, a turn seems to end later: to a voice activity detector by about two frames at most, by
-default, and by three where half a second of ringing is heard from a meter away.
-"""
+The direct sound stays where it was, and the speech as loud as it was, so that words and turns stay where their labels
+say: what a room adds comes after. As it rings, a turn seems to end later: to a voice activity detector by about two
+frames at most, by default, and by three where half a second of ringing is heard from a meter away."""
 
 import math
 import random
@@ -49,7 +48,7 @@ def in_room(
 ) -> tuple[np.ndarray, Room | None]:
     """The user's channel (floats, at 16 kHz) as it sounds in a room; `spoken` marks the samples that are speech.
 
-    Raises `BadDialogue` where a recorded response can't be read.
+    Raises `BadDialogue` if a recorded response can't be read.
     """
     if draw.random() >= settings.share:
         return channel, None
@@ -66,9 +65,8 @@ def simulated_response(
 ) -> np.ndarray:
     """The impulse response of a box with walls of one kind, floats at 16 kHz; its direct sound is sample `BEFORE`.
 
-    The walls are as Eyring's formula has them. Images of a box fade more slowly than it says, so the rest is taken by what
-    takes sound along its way evenly, as air does.
-    """
+    The walls are as Eyring's formula has them. Images of a box fade more slowly than it says, so the rest is taken by
+    what takes sound along its way evenly, as air does."""
     import pyroomacoustics
 
     pyroomacoustics.constants.set("num_threads", 1)  # the sum of the images depends on how they are shared out
@@ -92,7 +90,8 @@ def simulated_response(
 
 
 def reverberation_s(response: np.ndarray) -> float:
-    """RT60 by Schroeder's integration: the slope from −5 to −35 dB, as a time for 60 dB (ISO 3382: T30); 0 of what does not ring."""
+    """RT60 by Schroeder's integration: the slope from −5 to −35 dB, as a time for 60 dB (ISO 3382: T30); 0 of what
+    does not ring."""
     energy = np.cumsum(np.square(response[::-1]))[::-1]
     level_db = 10 * np.log10(energy[energy > 0] / energy[0])
     between = np.flatnonzero((level_db <= -5) & (level_db >= -35))
@@ -111,7 +110,8 @@ def _simulated(settings: RoomSettings, draw: random.Random) -> tuple[np.ndarray,
 
 
 def _places(size: np.ndarray, distance: float, draw: random.Random) -> tuple[np.ndarray, np.ndarray]:
-    """Where mouth and microphone are, so far from each other: anywhere, or, where chance finds no place, about the middle."""
+    """Where mouth and microphone are, so far from each other: anywhere, or, where chance finds no place, about the
+    middle."""
     for _ in range(100):
         microphone = np.array([draw.uniform(MARGIN_M, side - MARGIN_M) for side in size])
         turn, rise = draw.uniform(0, 2 * math.pi), draw.uniform(-0.4, 0.4)

@@ -7,10 +7,10 @@ from manifests.records import ASIDES, Turn
 
 
 def closed_up(turns: Sequence[Turn | None]) -> list[Turn | None]:
-    """The turns, each in its place, without those that are None: two of one speaker on both sides of one become one turn, in the
-    first one's place, so that who speaks still changes with each turn. Recordings stay as they are.
+    """The turns, each in its place, without those that are None: two of one speaker on both sides of one become one
+    turn, in the first one's place, so that who speaks still changes with each turn. Recordings stay as they are.
 
-    All are None where what is left is no dialogue of a user and an agent.
+    All are None if what is left is no dialogue of a user and an agent.
     """
     closed: list[Turn | None] = []
     before = -1  # the turn that has the floor

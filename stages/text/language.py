@@ -1,4 +1,5 @@
-"""Which language a dialogue is in, by py3langid (Lui & Baldwin 2012, "langid.py"; 97 languages, a model of 4 MB in the package)."""
+"""Which language a dialogue is in, by py3langid (Lui & Baldwin 2012, "langid.py"; 97 languages, a model of 4 MB in
+the package)."""
 
 from functools import cache
 from typing import Any
@@ -8,12 +9,12 @@ LEAST_LETTERS = 12
 MOST_CHARACTERS = 2_000
 """So much of a text tells its language."""
 LEAST_CHANCE = 0.002
-"""A text whose chance to be in a language is smaller is in another. Of 2 372 English dialogues the least had 0.5, of twenty short ones in
-other languages the greatest 0.001."""
+"""A text whose chance to be in a language is smaller is in another. Of 2 372 English dialogues the least had 0.5, of
+twenty short ones in other languages the greatest 0.001."""
 
 
 def other_language(text: str, language: str) -> str | None:
-    """The language that a text is in, as its ISO 639-1 code, where that is not `language`; None where it may be."""
+    """The language that a text is in, as its ISO 639-1 code, where that is not `language`; None if it may be."""
     text = text[:MOST_CHARACTERS]
     if sum(map(str.isalpha, text)) < LEAST_LETTERS:
         return None

@@ -37,9 +37,9 @@ def choose_barge_ins(
 ) -> dict[int, BargeIn]:
     """Which agent turns are barged into, by their index.
 
-    What the input or a director fixes (`event` of the user's turn) comes first, and what `speak` has put in; the recipe's shares decide on
-    the rest, where nothing but `speak` has put any in. Raises `BadDialogue` where the input fixes a barge-in that can't be.
-    """
+    What the input or a director fixes (`event` of the user's turn) comes first, and what `speak` has put in; the
+    recipe's shares decide on the rest, where nothing but `speak` has put any in. Raises `BadDialogue` if the input
+    fixes a barge-in that can't be."""
     turns, own = spoken.dialogue.turns, settings.barge_in
     possible: dict[int, list[range]] = {}
     chosen: dict[int, list[range]] = {}
@@ -84,7 +84,8 @@ def choose_barge_ins(
 
 
 def without_impossible_waits(spoken: SpokenDialogue, settings: ScheduleSettings) -> SpokenDialogue:
-    """Without the turns in which `speak` has the user tell the agent to wait, where the agent's turn is too short to be cut there."""
+    """Without the turns in which `speak` has the user tell the agent to wait, where the agent's turn is too short to
+    be cut there."""
     turns, left_out = spoken.dialogue.turns, set()
     earliest = to_samples(settings.barge_in.earliest_s, SOURCE_RATE)
     for index, turn in enumerate(turns):
@@ -114,8 +115,8 @@ def _resumed_by(spoken: SpokenDialogue, wait: int) -> tuple[int, ...]:
 
 
 def _until(spoken: SpokenDialogue, barge_in: int) -> range | None:
-    """Into which words of the agent's turn the cut may fall where the agent is to resume: those of the sentence that it begins again
-    with, so that nothing of the turn is lost. None: into any."""
+    """Into which words of the agent's turn the cut may fall where the agent is to resume: those of the sentence that
+    it begins again with, so that nothing of the turn is lost. None: into any."""
     resumed = _resumed_by(spoken, barge_in)
     if not resumed:
         return None
@@ -149,8 +150,8 @@ def _onsets(speech: Speech, settings: BargeInSettings, earliest: int, within: ra
 
 
 def _placed(onsets: list[range], speech: Speech, settings: BargeInSettings, random: random.Random) -> list[range]:
-    """Of the possible onsets those in the first or the last third of the agent's turn, where the barge-in is to be early or late and there
-    are any."""
+    """Of the possible onsets those in the first or the last third of the agent's turn, where the barge-in is to be
+    early or late and there are any."""
     if not settings.early + settings.late:
         return onsets
     place, length = random.random(), length_of(speech)

@@ -66,7 +66,7 @@ class Timing:
                 self.overlaps.append(-offset)
 
     def profile(self, about: str, merge_s: float) -> Profile:
-        """Needs a gap, an overlap and a pause at least; raises ValueError where there is none."""
+        """Needs a gap, an overlap and a pause at least; raises ValueError if there is none."""
         for name, seconds in (("gap", self.gaps), ("overlap", self.overlaps), ("pause", self.pauses)):
             if not seconds:
                 raise ValueError(f"there is no {name} in it")

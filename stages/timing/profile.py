@@ -55,7 +55,7 @@ class Profile(Settings):
 
 
 def load_profile(name: str) -> Profile:
-    """A bundled profile by its name, or one's own by its file; raises `RequestError` where there is none."""
+    """A bundled profile by its name, or one's own by its file; raises `RequestError` if there is none."""
     bundled = FOLDER / f"{name}.yaml"
     path = bundled if bundled.exists() else Path(name)
     try:

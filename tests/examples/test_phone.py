@@ -125,7 +125,7 @@ def test_a_list_in_the_wrong_order_is_refused_before_any_work(tmp_path, write_js
 def test_a_class_that_is_no_stage_is_refused_before_any_work(tmp_path, write_jsonl):
     said = refusal(write_jsonl(openai("a")), tmp_path / "corpus", ["phone.use=json:JSONDecoder"])
     assert (
-        "The recipe's phone.use names 'json:JSONDecoder', which is no Stage; see docs/write_a_stage.md and examples/phone.py."
+        "The recipe's phone.use names 'json:JSONDecoder', which is not a Stage; see docs/write_a_stage.md and examples/phone.py."
     ) in said
 
 

@@ -76,7 +76,7 @@ def test_a_run_goes_on_from_what_is_kept(written, cuts, tmp_path, monkeypatch):
     assert len(kept) > 1 and not out.exists()
     part.write_text("\n".join(kept) + '\n{"cut": "c3", "ques')  # killed while it wrote
     with chat_server(tmp_path) as url:
-        with pytest.raises(RequestError, match="begun with other settings"):
+        with pytest.raises(RequestError, match="started with other settings"):
             write_dialogues(Request(cuts, out, url, "other"), quietly)
         write_dialogues(Request(cuts, out, url, "small"), quietly)
         given = answers(url)

@@ -1,4 +1,5 @@
-"""What `audit` passes, and what it finds: text that is shortened to what was heard, codes that look ahead, a level that tells."""
+"""What `audit` passes, and what it finds: text that is shortened to what was heard, codes that look ahead, a level
+that tells."""
 
 import gzip
 import json
@@ -22,9 +23,9 @@ from stages.schedule import BargeInSettings, Schedule, ScheduleSettings
 
 WORDS = ["we", "can", "meet", "at", "the", "old", "market", "near", "the", "river", "and", "then", "walk", "home"]
 SECONDS = (4, 7, 10, 13)
-FORESEEN = "foreseen a second ahead: the user will start, from the agent's channel"
+FORESEEN = "predicted one second ahead: the user's start, from the agent's channel"
 AS_NEMO = f"{FORESEEN} as NeMo reads it"
-CUT = "foreseen a second ahead: the agent will be cut, from its channel"
+CUT = "predicted one second ahead: the agent's cut-off, from its channel"
 LEVEL = "told by the user's level: an interruption"
 
 
@@ -67,15 +68,15 @@ def test_a_corpus_that_tells_nothing_passes_and_its_report_says_so(tmp_path: Pat
     corpus = make_corpus(tmp_path, records)
     found = findings(corpus)
     assert not [one for one in found.values() if one.passed is False]
-    assert all(found[name].passed for name in (FORESEEN, AS_NEMO, CUT, LEVEL, "edges of turns where the sound is"))
+    assert all(found[name].passed for name in (FORESEEN, AS_NEMO, CUT, LEVEL, "turn labels that match the sound"))
     assert found[FORESEEN].value and 0.4 < found[FORESEEN].value < 0.8
     (tmp_path / "audit.json").write_text(json.dumps({"findings": [one.as_dict() for one in found.values()]}))
     assert "as NeMo reads it" in report(open_corpus(tmp_path))
 
 
 def test_what_tells_is_found(tmp_path: Path, records) -> None:
-    """NeMo lays out `text` as it is, so that it must not be shortened to what was heard; the last frames before a cut have the codes of
-    the silence behind it; users are louder where they interrupt."""
+    """NeMo lays out `text` as it is, so that it must not be shortened to what was heard; the last frames before a cut
+    have the codes of the silence behind it; users are louder where they interrupt."""
 
     def leak(record: TokenizedDialogue) -> TokenizedDialogue:
         codes, louder = record.codes.copy(), any(segment.event == "barge_in" for segment in record.timeline.segments)
@@ -110,7 +111,8 @@ def as_take(record: TokenizedDialogue, take: int) -> TokenizedDialogue:
 
 
 def test_takes_of_one_script_are_one_witness(tmp_path: Path, records) -> None:
-    """All takes of a directed script are interrupted at the same words: a probe that has seen one of them knows the others."""
+    """All takes of a directed script are interrupted at the same words: a probe that has seen one of them knows the
+    others."""
     takes = [as_take(record, take) for record in records[:80] for take in range(2, 5)]
     found = findings(make_corpus(tmp_path, [*records[:80], *takes]))
     assert found[FORESEEN].passed and found[CUT].passed and found[LEVEL].passed

@@ -1,4 +1,5 @@
-"""`salm-duplex codec personalize`, for the bundled codec and a NeMo one: better on unseen sentences, with the same codes."""
+"""`salm-duplex codec personalize`, for the bundled codec and a NeMo one: better on unseen sentences, with the same
+codes."""
 
 from itertools import islice
 
@@ -107,7 +108,7 @@ def test_what_is_trained_on_are_the_codes_of_a_corpus_and_their_audio():
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("epochs=3", "has no key 'epochs'; the keys there are: steps, batch"),
+        ("epochs=3", "has no key 'epochs'; the keys are: steps, batch"),
         ("steps=many", "steps is wrong: input should be a valid integer"),
         ("steps=0", "must be above 0, not 0"),
     ],

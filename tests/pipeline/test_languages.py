@@ -60,7 +60,7 @@ def test_a_language_decides_what_the_recipe_leaves_open():
         (["ingest.language=hu", "speak.backchannel.share=0.5"], "'backchannel.texts' must say what is said in Hungarian"),
         (["ingest.language=hu", "speak.side_talk.share=0.5"], "'side_talk.texts' must say what is said in Hungarian"),
         (["ingest.language=de", "stages=[speak, director, cast, synthesize, schedule, render, verify, tokenize]"], "rules know the cues of English alone"),
-        (["ingest.language=de", "verify.recognizer=pocketsphinx"], "pocketsphinx, hears English alone"),
+        (["ingest.language=de", "verify.recognizer=pocketsphinx"], "pocketsphinx, recognizes only English"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_the_language_is_refused_in_a_sentence(overrides, message):

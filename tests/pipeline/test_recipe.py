@@ -85,7 +85,7 @@ def test_a_limit_on_failures_does_not_make_another_corpus():
     [
         (
             "schedule.barge_in.shre=1",
-            "no key 'schedule.barge_in.shre'; the keys there are: share, turn_share, cut_off_s, earliest_s",
+            "no key 'schedule.barge_in.shre'; the keys are: share, turn_share, cut_off_s, earliest_s",
         ),
         ("shedule.tail_s=1", "no section 'shedule'; the sections are seed, stages, max_failed, ingest, speak"),
         (
@@ -96,13 +96,13 @@ def test_a_limit_on_failures_does_not_make_another_corpus():
         ("seed=-1", "whole number"),
         ("seed=soon", "whole number"),
         ("render.use=nowhere:Stage", "can't be imported"),
-        ("render.use=pathlib:Path", "'pathlib:Path', which is no Stage; see docs/write_a_stage.md"),
+        ("render.use=pathlib:Path", "'pathlib:Path', which is not a Stage; see docs/write_a_stage.md"),
         ("render.use=pathlib:PurePath.name", "can't be imported"),
         ("render.use=test_recipe:Untyped", "Untyped does not say which records it takes and gives; see"),
         ("max_failed=2", "max_failed must be a share from 0 to 1, not 2"),
         ("phone={use: x}", "no section 'phone'; the sections are seed, stages, max_failed, ingest, speak"),
         ("stages=speak", "'stages' must be a list of names, as in [speak, cast, "),
-        ("stages=[speak, cast, phone]", "'phone' is none of the embedded ones (speak, cast, "),
+        ("stages=[speak, cast, phone]", "'phone' is not an embedded one (speak, cast, "),
         ("stages=[ingest, speak]", "'stages' name 'ingest', which always runs"),
         ("stages=[seed, speak]", "'stages' name 'seed', which is another key of the recipe"),
         ("stages=[speak, speak]", "'stages' name 'speak' twice"),
@@ -120,7 +120,7 @@ def test_a_limit_on_failures_does_not_make_another_corpus():
             "'pack' takes TokenizedDialogue records, but 'verify' before it gives DuplexDialogue.",
         ),
         ("tokenize.resources.cpus=none", "tokenize.resources.cpus is wrong"),
-        ("ingest=5", "section 'ingest' must hold keys and values"),
+        ("ingest=5", "section 'ingest' must be a mapping of keys to values"),
         ("justakey", "--set takes key=value"),
     ],
 )
@@ -159,10 +159,10 @@ def test_a_recipe_file_that_is_none_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("text", "where"),
     [
-        ("seed: 1\ningest:\n  takes: 2\nseed: 1\n", "'seed' twice, at line 1 and at line 4"),
-        ("ingest: {takes: 2}\nseed: 1\ningest:\n  test: 0.1\n", "'ingest' twice, at line 1 and at line 3"),
-        ("cast: {agent_voice: a, agent_voice: b}\n", "'agent_voice' twice, at line 1 and at line 1"),
-        ("schedule:\n  barge_in:\n    share: 1\n    share: 0\n", "'share' twice, at line 3 and at line 4"),
+        ("seed: 1\ningest:\n  takes: 2\nseed: 1\n", "'seed' twice, on lines 1 and 4"),
+        ("ingest: {takes: 2}\nseed: 1\ningest:\n  test: 0.1\n", "'ingest' twice, on lines 1 and 3"),
+        ("cast: {agent_voice: a, agent_voice: b}\n", "'agent_voice' twice, on lines 1 and 1"),
+        ("schedule:\n  barge_in:\n    share: 1\n    share: 0\n", "'share' twice, on lines 3 and 4"),
     ],
 )
 def test_a_key_that_stands_twice_is_refused(tmp_path, text, where):

@@ -215,7 +215,7 @@ def test_twenty_callers_three_of_whom_misbehave(talkative):
             assert refused.value.status == 503
             (code, reason), _, _ = await bad
             assert code == 1003
-            assert reason == "A message is one frame of 2560 bytes, not 7."
+            assert reason == "A message must be one frame of 2560 bytes, not 7."
             heard = await asyncio.gather(*good)
             await until_sessions(http, url, 0)
             again = [converse(http, url, 5) for _ in range(20)]  # all rows are free again
@@ -250,13 +250,13 @@ def test_a_caller_is_sent_away_with_a_reason(talkative):
                     return await sent_away(ws)
 
             assert await after("hello") == (1003, "Send binary messages of one frame each, not text.")
-            assert await after(FRAME[:-2]) == (1003, "A message is one frame of 2560 bytes, not 2558.")
-            assert await after(FRAME, FRAME + FRAME) == (1009, "A message is one frame of 2560 bytes, not 5120.")
+            assert await after(FRAME[:-2]) == (1003, "A message must be one frame of 2560 bytes, not 2558.")
+            assert await after(FRAME, FRAME + FRAME) == (1009, "A message must be one frame of 2560 bytes, not 5120.")
             assert (await after(bytes(1_000_000)))[0] == 1009
-            assert await after() == (1008, "No audio has come for 1 s.")
-            assert await after(FRAME, FRAME) == (1008, "No audio has come for 1 s.")
+            assert await after() == (1008, "No audio was received for 1 s.")
+            assert await after(FRAME, FRAME) == (1008, "No audio was received for 1 s.")
             code, reason = await after(*[FRAME] * 60)
-            assert (code, reason) == (1008, "Frames come faster than real time; send one every 80 ms.")
+            assert (code, reason) == (1008, "Frames arrive faster than real time; send one every 80 ms.")
             await until_sessions(http, url, 0)
 
     asyncio.run(scene())
@@ -275,7 +275,10 @@ def test_pages_of_other_sites_and_callers_over_the_number_are_refused(talkative)
             assert "http://elsewhere.example" in sentence
             assert (await refused(headers={"Origin": "null"}))[0] == 403
             rebound = {"Origin": "http://elsewhere.example", "Host": "elsewhere.example"}
-            assert await refused(headers=rebound) == (403, "This machine is not called elsewhere.example.\n")
+            assert await refused(headers=rebound) == (
+                403,
+                "This server is not reachable as elsewhere.example; use an IP address or localhost.\n",
+            )
             async with http.ws_connect(f"{url}/talk", origin=url):
                 assert await refused() == (503, "All 1 sessions are taken; try again later.\n")
             await until_sessions(http, url, 0)
@@ -310,7 +313,7 @@ def test_who_still_talks_is_told_that_the_server_stops(talkative):
             process.send_signal(signal.SIGTERM)
             return await talking
 
-        assert asyncio.run(whole()) == (1001, "The server stops.")
+        assert asyncio.run(whole()) == (1001, "The server is stopping.")
         assert process.wait(60) == 0
     finally:
         process.kill()
@@ -327,7 +330,7 @@ def test_what_can_not_be_served_is_refused_in_a_sentence(talkative, tmp_path):
     assert "is not a training run" in refused(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"127.0.0.1 can't be listened on at port {port}" in refused(talkative, "--port", port)
+        assert f"Can't listen on 127.0.0.1, port {port}" in refused(talkative, "--port", port)
 
 
 @contextmanager
@@ -370,7 +373,8 @@ def level(page: Page, channel: str) -> float:
 
 
 def wait_for_conversation(page: Page, frames: int) -> None:
-    """Until so many frames have come back, both channels have been loud, text stands there and the latency is a number."""
+    """Until so many frames have come back, both channels have been loud, text stands there and the latency is a
+    number."""
     wait_until(page, lambda: level(page, "user") > 0.02)
     wait_until(page, lambda: level(page, "agent") > 0.02)
     wait_until(page, lambda: int(page.get_attribute("#state", "data-frames") or 0) > frames)
@@ -427,7 +431,7 @@ def test_the_page_says_what_is_wrong(talkative, recording):
             assert "The server is full: all 1 sessions are taken" in other.text_content("#error")
             other.close()
         page.wait_for_selector("#error:visible")
-        assert page.text_content("#error") == "The connection has closed: The server stops."
+        assert page.text_content("#error") == "The connection was closed: The server is stopping."
         page.click("#start")
         shows(page, "error", "^The server can't be reached")
 

@@ -51,7 +51,7 @@ def test_a_point_belongs_to_its_weights_and_goes_with_them(folder, tmp_path):
 def test_what_makes_no_sense_is_refused_in_a_sentence(folder):
     for text, told in (
         ("start", "--turn-taking takes key=value, as in --turn-taking start=0.35,stop=0.5, not 'start'"),
-        ("begin=1", "The turn taking has no key 'begin'; the keys there are: start, stop, memory"),
+        ("begin=1", "The turn taking has no key 'begin'; the keys are: start, stop, memory"),
         ("memory=2", "The turn taking's memory is wrong: input should be less than 1, not 2"),
     ):
         with pytest.raises(RequestError, match=told):

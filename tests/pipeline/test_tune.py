@@ -89,7 +89,7 @@ def test_wrong_requests_are_refused(request_of, own_run, tmp_path):
     with pytest.raises(RequestError, match="no dialogue in a split 'validation'; it has: train"):
         tune(request_of(split="validation"), quietly)
     (own_run / ".tune").mkdir()
-    with pytest.raises(RequestError, match=r"can't be written: .*; `salm-duplex slim .* makes a copy to tune"):
+    with pytest.raises(RequestError, match=r"can't be written: .*; `salm-duplex slim .* makes a writable copy"):
         tune(request_of(), quietly)
     with pytest.raises(RequestError, match="not a training run"):
         tune(request_of(run=tmp_path), quietly)
@@ -100,5 +100,5 @@ def test_the_command(own_run, small_corpus):
     result = run("tune", own_run, "--corpus", small_corpus.url, *more)
     assert result.returncode == 0, result.stderr
     assert "start=0.003,stop=0.5,memory=0.85" in result.stdout
-    assert "Not measured, for want of events in these dialogues: pauses taken over" in result.stdout
+    assert "Not measured, since these dialogues have no such events: pauses taken over" in result.stdout
     assert "Chosen: " in result.stdout and "turn_taking.png" in result.stdout

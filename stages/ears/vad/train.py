@@ -47,7 +47,7 @@ def train_vad(
 ) -> VoiceActivity:
     """Train on both channels of rendered dialogues and write a pyannote.audio checkpoint to `out`.
 
-    Deterministic by `seed` for one machine and thread count. Raises ValueError where there is nothing to learn.
+    Deterministic by `seed` for one machine and thread count. Raises ValueError if there is nothing to learn.
     """
     import torch
     from torch.nn import functional as F

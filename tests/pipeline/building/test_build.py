@@ -141,7 +141,7 @@ def test_a_second_build_into_the_same_place_is_refused_and_the_first_one_finishe
         time.sleep(0.05)
     second = subprocess.run(build_arguments(out), capture_output=True, text=True)
     assert second.returncode == 2
-    assert f"is being built already by process {first.pid}" in second.stderr
+    assert f"is already being built by process {first.pid}" in second.stderr
     assert first.wait() == 0
     assert tree(out) == tree(corpus)
 
@@ -161,7 +161,7 @@ def test_a_finished_corpus_is_left_as_it_is(corpus):
 
 
 def test_another_recipe_on_the_same_output_is_refused_and_named(corpus):
-    with pytest.raises(RequestError, match=r"holds another build .*recipe\.schedule\.agent_gap_s"):
+    with pytest.raises(RequestError, match=r"contains another build .*recipe\.schedule\.agent_gap_s"):
         build([str(BUNDLED)], corpus, load_recipe(None, [*OVERRIDES, "schedule.agent_gap_s=1"]), limit=LIMIT)
 
 
@@ -245,7 +245,7 @@ def test_a_set_up_that_raises_is_told_of_as_one(tmp_path, write_jsonl):
     result = run_with("UnpreparedRender", tmp_path, write_jsonl, ["a"])
     assert result.returncode == 1
     assert "The stage 'render' failed" in result.stderr
-    assert "it could not be set up: OSError: the room is locked" in result.stderr
+    assert "setup failed: OSError: the room is locked" in result.stderr
     assert "memory" not in result.stderr and "Traceback" not in result.stderr
 
 

@@ -49,7 +49,7 @@ def test_pools_around_a_gpu_stage_share_the_cores():
 
 
 def test_what_no_cluster_holds_is_refused_with_its_name():
-    with pytest.raises(RequestError, match="'tokenize' asks for 1 cores and 1 GPUs, and Ray has 2 and 0"):
+    with pytest.raises(RequestError, match="'tokenize' needs 1 cores and 1 GPUs, but Ray has 2 and 0"):
         pools(with_resources(tokenize={"gpus": 1}), cpus=2, gpus=0, workers=2, shards=9)
 
 

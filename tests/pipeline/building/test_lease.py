@@ -48,7 +48,7 @@ def seen_from_elsewhere(store: Store, **changes: object) -> None:
 
 def test_a_second_build_is_refused_by_name_of_the_first(store: Store, holder: subprocess.Popen) -> None:
     with (
-        pytest.raises(RequestError, match=f"{store.url} is being built already by process {holder.pid} on .*, since "),
+        pytest.raises(RequestError, match=f"{store.url} is already being built by process {holder.pid} on .*, since "),
         Lease(store),
     ):
         pass
@@ -78,7 +78,7 @@ def test_another_machines_build_that_beats_is_not(store: Store) -> None:
         later = threading.Timer(1, seen_from_elsewhere, (store,), {"token": "other", "beat": 1})
         later.start()
         with (
-            pytest.raises(RequestError, match=r"is being built already by process .* on elsewhere"),
+            pytest.raises(RequestError, match=r"is already being built by process .* on elsewhere"),
             Lease(store, 0.5, 30),
         ):
             pass

@@ -74,7 +74,7 @@ def test_a_stage_that_returns_too_little_loses_its_dialogues_by_name_and_not_in_
 def test_a_set_up_that_raises_is_told_of_as_one():
     done = chain(Picky, Helpless).run(parcel("d1"))
     assert done.failure and done.failure.stage == "helpless"
-    assert done.failure.reason == "it could not be set up: OSError: no such model"
+    assert done.failure.reason == "setup failed: OSError: no such model"
     assert done.records == [] and done.rejected == []
 
 

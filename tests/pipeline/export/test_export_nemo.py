@@ -79,7 +79,7 @@ def test_it_is_written_again_over_its_own_and_nothing_else(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["export.json", CONFIG]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes").write_text("mine")
-    with pytest.raises(RequestError, match="holds no export"):
+    with pytest.raises(RequestError, match="is not an export"):
         export_nemo(small_corpus, Store(tmp_path / "mine"))
     with pytest.raises(RequestError, match="no dialogue in its training split"):
         export_nemo(empty_corpus, Store(tmp_path / "empty"))

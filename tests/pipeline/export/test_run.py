@@ -74,7 +74,7 @@ def test_a_folder_that_holds_something_else_is_refused(
 ) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(RequestError, match="holds no export"):
+    with pytest.raises(RequestError, match="is not an export"):
         export(small_corpus, Moshi(), Store(tmp_path / "mine"))
     export(small_corpus, Moshi(), Store(tmp_path / "other"))
     with pytest.raises(RequestError, match="another export"):
@@ -111,7 +111,7 @@ def test_the_command_says_what_it_wrote_and_what_is_lost(small_corpus: Corpus, t
     said = run("--to", "moshi")
     assert said.returncode == 0, said.stderr
     assert "10 dialogues" in said.stdout and f"data.train_data: {tmp_path}/out/train.jsonl" in said.stdout
-    assert "Not carried over: codec frames" in said.stdout.splitlines()[-1]
+    assert "Not exported: codec frames" in said.stdout.splitlines()[-1]
     assert json.loads(run("--to", "moshi", "--json").stdout)["dialogues"] == 10
     wrong = run("--to", "cassette")
     assert wrong.returncode == 2 and "moshi" in wrong.stderr and "Traceback" not in wrong.stderr

@@ -1,0 +1,195 @@
+"""What each part of a corpus, of the decoder and of the training is worth: agents that differ in one thing each, on the same scenes.
+
+    PYTHONPATH=. python tests/benchmarks/ablations.py [INPUT...] --out DIR [--only ARM...] [--steps 3000] [--dialogues 1152] [--takes 2]
+
+Every arm trains the preset `tiny` on a corpus from the same dialogues, and plays the same scenes, with dialogues and voices that no arm
+has heard. Every part is a command of the product, and a finished part is not repeated: after an interruption, the same line resumes.
+With --only, the other arms are shown as far as they are finished. About 25 minutes per arm on two cores. Prints a table, and writes it
+to `DIR/ablations.md`, and every figure of every scene to `DIR/ablations.json`.
+"""
+
+import argparse
+import gzip
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"
+
+TAIL = ("schedule.agent_tail.share=0.5",)
+EVENTS = (
+    *TAIL,
+    "speak.agent_backchannel={share: 0.3, turn_share: 0.3}",
+    "speak.false_start={share: 0.4}",
+    "speak.side_talk={share: 0.4}",
+    "speak.filler.per_minute=4",
+    "speak.reprompt={share: 0.3}",
+    "speak.hold={share: 0.4, turn_share: 0.3}",
+    "schedule.barge_in.early=0.3",
+    "schedule.barge_in.late=0.3",
+    "schedule.barge_in.again=0.3",
+)
+CORPORA: dict[str, tuple[str, ...]] = {
+    "quick": (),
+    "no_backchannels": (*TAIL, "speak.backchannel.share=0"),
+    "tail": TAIL,
+    "events": EVENTS,
+}
+"""What each sets in the recipe `quick_and_patient`. `old_rule` is made from `quick`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """An agent: what it differs in, the corpus and settings that it is trained with, and how it decides when to speak."""
+
+    about: str
+    corpus: str
+    training: tuple[str, ...] = ()
+    tuned: bool = True
+    """Whether it sums probabilities, with thresholds calibrated on the validation split; else the likeliest token decides."""
+    run: str | None = None
+    """Another arm's run, decoded in another way."""
+
+
+ARMS = {
+    "old_rule": Arm("text of cut-off turns ends with the last word heard", "old_rule", tuned=False),
+    "whole_text": Arm("text of cut-off turns reveals no cut", "quick", tuned=False),
+    "sums": Arm("whole_text, probabilities summed", "quick", run="whole_text"),
+    "tail": Arm("sums, agent gap with a tail", "tail"),
+    "no_backchannels": Arm("tail, no backchannels in the corpus", "no_backchannels"),
+    "events": Arm("tail, every kind of event in the corpus", "events"),
+}
+
+SHOWN = {
+    "plain": (
+        "turn_taken_rate",
+        "first_response_latency_s",
+        "false_alarm_rate",
+        "unprompted_starts_per_min",
+        "barge_in_success_rate",
+    ),
+    "interruption": (
+        "barge_in_met_rate",
+        "barge_in_success_rate",
+        "barge_in_latency_s",
+        "interruption_taken_rate",
+    ),
+    "repeated_interruption": ("barge_in_success_rate", "barge_in_latency_s", "interruption_taken_rate"),
+    "pauses": ("pause_take_over_rate", "turn_taken_rate", "first_response_latency_s", "false_alarm_rate"),
+    "backchannels": ("false_stop_rate", "chance_stop_rate", "turn_taken_rate"),
+    "fillers": ("pause_take_over_rate", "turn_taken_rate"),
+    "agent_backchannels": ("agent_backchannels_per_min", "false_alarm_rate", "turn_taken_rate"),
+    "waits": ("barge_in_success_rate", "wait_answer_rate"),
+    "late_answers": ("unprompted_starts_per_min", "turn_taken_rate"),
+    "false_starts": ("false_stop_rate", "chance_stop_rate"),
+    "side_talk": ("side_talk_answer_rate", "turn_taken_rate"),
+    "noise": ("unprompted_starts_per_min", "turn_taken_rate"),
+    "silence": ("unprompted_starts_per_min",),
+    "monologue": ("pause_take_over_rate", "turn_taken_rate"),
+}
+TUNED_ON = ("plain", "interruption", "pauses", "backchannels")
+
+
+class Ablations:
+    """The parts, each of which makes what it needs first and keeps what it has made."""
+
+    def __init__(self, inputs: list[str], out: Path, dialogues: int, steps: int, takes: int) -> None:
+        self.inputs, self.out = inputs, out
+        self.dialogues, self.steps, self.takes = dialogues, steps, takes
+
+    def corpus(self, name: str) -> Path:
+        out = self.out / "corpora" / name
+        if (out / "corpus.json").exists():
+            return out
+        if name == "old_rule":
+            by_the_old_rule(self.corpus("quick"), out)
+            return out
+        given = self.inputs or [str(BUNDLED), "--set", f"ingest.takes={-(-self.dialogues // 72)}"]
+        changes = [option for change in CORPORA[name] for option in ("--set", change)]
+        run("build", *given, "--limit", self.dialogues, "--recipe", "quick_and_patient", "--set", "ingest.test=0.1",
+            *changes, "--out", out)  # fmt: skip
+        return out
+
+    def scenes(self, split: str, names: Iterable[str]) -> list[str | Path]:
+        out = self.out / split
+        if not all((out / name / "corpus.json").exists() for name in names):
+            only = [option for name in names for option in ("--only", name)]
+            run("scenes", self.corpus("quick"), "--out", out, "--split", split, *only, "--takes", self.takes)
+        return [option for name in names for option in ("--corpus", out / name)]
+
+    def trained(self, name: str) -> Path:
+        out, arm = self.out / "runs" / name, ARMS[name]
+        settings = [option for change in arm.training for option in ("--set", change)]
+        run("train", "--corpus", self.corpus(arm.corpus), "--out", out, "--preset", "tiny",
+            "--set", f"optimizer.steps={self.steps}", *settings)  # fmt: skip
+        return out
+
+    def evaluated(self, name: str) -> None:
+        out, arm = self.out / f"{name}.json", ARMS[name]
+        if out.exists():
+            return
+        trained = self.trained(arm.run or name)
+        decoding: list[str] = []
+        if not arm.tuned:
+            decoding = ["--turn-taking", "likeliest"]
+        elif not (trained / "turn_taking.json").exists():
+            run("tune", trained, *self.scenes("validation", TUNED_ON), "--batch", 40)
+        run("evaluate", trained, *self.scenes("test", SHOWN), "--batch", 40, *decoding, "--out", out)
+
+
+def run(*arguments: str | int | Path) -> None:
+    subprocess.run([sys.executable, "-m", "pipeline.cli", *map(str, arguments)], check=True)
+
+
+def by_the_old_rule(corpus: Path, out: Path) -> None:
+    """A copy of a corpus in which a cut-off turn has no more text than is heard of it, as in the paper's description."""
+    unfinished = out.with_name(f"{out.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(corpus, unfinished)
+    for path in unfinished.glob("*/cuts.*.jsonl.gz"):
+        cuts = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+        for turn in (turn for cut in cuts for turn in cut["supervisions"]):
+            turn["text"] = turn["custom"]["text_full"] = turn["custom"]["text_heard"]
+        path.write_bytes(gzip.compress("".join(json.dumps(cut) + "\n" for cut in cuts).encode()))
+    unfinished.rename(out)
+
+
+def table(found: dict[str, dict[str, dict]]) -> str:
+    """Markdown: a line for each scene's figure, a column for each arm."""
+    lines = ["| scene | figure | " + " | ".join(found) + " |", "|---" * (2 + len(found)) + "|"]
+    for scene, names in SHOWN.items():
+        for name in names:
+            cells = " | ".join(_cell(sets.get(scene, {}).get(name)) for sets in found.values())
+            lines.append(f"| {scene} | {name} | {cells} |")
+    return "\n".join([*lines, "", *(f"* {name}: {ARMS[name].about}" for name in found)]) + "\n"
+
+
+def _cell(figure: dict | None) -> str:
+    if not figure or figure["value"] is None:
+        return "-"
+    interval = " [{:.3f}, {:.3f}]".format(*figure["ci95"]) if figure["ci95"] else ""
+    return f"{figure['value']:.3f}{interval} n={figure['n']}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("inputs", nargs="*")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", action="append", choices=ARMS)
+    parser.add_argument("--dialogues", type=int, default=1_152)
+    parser.add_argument("--steps", type=int, default=3_000)
+    parser.add_argument("--takes", type=int, default=2)
+    arguments = parser.parse_args()
+    ablations = Ablations(arguments.inputs, arguments.out, arguments.dialogues, arguments.steps, arguments.takes)
+    for arm in arguments.only or ARMS:
+        ablations.evaluated(arm)
+    finished = [arm for arm in ARMS if (arguments.out / f"{arm}.json").exists()]
+    found = {arm: json.loads((arguments.out / f"{arm}.json").read_text())["sets"] for arm in finished}
+    (arguments.out / "ablations.json").write_text(json.dumps(found, indent=1))
+    shown = table(found)
+    (arguments.out / "ablations.md").write_text(shown)
+    print(f"\n{shown}")

@@ -10,6 +10,7 @@ from lhotse import CutSet, MonoCut
 
 from manifests.errors import RequestError
 from manifests.records import SPLITS
+from manifests.shard_index import CutReader
 from manifests.shard_reader import read_cuts
 from manifests.store import Store
 from manifests.table import Table, corpus_tables
@@ -63,12 +64,16 @@ class Corpus:
         raise RequestError(f"The corpus {self.url} holds no dialogue '{id}'{why}")
 
     def cuts_of(self, rows: pd.DataFrame) -> dict[str, MonoCut]:
-        """The cuts of these dialogues (`id`, `split`, `shard`) by id, read from their shards; a row that does not
-        know its shard takes its whole split."""
-        found: dict[str, MonoCut] = {}
-        for _, own in rows.groupby(["split", "shard"], dropna=False):
-            split, shard, missing = own["split"].iloc[0], own["shard"].iloc[0], set(own["id"])
-            for cut in read_cuts(self.store.folder(split), None if pd.isna(shard) else int(shard)):
+        """The cuts of these dialogues (`id`, `split`, `shard`) by id, each read by itself; rows that do not
+        know their shard take their whole split."""
+        known, reader = rows[rows["shard"].notna()], CutReader()
+        found = {
+            id: reader.cut(self.store.folder(split), int(shard), id)
+            for id, split, shard in zip(known["id"], known["split"], known["shard"], strict=True)
+        }
+        for split, own in rows[rows["shard"].isna()].groupby("split"):
+            missing = set(own["id"])
+            for cut in read_cuts(self.store.folder(str(split))):
                 if cut.id in missing:
                     found[cut.id] = cut
                     missing.remove(cut.id)

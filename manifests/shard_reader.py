@@ -44,7 +44,7 @@ class _Cuts:
             return
         try:
             for cut in LazySharIterator(fields=files, **self._order):
-                _refuse_foreign_sources(cut)
+                refuse_foreign_sources(cut)
                 yield cut
         except WorkError:
             raise
@@ -54,7 +54,7 @@ class _Cuts:
             raise told if isinstance(told, WorkError) else error from None
 
 
-def _refuse_foreign_sources(cut: MonoCut) -> None:
+def refuse_foreign_sources(cut: MonoCut) -> None:
     """A shard's audio lies in its own tars; Lhotse would also run a command, or open any file, that a cut names as a
     source."""
     for field in (cut.recording, *(cut.custom or {}).values()):
@@ -79,10 +79,12 @@ def shard_files(split: Store, shard: int | None = None) -> dict[str, list[str]]:
     for field in sorted(wanted):
         for number in numbers:
             if number not in found.get(field, {}):
-                raise WorkError(
-                    f"The shard file {split.at(shard_file(field, number))} is missing; copy it again, or build the corpus anew."
-                )
+                raise missing_file(split, shard_file(field, number))
     return {field: [own[number] for number in numbers] for field, own in found.items()}
+
+
+def missing_file(split: Store, name: str) -> WorkError:
+    return WorkError(f"The shard file {split.at(name)} is missing; copy it again, or build the corpus anew.")
 
 
 class _StoreBackend(IOBackend):  # type: ignore[misc]

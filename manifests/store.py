@@ -134,9 +134,10 @@ class Store:
     def read(self, name: str) -> bytes:
         return self._tried(lambda: bytes(self._fs.cat_file(self._path(name))))
 
-    def open(self, name: str) -> BinaryIO:
-        """Read a file piece by piece. A remote one comes in blocks, each asked for by itself and tried again, so that a
-        connection that breaks in the middle neither ends the work nor the file."""
+    def open(self, name: str, block_bytes: int = _READ_BLOCK) -> BinaryIO:
+        """Read a file piece by piece. A remote one comes in blocks of this size, each asked for by itself and tried
+        again, so that a connection that breaks in the middle neither ends the work nor the file; small ones suit a
+        reader that seeks."""
         path = self._path(name)
         if self.is_local:
             return open(path, "rb")
@@ -151,7 +152,7 @@ class Store:
             return found
 
         blocks = _Blocks(size, lambda start, end: self._tried(lambda: block(start, end)))
-        return io.BufferedReader(blocks, _READ_BLOCK)
+        return io.BufferedReader(blocks, block_bytes)
 
     def read_many(self, names: Sequence[str]) -> Iterator[bytes]:
         """The content of many files, in order; a remote store is asked for many at once, and few are held."""

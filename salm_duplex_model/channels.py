@@ -13,6 +13,7 @@ from torch import Tensor
 
 from manifests.frames import CODEBOOK_SIZE, CODEBOOKS
 from manifests.text_channel import SpecialTokens
+from salm_duplex_model.config import TokenWeights
 
 SPEECH_BOS, SPEECH_EOS, SPEECH_DELAY = CODEBOOK_SIZE, CODEBOOK_SIZE + 1, CODEBOOK_SIZE + 2
 SPEECH_VOCABULARY = CODEBOOK_SIZE + 3
@@ -44,3 +45,23 @@ def arrange(text: Tensor, codes: Tensor, frames: Tensor, special: SpecialTokens)
         code_labels=codes[:, 1:],
         valid=positions < (frames - 1).to(text.device, non_blocking=True)[:, None],
     )
+
+
+def text_label_weights(text: Tensor, special: SpecialTokens, weights: TokenWeights) -> Tensor | None:
+    """The weight in the loss of each token of a text channel (B, T), float32 (B, T); None where all weights are 1.
+
+    The weighted sum is to be divided by the number of frames, as in NeMo's `DuplexSTTModel` (3.0), and not by the sum of the
+    weights. So a label has the same weight in every batch, and the losses of a batch's parts add up. A light PAD makes the
+    text loss as a whole smaller; `loss.text_weight` can make up for it.
+    """
+    if weights == TokenWeights():
+        return None
+    pad, bos, eos = (text == token for token in (special.pad, special.bos, special.eos))
+    # The place of the last BOS or EOS so far: odd after BOS.
+    places = torch.arange(2, 2 * text.shape[1] + 2, 2, device=text.device)
+    inside = torch.where(bos | eos, places + bos, 0).cummax(1).values % 2 == 1
+    found = torch.full(text.shape, weights.text, dtype=torch.float32, device=text.device)
+    kinds = ((pad, weights.pad), (pad & inside, weights.inside), (bos, weights.bos), (eos, weights.eos))
+    for tokens, weight in kinds:
+        found.masked_fill_(tokens, weight)
+    return found

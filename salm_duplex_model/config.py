@@ -90,11 +90,28 @@ class ModelConfig(Section):
     activation_checkpointing: bool = False
 
 
+class TokenWeights(Section):
+    """Weights of the text channel's labels in the training loss: NeMo's `token_loss_weight`, with PAD of two kinds.
+
+    A heavier BOS is a likelier one: calibrate the run with `salm-duplex tune` before it is judged.
+    """
+
+    pad: float = Field(default=1, ge=0, description="PAD while the agent is silent")
+    inside: float = Field(default=1, ge=0, description="PAD between BOS and EOS, mostly after the text has run out")
+    bos: float = Field(default=1, ge=0)
+    eos: float = Field(default=1, ge=0)
+    text: float = Field(default=1, ge=0)
+
+
 class LossConfig(Section):
     """The paper's 3 : 1 a codebook. The loss of codes is averaged over the 4 codebooks, so that is 3 and 4, as in NeMo."""
 
     text_weight: float = Field(default=3.0, ge=0)
     codes_weight: float = Field(default=4.0, ge=0)
+    token_weight: TokenWeights = Field(
+        default=TokenWeights(),
+        description="of the labels of the text channel, in training; validation counts all alike",
+    )
     mask_padding: bool = Field(
         default=True, description="false: frames added to fill a batch count too, as in NeMo 3's DuplexS2SModel"
     )

@@ -14,51 +14,74 @@ CHUNK = 2**26
 MULTIPLE = {"cuda": 64}
 """A group of a head's outputs is padded to a multiple of it: matrix products of odd sizes take several times as long there."""
 
-Errors = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Errors = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 
 def linear_cross_entropy(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, errors: Errors | None = None
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    errors: Errors | None = None,
+    label_weights: Tensor | None = None,
 ) -> Tensor:
     """The sum over all labels of the cross entropy of `hidden @ weight.T + bias`, float32.
 
-    `hidden` (N, width), `labels` (N, K): the head has K groups of V outputs, and `weight` is (K · V, width). What `errors`
-    does is what `softmax_errors` does, which may be compiled. Logits are made chunk by chunk, and with them at once their
-    gradients: so nothing of their size is kept for the backward pass, nor computed again in it.
+    `hidden` (N, width), `labels` (N, K): the head has K groups of V outputs, and `weight` is (K · V, width). `label_weights`,
+    float32 (N, K), multiply each label's term. What `errors` does is what `softmax_errors` does, which may be compiled.
+    Logits are made chunk by chunk, and with them at once their gradients: so nothing of their size is kept for the backward
+    pass, nor computed again in it.
     """
+    errors = errors or softmax_errors
     if not torch.is_grad_enabled():
         with torch.no_grad():
-            return _walk(hidden, weight, bias, labels, errors or softmax_errors, (False, False, False))[0]
-    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, bias, labels, errors or softmax_errors)  # type: ignore[no-untyped-call]
+            return _walk(hidden, weight, bias, labels, errors, label_weights, (False, False, False))[0]
+    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, bias, labels, errors, label_weights)  # type: ignore[no-untyped-call]
     return loss
 
 
-def softmax_errors(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (N, K, V) and labels (N, K) → the summed cross entropy, and its gradient in the logits, of their dtype."""
+def softmax_errors(logits: Tensor, labels: Tensor, label_weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Logits (N, K, V), labels (N, K) and their weights (N, K) → the summed cross entropy, and its gradient in the logits, of
+    their dtype."""
     scores = logits.float()
     total = scores.logsumexp(-1, keepdim=True)
     at_label = torch.arange(logits.shape[-1], device=logits.device) == labels[..., None]
-    loss = (total[..., 0] - scores.gather(-1, labels[..., None])[..., 0]).sum()
-    return loss, ((scores - total).exp() - at_label.float()).to(logits.dtype)
+    each = total[..., 0] - scores.gather(-1, labels[..., None])[..., 0]
+    gradient = (scores - total).exp() - at_label.float()
+    if label_weights is not None:
+        each, gradient = each * label_weights, gradient * label_weights[..., None]
+    return each.sum(), gradient.to(logits.dtype)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, errors: Errors
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        labels: Tensor,
+        errors: Errors,
+        label_weights: Tensor | None,
     ) -> Tensor:
-        loss, *gradients = _walk(hidden, weight, bias, labels, errors, ctx.needs_input_grad[:3])
+        loss, *gradients = _walk(hidden, weight, bias, labels, errors, label_weights, ctx.needs_input_grad[:3])
         ctx.save_for_backward(*gradients)
         return loss
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> Any:
         scaled = (None if own is None else own * upstream[0].to(own.dtype) for own in ctx.saved_tensors)
-        return (*scaled, None, None)
+        return (*scaled, None, None, None)
 
 
 def _walk(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, errors: Errors, wanted: tuple[bool, ...]
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    errors: Errors,
+    label_weights: Tensor | None,
+    wanted: tuple[bool, ...],
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
     """The loss and its gradients in hidden states, weight and bias, of which only those `wanted` are made."""
     kind = hidden.device.type
@@ -83,7 +106,7 @@ def _walk(
             here = slice(first, first + rows)
             states = hidden[here].to(dtype)
             logits = F.linear(states, used, offset).view(len(states), groups, -1)
-            own, gradient = errors(logits, labels[here])
+            own, gradient = errors(logits, labels[here], None if label_weights is None else label_weights[here])
             loss += own
             gradient = gradient.flatten(1)
             if to_hidden is not None:

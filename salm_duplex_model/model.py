@@ -21,7 +21,7 @@ from manifests.errors import RequestError
 from manifests.frames import CODEBOOKS
 from manifests.text_channel import SpecialTokens
 from salm_duplex_model.batch import Batch
-from salm_duplex_model.channels import SPEECH_DELAY, SPEECH_VOCABULARY, Channels, arrange
+from salm_duplex_model.channels import SPEECH_DELAY, SPEECH_VOCABULARY, Channels, arrange, text_label_weights
 from salm_duplex_model.config import LlamaConfig, LossConfig, ModelConfig, NemoEncoderConfig
 from salm_duplex_model.encoder import CausalEncoder, StreamingEncoder
 from salm_duplex_model.losses import Errors, linear_cross_entropy, softmax_errors
@@ -31,7 +31,8 @@ from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 @dataclass(frozen=True, slots=True)
 class LossSums:
     """Cross entropies summed over frames (that of the codes over frames and codebooks): divide by the frames of the whole
-    batch, of which this may be a part. `total` is the weighted sum that training lowers, in the same measure."""
+    batch, of which this may be a part. `text` is of weighted labels. `total` is the weighted sum that training lowers, in the
+    same measure."""
 
     total: Tensor
     text: Tensor
@@ -68,13 +69,17 @@ class DuplexModel(nn.Module):
         """The losses of a batch: what training calls."""
         channels = self.channels(batch)
         hidden = self.hidden(self.fuse(batch, channels)).flatten(0, 1)
-        text_labels, code_labels = channels.text_labels.flatten(), channels.code_labels.flatten(0, 1)
+        text_labels, code_labels = channels.text_labels.flatten()[:, None], channels.code_labels.flatten(0, 1)
+        label_weights = text_label_weights(batch.text, self.special, loss.token_weight)
+        if label_weights is not None:
+            label_weights = label_weights[:, 1:].flatten()[:, None]
         if loss.mask_padding and batch.positions < len(hidden):
             # Heads are wide: on padding they are not even computed. The number is known, so nothing waits for the device.
             counted = channels.valid.flatten().nonzero_static(size=batch.positions)[:, 0]
             hidden, text_labels, code_labels = (part[counted] for part in (hidden, text_labels, code_labels))
+            label_weights = None if label_weights is None else label_weights[counted]
         head = self.llm.get_output_embeddings()
-        text = linear_cross_entropy(hidden, head.weight, head.bias, text_labels[:, None], self._errors)
+        text = linear_cross_entropy(hidden, head.weight, head.bias, text_labels, self._errors, label_weights)
         codes = linear_cross_entropy(hidden, self.code_head.weight, self.code_head.bias, code_labels, self._errors)
         total = loss.text_weight * text + loss.codes_weight * codes / CODEBOOKS
         return LossSums(total, text.detach(), codes.detach())

@@ -32,7 +32,7 @@ from manifests.progress import Progress, silent
 from salm_duplex_model import checkpoint
 from salm_duplex_model.batch import Batch
 from salm_duplex_model.channels import SPEECH_VOCABULARY
-from salm_duplex_model.config import OptimizerConfig, RunConfig
+from salm_duplex_model.config import OptimizerConfig, RunConfig, TokenWeights
 from salm_duplex_model.loss_plot import write_loss_plot
 from salm_duplex_model.model import DuplexModel, build_model
 from salm_duplex_model.steps import Steps, on_device
@@ -251,14 +251,15 @@ def _quick_in_bf16(device: torch.device) -> bool:
 
 @torch.no_grad()
 def validate(model: DuplexModel, batches: Sequence[Batch], config: RunConfig, device: torch.device) -> dict[str, float]:
-    """Mean losses in nats a token, over the frames of the batches: the same in every process."""
+    """Mean losses in nats a token, each label counted once, over the frames of the batches: the same in every process."""
     model.eval()
+    plain = config.loss.model_copy(update={"mask_padding": True, "token_weight": TokenWeights()})
     sums, frames = torch.zeros(2, device=device), 0
     # So few batches are not worth compiling for.
     as_written = torch.compiler.set_stance("force_eager") if config.compile else nullcontext()
     for batch in batches:
         with autocast(config, device), as_written:
-            losses = model(batch.to(device), config.loss.model_copy(update={"mask_padding": True}))
+            losses = model(batch.to(device), plain)
         sums += torch.stack([losses.text, losses.codes / CODEBOOKS])
         frames += int((batch.frames - 1).sum())
     model.train()

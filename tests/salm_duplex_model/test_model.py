@@ -9,7 +9,7 @@ from manifests.errors import RequestError
 from manifests.text_channel import SpecialTokens
 from salm_duplex_model.batch import collate
 from salm_duplex_model.channels import SPEECH_BOS, SPEECH_DELAY, SPEECH_EOS, SPEECH_VOCABULARY, arrange
-from salm_duplex_model.config import LlamaConfig, LoraConfig, LossConfig, ModelConfig
+from salm_duplex_model.config import LlamaConfig, LoraConfig, LossConfig, ModelConfig, TokenWeights
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model, parameters_by_part
 
@@ -119,6 +119,22 @@ def test_a_step_s_losses_and_gradients_are_those_of_whole_logits(talk):
         channels.text_inputs
     )
     torch.testing.assert_close(embedded.flatten(0, 1), bag, atol=1e-6, rtol=1e-4)
+
+
+def test_weighted_labels_weigh_on_the_text_loss_alone_padding_left_out(talk):
+    """By torch's weight of a class, since here all PAD counts alike."""
+    model, tokenizer = build_model(SMALL, seed=1)
+    batch, special = collate(list(talk.cuts("train")), tokenizer), tokenizer.special
+    channels = model.channels(batch)
+    by_token = torch.full((tokenizer.size,), 0.5)
+    by_token[[special.pad, special.bos, special.eos]] = torch.tensor([0.2, 10.0, 3.0])
+    logits, labels = model.logits(batch)[0][channels.valid], channels.text_labels[channels.valid]
+    expected = F.cross_entropy(logits, labels, weight=by_token, reduction="sum")
+    weights = TokenWeights(pad=0.2, inside=0.2, bos=10, eos=3, text=0.5)
+    found, plain = model(batch, LossConfig(token_weight=weights)), model(batch, LossConfig())
+    torch.testing.assert_close(found.text, expected.detach())
+    assert torch.equal(found.codes, plain.codes)
+    torch.testing.assert_close(found.total, plain.total + 3 * (found.text - plain.text))
 
 
 def test_attention_gets_no_mask_so_that_it_may_take_the_flash_path(talk):

@@ -22,13 +22,13 @@ from manifests.errors import RequestError
 from salm_duplex_model.batch import collate
 from salm_duplex_model.checkpoint import load_run, read_config, read_log, slim
 from salm_duplex_model.codec import Codec
-from salm_duplex_model.config import LlamaConfig, OptimizerConfig, RunConfig
+from salm_duplex_model.config import LlamaConfig, LossConfig, OptimizerConfig, RunConfig, TokenWeights
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model
 from salm_duplex_model.session import Session
 from salm_duplex_model.stream import codec_of
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
-from salm_duplex_model.trainer import learning_rate, train
+from salm_duplex_model.trainer import learning_rate, train, validate
 
 
 def command(*arguments: object) -> list[str]:
@@ -77,6 +77,15 @@ def test_killed_and_resumed_the_curve_is_the_same(trained, talk, tmp_path):
     assert read_log(tmp_path / "run") == read_log(folder)
     done, there = (path / "checkpoints/00000012/model.safetensors" for path in (tmp_path / "run", folder))
     assert done.read_bytes() == there.read_bytes()
+
+
+def test_validation_counts_every_label_alike_whatever_their_weights_in_training(trained, talk):
+    folder, *_ = trained
+    model, tokenizer = load_run(folder)
+    config, batches = read_config(folder), [collate(list(talk.cuts("train")), tokenizer)]
+    weighted = config.model_copy(update={"loss": LossConfig(token_weight=TokenWeights(bos=9, pad=0))})
+    cpu = torch.device("cpu")
+    assert validate(model, batches, weighted, cpu) == validate(model, batches, config, cpu)
 
 
 def test_converse_answers_a_recording(trained, talk, tmp_path):

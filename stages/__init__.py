@@ -1,1 +1,1 @@
-"""One module per stage of a corpus build; each turns records into records and knows nothing of Ray."""
+"""One module per stage of a corpus build; each turns records into records and is independent of Ray."""

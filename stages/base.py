@@ -1,6 +1,6 @@
-"""What a stage is: a small class that turns a batch of records of one type into as many of another, or rejections.
+"""The stage interface: a small class that maps each record of a batch to a record of another type, or to a rejection.
 
-`docs/write_a_stage.md` shows how to write one of your own.
+`docs/write_a_stage.md` shows how to write your own.
 """
 
 import hashlib
@@ -18,20 +18,22 @@ from manifests.records import BadDialogue, Dialogue, Record, Rejected
 class Settings(BaseModel):
     """A stage's section of the recipe; an unknown key is an error."""
 
-    # Defaults are validated too, so that a float left at its default and one written out are the same value.
+    # Defaults are validated too, so that an omitted float and one written out are the same value.
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class Resources(Settings):
-    """What one worker of a stage needs; Ray schedules by it. Neighbors that need the same run in one process."""
+    """What one worker of a stage needs, for Ray's scheduling. Neighbors with equal resources run in one process."""
 
-    cpus: float = Field(default=1, gt=0, description="cores, or a share of one")
-    gpus: float = Field(default=0, ge=0, description="GPUs, or a share of one")
-    concurrency: int | None = Field(default=None, ge=1, description="workers at most; default: one per build worker")
+    cpus: float = Field(default=1, gt=0, description="cores, or a fraction of one")
+    gpus: float = Field(default=0, ge=0, description="GPUs, or a fraction of one")
+    concurrency: int | None = Field(
+        default=None, ge=1, description="maximum number of workers; default: one per build worker"
+    )
     timeout_s: float = Field(
         default=600,
         gt=0,
-        description="seconds that the stage may take over one dialogue; a stage that hangs is ended and the dialogue rejected",
+        description="time limit for one dialogue in seconds; a stage that hangs is terminated and the dialogue rejected",
     )
 
 
@@ -41,11 +43,11 @@ S = TypeVar("S", bound=Settings)
 
 
 class Stage(Generic[In, Out, S]):
-    """Takes records of one type, gives records of another (or the same), and is configured by its settings.
+    """Takes records of one type, returns records of another (or the same), and is configured by its settings.
 
     The three are read from the type arguments, as in `class Render(Stage[Timeline, DuplexDialogue, RenderSettings])`;
-    see `stage_types`. A result must depend on the record, the settings and the seed alone: not on what was processed
-    before or beside it, by which worker, or when."""
+    see `stage_types`. A result must depend only on the record, the settings and the seed: not on what was processed
+    before or with it, by which worker, or when."""
 
     resources: ClassVar[Resources] = Resources()
 
@@ -55,14 +57,14 @@ class Stage(Generic[In, Out, S]):
 
     @classmethod
     def check(cls, settings: S) -> None:
-        """Raise `RequestError` where the stage can't be used here (a package or a file is missing); called before any
+        """Raise `RequestError` if the stage can't be used here (a package or file is missing); called before any
         work."""
 
     def setup(self) -> None:
         """Load what is needed, once per worker."""
 
     def made_by(self) -> dict[str, str]:
-        """What the result depends on beside the recipe (a checkpoint's hash, a device), for `corpus.json`."""
+        """What the result depends on besides the recipe (a checkpoint's hash, a device), for `corpus.json`."""
         return {}
 
     def process(self, records: Sequence[In]) -> Sequence[Out | Rejected]:
@@ -71,19 +73,19 @@ class Stage(Generic[In, Out, S]):
 
 
 def import_named(use: str) -> Any:
-    """What is at `module:name`; the working folder is searched last, for a user's own. Raises ValueError with the
+    """The object at `module:name`; the working folder is searched last, for user modules. Raises ValueError with the
     reason."""
     module, _, name = use.partition(":")
     if "" not in sys.path:
         sys.path.append("")
     try:
         return getattr(importlib.import_module(module), name)
-    except Exception as error:  # a user's own module may raise anything
+    except Exception as error:  # a user module may raise anything
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 class StageTypes(NamedTuple):
-    """What a stage takes, what it gives, and the model of its settings."""
+    """The record types a stage takes and returns, and the model of its settings."""
 
     takes: type
     gives: type
@@ -91,22 +93,22 @@ class StageTypes(NamedTuple):
 
 
 def stage_types(cls: type[Stage[Any, Any, Any]]) -> StageTypes:
-    """The type arguments of a stage, named by its class or one that it derives from.
+    """The type arguments of a stage, from its class or a base class.
 
-    Settings that a class leaves open are those that it allows at least. Raises TypeError if a record type is left open.
-    """
+    If a class leaves its settings open, they are the bound of the type variable. Raises TypeError if a record type is
+    open."""
     takes, gives, settings = _arguments(cls)
     if isinstance(settings, TypeVar):
         settings = settings.__bound__
     if not (isinstance(takes, type) and isinstance(gives, type)):
-        raise TypeError(f"{cls.__name__} does not say which records it takes and gives")
+        raise TypeError(f"{cls.__name__} does not declare which records it takes and returns")
     if not (isinstance(settings, type) and issubclass(settings, Settings)):
-        raise TypeError(f"{cls.__name__} has settings that are no stages.base.Settings")
+        raise TypeError(f"{cls.__name__} has settings that are not stages.base.Settings")
     return StageTypes(takes, gives, settings)
 
 
 def _arguments(cls: type) -> tuple[Any, ...]:
-    """In, Out and S of a stage; what the class leaves open stays a type variable."""
+    """In, Out and S of a stage; open ones stay type variables."""
     for base in cls.__dict__.get("__orig_bases__", cls.__bases__):
         generic = get_origin(base) or base
         if generic is Stage:
@@ -118,18 +120,18 @@ def _arguments(cls: type) -> tuple[Any, ...]:
 
 
 def loads(cls: type[Stage[Any, Any, Any]]) -> bool:
-    """Whether a worker of the stage has something to load before its first record."""
+    """Whether a worker of the stage must load something before its first record."""
     return cls.setup is not Stage.setup
 
 
 def draw(seed: int, dialogue_id: str, purpose: str) -> random.Random:
-    """Randomness for one purpose in one dialogue, the same wherever and whenever it is drawn."""
+    """A random generator for one purpose in one dialogue, the same wherever and whenever it is created."""
     key = hashlib.sha256(f"{seed}\x1f{dialogue_id}\x1f{purpose}".encode()).digest()
     return random.Random(int.from_bytes(key[:16], "big"))
 
 
 def poisson(expected: float, random: random.Random) -> int:
-    """How many of what happens so often on average."""
+    """A random number of events with this average."""
     number, time = 0, random.expovariate(1)
     while time < expected:
         number, time = number + 1, time + random.expovariate(1)
@@ -137,8 +139,7 @@ def poisson(expected: float, random: random.Random) -> int:
 
 
 def picked(places: Sequence[int], share: float, place_share: float, random: random.Random) -> list[int]:
-    """The places of a dialogue where something happens: none in most dialogues, by `share`; in others some, one at
-    least."""
+    """A random selection of a dialogue's places: empty except in a `share` of the dialogues; there, at least one."""
     if not places or random.random() >= share:
         return []
     return [place for place in places if random.random() < place_share] or [random.choice(places)]

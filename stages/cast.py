@@ -1,7 +1,7 @@
-"""cast: who speaks. One agent voice for the whole corpus, a user voice for each dialogue.
+"""cast: choose the voices. One agent voice for the whole corpus, a user voice for each dialogue.
 
-The paper fixes the agent's voice and draws the users' at random (arXiv 2505.15670, section 3). Splits share no user
-voice, so that a test hears voices that the training never did.
+The paper fixes the agent's voice and draws user voices at random (arXiv 2505.15670, section 3). Splits share no user
+voice, so that tests use voices never heard in training.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, voices
 
 
 class CastSettings(Settings):
-    """Where the recipe names no voices, they are those of its synthesizer; see `Synthesizer.voices`."""
+    """By default, the voices of the recipe's synthesizer; see `Synthesizer.voices`."""
 
     agent_voice: str = Field(default=str(DEFAULT_AGENT_VOICE), description="the agent's voice in every dialogue")
     user_voices: list[str] = Field(
-        default_factory=voices, description="the voices to draw users from; each speaker is kept to one split"
+        default_factory=voices, description="the voices to draw users from; each speaker is used in one split only"
     )
 
     @model_validator(mode="after")
@@ -28,7 +28,7 @@ class CastSettings(Settings):
         users = set(self.user_voices) - {self.agent_voice}
         if len(speakers := sorted({Voice.parse(voice).speaker for voice in users})) < len(SPLITS):
             raise ValueError(
-                "'user_voices' needs three different speakers or more beside the agent's voice, one for each split, and "
+                "'user_voices' needs at least three different speakers besides the agent's voice, one for each split, but "
                 f"has {len(speakers)} ({', '.join(speakers) or 'none'}); name more voices there, or in the settings of the "
                 "synthesizer"
             )
@@ -36,7 +36,7 @@ class CastSettings(Settings):
 
 
 class Cast(Stage[Dialogue, Dialogue, CastSettings]):
-    """Give every turn a voice; one that the input fixes, or a recording brings, is kept."""
+    """Give every turn a voice; voices set in the input or by a recording are kept."""
 
     def setup(self) -> None:
         self.pools = voice_pools([v for v in self.settings.user_voices if v != self.settings.agent_voice], self.seed)
@@ -47,7 +47,7 @@ class Cast(Stage[Dialogue, Dialogue, CastSettings]):
     def _cast(self, dialogue: Dialogue) -> Dialogue:
         user = draw(self.seed, dialogue.id, "cast").choice(self.pools[dialogue.split or "train"])
         voice = {"user": user, "agent": self.settings.agent_voice}
-        # What `speak` has put in is in the voice that the input fixes for its speaker's other turns.
+        # Turns inserted by `speak` have the voice that the input sets for the speaker's other turns.
         fixed = voice | {t.speaker: t.voice for t in reversed(dialogue.turns) if t.voice}
         turns = (
             replace(t, voice=t.voice or _recorded_voice(t) or (voice if t.text else fixed)[t.speaker])
@@ -57,12 +57,12 @@ class Cast(Stage[Dialogue, Dialogue, CastSettings]):
 
 
 def _recorded_voice(turn: Turn) -> str:
-    """A recorded turn brings its voice: the speaker's name, where that is known."""
+    """The voice of a recorded turn: the speaker's name, if known."""
     return str(Voice(turn.recording.speaker, recorded=True)) if turn.recording else ""
 
 
 def voice_pools(user_voices: Sequence[str], seed: int) -> dict[str, list[str]]:
-    """Deal the speakers out to the splits by a hash of seed and voice: a tenth each to test and validation, at least one."""
+    """Assign speakers to splits by a hash of seed and voice: a tenth each to test and validation, at least one."""
     ranked = sorted(set(user_voices), key=lambda voice: hashlib.sha256(f"{seed}\x1f{voice}".encode()).digest())
     speakers = list(dict.fromkeys(Voice.parse(voice).speaker for voice in ranked))
     held_out = max(1, len(speakers) // 10)

@@ -1,10 +1,10 @@
-"""director: events that mean something, written into a dialogue between `speak` and `cast`.
+"""director: events that fit the words, written into a dialogue between `speak` and `cast`.
 
-What `speak` and `schedule` draw falls anywhere. Here a user interrupts because of what is being said, says "oh no" to
-bad news, looks for a word, and takes one back. Events come as the turns, asides and words that the other stages know;
-each is labeled in the corpus like any other.
+The events drawn by `speak` and `schedule` fall anywhere. Here, a user interrupts because of what is being said, says
+"oh no" to bad news, searches for a word, and corrects one. Events are the turns, asides and words that the other
+stages know; each is labeled in the corpus like any other event.
 
-Who directs is a stage of its own, named in the recipe by its import path: `stages.directing.rules:RulesDirector` (the
+Each director is a stage, named in the recipe by its import path: `stages.directing.rules:RulesDirector` (the
 default), `stages.directing.chat:ChatDirector` (an LLM)."""
 
 from collections.abc import Sequence
@@ -24,40 +24,40 @@ from stages.text.reader import reader
 
 
 class DirectorSettings(Settings):
-    language: str = Field(default=ENGLISH, description="what the dialogues are in; default: that of the recipe")
+    language: str = Field(default=ENGLISH, description="the language of the dialogues; default: the recipe's")
     share: float = Field(
         default=1,
         ge=0,
         le=1,
-        description="share of the dialogues that are directed; the rest keep what the recipe draws",
+        description="share of the dialogues that are directed; the others keep the drawn events",
     )
-    kinds: list[Kind] = Field(default=list(KINDS), min_length=1, description="what is written into a dialogue")
-    max_events: int = Field(default=6, ge=1, le=50, description="events in a dialogue at most")
+    kinds: list[Kind] = Field(default=list(KINDS), min_length=1, description="the kinds of events to write")
+    max_events: int = Field(default=6, ge=1, le=50, description="maximum number of events in a dialogue")
 
 
 Own = TypeVar("Own", bound=DirectorSettings)
 
 
 class Director(Stage[Dialogue, Dialogue, Own]):
-    """Write events into dialogues. One that gets none, or none that can be used, stays as it is.
+    """Write events into dialogues. A dialogue without usable events stays unchanged.
 
-    One who directs says its name and implements `scripts`.
+    Subclasses set a name and implement `scripts`.
     """
 
     @property
     def name(self) -> str:
-        """Who directs, as the corpus names it."""
+        """The director's name in the corpus."""
         raise NotImplementedError
 
     def setup(self) -> None:
         self.read = reader(self.settings.language)
 
     def scripts(self, dialogues: Sequence[Dialogue]) -> Sequence[Script | Unusable]:
-        """What is to be written into each dialogue, or why nothing can be."""
+        """A script for each dialogue, or the reason why there is none."""
         raise NotImplementedError
 
     def perform(self, dialogue: Dialogue, script: Script) -> Dialogue:
-        """The dialogue with the script's events; raises `Unusable` where they are out of bounds."""
+        """The dialogue with the script's events; raises `Unusable` if they are out of bounds."""
         own, lines = self.settings, lines_of(dialogue)
         script = as_spoken(script, self.read)
         check(script, lines, own.kinds, own.max_events)
@@ -67,7 +67,7 @@ class Director(Stage[Dialogue, Dialogue, Own]):
         """Raises `WorkError` if the dialogues have not been through `speak`."""
         for dialogue in records:
             if not all(turn.spoken for turn in dialogue.turns):
-                raise WorkError("A director writes among spoken words; put it behind 'speak' in the recipe's stages.")
+                raise WorkError("A director needs spoken words; put it after 'speak' in the recipe's stages.")
         chosen = [dialogue for dialogue in records if self._chooses(dialogue)]
         bare = [undrawn(dialogue, self.settings.kinds, self.read) for dialogue in chosen]
         made = {

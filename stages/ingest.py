@@ -1,16 +1,16 @@
 """ingest: files → dialogues, validated, de-duplicated and split.
 
-A stream: dialogues are read one by one, and of those before only keys are kept, in a temporary file. A duplicate may
-stand anywhere, so this stage runs in the driver, over text alone.
+A stream: dialogues are read one by one, and only keys of earlier ones are kept, in a temporary file. A duplicate may be
+anywhere, so this stage runs in the driver, on text only.
 
-**Splits.** A dialogue's place between 0 and 1 is a hash of the seed and its key: the recorded user, where there is one, else its
-words. The test split takes the places from 0 up, validation those from 1 down, each as far as its share. So a dialogue's split
-depends on nothing but itself, the seed and the shares: more input, another order or other files move nobody, takes and
-dialogues that differ in case or punctuation stay together, and so do those of one recorded user. It also means that a split's size is random around its share,
-and that near-duplicates beyond that (a word changed) may part.
+**Splits.** A dialogue's position between 0 and 1 is a hash of the seed and its key: the recorded user, if there is one, else its
+words. The test split takes positions from 0 up, validation from 1 down, each according to its share. So a dialogue's split
+depends only on itself, the seed and the shares: more input, another order or other files move nothing; takes and
+dialogues that differ only in case or punctuation stay together, and so do those of one recorded user. It also means that a split's size
+is random around its share, and that looser near-duplicates (a changed word) may be separated.
 
-One exception makes small inputs usable: of an input with at most `SMALL` dialogues, a split that was asked for and is
-empty gets the dialogue of `train` that lies nearest, as long as `train` keeps one. More input may move that one back.
+One exception makes small inputs usable: in an input with at most `SMALL` dialogues, a requested but empty split
+gets the nearest dialogue of `train`, as long as `train` keeps one. More input may move that one back.
 """
 
 import hashlib
@@ -53,8 +53,8 @@ class IngestSettings(Settings):
     )
     language: str = Field(
         default="en",
-        description="what the dialogues are in: they are read by its grammar, and spoken in its voices; one that is plainly in another "
-        "is rejected; empty: none is, and all are read as English",
+        description="the language of the dialogues, which selects grammar and voices; a dialogue clearly in another language "
+        "is rejected; empty: nothing is rejected, and everything is read as English",
     )
     max_turns: int = Field(default=100, ge=2, description="a dialogue with more turns is rejected")
     max_turn_characters: int = Field(
@@ -64,7 +64,7 @@ class IngestSettings(Settings):
     @model_validator(mode="after")
     def _shares_leave_a_training_split(self) -> "IngestSettings":
         if self.validation + self.test >= 1:
-            raise ValueError("'validation' and 'test' together must stay under 1")
+            raise ValueError("'validation' and 'test' together must be under 1")
         return self
 
     @field_validator("language")
@@ -76,25 +76,24 @@ class IngestSettings(Settings):
 
 
 class Ingestion:
-    """The dialogues of some inputs, and what was refused of them; to be iterated once.
+    """The dialogues of some inputs, and the rejected ones; can be iterated once.
 
-    Dialogues come in input order, each with its id and split and its takes one after the other (ids `ID`, `ID-take2`,
-    …), and so do the rejected among themselves; of a small input, the dialogues come last."""
+    Dialogues are in input order, each with its id and split, followed by its takes (ids `ID`, `ID-take2`,
+    …); so are the rejected ones among themselves. For a small input, the dialogues come last."""
 
     def __init__(self, urls: Sequence[str], settings: IngestSettings, seed: int, limit: int | None) -> None:
         self._urls, self._settings, self._seed, self._limit = urls, settings, seed, limit
         self.fingerprints: dict[str, str] = {}
-        """The SHA-256 of each input's unpacked content, by its number and name; complete at the end."""
+        """The SHA-256 of each input's uncompressed content, by number and name; complete at the end."""
         self.read = 0
-        """Records found so far, each as often as it is to be performed: the dialogues and the rejected."""
+        """Records found so far, times the number of takes: dialogues and rejected ones."""
         self.shapes: Counter[str] = Counter()
-        """How many of the dialogues had each shape, by the names of `manifests.readers.shapes`."""
+        """Numbers of dialogues by shape, with the names of `manifests.readers.shapes`."""
         self.not_used: Counter[str] = Counter()
-        """What the dialogues' records hold that is neither spoken nor kept, and how often: tools, thoughts, other
-        fields."""
+        """Counts of the records' contents that are neither spoken nor kept: tools, thoughts, other fields."""
 
     def __iter__(self) -> Iterator[Dialogue | Rejected]:
-        """Raises `UnreadableInput` where a file can't be opened, is damaged, or all of them hold nothing."""
+        """Raises `UnreadableInput` if a file can't be opened or is damaged, or if all files are empty."""
         held: list[Dialogue] | None = []
         for result in self._distinct():
             if isinstance(result, Rejected):
@@ -110,17 +109,17 @@ class Ingestion:
         for dialogue, split in _with_every_split(held or [], self._settings, self._seed):
             yield from self._takes(dialogue, split)
         if self.read == 0:
-            raise UnreadableInput("The input holds no dialogues at all; check that it is the right file.")
+            raise UnreadableInput("The input has no dialogues; check that it is the right file.")
 
     def _distinct(self) -> Iterator[Dialogue | Rejected]:
-        """Each record once: those that are no dialogue, or repeat an earlier one, as `Rejected`."""
+        """Each record once; those that are not a dialogue, or repeat an earlier one, as `Rejected`."""
         names: Counter[str] = Counter()
         left = self._limit
         with closing(_Seen()) as seen:
             for file, url in enumerate(self._urls):
                 source, base = Source(url), base_name(url)
                 names[base] += 1
-                base = base if names[base] == 1 else f"{base}-{names[base]}"  # two files of one name in two folders
+                base = base if names[base] == 1 else f"{base}-{names[base]}"  # two files with one name in two folders
                 for position, raw in source.records(left):
                     left = None if left is None else left - 1
                     place, fallback = f"{source.name}:{position}", f"{base}-{position:06d}"
@@ -138,10 +137,10 @@ class Ingestion:
                 self.fingerprints[f"{len(self.fingerprints) + 1}:{source.name}"] = source.fingerprint
 
     def _added(self, found: Found, fallback: str, file: tuple[int, str], seen: "_Seen") -> Dialogue:
-        """A dialogue that was not seen before. Its id is another where its own was used in another file, whose name
-        it then has too, or twice in this one where it stands for something else, such as a conversation's.
+        """A new dialogue. If its id was used in another file, the file's name is added; if it occurs twice in this
+        file and belongs to something else, such as a conversation, it is made unique.
 
-        Raises `BadDialogue` if its words were read before, or its id in this file.
+        Raises `BadDialogue` if its words were read before, or its id was read before in this file.
         """
         dialogue, (number, base) = found.dialogue, file
         try:
@@ -172,22 +171,22 @@ class Ingestion:
 
 
 def ingest(inputs: Iterable[str], settings: IngestSettings, seed: int, limit: int | None = None) -> Ingestion:
-    """Read dialogues from files, folders, patterns or URLs, at most `limit` records; raises `UnreadableInput` where
+    """Read dialogues from files, folders, patterns or URLs, at most `limit` records; raises `UnreadableInput` if
     there is no such input.
 
-    A dialogue that repeats an id of its own file, or an earlier one's words once case and punctuation are set aside,
-    is rejected: a repeated text in two splits would leak the test into the training. The same id in two files is two
+    A dialogue that repeats an id of its own file, or the words of an earlier one regardless of case and punctuation,
+    is rejected: a repeated text in two splits would leak test data into training. The same id in two files means two
     dialogues."""
     return Ingestion(expand(list(inputs)), settings, seed, limit)
 
 
 def fingerprints(inputs: Iterable[str]) -> dict[str, str]:
-    """An ingestion's fingerprints, without reading the dialogues; raises `UnreadableInput`."""
+    """An ingestion's fingerprints, computed without parsing the dialogues; raises `UnreadableInput`."""
     return {f"{n}:{Source(url).name}": fingerprint_of(url) for n, url in enumerate(expand(list(inputs)), 1)}
 
 
 class _TakenId(BadDialogue):
-    """An id was used before, in a file by its number."""
+    """An id was used before, in the file with this number."""
 
     def __init__(self, id: str, place: str, file: int) -> None:
         super().__init__("duplicate_id", f"The id {id} was already used at {place}.")
@@ -195,7 +194,7 @@ class _TakenId(BadDialogue):
 
 
 class _Seen:
-    """Where each id and each text was first read, in a temporary file: some hundred bytes a dialogue, none of them in
+    """Where each id and each text was first read, in a temporary file: about a hundred bytes per dialogue, not in
     memory."""
 
     def __init__(self) -> None:
@@ -205,7 +204,7 @@ class _Seen:
         self._keys.execute("CREATE TABLE seen (key BLOB PRIMARY KEY, place TEXT, file INTEGER) WITHOUT ROWID")
 
     def add(self, dialogue: Dialogue, ids: Sequence[str], file: int) -> None:
-        """Raises `BadDialogue` if its words were seen before, and `_TakenId` where one of its ids was."""
+        """Raises `BadDialogue` if its words were seen before, and `_TakenId` if one of its ids was."""
         id_keys = {hashlib.blake2b(id.encode(), digest_size=16).digest(): id for id in ids}
         for key, id in id_keys.items():
             if first := self._first(key):
@@ -220,7 +219,7 @@ class _Seen:
         self._keys.close()
 
     def _first(self, key: bytes) -> tuple[str, int] | None:
-        """The place and the file's number."""
+        """The place, and the file's number."""
         row: tuple[str, int] | None = self._keys.execute(
             "SELECT place, file FROM seen WHERE key = ?", (key,)
         ).fetchone()
@@ -243,11 +242,11 @@ def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, 
                 "ingest.max_turn_characters.",
             )
     if settings.language and (other := other_language(_all_text(dialogue), settings.language)):
-        mend = f"; a build of its own with ingest.language={other} takes such dialogues" if other in readable() else ""
-        message = f"It is in the language '{other}', and ingest.language is '{settings.language}'{mend}."
+        mend = f"; a separate build with ingest.language={other} takes such dialogues" if other in readable() else ""
+        message = f"It is in the language '{other}', but ingest.language is '{settings.language}'{mend}."
         raise BadDialogue("language", message)
     if len(recorded := _recorded_users(dialogue)) > 1:
-        message = f"Its user is recorded as {' and '.join(sorted(recorded))}; a dialogue has one user."
+        message = f"Its user's recordings are of {' and '.join(sorted(recorded))}; a dialogue has one user."
         raise BadDialogue("several_users", message)
     if any(turn.recording for turn in dialogue.turns):
         dialogue = replace(dialogue, turns=tuple(_beside(turn, url) for turn in dialogue.turns))
@@ -256,25 +255,25 @@ def _checked(raw: object, source: str, fallback: str, settings: IngestSettings, 
 
 
 def _beside(turn: Turn, url: str) -> Turn:
-    """The turn, its recording found from where the dialogue file lies."""
+    """The turn, with its recording's path resolved relative to the dialogue file."""
     if turn.recording is None:
         return turn
     return replace(turn, recording=replace(turn.recording, path=found_beside(turn.recording.path, url)))
 
 
 def _printable(text: str) -> str:
-    """A text that quotes the input, at a length and in characters that can be written."""
+    """A text that quotes the input, shortened and with only encodable characters."""
     return text[:_LONGEST].encode("utf-8", "replace").decode()
 
 
 def _recorded_users(dialogue: Dialogue) -> set[str]:
-    """The speakers of the user's recordings, as far as they are known."""
+    """The known speakers of the user's recordings."""
     turns = (turn for turn in dialogue.turns if turn.speaker == "user")
     return {turn.recording.speaker for turn in turns if turn.recording and turn.recording.speaker}
 
 
 def safe_id(raw: str) -> str:
-    """An id that can be a file name anywhere; one that can't as it stands gets its odd characters replaced and a hash."""
+    """An id that is a valid file name everywhere; otherwise, its odd characters are replaced and a hash is added."""
     if _SAFE_ID.fullmatch(raw):
         return raw
     clean = re.sub(r"[^A-Za-z0-9._-]+", "-", raw).strip("-._")[:80] or "dialogue"
@@ -286,18 +285,18 @@ def _all_text(dialogue: Dialogue) -> str:
 
 
 def text_key(dialogue: Dialogue) -> bytes:
-    """A hash of who says which words, whatever the case, punctuation, spacing or Unicode form."""
+    """A hash of speakers and words, independent of case, punctuation, spacing and Unicode form."""
     lines = (f"{turn.speaker}:{_words(turn.text)}" for turn in dialogue.turns)
     return hashlib.sha256("\n".join(lines).encode("utf-8", "replace")).digest()
 
 
 def _words(text: str) -> str:
-    # A text with no letters or digits at all keeps its symbols: an emoji is not the same as another.
+    # A text without letters and digits keeps its symbols: different emoji are different texts.
     return " ".join(words_of(text)) or unicodedata.normalize("NFKC", text).casefold()
 
 
 def _place(dialogue: Dialogue, seed: int) -> int:
-    """Where a dialogue lies between 0 and `_WHOLE`."""
+    """A dialogue's position between 0 and `_WHOLE`."""
     key = next((f"user:{user}".encode() for user in _recorded_users(dialogue)), text_key(dialogue))
     return int.from_bytes(hashlib.sha256(f"{seed}\x1f".encode() + key).digest()[:8])
 
@@ -311,7 +310,7 @@ def _split_at(place: int, settings: IngestSettings) -> str:
 def _with_every_split(
     dialogues: Sequence[Dialogue], settings: IngestSettings, seed: int
 ) -> Iterator[tuple[Dialogue, str]]:
-    """A small input's dialogues and their splits, of which none that is asked for is empty as long as that can be."""
+    """A small input's dialogues and their splits, with no requested split empty if possible."""
     places = {dialogue.id: _place(dialogue, seed) for dialogue in dialogues if not dialogue.split}
     splits = {place: _split_at(place, settings) for place in places.values()}
     fixed = {dialogue.split for dialogue in dialogues}

@@ -15,11 +15,11 @@ DIALOGUES, REJECTED = "dialogues.parquet", "rejected.parquet"
 
 
 class PackSettings(Settings):
-    shard_size: int = Field(default=50, ge=1, le=10_000, description="dialogues in a shard, before any is rejected")
+    shard_size: int = Field(default=50, ge=1, le=10_000, description="dialogues per shard, before rejections")
     shard_mb: int = Field(
         default=256,
         ge=1,
-        description="audio of a shard before compression, as estimated from its text; a shard ends at this or at shard_size, "
+        description="uncompressed audio per shard in MB, estimated from the text; a shard ends at this or at shard_size, "
         "whichever comes first",
     )
 
@@ -31,7 +31,7 @@ def pack(
     rejected: Sequence[Rejected],
     provenance: dict[str, Any],
 ) -> None:
-    """Write a shard and its tables into an existing folder; a shard that lost all its dialogues has only tables.
+    """Write a shard and its tables into an existing folder; a shard without any remaining dialogues has only tables.
 
     `provenance` (the seed, the recipe's id) goes into every cut and row.
     """

@@ -1,9 +1,9 @@
 """render: timeline → two channels of int16 samples, the user's at 16 kHz and the agent's at 22.05 kHz.
 
-Outside its segments, and in their pauses, a channel holds exact zeros, unless the recipe puts sound there. Each
-stretch of speech is faded in and out over a few milliseconds, so that neither its edges nor a cut-off click.
+Outside its segments, and in their pauses, a channel has exact zeros, unless the recipe adds sound. Each
+stretch of speech is faded in and out over a few milliseconds, so that neither edges nor cut-offs click.
 
-What befalls the user's channel on its way to the agent (rooms, noise, lines) is in `stages/sound/`; the agent's stays as it is.
+Effects on the user's channel (rooms, noise, lines) are in `stages/sound/`; the agent's channel has none.
 """
 
 import math
@@ -26,16 +26,14 @@ from stages.sound.path import SoundSettings, check_sound, heard_by_agent, sound_
 EDGE_FADE_S = 0.003
 CUT_FADE_S = 0.02
 RUN_ON_S = 1.0
-"""How far the speech of a cut-off agent turn is kept beyond the cut: a codec's encoder looks ahead, and must not see it."""
+"""How much of a cut-off agent turn is kept beyond the cut: a codec's encoder looks ahead, and must not see the cut."""
 
 
 class RenderSettings(SoundSettings):
     agent_level_dbfs: float = Field(default=-21.5, ge=-60, le=-6, description="RMS level of the agent's speech")
     user_level_dbfs_low: float = Field(default=-32, ge=-60, le=-6, description="RMS level of the quietest user")
     user_level_dbfs_high: float = Field(default=-20, ge=-60, le=-6, description="RMS level of the loudest user")
-    side_talk_db: float = Field(
-        default=-6, ge=-30, le=0, description="how far below that the user speaks to somebody else"
-    )
+    side_talk_db: float = Field(default=-6, ge=-30, le=0, description="level of side talk, relative to that")
 
     @model_validator(mode="after")
     def _in_order(self) -> "RenderSettings":
@@ -45,7 +43,7 @@ class RenderSettings(SoundSettings):
 
 
 class Render(Stage[Timeline, DuplexDialogue, RenderSettings]):
-    """Render each timeline; one level per speaker and dialogue."""
+    """Render each timeline, with one level per speaker and dialogue."""
 
     @classmethod
     def check(cls, settings: RenderSettings) -> None:
@@ -80,7 +78,8 @@ class Render(Stage[Timeline, DuplexDialogue, RenderSettings]):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One speaker's channel, int16; which of its samples are speech; the speech of each cut-off segment, uncut; its RMS level."""
+    """One speaker's channel, int16; which of its samples are speech; the speech of each cut-off segment, uncut; its
+    RMS level."""
 
     samples: np.ndarray
     spoken: np.ndarray
@@ -91,8 +90,8 @@ class Channel:
 def render_channel(
     timeline: Timeline, speaker: Speaker, rate: int, frame: int, level_dbfs: float, side_talk_db: float = 0
 ) -> Channel:
-    """One speaker's channel, shape (frames × `frame`,), at `rate`; its speech at a level, or as near as its peak allows, and side talk so
-    far from it."""
+    """One speaker's channel, shape (frames × `frame`,), at `rate`; speech at a level, or as near as its peak allows,
+    and side talk that much softer."""
     own = [segment for segment in timeline.segments if segment.speaker == speaker]
     voiced = [_resample(timeline.spoken.speech[segment.turn], rate) for segment in own]
     together = np.concatenate(voiced)
@@ -103,7 +102,7 @@ def render_channel(
     uncut = []
     for segment, samples in zip(own, voiced, strict=True):
         if segment.cut_off:
-            # The samples beyond a pause come later by it.
+            # The samples after a pause are delayed by it.
             more = samples[: segment.length - _paused(segment) + to_samples(RUN_ON_S, rate)] * gain
             uncut.append(to_int16(_parted(more, segment, rate)))
         level = gain * (aside if segment.event == "side_talk" else 1.0)
@@ -127,12 +126,12 @@ def _resample(speech: Speech, rate: int) -> np.ndarray:
 
 
 def gain_to(samples: np.ndarray, level_dbfs: float) -> float:
-    """What brings speech in [-1, 1] to an RMS level, or as near as its peak allows; 0 for silence."""
+    """The gain that brings speech in [-1, 1] to an RMS level, or as near as its peak allows; 0 for silence."""
     return gain_and_level(samples, level_dbfs)[0]
 
 
 def gain_and_level(samples: np.ndarray, level_dbfs: float) -> tuple[float, float]:
-    """That gain, and the RMS level in dBFS that it brings the speech to."""
+    """That gain, and the resulting RMS level in dBFS."""
     rms, peak = _rms(samples), float(np.max(np.abs(samples)))
     if rms == 0:
         return 0.0, level_dbfs
@@ -149,8 +148,8 @@ def _paused(segment: Segment) -> int:
 
 
 def _parted(samples: np.ndarray, segment: Segment, rate: int) -> np.ndarray:
-    """A segment's speech with its pauses: shape (samples + pauses,). Each stretch between them is faded in and out, over a longer time where
-    the segment is cut off."""
+    """A segment's speech with its pauses: shape (samples + pauses,). Each stretch between them is faded in and out,
+    with a longer fade where the segment is cut off."""
     parted = np.zeros(len(samples) + _paused(segment), dtype=np.float32)
     at = begin = 0
     for end, behind in [*((pause.start, pause.end) for pause in segment.pauses), (len(parted), len(parted))]:
@@ -162,12 +161,12 @@ def _parted(samples: np.ndarray, segment: Segment, rate: int) -> np.ndarray:
 
 
 def _fit(samples: np.ndarray, length: int) -> np.ndarray:
-    """Exactly `length` samples: a cut-off ends early, and resampling may round a length by one."""
+    """Exactly `length` samples: a cut-off ends early, and resampling may change a length by one."""
     return np.pad(samples[:length], (0, max(0, length - len(samples))))
 
 
 def _fades(length: int, rate: int, fade_out_s: float) -> np.ndarray:
-    """A raised-cosine fade at both ends, the last one longer where speech is cut in its midst; ends on zero."""
+    """A raised-cosine fade at both ends, the second one longer if speech is cut off; ends on zero."""
     envelope = np.ones(length, dtype=np.float32)
     fade_in = _ramp(min(round(EDGE_FADE_S * rate), length // 2))
     fade_out = _ramp(min(round(fade_out_s * rate), length // 2))

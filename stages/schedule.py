@@ -1,9 +1,9 @@
-"""schedule: turns → timeline. Who is heard when, who is interrupted, and which words are really heard.
+"""schedule: turns → timeline. Who speaks when, who is interrupted, and which words are actually heard.
 
-The paper's timing (arXiv 2505.15670, section 3) is the default: 0.64 s of silence before the agent speaks, and an agent
-turn that the user barges into goes on for 0.64 s and then falls silent. What the paper leaves open (the share of
-dialogues with a barge-in, where in the agent's turn it falls, the user's own gaps) is set here; so are pauses inside a
-user's turn, which an agent has to wait out, and backchannels, which it has to talk through.
+The default is the paper's timing (arXiv 2505.15670, section 3): 0.64 s of silence before the agent speaks, and an agent
+that the user barges into falls silent after 0.64 s. What the paper leaves open (the share of
+dialogues with a barge-in, its place in the agent's turn, the user's gaps) is set here; so are pauses inside a
+user's turn, which an agent must wait out, and backchannels, which it must talk through.
 
 Two turns of one speaker never overlap, by construction: a turn starts after its speaker's last one has ended.
 """
@@ -54,22 +54,22 @@ APART_FRAMES = round(APART_S * FRAMES_PER_SECOND)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What happens in a dialogue beyond its turns. Keys are turn indices, times samples at 16 kHz."""
+    """The timing of a dialogue's events. Keys are turn indices; times are in samples at 16 kHz."""
 
     asides: dict[int, int]
-    """From the start of the other speaker's turn to that of each backchannel or false start in it, by its own index;
-    pauses of the agent's turn are left out."""
+    """By index of a backchannel or false start: its start relative to the start of the other speaker's turn, not counting
+    pauses in the agent's turn."""
     barge_ins: dict[int, BargeIn]
-    """By the agent turn's index, whose pauses are left out."""
+    """By index of the agent's turn, whose pauses are not counted."""
     pauses: Pauses
     offsets: dict[int, int] = field(default_factory=dict)
-    """Where a profile has it: from the end of the turn before to a turn's start, below zero where the two overlap."""
+    """If a profile sets it: from the end of the previous turn to a turn's start, negative if the two overlap."""
     tails: dict[int, int] = field(default_factory=dict)
-    """How much later than that an agent's turn starts."""
+    """Additional delay of an agent's turn."""
 
 
 class Schedule(Stage[SpokenDialogue, Timeline, ScheduleSettings]):
-    """Lay each spoken dialogue out in time."""
+    """Place each spoken dialogue in time."""
 
     @classmethod
     def check(cls, settings: ScheduleSettings) -> None:
@@ -112,15 +112,15 @@ def _profile_of(settings: ScheduleSettings) -> Profile | None:
 def lay_out(spoken: SpokenDialogue, plan: Plan, settings: ScheduleSettings, random: random.Random) -> Timeline:
     """Place the turns one after the other; raises `BadDialogue` if the dialogue grows too long.
 
-    Agent turns start on a frame boundary, after at least the gap that is asked for.
+    Agent turns start on a frame boundary, after at least the requested gap.
     """
     turns = spoken.dialogue.turns
     segments: list[Segment] = []
-    # `now` is where the conversation stands, in samples of the user's channel: nobody with the floor speaks before it.
+    # `now` is the current time, in samples of the user's channel: no turn with the floor starts before it.
     now = settings.lead_s.draw(random, SOURCE_RATE)
     agent_free = 0  # the first frame in which the agent may speak again: EOS and the next BOS need one each
-    user_free = 0  # the user's next sample that is free
-    before, floor_start = -1, 0  # the turn that has the floor, and where it starts
+    user_free = 0  # the first free sample of the user
+    before, floor_start = -1, 0  # the turn that has the floor, and its start
     for index, (turn, speech) in enumerate(zip(turns, spoken.speech, strict=True)):
         if turn.event in DURING:
             if index not in plan.asides:
@@ -133,7 +133,7 @@ def lay_out(spoken: SpokenDialogue, plan: Plan, settings: ScheduleSettings, rand
             elif (frame := frames_to_cover(start, SOURCE_FRAME)) >= agent_free + APART_FRAMES:
                 segments.append(_segment(index, turn, speech, frame * TARGET_FRAME, TARGET_RATE, event=turn.event))
                 agent_free = frames_to_cover(segments[-1].end, TARGET_FRAME) + 1
-            elif turn.text:  # the agent's turn before reaches so far into the user's
+            elif turn.text:  # the agent's previous turn extends this far into the user's
                 raise impossible(spoken, index)
             continue
         gap = _gap(turns[before], turn, settings, random) + plan.tails.get(index, 0) if before >= 0 else 0
@@ -159,7 +159,7 @@ def lay_out(spoken: SpokenDialogue, plan: Plan, settings: ScheduleSettings, rand
             segment = _segment(index, turn, speech, start, SOURCE_RATE, event=event, pauses=plan.pauses.get(index, ()))
             floor_start = segment.start
             user_free = segment.end
-            now = max(now, segment.end)  # a short interjection may be over before the agent has fallen silent
+            now = max(now, segment.end)  # a short interjection may end before the agent falls silent
         segments.append(segment)
         before = index
     frames = max(frames_to_cover(now + to_samples(settings.tail_s, SOURCE_RATE), SOURCE_FRAME), agent_free)
@@ -174,8 +174,8 @@ def _paused(spoken: SpokenDialogue, plan: Plan, index: int, moment: int) -> int:
 
 
 def _frame_of(now: int, offset: int) -> int:
-    """The agent's frame nearest to a profile's offset; one that waits does not start before the user has ended, one
-    that does not wait does."""
+    """The agent's frame nearest to a profile's offset: after the user's end if the offset is a gap, before it if it is an
+    overlap."""
     frame, ended = nearest_frame(now + offset, SOURCE_FRAME), frames_to_cover(now, SOURCE_FRAME)
     return max(min(frame, ended - 1), 0) if offset < 0 else max(frame, ended)
 
@@ -202,20 +202,21 @@ def _segment(
     event: Event = "turn",
     pauses: Sequence[tuple[int, int]] = (),
 ) -> Segment:
-    """A turn placed at `start`, in its channel's samples; `heard` cuts it to so many, and its words to those said whole.
+    """A turn placed at `start`, in its channel's samples; `heard` cuts it to that many samples, and to the complete
+    words.
 
-    `pauses` (word before which, samples) push what follows them back.
+    `pauses` (word before which, samples) delay what follows.
     """
     full = convert_up(len(speech.samples), speech.rate, rate)
     length = full if heard is None else min(heard, full)
     waits = dict(pauses)
     words, spans = [], []
     cut_word = None
-    later = 0  # by the pauses so far
+    later = 0  # total of the pauses so far
     for number, word in enumerate(speech.words):
         begin, end = convert(word.start, speech.rate, rate), convert(word.end, speech.rate, rate)
         if number in waits and begin < length:
-            # Amid what silence there is between the words, so that as little as can be of what is heard as the pause lies outside.
+            # In the middle of the silence between the words, so that the label covers as much of the audible pause as possible.
             middle = (convert(speech.words[number - 1].end, speech.rate, rate) + begin) // 2
             spans.append(Span(middle + later, waits[number]))
             later += waits[number]

@@ -1,9 +1,9 @@
-"""speak: written text → the words a voice reads. The written text stays beside them.
+"""speak: written text → the words a voice reads. The written text is kept as well.
 
-Spoken language has what written dialogues lack: people say "mm-hm" while the other talks, begin to speak and give it
-up, look for words, talk to somebody else, do not answer. This is put in here, as turns without written text and as
-fillers; `schedule` finds its place. And what assistants write is often longer than anybody speaks at a stretch: such
-an answer is given in parts, or its beginning alone, as the recipe says."""
+Spoken language has what written dialogues lack: people say "mm-hm" while the other one talks, start to speak and give
+up, search for words, talk to somebody else, or do not answer. This stage adds these events, as turns without written
+text and as fillers; `schedule` places them in time. And since assistants' answers are often longer than anybody
+speaks at a stretch, such an answer is split into parts, or shortened to its beginning, as set in the recipe."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -35,27 +35,27 @@ from stages.text.reader import reader
 from stages.text.unspoken import CODE, DIRECTION, with_items_apart, with_phrases, without_directions
 
 WORDLESS = ("emoji_only", "directions_only")
-"""Why a turn has nothing to say, though it is not empty."""
+"""Reasons why a turn has nothing to say although it is not empty."""
 
 
 class BlockSettings(Settings):
-    """What is not there to be read out: a phrase stands for it, or the dialogue is rejected."""
+    """Contents that are not read aloud: a phrase replaces them, or the dialogue is rejected."""
 
-    reject: bool = Field(default=False, description="reject a dialogue that holds any")
+    reject: bool = Field(default=False, description="reject dialogues that contain any")
     texts: list[str] | None = texts_field()
 
 
 class SpeakSettings(TalkSettings):
-    language: str = Field(default=ENGLISH, description="what the dialogues are in; default: that of the recipe")
+    language: str = Field(default=ENGLISH, description="the language of the dialogues; default: the recipe's")
     max_turn_words: int = Field(
         default=120,
         ge=1,
-        description="a turn with more words, counted as spoken, is too long; a user's rejects the dialogue",
+        description="maximum number of spoken words in a turn; a longer user turn rejects the dialogue",
     )
     long: Literal["reject", "shorten", "split"] = Field(
         default="split",
-        description="an answer that is too long: 'reject' the dialogue, 'shorten' it to the first sentences that fit, or 'split' it "
-        "into several turns, between which the user says that the agent is to go on",
+        description="for an answer that is too long: 'reject' the dialogue, 'shorten' the answer to the first sentences that fit, or 'split' it "
+        "into several turns, between which the user tells the agent to go on",
     )
     go_on: list[str] | None = texts_field()
     code: BlockSettings = BlockSettings()
@@ -66,25 +66,25 @@ class SpeakSettings(TalkSettings):
     def _has_a_grammar(cls, language: str) -> str:
         if language not in readable():
             known = ", ".join(readable())
-            raise ValueError(f"it, or ingest.language, must be one that there is a grammar and a voice of ({known})")
+            raise ValueError(f"it, or ingest.language, must be a language with a grammar and a voice ({known})")
         return language
 
     @model_validator(mode="after")
     def _has_its_phrases(self) -> "SpeakSettings":
-        """Phrases of another language than the dialogue's must not be said."""
+        """Phrases must be in the dialogue's language."""
         for kind in () if has_phrases(self.language) else TalkSettings.model_fields:
             own = getattr(self, kind)
             texts = {"texts", "waits", "stops", "resumes"} & {*type(own).model_fields}
             if (getattr(own, "share", 0) or getattr(own, "per_minute", 0)) and (
                 missing := [name for name in sorted(texts) if not getattr(own, name)]
             ):
-                what = f"'{kind}.{missing[0]}' must say what is said in {name_of(self.language)}"
-                raise ValueError(f"{what}: there are no phrases of that language")
+                what = f"'{kind}.{missing[0]}' must be set for {name_of(self.language)}"
+                raise ValueError(f"{what}: there are no built-in phrases in that language")
         return self
 
 
 class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
-    """Make every turn speakable, or reject the dialogue with the turn and the reason."""
+    """Make every turn speakable, or reject the dialogue, naming the turn and the reason."""
 
     def setup(self) -> None:
         self.read = reader(self.settings.language)
@@ -93,7 +93,7 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
         return [self._speak(dialogue) for dialogue in records]
 
     def _speak(self, dialogue: Dialogue) -> Dialogue | Rejected:
-        """A turn of emoji or stage directions alone is left out, where that leaves a dialogue."""
+        """Drops turns with only emoji or stage directions, if a dialogue remains."""
         blocks, go_on = draw(self.seed, dialogue.id, "blocks"), draw(self.seed, dialogue.id, "go_on")
         recorded = any(turn.recording for turn in dialogue.turns if turn.speaker == "user")
         read: list[Turn | None] = []
@@ -120,8 +120,7 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
         return replace(dialogue, turns=tuple(turns), wordless_turns=len(wordless), language=self.settings.language)
 
     def _read(self, turn: Turn, random: Random) -> Turn:
-        """The turn with what is spoken; raises `Unspeakable`, and `BadDialogue` where the recipe has code or tables
-        refused."""
+        """The turn with its spoken text; raises `Unspeakable`, and `BadDialogue` if the recipe rejects code or tables."""
         text, blocks = with_phrases(turn.text, lambda kind: random.choice(self._block(kind)))
         text, directions = without_directions(text)
         try:
@@ -133,21 +132,20 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
         return replace(turn, spoken=spoken, left_out=(*blocks, *[DIRECTION] * directions))
 
     def _block(self, kind: str) -> Sequence[str]:
-        """What may be said in place of a block of code or a table."""
+        """The phrases for a block of code or a table."""
         of, named = (self.settings.code, "code") if kind == CODE else (self.settings.table, "a table")
         if of.reject:
-            raise BadDialogue(f"has_{kind}", f"It holds {named}, and speak.{kind}.reject is true.")
+            raise BadDialogue(f"has_{kind}", f"It contains {named}, and speak.{kind}.reject is true.")
         said = phrases(self.settings.language)
         if not (texts := of.texts or (said.code if kind == CODE else said.table)):
             language = name_of(self.settings.language)
             raise BadDialogue(
-                f"has_{kind}", f"It holds {named}, and speak.{kind}.texts names nothing in {language} to say for it."
+                f"has_{kind}", f"It contains {named}, and speak.{kind}.texts has no phrase in {language} for it."
             )
         return texts
 
     def _in_length(self, turn: Turn, recorded_user: bool, random: Random) -> list[Turn]:
-        """The turn, or what becomes of an answer that is too long; raises `BadDialogue` if it can't be had any
-        shorter."""
+        """The turn, or the parts of an answer that is too long; raises `BadDialogue` if it can't be made shorter."""
         settings, words = self.settings, len(turn.spoken.split())
         most = settings.max_turn_words
         if words <= most:
@@ -156,19 +154,19 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
         if settings.long == "reject":
             raise BadDialogue("turn_too_long", f"{too_long}.")
         if turn.speaker == "user" or turn.recording:
-            uncut = "a recording" if turn.recording else "what a user says"
+            uncut = "a recording" if turn.recording else "a user turn"
             raise BadDialogue("turn_too_long", f"{too_long}, and {uncut} is not cut.")
         try:
             if settings.long == "shorten":
                 return [replace(turn, spoken=shortened(turn.spoken, most), edit="shortened")]
             if recorded_user:
                 raise BadDialogue(
-                    "turn_too_long", f"{too_long}, and a recorded user can't say between two parts of it to go on."
+                    "turn_too_long", f"{too_long}, and a recorded user can't tell the agent to go on between its parts."
                 )
             if not (go_on := settings.go_on or phrases(settings.language).go_on):
                 raise BadDialogue(
                     "turn_too_long",
-                    f"{too_long}, and speak.go_on names nothing in {name_of(settings.language)} to say between parts of it.",
+                    f"{too_long}, and speak.go_on has no phrase in {name_of(settings.language)} to say between its parts.",
                 )
             first, *others = parts(turn.spoken, most)
         except Uncuttable as error:

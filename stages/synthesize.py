@@ -1,9 +1,9 @@
-"""synthesize: text → speech with a time for every word, whichever engine speaks.
+"""synthesize: text → speech with word times, by any engine.
 
-Engines are stages of their own, each named in the recipe by its import path: `stages.voices.espeak:EspeakSynthesizer` (the
+Each engine is a stage, named in the recipe by its import path: `stages.voices.espeak:EspeakSynthesizer` (the
 default), `stages.voices.flite:FliteSynthesizer`, `stages.voices.speech_server:SpeechServerSynthesizer`,
-`stages.voices.piper:PiperSynthesizer`, `stages.voices.nemo_tts:FastPitchSynthesizer`, `stages.voices.magpie:MagpieSynthesizer`.
-"""
+`stages.voices.piper:PiperSynthesizer`, `stages.voices.nemo_tts:FastPitchSynthesizer`,
+`stages.voices.magpie:MagpieSynthesizer`."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import ClassVar, TypeVar
@@ -19,20 +19,20 @@ from stages.text.languages import name_of
 from stages.voices.recorded import recorded_speech
 
 Request = tuple[str, str]
-"""A text and the voice that is to speak it."""
+"""A text and the voice that speaks it."""
 
 
 class SynthesizerSettings(Settings):
-    language: str = Field(default="en", description="what the texts are in; default: that of the recipe")
+    language: str = Field(default="en", description="the language of the texts; default: the recipe's")
     aligner: str = Field(
         default="",
-        description="a CTC recognizer that finds the words' times where a recording or an engine gives none: a NeMo .nemo "
-        "file or a Hugging Face folder; without one they are estimated and marked so",
+        description="a CTC recognizer that finds word times when a recording or an engine has none: a NeMo .nemo "
+        "file or a Hugging Face folder; without one, they are estimated and marked as such",
     )
     reference: str = Field(
         default="",
-        description="what the agent's voice says besides, as each cut's `context_audio`: a model that learns to speak in any "
-        "voice is told by it in which one",
+        description="a text spoken in the agent's voice as each cut's `context_audio`, which a multi-voice model "
+        "uses as its voice prompt",
     )
 
 
@@ -40,16 +40,16 @@ Own = TypeVar("Own", bound=SynthesizerSettings)
 
 
 class Synthesizer(Stage[Dialogue, SpokenDialogue, Own]):
-    """Speaks every turn but recorded ones. An engine says what voices it has and implements `speak`."""
+    """Speaks every turn except recorded ones. An engine lists its voices and implements `speak`."""
 
     languages: ClassVar[tuple[str, ...]] = ()
-    """All that it speaks, where that is known whatever its settings."""
+    """The languages it speaks, if they do not depend on its settings."""
 
     @classmethod
     def voices(cls, settings: Own) -> list[str]:
-        """What `cast` chooses from where the recipe names no voices: the agent's first, then the users'.
+        """The default voices for `cast`: the agent's first, then the users'.
 
-        In the string form of `Voice`, whose speaker and style the engine interprets; splits share no speaker.
+        They are in the string form of `Voice`, whose speaker and style the engine interprets; splits share no speaker.
         """
         return []
 
@@ -58,19 +58,19 @@ class Synthesizer(Stage[Dialogue, SpokenDialogue, Own]):
         if cls.languages and settings.language not in cls.languages:
             known = ", ".join(map(name_of, cls.languages))
             raise RequestError(
-                f"The synthesizer {cls.__name__} speaks {known}, and the recipe's language is {name_of(settings.language)} "
-                "(ingest.language); name another synthesizer, or that language."
+                f"The synthesizer {cls.__name__} speaks {known}, but the recipe's language is {name_of(settings.language)} "
+                "(ingest.language); choose another synthesizer or language."
             )
         if settings.aligner:
             check_aligner(settings.aligner)
 
     @classmethod
     def check_voices(cls, settings: Own, voices: Collection[str]) -> None:
-        """Raise `RequestError` where one of these voices can't be used; called before any work, after `check`."""
+        """Raise `RequestError` if one of these voices can't be used; called before any work, after `check`."""
 
     @classmethod
     def about(cls, settings: Own, voice: str) -> dict[str, str]:
-        """Where a voice comes from (`engine`, `source`) and what it may be used for (`license`), for `corpus.json`."""
+        """A voice's origin (`engine`, `source`) and `license`, for `corpus.json`."""
         return {}
 
     def setup(self) -> None:
@@ -80,15 +80,15 @@ class Synthesizer(Stage[Dialogue, SpokenDialogue, Own]):
         return {"aligner_sha256": self.aligner.sha256} if self.aligner else {}
 
     def speak(self, text: str, voice: str) -> Speech:
-        """Speech of the text in the voice; raises ValueError, with the reason, where there can be none."""
+        """The text spoken in the voice; raises ValueError with the reason if it can't be."""
         raise NotImplementedError
 
     def speak_all(self, requests: Sequence[Request]) -> list[Speech | ValueError]:
-        """Speech of each text, or why there is none."""
+        """Speech of each text, or the reason why there is none."""
         return [_attempt(self, *request) for request in requests]
 
     def process(self, records: Sequence[Dialogue]) -> list[SpokenDialogue | Rejected]:
-        # What is said twice in one voice (takes of a dialogue share the agent's turns) is spoken once.
+        # Texts that occur twice in one voice (takes of a dialogue share the agent's turns) are spoken once.
         turns = [turn for dialogue in records for turn in dialogue.turns if not turn.recording]
         requests = [(turn.spoken, turn.voice) for turn in turns]
         if self.settings.reference:
@@ -117,7 +117,7 @@ class Synthesizer(Stage[Dialogue, SpokenDialogue, Own]):
     def _reference(
         self, dialogue: Dialogue, speech: Sequence[Speech], spoken: Mapping[Request, Speech | ValueError]
     ) -> Speech | None:
-        """The agent's voice apart from the dialogue; a recorded agent's first turn tells of its voice."""
+        """A reference of the agent's voice outside the dialogue; for a recorded agent, its first turn."""
         if not self.settings.reference:
             return None
         number, turn = next((n, turn) for n, turn in enumerate(dialogue.turns) if turn.speaker == "agent")
@@ -141,12 +141,12 @@ def _attempt(synthesizer: Synthesizer[Own], text: str, voice: str) -> Speech | V
     except ValueError as error:
         return error
     if not speech.words or not np.any(speech.samples):
-        return ValueError("the voice made no sound of it")
+        return ValueError("the voice produced no sound")
     return speech
 
 
 def check_each(voices: Collection[str], check: Callable[[str], object]) -> None:
-    """Call `check` on each voice; where it raises ValueError, raise `RequestError` that names the voice."""
+    """Call `check` on each voice; turn a ValueError into a `RequestError` naming the voice."""
     for voice in sorted(voices):
         try:
             check(voice)

@@ -1,10 +1,9 @@
 """tokenize: the agent's channel → codec codes, 4 a frame. The embedded codec is the bundled one.
 
-A codec's encoder looks ahead: codes of the silence before a turn tell that it comes, and codes before a cut-off that it
-ends. A model that reads its own codes would learn to wait for that sign, which nobody gives it in a live conversation. So
-every turn is encoded by itself, with silence around it as far as the encoder looks, a cut-off one from its uncut speech, and
-all frames between turns have one code of silence.
-"""
+A codec's encoder looks ahead: codes of the silence before a turn reveal that it comes, and codes before a cut-off
+that it ends. A model that reads its own codes would learn to wait for that cue, which does not exist in a live
+conversation. So every turn is encoded separately, padded with silence as far as the encoder looks, a cut-off turn is
+encoded from its uncut speech, and all frames between turns have the same silence code."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,11 +24,11 @@ from stages.ears.recognize import Recognizer, RecognizerName, listen, load_recog
 
 
 class TokenizerSettings(Settings):
-    """What a tokenizer of any codec can be told."""
+    """Settings of tokenizers for any codec."""
 
     codec: str
     recognizer: RecognizerName = None
-    """Listens to the agent's turns as the codec gives them back; the word error rates are noted."""
+    """Transcribes the agent's turns after decoding; the word error rates are recorded."""
 
 
 Own = TypeVar("Own", bound=TokenizerSettings)
@@ -42,20 +41,19 @@ class TokenizeSettings(TokenizerSettings):
     @classmethod
     def _is_there(cls, codec: str) -> str:
         if codec != "bundled" and not Path(codec).is_file():
-            raise ValueError("it must be 'bundled' or the path of a codec checkpoint, and there is no such file")
+            raise ValueError("it must be 'bundled' or the path of an existing codec checkpoint")
         return codec
 
 
 class Tokenizer(Stage[DuplexDialogue, TokenizedDialogue, Own]):
-    """Encode the agent's turns; which codec does it is what subclasses say.
+    """Encode the agent's turns; subclasses choose the codec.
 
-    A turn's codes depend on the turn alone, whatever else is in its shard. Floating point makes a code depend on the shape of
-    its batch and on the number of threads: so one thread is used, and turns are encoded one at a time, but by a codec whose
-    `encode` gives the same codes in any batch.
-    """
+    A turn's codes depend only on the turn, not on the rest of its shard. Floating point makes a code depend on the
+    shape of its batch and on the number of threads: so one thread is used, and turns are encoded one at a time,
+    except by a codec whose `encode` gives the same codes in any batch."""
 
     batch_frames = 1
-    """Frames in one batch, padding included; a longer turn is a batch by itself."""
+    """Frames per batch, including padding; a longer turn is its own batch."""
 
     def load_codec(self) -> AnyCodec:
         raise NotImplementedError
@@ -93,7 +91,7 @@ class Tokenizer(Stage[DuplexDialogue, TokenizedDialogue, Own]):
 
 
 class BundledTokenizer(Tokenizer[TokenizeSettings]):
-    """The bundled codec, or another one of `salm-duplex codec`, on the CPU."""
+    """The bundled codec, or another one made by `salm-duplex codec`, on the CPU."""
 
     def load_codec(self) -> Codec:
         return Codec.bundled() if self.settings.codec == "bundled" else Codec.load(self.settings.codec)
@@ -101,7 +99,7 @@ class BundledTokenizer(Tokenizer[TokenizeSettings]):
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The frames of an agent segment in the dialogue numbered `record`, and the samples from its start on."""
+    """The frames of an agent segment in dialogue number `record`, and the samples from its start."""
 
     record: int
     first: int
@@ -121,7 +119,7 @@ def stretches_of(number: int, record: DuplexDialogue) -> Iterator[Stretch]:
 
 
 def _batches(stretches: Sequence[Stretch], margin: int, most: int) -> Iterator[list[Stretch]]:
-    """Stretches, shortest first, in batches of at most so many frames, with the margins to both sides of each."""
+    """Stretches, shortest first, in batches of at most this many frames, including the margins on both sides of each."""
     batch: list[Stretch] = []
     for stretch in sorted(stretches, key=lambda stretch: stretch.frames):
         if batch and (stretch.frames + 2 * margin) * (len(batch) + 1) > most:

@@ -1,10 +1,10 @@
-"""verify: the audio against its labels. What does not hold what its labels say is dropped, with the figures.
+"""verify: compare the audio with its labels. Dialogues whose audio does not match are dropped, with the figures.
 
-Clipping is always looked for. Speech is, where the recipe names a voice activity model (`verify: {vad: bundled}`), and its
-words, where it names a recognizer. Neither is told the labels: they hear a channel, or a turn's audio, and what they
-found is compared. Speech is the segments without their pauses, backchannels included; noise is none. Where a room, an echo or a line
-lies between the user and the agent, they hear the user before that: labels are of what is said.
-"""
+Clipping is always checked. Speech is checked if the recipe names a voice activity model (`verify: {vad: bundled}`),
+and its words if it names a recognizer. Neither sees the labels: they listen to a channel, or to a turn's audio, and
+the results are compared. Speech is the segments without their pauses, including backchannels; noise is not speech. If
+a room, an echo or a line lies between the user and the agent, they hear the user before it: labels describe what is
+said."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -23,14 +23,14 @@ from stages.ears.vad import UnusableModel, VoiceActivity, installed
 from stages.ears.vad.detector import BRIDGE_S
 
 PLATEAU = 3
-"""So many samples in a row at a channel's extreme are clipped: sound turns around in fewer."""
+"""This many consecutive samples at a channel's extreme are clipped: unclipped sound stays there for fewer."""
 GRID_S = 0.01
-"""What is heard is compared with the labels in steps of this length."""
+"""The resolution of comparing detected speech with the labels."""
 FAR_S = 1.0
-"""An edge farther than this from its label is none of it."""
+"""An edge farther than this from a label does not belong to it."""
 
 Stretch = tuple[float, float]
-"""Start and end, in seconds of the dialogue."""
+"""Start and end, in seconds from the dialogue's start."""
 
 
 class VerifySettings(Settings):
@@ -39,20 +39,20 @@ class VerifySettings(Settings):
         description="'bundled', a pyannote.audio checkpoint, or a model's name such as pyannote/segmentation-3.0",
     )
     recognizer: RecognizerName = None
-    clipped: float = Field(default=1e-4, ge=0, le=1, description="share of the speech's samples that may be clipped")
-    edge_frames: float = Field(default=1, gt=0, le=10, description="how far an edge of a turn may be from its label")
+    clipped: float = Field(default=1e-4, ge=0, le=1, description="maximum share of clipped speech samples")
+    edge_frames: float = Field(default=1, gt=0, le=10, description="maximum distance of a turn's edge from its label")
     edges_off: float = Field(
         default=0.25,
         ge=0,
         lt=1,
-        description="share of a channel's edges that may be farther off; a single one always may",
+        description="maximum share of a channel's edges that are farther off; a single one is always allowed",
     )
-    heard: float = Field(default=0.6, ge=0, le=1, description="share of each turn's speech that must be heard")
-    extra_s: float = Field(default=0.25, gt=0, description="the longest speech that no label needs to have")
-    # Of 32 dialogues by flite, heard by pocketsphinx, 12 have a turn of 4 words or more with over half of them wrong. Of turns of
-    # 8 or more none has over 0.7 wrong, and beside another turn's words none has less. A better recognizer allows for less.
-    wer: float = Field(default=0.7, ge=0, description="word error rate that a turn may have")
-    wer_words: int = Field(default=8, ge=1, description="turns of fewer words are not judged by their words")
+    heard: float = Field(default=0.6, ge=0, le=1, description="minimum share of each turn's speech that is detected")
+    extra_s: float = Field(default=0.25, gt=0, description="maximum duration of speech without a label")
+    # Of 32 flite dialogues transcribed by pocketsphinx, 12 have a turn of 4 words or more with over half of them wrong. Of turns of
+    # 8 or more, none has over 0.7 wrong, and compared with another turn's words, none has less. A better recognizer allows a lower limit.
+    wer: float = Field(default=0.7, ge=0, description="maximum word error rate of a turn")
+    wer_words: int = Field(default=8, ge=1, description="turns with fewer words are not checked")
 
     @field_validator("vad")
     @classmethod
@@ -68,14 +68,14 @@ class VerifySettings(Settings):
 
 
 class Verify(Stage[DuplexDialogue, DuplexDialogue, VerifySettings]):
-    """Drop dialogues whose audio is not as labeled, and keep the figures of the others."""
+    """Drop dialogues whose audio does not match the labels, and keep the figures of the others."""
 
     def setup(self) -> None:
         if not (self.settings.vad or self.settings.recognizer):
             return
         import torch
 
-        torch.set_num_threads(1)  # scores depend on the number of threads, and so could a drop at a threshold
+        torch.set_num_threads(1)  # scores depend on the number of threads, and so could a decision at a threshold
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         if self.settings.vad:
             try:
@@ -113,7 +113,7 @@ class Verify(Stage[DuplexDialogue, DuplexDialogue, VerifySettings]):
             share = clipped_samples(samples) / max(speech, 1)
             if share > self.settings.clipped:
                 message = (
-                    f"The {speaker}'s channel is clipped: {share:.2%} of its speech lies at the extremes, "
+                    f"The {speaker}'s channel is clipped: {share:.2%} of its speech samples are at the extremes, "
                     f"over the {self.settings.clipped:.2%} of verify.clipped."
                 )
                 raise BadDialogue("clipped", message)
@@ -138,8 +138,8 @@ class Verify(Stage[DuplexDialogue, DuplexDialogue, VerifySettings]):
             for turn in turns:
                 if turn.wer > self.settings.wer and turn.words >= self.settings.wer_words:
                     message = (
-                        f"Turn {turn.segment.turn + 1} ({speaker}) is not heard as written: {turn.wer:.0%} of its words are "
-                        f"wrong, over the {self.settings.wer:.0%} of verify.wer; {turn.heard[:80]!r} is heard for "
+                        f"Turn {turn.segment.turn + 1} ({speaker}) is not recognized as written: {turn.wer:.0%} of its words are "
+                        f"wrong, over the {self.settings.wer:.0%} of verify.wer; {turn.heard[:80]!r} was recognized for "
                         f"{turn.segment.text_heard[:80]!r}."
                     )
                     raise BadDialogue("wrong_words", message)
@@ -148,19 +148,19 @@ class Verify(Stage[DuplexDialogue, DuplexDialogue, VerifySettings]):
 
 
 def channel(record: DuplexDialogue, speaker: Speaker) -> tuple[np.ndarray, int]:
-    """A speaker's int16 samples, and their rate."""
+    """A speaker's int16 samples and their rate."""
     return (record.user, SOURCE_RATE) if speaker == "user" else (record.agent, TARGET_RATE)
 
 
 def said(record: DuplexDialogue, speaker: Speaker) -> tuple[np.ndarray, int]:
-    """The same, of the user before the sound that the recipe puts on it."""
+    """The same, for the user before the recipe's sound effects."""
     if speaker == "user" and record.dry is not None:
         return record.dry, SOURCE_RATE
     return channel(record, speaker)
 
 
 def clipped_samples(samples: np.ndarray) -> int:
-    """How many samples lie in plateaus at the channel's greatest or least value, whatever that is."""
+    """The number of samples in plateaus at the channel's maximum or minimum, whatever its value."""
     number = 0
     for extreme in (samples.max(initial=0), samples.min(initial=0)):
         if extreme:
@@ -170,7 +170,7 @@ def clipped_samples(samples: np.ndarray) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Where a segment starts or ends by its label, and how much later speech is heard to do so; FAR_S where it is not."""
+    """A segment's labeled start or end, and how much later detected speech starts or ends; FAR_S if it does not."""
 
     segment: Segment
     kind: str
@@ -180,7 +180,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class HeardShare:
-    """How much of a segment's labeled speech, which begins at `label_s`, is heard."""
+    """The detected share of a segment's labeled speech, which begins at `label_s`."""
 
     segment: Segment
     label_s: float
@@ -189,7 +189,7 @@ class HeardShare:
 
 @dataclass(frozen=True, slots=True)
 class Longest:
-    """The longest stretch of a kind, and where it starts."""
+    """The longest stretch of a kind, and its start."""
 
     length_s: float
     start_s: float
@@ -197,7 +197,7 @@ class Longest:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A channel's labels and the speech that is heard in it."""
+    """A channel's labels and its detected speech."""
 
     speaker: Speaker
     edges: tuple[Edge, ...]
@@ -205,12 +205,12 @@ class Compared:
     extra: Longest
 
     def judge(self, allowed: VerifySettings) -> None:
-        """Raise `BadDialogue`, with the figures, where they differ by more than is allowed."""
+        """Raise `BadDialogue`, with the figures, if they differ by more than is allowed."""
         for turn in self.turns:
             if turn.share < allowed.heard:
                 message = (
-                    f"Turn {turn.segment.turn + 1} ({self.speaker}) lacks speech: {turn.share:.0%} of what its label has from "
-                    f"{turn.label_s:.2f} s on are heard, under the {allowed.heard:.0%} of verify.heard."
+                    f"Turn {turn.segment.turn + 1} ({self.speaker}) lacks speech: {turn.share:.0%} of its labeled speech from "
+                    f"{turn.label_s:.2f} s on is detected, under the {allowed.heard:.0%} of verify.heard."
                 )
                 raise BadDialogue("speech_missing", message)
         tolerance_s = allowed.edge_frames * FRAME_SECONDS
@@ -218,9 +218,9 @@ class Compared:
         if len(off) > max(1, allowed.edges_off * len(self.edges)):
             worst = max(off, key=lambda edge: abs(edge.error_s))
             found = (
-                f"and no speech is heard to {worst.kind} within {FAR_S:g} s of that"
+                f"but no speech {worst.kind}s within {FAR_S:g} s of that"
                 if abs(worst.error_s) >= FAR_S
-                else f"and is heard to {worst.kind} {abs(worst.error_s):.2f} s {'later' if worst.error_s > 0 else 'earlier'}"
+                else f"but its speech {worst.kind}s {abs(worst.error_s):.2f} s {'later' if worst.error_s > 0 else 'earlier'}"
             )
             message = (
                 f"{len(off)} of {len(self.edges)} edges of the {self.speaker}'s turns are more than {tolerance_s:.2f} s from "
@@ -230,14 +230,14 @@ class Compared:
             raise BadDialogue("edges_off", message)
         if self.extra.length_s > allowed.extra_s:
             message = (
-                f"The {self.speaker}'s channel holds speech that no label has: {self.extra.length_s:.2f} s from "
+                f"The {self.speaker}'s channel has unlabeled speech: {self.extra.length_s:.2f} s from "
                 f"{self.extra.start_s:.2f} s on, over the {allowed.extra_s:g} of verify.extra_s."
             )
             raise BadDialogue("extra_speech", message)
 
 
 def compare(record: DuplexDialogue, speaker: Speaker, heard: Sequence[Stretch]) -> Compared:
-    """A channel's labels against the stretches in which speech is heard."""
+    """Compares a channel's labels with the detected speech."""
     _, rate = channel(record, speaker)
     own = [segment for segment in record.timeline.segments if segment.speaker == speaker]
     duration = record.timeline.frames * FRAME_SECONDS
@@ -248,13 +248,13 @@ def compare(record: DuplexDialogue, speaker: Speaker, heard: Sequence[Stretch]) 
         said = _mask(list(_speech(segment, rate)), duration)
         share = round(float(np.mean(sounding[said])), 4) if said.any() else 1.0
         turns.append(HeardShare(segment, segment.start / rate, share))
-    # An edge is judged as such: around it, speech is not extra.
+    # Edges are judged separately: speech around them is not extra.
     extra = _longest(sounding & ~_widened(labeled, round(FRAME_SECONDS / GRID_S)))
     return Compared(speaker, tuple(_edges(own, rate, heard)), tuple(turns), extra)
 
 
 def _edges(segments: Sequence[Segment], rate: int, heard: Sequence[Stretch]) -> Iterator[Edge]:
-    """The edges of segments, except between two that follow each other too closely to be told apart."""
+    """The edges of segments, except between two that are too close to be distinguished."""
     starts, ends = [start for start, _ in heard], [end for _, end in heard]
     for number, segment in enumerate(segments):
         start, end = segment.start / rate, segment.end / rate

@@ -1,1 +1,1 @@
-"""Tokenizers of codecs other than the bundled one, each a module named in the recipe."""
+"""Tokenizers for codecs other than the bundled one, each named in the recipe by its import path."""

@@ -1,4 +1,4 @@
-"""tokenize with a NeMo codec: NanoCodec by its name on the hub, or a `.nemo` file, such as a personalized one."""
+"""tokenize with a NeMo codec: NanoCodec by its hub name, or a `.nemo` file, such as a personalized one."""
 
 from importlib.metadata import version
 
@@ -11,7 +11,7 @@ from stages.tokenize import Tokenizer, TokenizerSettings
 
 GPU_BATCH_FRAMES = 750
 CPU_BATCH_FRAMES = 200
-"""A CPU takes twice the time in batches of 4 000, which its caches do not hold."""
+"""A CPU takes twice as long with batches of 4 000, which exceed its caches."""
 
 
 class NemoTokenizeSettings(TokenizerSettings):
@@ -19,14 +19,14 @@ class NemoTokenizeSettings(TokenizerSettings):
     batch_seconds: float | None = Field(
         default=None,
         gt=0,
-        description="audio in one batch, padding included, the codes are the same: by default 60 on a GPU, and 16 on a CPU, "
-        "where more takes longer",
+        description="audio per batch, including padding; does not affect the codes. Default: 60 on a GPU, 16 on a CPU, "
+        "where more is slower",
     )
 
     @field_validator("codec")
     @classmethod
     def _is_usable(cls, codec: str) -> str:
-        """As much as can be known before any work, without loading it."""
+        """Checks what can be checked before any work, without loading the codec."""
         check_name(codec, check_file, "a NeMo codec")
         if not (is_file_name(codec) or is_hub_name(codec)):
             raise ValueError(f"it must be the path of a .nemo file, or a name on the hub such as {NANO_CODEC}")
@@ -34,7 +34,7 @@ class NemoTokenizeSettings(TokenizerSettings):
 
 
 class NemoTokenizer(Tokenizer[NemoTokenizeSettings]):
-    """A NeMo codec, on the GPU where the worker was given one (`resources: {gpus: 0.25}`), else on the CPU."""
+    """A NeMo codec, on the GPU if the worker has one (`resources: {gpus: 0.25}`), else on the CPU."""
 
     batch_frames = CPU_BATCH_FRAMES
 

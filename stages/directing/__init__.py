@@ -1,1 +1,1 @@
-"""What `director` writes into a dialogue: by rules, or by an LLM."""
+"""The events that `director` writes into a dialogue, by rules or by an LLM."""

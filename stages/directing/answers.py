@@ -1,4 +1,4 @@
-"""What an LLM has answered, kept by what it was asked: nothing is asked, or paid for, twice."""
+"""A cache of an LLM's answers, keyed by the request: no request is made, or paid for, twice."""
 
 import hashlib
 import json
@@ -13,9 +13,9 @@ _FORMAT = 1
 
 
 class AnswerCache:
-    """At a folder or any fsspec URL. `made_by` is all that decides an answer beside what is asked.
+    """A cache in a folder or at any fsspec URL. `made_by` is everything besides the request that affects an answer.
 
-    Any number of processes may share one: an entry appears whole or not at all, and a damaged one is as good as none.
+    Any number of processes may share one: entries are written atomically, and damaged ones are ignored.
     """
 
     def __init__(self, place: str, made_by: Mapping[str, Any]) -> None:

@@ -1,8 +1,8 @@
-"""A director that is an LLM, behind any OpenAI-compatible chat endpoint.
+"""An LLM as the director, behind any OpenAI-compatible chat endpoint.
 
-It gets the dialogue with its words numbered, and answers with a script as JSON. An answer that can't be used is told
-why and asked for once more; then the dialogue stays as it was, and the reason is counted. What it has answered is
-kept in a cache, useful or not, so that a build that was stopped, or is run again, asks nothing twice and makes the
+The LLM gets the dialogue with numbered words, and answers with a script as JSON. If an answer can't be used, the LLM gets
+the reason and one more try; after that the dialogue stays unchanged, and the reason is counted. Answers are
+cached, usable or not, so that a resumed or repeated build makes no request twice and produces the
 same corpus."""
 
 import threading
@@ -26,52 +26,52 @@ from stages.text.languages import name_of
 
 TRIES = 2
 DOWN = 5
-"""After so many requests without an answer, and none with one between them, the endpoint is taken to be down."""
+"""After this many consecutive failed requests, the endpoint is considered down."""
 REFUSED = "\0refused"
-"""What the cache keeps of a dialogue that the endpoint refuses to answer about, as a filter of contents may."""
+"""The cache entry for a dialogue that the endpoint refuses to process, for example because of a content filter."""
 PROBE = [{"role": "user", "content": 'Reply with this JSON object and nothing else: {"events": []}'}]
 
 Messages = list[dict[str, str]]
 
 
 class ChatSettings(DirectorSettings):
-    url: str = Field(default="https://api.openai.com/v1", description="the endpoint's base address")
-    model: str = Field(min_length=1, description="the endpoint's name of the model")
+    url: str = Field(default="https://api.openai.com/v1", description="the endpoint's base URL")
+    model: str = Field(min_length=1, description="the model's name at the endpoint")
     temperature: float | None = Field(
-        default=0, ge=0, le=2, description="null leaves it to the endpoint, as some models want"
+        default=0, ge=0, le=2, description="null: the endpoint's default, which some models require"
     )
     wishes: str = Field(
-        default="", description="what the model is told besides, such as how often this user interrupts"
+        default="", description="additional instructions for the model, such as how often this user interrupts"
     )
     key_env: str = Field(default=KEY, description="the environment variable that holds the key, if any")
-    # How the endpoint is asked does not decide the corpus's content.
-    at_once: int = Field(default=4, ge=1, le=256, exclude=True, description="requests under way at any time, a worker")
-    timeout_s: float = Field(
-        default=60, gt=0, exclude=True, description="an endpoint silent for so long has not answered"
-    )
+    # These settings do not affect the corpus's content.
+    at_once: int = Field(default=4, ge=1, le=256, exclude=True, description="concurrent requests per worker")
+    timeout_s: float = Field(default=60, gt=0, exclude=True, description="timeout of a request in seconds")
     retries: int = Field(default=3, ge=0, le=20, exclude=True)
-    back_off_s: float = Field(default=0.5, ge=0, exclude=True, description="before the second retry; doubles each time")
+    back_off_s: float = Field(
+        default=0.5, ge=0, exclude=True, description="seconds before the second retry; doubles each time"
+    )
     cache: str = Field(
         default_factory=lambda: cache_folder("director"),
         exclude=True,
-        description="a folder or URL to keep answers in",
+        description="a folder or URL in which answers are cached",
     )
 
     @model_validator(mode="after")
     def _address_without_secrets(self) -> "ChatSettings":
-        # Of the whole model and not of the field, whose value, maybe with a key in it, would be shown with the error.
+        # Validates the model rather than the field, whose value, possibly with a key in it, would be shown in the error.
         check_address(self.url)
         return self
 
 
 class ChatDirector(Director[ChatSettings]):
-    """Direct by an LLM. One worker asks about `at_once` dialogues at a time."""
+    """Direct with an LLM. Each worker makes `at_once` requests at a time."""
 
     resources = Resources(cpus=0.1, concurrency=1, timeout_s=1_800)
 
     @classmethod
     def check(cls, settings: ChatSettings) -> None:
-        """Asks one small thing, whose answer the cache keeps: so a wrong key or model is known before any work."""
+        """Makes one small request, whose answer is cached, so that a wrong key or model is detected before any work."""
         try:
             _Asked(settings).answer(PROBE)
         except WorkError as error:
@@ -86,15 +86,15 @@ class ChatDirector(Director[ChatSettings]):
         own = self.settings
         self._system = system_prompt(own.kinds, own.max_events, name_of(own.language), own.wishes)
         self._asked = _Asked(own)
-        self._lock = threading.Lock()  # the grammar that reads what is said is one for all threads
+        self._lock = threading.Lock()  # all threads share one text normalization grammar
 
     def made_by(self) -> dict[str, str]:
         return {"prompt": digest({"system": self._system})}
 
     def scripts(self, dialogues: Sequence[Dialogue]) -> list[Script | Unusable]:
-        """Raises `WorkError` if the endpoint is at fault and not a dialogue: it is not there, or answers nothing."""
+        """Raises `WorkError` if the endpoint fails, rather than a dialogue: it can't be reached or does not answer."""
         seen = [numbered(lines_of(dialogue)) for dialogue in dialogues]
-        distinct = dict(zip(seen, dialogues, strict=True))  # takes of a dialogue are asked about once
+        distinct = dict(zip(seen, dialogues, strict=True))  # the takes of a dialogue need one request
         made: dict[str, Script | Unusable] = {}
         failures = 0
         with ThreadPoolExecutor(self.settings.at_once) as pool:
@@ -106,7 +106,7 @@ class ChatDirector(Director[ChatSettings]):
                     except NoAnswer as error:
                         made[tasks[task]], failures = Unusable("no_answer", str(error)), failures + 1
                         if failures == DOWN or failures == len(tasks) > 1:
-                            raise WorkError(f"{error} So it was {failures} times in a row.") from None
+                            raise WorkError(f"{error} This happened {failures} times in a row.") from None
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -121,7 +121,7 @@ class ChatDirector(Director[ChatSettings]):
         return self._read(answer, dialogue)
 
     def _answer(self, asked: Messages, dialogue: Dialogue) -> str:
-        """The first answer that can be used, else the last one."""
+        """The first usable answer, else the last one."""
         talk, answer = [*asked], ""
         for _ in range(TRIES):
             try:
@@ -152,7 +152,7 @@ class ChatDirector(Director[ChatSettings]):
 
 
 class _Asked:
-    """The endpoint, and what it has answered before."""
+    """The endpoint and its cached answers."""
 
     def __init__(self, settings: ChatSettings) -> None:
         self._chat = Chat(
@@ -184,7 +184,7 @@ class _Asked:
         self._cache.put(messages, answer)
 
     def ask(self, messages: Messages) -> str:
-        """Holds the model to the schema where the endpoint can do so; one that does not know how refuses the request."""
+        """Requests structured output by the schema; an endpoint that does not support it rejects the request."""
         if self._keeps_to_schema is not False:
             try:
                 answer = self._chat.ask(messages, temperature=self._temperature, response_format=response_format())

@@ -1,4 +1,4 @@
-"""What an LLM is told, and what it answers: the numbered words of a dialogue, and a `Script` as JSON."""
+"""The prompt of an LLM director, with a dialogue's numbered words, and the parsing of its answer, a `Script` as JSON."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def system_prompt(kinds: Sequence[Kind], most: int, language: str, wishes: str) 
 
 def _place(kind: Kind) -> str:
     if kind not in LEFT:
-        return "after_word is from 0 to the number of the last word but one."
+        return "after_word is between 0 and the number of the second-to-last word."
     return f"after_word is {FIRST} or more, and {LEFT[kind]} words or more are left behind it."
 
 
@@ -64,7 +64,7 @@ def numbered(lines: Sequence[Line]) -> str:
 
 
 def read_script(answer: str) -> Script:
-    """The script in an LLM's answer, whatever stands around it; raises `Unusable` where there is none."""
+    """The script in an LLM's answer, ignoring text around it; raises `Unusable` if there is none."""
     if not answer.strip():
         raise Unusable("empty_answer", "The answer is empty.")
     found = re.search(r"\{.*\}", answer, re.DOTALL)
@@ -73,7 +73,7 @@ def read_script(answer: str) -> Script:
     except (ValueError, RecursionError):
         plain = None
     if not isinstance(plain, dict):
-        raise Unusable("not_json", "The answer is not a whole JSON object.")
+        raise Unusable("not_json", "The answer is not a complete JSON object.")
     try:
         return Script.model_validate(plain)
     except ValidationError as error:
@@ -82,7 +82,7 @@ def read_script(answer: str) -> Script:
 
 
 def response_format() -> dict[str, Any]:
-    """The script's schema, as servers take it that can keep a model to one: without bounds, which not all of them know."""
+    """The script's JSON schema for structured output, without bounds, which not all servers support."""
     schema = _shape(Script.model_json_schema(mode="serialization"))
     return {"type": "json_schema", "json_schema": {"name": "script", "strict": True, "schema": schema}}
 

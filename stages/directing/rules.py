@@ -1,9 +1,8 @@
-"""A director without a model: events by cues in the text, drawn per dialogue.
+"""A director without a model: events from cues in the text, drawn per dialogue.
 
-A user who objects does so once what is objected to has been said; one who is given numbers or a list asks whether it was heard right,
-and gets an answer; says "mm-hm" where a sentence ends; looks for words before a number or a conjunction; and mixes up small numbers, days
-and months, and says so. English.
-"""
+A user who objects does so right after the statement in question; one who is given numbers or a list asks whether they
+heard it right, and gets an answer. Users say "mm-hm" at the end of a sentence, search for words before a number or a
+conjunction, and mix up small numbers, days and months, and correct themselves. English only."""
 
 import random
 import re
@@ -24,9 +23,9 @@ from stages.text.languages import ENGLISH, name_of
 _OBJECTS = re.compile(
     r"(oh |but |um |hmm |okay |well )?(wait|actually|sorry|hold on|hang on|stop|but|no|not|that's not)\b"
 )
-"""How a turn begins that takes exception to what was said."""
+"""The beginning of a turn that objects to what was said."""
 _ANSWERS = ("no", "not", "actually", "but")
-"""Behind a question this is its answer."""
+"""After a question, this is its answer."""
 
 _ONES = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -53,7 +52,7 @@ _ORDERS = frozenset(
         "stop try use wait write first then next"
     )
 )
-"""How a sentence begins that tells what to do."""
+"""The beginning of a sentence that gives an instruction."""
 
 _ASKS = ("Sorry, did you say {}?", "Wait, {}?", "Hang on, {}?", "Sorry, {}?")
 _FILLERS = ("um", "uh", "er")
@@ -62,19 +61,17 @@ _QUESTION = frozenset(words_of("can could do does how is so what when where whic
 _CORRECTS = ("{}, no, sorry", "{}, I mean", "{}, wait, no", "{}, no")
 
 _LONG_TURN = 14
-"""An agent's turn of fewer words needs no backchannel."""
+"""Shorter agent turns get no backchannel."""
 _LONG_ENOUGH = 5
-"""Nobody looks for words in a user's turn of fewer."""
+"""Shorter user turns get no hesitation."""
 _JOINS = frozenset(words_of("and but for if in of or so that then to when which who you"))
-"""No item of a list begins so."""
+"""A list item never begins like this."""
 _ITEM = 6
-"""The most words of an item that is asked about."""
+"""Maximum number of words of an item that the user asks about."""
 
 
 class RulesSettings(DirectorSettings):
-    cue_share: float = Field(
-        default=0.5, ge=0, le=1, description="share of the places with a cue for an event that hold one"
-    )
+    cue_share: float = Field(default=0.5, ge=0, le=1, description="share of the places with a cue that get an event")
 
 
 class RulesDirector(Director[RulesSettings]):
@@ -88,7 +85,7 @@ class RulesDirector(Director[RulesSettings]):
     def check(cls, settings: RulesSettings) -> None:
         if settings.language != ENGLISH:
             raise RequestError(
-                f"The director's rules know the cues of English alone, and the recipe's language is {name_of(settings.language)} "
+                f"The director's rules know only English cues, but the recipe's language is {name_of(settings.language)} "
                 "(ingest.language); leave the director out, or let an LLM direct."
             )
 
@@ -111,7 +108,7 @@ class _Said:
 
 
 def by_rules(lines: Sequence[Line], kinds: Sequence[Kind], most: int, share: float, random: random.Random) -> Script:
-    """At most `most` events of these kinds, at a `share` of the places with a cue for one."""
+    """At most `most` events of these kinds, at a `share` of the places with a cue."""
     found = [event for event in _cues(lines, random) if random.random() < share and event.kind in kinds]
     kept: list[Event] = []
     for event in sorted(found, key=lambda e: KIND_ORDER[e.kind]):
@@ -123,7 +120,7 @@ def by_rules(lines: Sequence[Line], kinds: Sequence[Kind], most: int, share: flo
 
 
 KIND_ORDER: dict[Kind, int] = {"interruption": 0, "self_correction": 1, "backchannel": 2, "hesitation": 3}
-"""Which event is kept where two collide: the rarer one."""
+"""Of two colliding events, the rarer one is kept."""
 
 
 def _collide(one: Event, other: Event) -> bool:
@@ -136,7 +133,7 @@ def _collide(one: Event, other: Event) -> bool:
 
 
 def _cues(lines: Sequence[Line], random: random.Random) -> Iterator[Event]:
-    """At most one event of each kind a turn, where there is a cue for it; the backchannels of a turn may be several."""
+    """At most one event of each kind per turn, at a cue for it; a turn may have several backchannels."""
     for number, line in enumerate(lines, 1):
         if not line.open:
             continue
@@ -182,14 +179,15 @@ def _interruption(number: int, said: _Said, following: Line | None, random: rand
 
 
 def _shared(said: _Said, end: int, following: Line) -> int:
-    """How many words of the clause that ends there the turn after it takes up."""
+    """How many words of the clause that ends there are repeated by the next turn."""
     start = max((other for other in said.clauses if other < end), default=0)
     long = {word for word in map(_bare, following.words) if len(word) > 3}
     return len(long & {*said.bare[start:end]})
 
 
 def _number_runs(said: _Said) -> Iterator[tuple[int, int]]:
-    """Numbers of two words or more, with the word behind them where the clause goes on: (first word, word after the last)."""
+    """Numbers of two or more words, with the following word if the clause continues: (first word, word after the
+    last)."""
     for start, end in pairwise([0, *said.clauses]):
         numbers = [n for n in range(start, end) if said.bare[n] in _NUMBERS]
         joined = [n for n in range(start + 1, end - 1) if said.bare[n] == "and" and {n - 1, n + 1} <= {*numbers}]
@@ -199,7 +197,7 @@ def _number_runs(said: _Said) -> Iterator[tuple[int, int]]:
 
 
 def _items(said: _Said) -> Iterator[tuple[int, int]]:
-    """The second item of lists of four or more."""
+    """The second item of each list with four or more."""
     start = 0
     for sentence in said.sentences:
         commas = [end for end in said.clauses if start < end <= sentence and said.line.words[end - 1][-1] == ","]
@@ -254,6 +252,6 @@ def _self_correction(number: int, line: Line, random: random.Random) -> Iterator
 
 
 def _alone(bare: Sequence[str], at: int) -> bool:
-    """No part of a longer number, or of a date."""
+    """Whether it is not part of a longer number or of a date."""
     beside = [*bare[max(0, at - 1) : at], *bare[at + 1 : at + 2]]
     return not any(word.lower() in _NUMBERS or word in _MONTHS for word in beside)

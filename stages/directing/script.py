@@ -1,7 +1,7 @@
-"""What a director sees of a dialogue, what it may write into it, and how far that may go.
+"""What a director sees of a dialogue, what it may write into it, and within which bounds.
 
-It sees the turns that take the floor, numbered from 1, each as the words that will be heard. What it writes is a
-`Script`: events, each at a place in a turn. One that does not keep within the bounds here is not used at all."""
+It sees the turns that take the floor, numbered from 1, each as the words that will be spoken. It writes a
+`Script`: events, each at a place in a turn. A script that violates the bounds is not used at all."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ Kind = Literal["interruption", "backchannel", "hesitation", "self_correction"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 FIRST = 2
-"""So many of the agent's words are said at least before the user says anything."""
+"""Minimum number of agent words before the user says anything."""
 LEFT: dict[Kind, int] = {"interruption": 4, "backchannel": 7}
-"""So many are left at least: a cut must be heard, and the agent must be heard to talk through a backchannel."""
+"""Minimum number of agent words left: a cut must be audible, and so must the agent's talking through a backchannel."""
 APART = 4
-"""So many of the agent's words are between two things that the user says during one turn."""
+"""Minimum number of agent words between two events during one agent turn."""
 LONGEST: dict[Kind, tuple[int, int]] = {
     "interruption": (1, 20),
     "backchannel": (1, 4),
     "hesitation": (1, 3),
     "self_correction": (2, 8),
 }
-"""The fewest and the most words that are said."""
+"""Minimum and maximum number of words."""
 LONGEST_REPLY = 60
 
 
 class Event(BaseModel):
-    """Something that is said. `after_word` counts the words of the turn `turn` that are said before it."""
+    """Something said at a place: after the first `after_word` words of the turn `turn`."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, json_schema_serialization_defaults_required=True
@@ -42,9 +42,9 @@ class Event(BaseModel):
     turn: int = Field(ge=1)
     after_word: int = Field(ge=0)
     says: str = Field(max_length=300)
-    """What the user says; of an interruption empty if the user's next turn is what interrupts."""
+    """What the user says; empty for an interruption by the user's next turn."""
     reply: str = Field(default="", max_length=600)
-    """What the agent answers to an interruption that says something."""
+    """The agent's answer to an interruption with words of its own."""
 
 
 class Script(BaseModel):
@@ -54,7 +54,7 @@ class Script(BaseModel):
 
 
 class Unusable(ValueError):
-    """What a director wrote can't be used, for this reason."""
+    """A director's script can't be used, for this reason."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -66,13 +66,13 @@ class Line:
     """A turn that takes the floor, as a director sees it."""
 
     index: int
-    """Where it stands in the dialogue."""
+    """Its index in the dialogue."""
     speaker: Speaker
     words: tuple[str, ...]
     open: bool
-    """Whether anything may be written into it. Not into recorded speech, nor beside what the input fixes."""
+    """Whether events may be written into it: not into recorded speech, and not where the input sets events."""
     next_may_interrupt: bool = False
-    """Whether the turn after this one is the user's, and may begin early."""
+    """Whether the next turn is the user's and may start early."""
 
     @property
     def text(self) -> str:
@@ -97,7 +97,7 @@ def lines_of(dialogue: Dialogue) -> list[Line]:
 
 
 def check(script: Script, lines: Sequence[Line], kinds: Collection[Kind], most: int) -> None:
-    """Raise `Unusable` where the script has more than `most` events, or one of them is out of bounds."""
+    """Raise `Unusable` if the script has more than `most` events, or one of them is out of bounds."""
     if len(script.events) > most:
         raise Unusable("too_many", f"There are {len(script.events)} events, over {most}.")
     for number, event in enumerate(script.events, 1):
@@ -110,20 +110,18 @@ def check(script: Script, lines: Sequence[Line], kinds: Collection[Kind], most: 
 
 def _check_event(event: Event, lines: Sequence[Line], kinds: Collection[Kind]) -> None:
     if event.kind not in kinds:
-        raise Unusable("unwanted_kind", f"This kind is not wanted; those that are: {', '.join(kinds)}.")
+        raise Unusable("unwanted_kind", f"This kind is not allowed; the allowed kinds are: {', '.join(kinds)}.")
     if event.turn > len(lines):
         raise Unusable("no_such_turn", f"There is no turn {event.turn}; there are {len(lines)}.")
     line = lines[event.turn - 1]
     of_agent = event.kind in ("interruption", "backchannel")
     if line.speaker != ("agent" if of_agent else "user") or not line.open:
         whose = "an agent's turn" if of_agent else "a turn of the user"
-        raise Unusable("wrong_turn", f"It belongs into {whose} that is open, and turn {event.turn} is none.")
+        raise Unusable("wrong_turn", f"It belongs in {whose} that is open, and turn {event.turn} is not one.")
     first, last = (FIRST, len(line.words) - LEFT[event.kind]) if of_agent else (0, len(line.words) - 1)
     if not first <= event.after_word <= last:
         where = f"from {first} to {last}" if first <= last else "nowhere, since the turn is too short"
-        raise Unusable(
-            "no_such_place", f"In turn {event.turn} it can stand after word {where}, not {event.after_word}."
-        )
+        raise Unusable("no_such_place", f"In turn {event.turn} it may come after word {where}, not {event.after_word}.")
     _check_words(event, line)
 
 
@@ -132,7 +130,7 @@ def _check_words(event: Event, line: Line) -> None:
     said, replied = len(event.says.split()), len(event.reply.split())
     own_turn = event.kind == "interruption" and not said
     if own_turn and not line.next_may_interrupt:
-        raise Unusable("nothing_said", "It says nothing, and the user's next turn can't begin early there.")
+        raise Unusable("nothing_said", "It says nothing, and the user's next turn can't start early there.")
     if not own_turn and not fewest <= said <= most:
         raise Unusable("wrong_length", f"It says {said} words; {fewest} to {most} are allowed.")
     wants_reply = event.kind == "interruption" and not own_turn
@@ -142,7 +140,7 @@ def _check_words(event: Event, line: Line) -> None:
 
 
 def _check_apart(events: Sequence[Event]) -> None:
-    """What the user says during one turn of the agent does not run together, and an interruption ends it."""
+    """Checks that the events during one agent turn do not overlap, and that an interruption is the last one."""
     for before, after in pairwise(sorted(events, key=_place)):
         if before.turn != after.turn:
             continue

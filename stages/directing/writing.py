@@ -1,4 +1,4 @@
-"""A director's script → the turns, asides and words of the dialogue."""
+"""Applies a director's script to the turns, asides and words of a dialogue."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
@@ -11,11 +11,11 @@ from stages.talk.disfluencies import insert, without
 from stages.text.normalize import Unspeakable
 
 Read = Callable[[str], str]
-"""Written text in, what a voice reads out; raises `Unspeakable`."""
+"""Maps written text to spoken words; raises `Unspeakable`."""
 
 
 def undrawn(dialogue: Dialogue, kinds: Collection[Kind], read: Read) -> Dialogue:
-    """The dialogue without what the recipe has drawn of the kinds that a director is to write: its backchannels, fillers and, with
+    """The dialogue without the drawn events of the kinds that the director writes: backchannels, fillers and, with
     interruptions, false starts."""
     replaced = {"backchannel"} & {*kinds} | ({"false_start"} if "interruption" in kinds else set())
     turns = []
@@ -30,7 +30,7 @@ def undrawn(dialogue: Dialogue, kinds: Collection[Kind], read: Read) -> Dialogue
 
 
 def as_spoken(script: Script, read: Read) -> Script:
-    """The script with what is said as a voice reads it; raises `Unusable` where one can't."""
+    """The script with its texts normalized to spoken words; raises `Unusable` if one can't be spoken."""
     heard = (
         event.model_copy(update={name: _spoken(text, read) for name, text in _texts(event)}) for event in script.events
     )
@@ -44,9 +44,10 @@ def _texts(event: Event) -> list[tuple[str, str]]:
 def directed(
     dialogue: Dialogue, lines: Sequence[Line], script: Script, kinds: Collection[Kind], by: str, read: Read
 ) -> Dialogue:
-    """The dialogue, whose lines are given, with the script's events. With interruptions among the kinds, `schedule` draws no barge-ins.
+    """The dialogue (whose lines are given) with the script's events. If `kinds` has interruptions, `schedule` draws
+    no barge-ins.
 
-    `script` is `as_spoken` and has passed `check`; raises `Unusable` where a turn is read otherwise with the words put in.
+    `script` is `as_spoken` and has passed `check`; raises `Unusable` if a turn is read differently with the added words.
     """
     events: dict[int, list[Event]] = {}
     for event in sorted(script.events, key=lambda e: e.after_word):
@@ -57,7 +58,7 @@ def directed(
 
 def _turns(dialogue: Dialogue, events: dict[int, list[Event]], interrupted: bool, read: Read) -> Iterator[Turn]:
     voices = {turn.speaker: turn.voice for turn in reversed(dialogue.turns) if turn.recording is None}
-    interrupts: int | None = None  # so many words of the agent's are said before the user's next turn begins
+    interrupts: int | None = None  # number of agent words before the user's next turn starts
     for index, turn in enumerate(dialogue.turns):
         own = events.get(index, [])
         if turn.speaker == "user" and turn.event not in ASIDES:
@@ -80,7 +81,7 @@ def _turns(dialogue: Dialogue, events: dict[int, list[Event]], interrupted: bool
 
 
 def _disfluent(turn: Turn, events: Sequence[Event], read: Read) -> Turn:
-    """The turn with hesitations and corrections among its words, set off by commas."""
+    """The turn with hesitations and corrections inserted, set off by commas."""
     if not events:
         return turn
     for event in reversed(events):

@@ -1,1 +1,1 @@
-"""Listening to what was made: recognizers, forced alignment, voice activity."""
+"""Models that listen to generated audio: recognizers, forced alignment, voice activity."""

@@ -1,4 +1,4 @@
-"""Word times of any speech whose words are known: CTC forced alignment, by torchaudio and a recognizer of the user's choice."""
+"""Word times of speech with known words: CTC forced alignment, by torchaudio and a recognizer of the user's choice."""
 
 import hashlib
 import importlib.util
@@ -21,7 +21,7 @@ RATE = 16_000
 
 
 def check_aligner(checkpoint: str) -> None:
-    """Raise `RequestError` where `checkpoint` can't be an aligner or a package is missing; loads nothing."""
+    """Raise `RequestError` if `checkpoint` can't be an aligner or a package is missing; loads nothing."""
     path = Path(checkpoint)
     needs = {"torchaudio": "nemo"}
     if is_file_name(checkpoint):
@@ -47,9 +47,9 @@ class CtcAligner:
         self.sha256 = _digest(Path(checkpoint))
 
     def starts(self, samples: np.ndarray, rate: int, tokens: Sequence[str]) -> dict[int, int]:
-        """When each token starts, in samples of int16 speech at `rate`: {token index: sample}.
+        """The start of each token, in samples of int16 speech at `rate`: {token index: sample}.
 
-        A token that the recognizer can't spell has none; none have any where the speech is too short for its words.
+        Tokens that the recognizer can't spell are missing; all are if the speech is too short for its words.
         """
         import torch
         from torchaudio.functional import forced_align, merge_tokens
@@ -77,7 +77,7 @@ class CtcAligner:
 
 
 class _HuggingFace:
-    """Wav2Vec2ForCTC and its like, whose tokenizer spells by characters."""
+    """Wav2Vec2ForCTC and similar models, whose tokenizer spells by characters."""
 
     def __init__(self, folder: str) -> None:
         from transformers import AutoModelForCTC, AutoProcessor
@@ -98,7 +98,7 @@ class _HuggingFace:
 
 
 class _Nemo:
-    """EncDecCTCModel, which spells by characters, or EncDecCTCModelBPE, which does by word pieces."""
+    """EncDecCTCModel, which spells by characters, or EncDecCTCModelBPE, which spells by word pieces."""
 
     def __init__(self, path: str) -> None:
         self._model = load_nemo("ASRModel", path)
@@ -106,7 +106,7 @@ class _Nemo:
             raise RequestError(
                 f"The aligner {path} is a {type(self._model).__name__}, not a CTC model; name a CTC model."
             )
-        self._model.preprocessor.featurizer.dither = 0.0  # else the times would differ from run to run
+        self._model.preprocessor.featurizer.dither = 0.0  # else the times would vary from run to run
         self._tokenizer = getattr(self._model, "tokenizer", None)
         self._vocabulary = {label: number for number, label in enumerate(self._model.decoder.vocabulary)}
         self.blank = len(self._vocabulary)
@@ -129,7 +129,7 @@ class _Nemo:
 
 
 def spelled(word: str, vocabulary: Mapping[str, int]) -> list[int]:
-    """A word's labels, in the case that the vocabulary has; a letter that it lacks is spelled without its accent, or left out."""
+    """A word's labels, in the vocabulary's case; a letter that it lacks is spelled without its accent, or left out."""
     labels: list[int] = []
     for letter in word:
         given = [letter, letter.upper()]
@@ -152,6 +152,6 @@ def _unaccented(text: str) -> str:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a checkpoint: the file, or the weights in the folder."""
+    """SHA-256 of a checkpoint: of the file, or of the weights in the folder."""
     files = [path] if path.is_file() else sorted([*path.glob("*.safetensors"), path / "config.json"])
     return hashlib.sha256(b"".join(bytes.fromhex(sha256_of(file)) for file in files)).hexdigest()

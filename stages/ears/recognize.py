@@ -1,10 +1,10 @@
-"""Speech recognizers that say what audio sounds like, and how much of a turn's words they hear.
+"""Speech recognizers that transcribe audio, and the word error rate of a turn.
 
-One is pocketsphinx, or any NeMo ASR model (CTC or transducer).
+A recognizer is pocketsphinx or any NeMo ASR model (CTC or transducer).
 
-pocketsphinx brings its model in its wheel and is weak: flite's and neural voices it gets at a few percent of word
-errors, of eSpeak NG's words one in two wrong after the codec and three in four before (it wants faint noise in place
-of exact silence), and it takes about a second for a second of speech."""
+pocketsphinx has its model in its wheel and is weak: it recognizes flite and neural voices with a few percent of word
+errors, but gets half of eSpeak NG's words wrong after the codec and three in four before (it needs faint noise instead
+of digital silence), and it takes about a second per second of speech."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ from salm_duplex_model.nemo_files import is_file_name, is_hub_name, load_nemo
 
 RATE = 16_000
 MARGIN_S = 0.1
-"""A recognizer hears so much more on both sides of a turn."""
+"""Context that a recognizer hears on both sides of a turn."""
 
 
 class Recognizer(Protocol):
     def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
-        """The words of float32 recordings at 16 kHz."""
+        """The transcripts of float32 recordings at 16 kHz."""
 
 
 def check_recognizer(name: str) -> None:
-    """Raise ValueError where `name` can be no recognizer here; nothing is loaded."""
+    """Raise ValueError if `name` can't be a recognizer here; nothing is loaded."""
     if name == "pocketsphinx":
         if not importlib.util.find_spec("pocketsphinx"):
             raise ValueError("pocketsphinx is not installed: pip install '.[asr]'")
@@ -56,10 +56,10 @@ def _checked(name: str | None) -> str | None:
 
 RecognizerName = Annotated[
     str | None,
-    Field(description="'pocketsphinx', a NeMo ASR model's .nemo file, or its name on the hub"),
+    Field(description="'pocketsphinx', a NeMo ASR model's .nemo file, or its hub name"),
     AfterValidator(_checked),
 ]
-"""For a stage's settings."""
+"""The type of a recognizer in a stage's settings."""
 
 
 def load_recognizer(name: str) -> Recognizer:
@@ -75,14 +75,14 @@ class Pocketsphinx:
     def __init__(self) -> None:
         from pocketsphinx import Decoder  # type: ignore[import-untyped]
 
-        # Its second and third pass take a fifth of the time and do not help here.
+        # Its second and third passes take a fifth of the time and do not help here.
         self._decoder: Any = Decoder(samprate=float(RATE), fwdflat=False, bestpath=False, loglevel="FATAL")
 
     def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
         return [self._words(samples) for samples in speech]
 
     def _words(self, samples: np.ndarray) -> str:
-        self._decoder.reinit_feat()  # else it would hear by the voice of whoever spoke before
+        self._decoder.reinit_feat()  # else it would stay adapted to the previous speaker
         self._decoder.start_utt()
         self._decoder.process_raw(to_int16(samples).tobytes(), full_utt=True)
         self._decoder.end_utt()
@@ -101,7 +101,7 @@ class NemoRecognizer:
 
 @dataclass(frozen=True, slots=True)
 class HeardTurn:
-    """What a recognizer hears of a turn of so many words, and the word error rate."""
+    """A recognizer's transcript of a turn, the turn's number of words, and the word error rate."""
 
     segment: Segment
     words: int
@@ -112,7 +112,7 @@ class HeardTurn:
 def listen(
     recognize: Recognizer, record: DuplexDialogue, speaker: Speaker, samples: np.ndarray, rate: int
 ) -> list[HeardTurn]:
-    """The turns of a speaker, backchannels left out, in `samples` (int16, or float in [-1, 1]): the speaker's channel
+    """The turns of a speaker, without backchannels, in `samples` (int16, or float in [-1, 1]): the speaker's channel
     in full."""
     said = [s for s in record.timeline.segments if s.speaker == speaker and s.event not in ASIDES]
     spoken = [(segment, words) for segment in said if (words := words_of(segment.text_heard))]
@@ -124,7 +124,7 @@ def listen(
 
 
 def _cut(samples: np.ndarray, rate: int, segment: Segment) -> np.ndarray:
-    """A turn's audio, float32 at 16 kHz; of one that was cut off, only as far as its last whole word."""
+    """A turn's audio, float32 at 16 kHz; for a turn that was cut off, only up to its last complete word."""
     margin = to_samples(MARGIN_S, rate)
     end = segment.start + segment.words[-1].end if segment.cut_off and segment.words else segment.end + margin
     turn = samples[max(0, segment.start - margin) : end]

@@ -1,1 +1,1 @@
-"""What a real line adds to a clean channel."""
+"""Effects that a real line adds to a clean channel."""

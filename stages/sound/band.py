@@ -1,4 +1,4 @@
-"""What microphones and telephones let through: a band, by a filter that is as causal as they are."""
+"""The bandwidth of microphones and telephones, by a causal filter."""
 
 import random
 from collections.abc import Sequence
@@ -17,21 +17,19 @@ MICROPHONES = {
     "speakerphone": Band("speakerphone", 220, 5_500),
     "old_handset": Band("old_handset", 250, 4_200),
 }
-"""By name, their edges: rough ones, since no two of a kind are alike."""
+"""Band edges by name; approximate, since devices vary."""
 TELEPHONE = Band("narrowband", 300, 3_400)
 """The classic band (ITU-T G.712)."""
 MICROPHONE_ORDER, TELEPHONE_ORDER = 2, 8
-"""Of the Butterworth filters at each edge: a microphone's edges are gentle, a line's steep."""
+"""Orders of the Butterworth filters at each edge: a microphone's edges are gentle, a line's steep."""
 
 MicrophoneName = Literal["headset", "laptop", "speakerphone", "old_handset"]
 
 
 class MicrophoneSettings(Settings):
-    share: float = Field(
-        default=0, ge=0, le=1, description="share of the dialogues with a microphone that hears a limited band"
-    )
+    share: float = Field(default=0, ge=0, le=1, description="share of the dialogues with a band-limited microphone")
     kinds: Annotated[tuple[MicrophoneName, ...], Field(min_length=1)] = Field(
-        default=("headset", "laptop", "speakerphone", "old_handset"), description="of which one is drawn"
+        default=("headset", "laptop", "speakerphone", "old_handset"), description="the microphones to draw from"
     )
 
 
@@ -44,7 +42,7 @@ class TelephoneSettings(Settings):
 def through_microphone(
     channel: np.ndarray, settings: MicrophoneSettings, draw: random.Random
 ) -> tuple[np.ndarray, Band | None]:
-    """The user's channel (floats, at 16 kHz) as a drawn microphone hears it."""
+    """The user's channel (floats, at 16 kHz) through a randomly drawn microphone."""
     if draw.random() >= settings.share:
         return channel, None
     band = MICROPHONES[draw.choice(settings.kinds)]
@@ -54,14 +52,14 @@ def through_microphone(
 def through_telephone(
     channel: np.ndarray, settings: TelephoneSettings, draw: random.Random
 ) -> tuple[np.ndarray, Band | None]:
-    """The user's channel (floats, at 16 kHz) as it comes through a telephone line."""
+    """The user's channel (floats, at 16 kHz) through a telephone line."""
     if draw.random() >= settings.share:
         return channel, None
     return band_passed(channel, TELEPHONE, TELEPHONE_ORDER), TELEPHONE
 
 
 def band_passed(channel: np.ndarray, band: Band, order: int) -> np.ndarray:
-    """Without what lies below and above the band, at whose edges 3 dB are taken; it delays by a few milliseconds at most."""
+    """Band-pass filter, −3 dB at the edges; delays by a few milliseconds at most."""
     from scipy import signal  # slow to import
 
     edges: Sequence[tuple[float, str]] = ((band.low_hz, "highpass"), (band.high_hz, "lowpass"))

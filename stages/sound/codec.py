@@ -1,4 +1,4 @@
-"""What a call's codec leaves of the user's voice: Opus or µ-law, packed and unpacked in memory, by libsndfile."""
+"""A call's codec on the user's voice: Opus or µ-law, encoded and decoded in memory by libsndfile."""
 
 import io
 import random
@@ -17,7 +17,7 @@ from stages.sound.spread import Spread, within
 MULAW_RATE, MULAW_KBPS = 8_000, 64.0
 """ITU-T G.711."""
 _OPUS_KBPS = (6.0, 256.0)
-"""What libsndfile makes of compression levels 1 and 0, and evenly of those between."""
+"""libsndfile's bit rates at compression levels 1 and 0; linear in between."""
 
 CodecName = Literal["opus", "mulaw"]
 
@@ -27,15 +27,15 @@ class CodecSettings(Settings):
         default=0, ge=0, le=1, description="share of the dialogues in which the user's channel passes a codec"
     )
     kinds: Annotated[tuple[CodecName, ...], Field(min_length=1)] = Field(
-        default=("opus", "mulaw"), description="of which one is drawn; mulaw is G.711, at 8 kHz"
+        default=("opus", "mulaw"), description="the codecs to draw from; mulaw is G.711, at 8 kHz"
     )
     opus_kbps: Annotated[Spread, within(8, 64)] = Field(
-        default=Spread(low=12, high=32), description="bit rate of Opus, in the mean"
+        default=Spread(low=12, high=32), description="mean bit rate of Opus"
     )
 
 
 def through_codec(channel: np.ndarray, settings: CodecSettings, draw: random.Random) -> tuple[np.ndarray, Codec | None]:
-    """The user's channel (floats within ±1, at 16 kHz) packed and unpacked again, no sample of it earlier or later."""
+    """The user's channel (floats within ±1, at 16 kHz) encoded and decoded, without delay."""
     if draw.random() >= settings.share:
         return channel, None
     if draw.choice(settings.kinds) == "mulaw":
@@ -45,7 +45,7 @@ def through_codec(channel: np.ndarray, settings: CodecSettings, draw: random.Ran
 
 
 def _through_opus(channel: np.ndarray, kbps: float) -> np.ndarray:
-    """libsndfile leaves out what Opus adds before the sound (its pre-skip) and after it."""
+    """libsndfile removes Opus's padding before (its pre-skip) and after the sound."""
     low, high = _OPUS_KBPS
     return _packed(channel, SOURCE_RATE, "OGG", "OPUS", compression_level=1 - (kbps - low) / (high - low))
 

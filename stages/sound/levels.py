@@ -1,4 +1,4 @@
-"""How loud the user's channel is: a level that changes as people move, and the headroom that keeps all of it from clipping."""
+"""The user's level: changes as people move, and the headroom that prevents clipping."""
 
 import random
 from typing import Annotated
@@ -13,24 +13,22 @@ from stages.base import Settings
 from stages.sound.spread import Spread, within
 
 PEAK = 0.89
-"""Largest sample, of full scale (−1 dBFS): what a level would push beyond it is turned down as a whole, never clipped."""
+"""Maximum amplitude, relative to full scale (−1 dBFS): a louder channel is scaled down as a whole, never clipped."""
 _LARGEST = (FULL_SCALE - 1) / FULL_SCALE
 
 
 class LevelChangeSettings(Settings):
     share: float = Field(default=0, ge=0, le=1, description="share of the dialogues in which the user's level changes")
-    gain_db: Annotated[Spread, within(-40, 20)] = Field(
-        default=Spread(low=-8, high=2), description="the gains between which it changes"
-    )
+    gain_db: Annotated[Spread, within(-40, 20)] = Field(default=Spread(low=-8, high=2), description="range of the gain")
     every_s: Annotated[Spread, within(0.5, 60)] = Field(
-        default=Spread(low=2, high=8), description="from one gain to the next"
+        default=Spread(low=2, high=8), description="time from one gain to the next"
     )
 
 
 def change_level(
     channel: np.ndarray, settings: LevelChangeSettings, draw: random.Random
 ) -> tuple[np.ndarray, LevelChanges | None]:
-    """The user's channel (floats, at 16 kHz) with a gain that goes from one drawn value to the next, evenly in dB."""
+    """The user's channel (floats, at 16 kHz) with a gain that moves between random values, linearly in dB."""
     if draw.random() >= settings.share:
         return channel, None
     levels = [Level(0, settings.gain_db.draw(draw))]
@@ -42,7 +40,7 @@ def change_level(
 
 
 def turned_down(channel: np.ndarray) -> tuple[np.ndarray, float]:
-    """Floats as they are where 16 bits hold them, and otherwise as a whole so much softer that they do; and by how many dB."""
+    """The floats, scaled down as a whole if they exceed 16 bits, and by how many dB."""
     peak = float(np.max(np.abs(channel), initial=0))
     if peak <= _LARGEST:
         return channel, 0.0

@@ -1,7 +1,7 @@
-"""Noise under the user's channel, made from nothing: a steady background, and short bursts that are no speech.
+"""Synthetic noise on the user's channel: a steady background, and short bursts that are not speech.
 
-An agent that is to be used outside a studio has to tell speech from a fan, a keyboard or a slammed door; so it has to
-have heard them. Levels are relative to the user's speech.
+An agent used outside a studio must tell speech from a fan, a keyboard or a slammed door, so it must
+hear them in training. Levels are relative to the user's speech.
 """
 
 import random
@@ -14,18 +14,16 @@ from manifests.records import Noise, Span
 from stages.base import Settings
 
 SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}
-"""How the amplitude of a background falls with frequency: f to this power."""
+"""The exponent of a background's amplitude spectrum."""
 HUM_HZ = 50
 ROUND_S = 4.0
-"""A background repeats after so long."""
+"""The period of a background."""
 
 
 class NoiseSettings(Settings):
-    share: float = Field(
-        default=0, ge=0, le=1, description="share of the dialogues with noise under the user's channel"
-    )
-    snr_db_low: float = Field(default=10, ge=-20, le=80, description="speech above the loudest background")
-    snr_db_high: float = Field(default=40, ge=-20, le=80, description="speech above the quietest background")
+    share: float = Field(default=0, ge=0, le=1, description="share of the dialogues with noise on the user's channel")
+    snr_db_low: float = Field(default=10, ge=-20, le=80, description="speech relative to the loudest background")
+    snr_db_high: float = Field(default=40, ge=-20, le=80, description="speech relative to the quietest background")
     bursts_a_minute: float = Field(default=4, ge=0, le=60, description="short noises: knocks, clicks, rustling")
 
     @model_validator(mode="after")
@@ -38,7 +36,7 @@ class NoiseSettings(Settings):
 def add_noise(
     channel: np.ndarray, speech_dbfs: float, settings: NoiseSettings, draw: random.Random
 ) -> tuple[np.ndarray, Noise | None]:
-    """A channel (floats, at 16 kHz) with noise and what that is, or, in the share that stays clean, as it was and None."""
+    """A channel (floats, at 16 kHz) with noise and the noise's label; or, if it stays clean, the channel and None."""
     if draw.random() >= settings.share:
         return channel, None
     values = np.random.default_rng(draw.getrandbits(64))
@@ -53,7 +51,7 @@ def add_noise(
 
 
 def _background(kind: str, values: np.random.Generator) -> np.ndarray:
-    """Steady noise of RMS 1, `ROUND_S` long, its end going over into its beginning."""
+    """Steady noise of RMS 1, `ROUND_S` long, that loops seamlessly."""
     samples = to_samples(ROUND_S, SOURCE_RATE)
     if kind == "hum":
         phase = 2 * np.pi * HUM_HZ * np.arange(samples) / SOURCE_RATE
@@ -66,7 +64,7 @@ def _background(kind: str, values: np.random.Generator) -> np.ndarray:
 
 
 def _places(samples: int, a_minute: float, draw: random.Random) -> tuple[Span, ...]:
-    """Where bursts fall, in order, never two at once: as often as asked for in the mean."""
+    """The times of bursts, in order and without overlap, at the given average rate."""
     spans: list[Span] = []
     at = 0
     while a_minute:
@@ -80,7 +78,7 @@ def _places(samples: int, a_minute: float, draw: random.Random) -> tuple[Span, .
 
 
 def _burst(length: int, values: np.random.Generator) -> np.ndarray:
-    """A knock or a rustle of RMS 1: colored noise that dies away, slowly or fast."""
+    """A knock or a rustle of RMS 1: colored noise with a slow or fast decay."""
     spectrum = np.fft.rfft(values.standard_normal(length)) if length > 1 else np.zeros(1)
     spectrum *= np.maximum(np.arange(len(spectrum)), 1) ** values.uniform(-1.0, 0.0)
     wave = np.fft.irfft(spectrum, length) * np.exp(-np.arange(length) / length * values.uniform(1, 6))

@@ -1,4 +1,4 @@
-"""Recorded noise under the user's channel, from any Lhotse manifest, such as MUSAN's."""
+"""Recorded noise on the user's channel, from any Lhotse manifest, such as MUSAN's."""
 
 import random
 from typing import Annotated
@@ -17,13 +17,13 @@ from stages.sound.spread import Spread, within
 
 class NoiseRecordingSettings(Settings):
     share: float = Field(
-        default=0, ge=0, le=1, description="share of the dialogues with recorded noise under the user's channel"
+        default=0, ge=0, le=1, description="share of the dialogues with recorded noise on the user's channel"
     )
     manifest: str = Field(
-        default="", description="a Lhotse manifest of recordings or cuts, at a path or URL, of which one is drawn"
+        default="", description="a Lhotse manifest of recordings or cuts to draw from, at a path or URL"
     )
     snr_db: Annotated[Spread, within(-20, 80)] = Field(
-        default=Spread(low=5, high=30), description="speech above the noise"
+        default=Spread(low=5, high=30), description="speech relative to the noise"
     )
 
     @model_validator(mode="after")
@@ -36,11 +36,9 @@ class NoiseRecordingSettings(Settings):
 def add_recorded_noise(
     channel: np.ndarray, speech_dbfs: float, settings: NoiseRecordingSettings, draw: random.Random
 ) -> tuple[np.ndarray, NoiseRecording | None]:
-    """A channel (floats, at 16 kHz) with a drawn recording under it from beginning to end, again and again where it
-    is shorter.
+    """A channel (floats, at 16 kHz) mixed with a randomly drawn recording, repeated if it is shorter.
 
-    Of a recording that is longer than two minutes so long a stretch is taken. Raises `BadDialogue` if it can't be
-    read or is silent."""
+    From longer recordings, two minutes are used. Raises `BadDialogue` if the recording can't be read or is silent."""
     if draw.random() >= settings.share:
         return channel, None
     one, snr_db, place = choose(settings.manifest, draw), settings.snr_db.draw(draw), draw.random()
@@ -50,8 +48,6 @@ def add_recorded_noise(
     repeated = np.resize(noise if spare_s else np.roll(noise, -start), len(channel))
     level = float(np.sqrt(np.mean(np.square(repeated, dtype=np.float64))))
     if level == 0:
-        message = (
-            f"The noise recording '{one.id}' of {settings.manifest} is silent where it was to be heard; take it out."
-        )
+        message = f"The noise recording '{one.id}' of {settings.manifest} is silent in the part used; remove it from the manifest."
         raise BadDialogue("silent_noise", message)
     return channel + 10 ** ((speech_dbfs - snr_db) / 20) / level * repeated, NoiseRecording(one.id, start, snr_db)

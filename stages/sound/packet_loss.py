@@ -1,8 +1,7 @@
-"""Packets of the user's channel that do not arrive, and what a receiver puts in their place.
+"""Lost packets on the user's channel, and their concealment by the receiver.
 
-The loss comes in bursts (Gilbert's two states). A receiver goes on with the last period of the voice, and lets it die away, much as
-ITU-T G.711, Appendix I, does.
-"""
+Losses come in bursts (the two-state Gilbert model). The receiver repeats the last pitch period and fades it out, much
+like ITU-T G.711, Appendix I."""
 
 import itertools
 import random
@@ -18,15 +17,15 @@ from stages.base import Settings
 from stages.sound.spread import Spread, within
 
 PACKET = SOURCE_RATE // 50
-"""Samples of 20 ms."""
+"""Samples per 20 ms packet."""
 MOST_IN_A_ROW = 5
-"""100 ms: a longer loss would move an edge of a turn by more than the labels allow."""
+"""100 ms: a longer loss would move a turn's edge by more than the labels allow."""
 PERIODS = range(SOURCE_RATE // 400, SOURCE_RATE // 66)
-"""Samples of a voice's period."""
+"""Range of a voice's pitch period in samples."""
 STEADY, FADING = SOURCE_RATE // 100, SOURCE_RATE // 20
-"""What is put in goes on for 10 ms, and is gone 50 ms later."""
+"""The concealment is held for 10 ms and faded out over the next 50 ms."""
 BLEND = SOURCE_RATE // 200
-"""The first 5 ms that arrive again are blended in."""
+"""The first 5 ms received after a loss are cross-faded."""
 
 
 class PacketLossSettings(Settings):
@@ -34,16 +33,18 @@ class PacketLossSettings(Settings):
         default=0, ge=0, le=1, description="share of the dialogues in which packets of the user's channel are lost"
     )
     rate: Annotated[Spread, within(0, 0.4)] = Field(
-        default=Spread(low=0.01, high=0.1), description="share of the packets of 20 ms that are lost, in the mean"
+        default=Spread(low=0.01, high=0.1), description="mean share of lost 20 ms packets"
     )
-    burst: float = Field(default=1.5, ge=1, le=4, description="packets that are lost in a row, in the mean; 5 at most")
+    burst: float = Field(
+        default=1.5, ge=1, le=4, description="mean number of consecutive lost packets; at most 5 are lost in a row"
+    )
 
 
 def lose_packets(
     channel: np.ndarray, settings: PacketLossSettings, draw: random.Random
 ) -> tuple[np.ndarray, PacketLoss | None]:
-    """The user's channel (floats, at 16 kHz) with lost packets concealed; all others are as they were, but for their first 5 ms
-    after a loss."""
+    """The user's channel (floats, at 16 kHz) with lost packets concealed; other packets are unchanged, except for the
+    first 5 ms after a loss."""
     if draw.random() >= settings.share:
         return channel, None
     lost = _lost(-(-len(channel) // PACKET), settings.rate.draw(draw), settings.burst, draw)
@@ -54,7 +55,7 @@ def lose_packets(
 
 
 def _lost(packets: int, rate: float, burst: float, draw: random.Random) -> list[int]:
-    """Which packets are lost: a loss goes on with a chance that makes bursts as long as asked for."""
+    """Which packets are lost: losses continue with the probability that yields the given mean burst length."""
     begins, goes_on = min(1.0, rate / (burst * (1 - rate))), 1 - 1 / burst
     lost: list[int] = []
     row = 0
@@ -68,14 +69,14 @@ def _lost(packets: int, rate: float, burst: float, draw: random.Random) -> list[
 
 
 def _runs(packets: list[int]) -> Iterator[tuple[int, int]]:
-    """First and one past the last of packets that follow each other."""
+    """Start and end (exclusive) of each run of consecutive packets."""
     for _, run in itertools.groupby(enumerate(packets), key=lambda numbered: numbered[1] - numbered[0]):
         together = [packet for _, packet in run]
         yield together[0], together[-1] + 1
 
 
 def _conceal(heard: np.ndarray, start: int, end: int) -> None:
-    """Put something like what was before in place of `heard[start:end]`, and blend it into what comes after."""
+    """Replace `heard[start:end]` with a continuation of what came before, cross-faded into what follows."""
     after = min(BLEND, len(heard) - end)
     period = _period(heard[:start])
     past = np.pad(heard[max(0, start - period) : start], (max(0, period - start), 0))
@@ -87,7 +88,7 @@ def _conceal(heard: np.ndarray, start: int, end: int) -> None:
 
 
 def _period(before: np.ndarray) -> int:
-    """The lag, of those that a voice's period may have, after which the last 20 ms are most like themselves."""
+    """The lag within the pitch range at which the last 20 ms are most self-similar."""
     longest = PERIODS[-1]
     before = np.pad(before[-(PACKET + longest) :], (max(0, PACKET + longest - len(before)), 0)).astype(np.float64)
     last = before[-PACKET:]

@@ -1,4 +1,4 @@
-"""The way of the user's sound to the agent, effect by effect, in the order in which sound travels."""
+"""The path of the user's sound to the agent, effect by effect, in the order in which sound travels."""
 
 import random
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from stages.sound.recordings import check_manifest, fingerprint
 from stages.sound.rooms import RoomSettings, in_room
 
 Draw = Callable[[str], random.Random]
-"""Randomness for a purpose in one dialogue."""
+"""A random generator for a purpose in one dialogue."""
 
 
 class SoundSettings(Settings):
-    """The effects, none of which is there unless its share is above 0."""
+    """The effects; each is off unless its share is above 0."""
 
     room: RoomSettings = RoomSettings()
     echo: EchoSettings = EchoSettings()
@@ -38,11 +38,11 @@ class SoundSettings(Settings):
 
     @property
     def off(self) -> bool:
-        """Whether the recipe asks for no effect at all."""
+        """Whether the recipe has no effects."""
         return not any(getattr(self, effect).share for effect in SoundSettings.model_fields)
 
     def manifests(self) -> dict[str, str]:
-        """The manifests of recordings that are needed, by their keys."""
+        """The manifests of recordings in use, by key."""
         named = {
             "room.recordings": (self.room.share, self.room.recordings),
             "noise_recordings.manifest": (self.noise_recordings.share, self.noise_recordings.manifest),
@@ -51,24 +51,24 @@ class SoundSettings(Settings):
 
 
 def check_sound(settings: SoundSettings) -> None:
-    """Raise `RequestError` where a manifest that the recipe names can't be used."""
+    """Raise `RequestError` if a manifest in the recipe can't be used."""
     for key, manifest in settings.manifests().items():
         check_manifest(f"render.{key}", manifest)
 
 
 def sound_made_by(settings: SoundSettings) -> dict[str, str]:
-    """What the sound depends on beside the recipe: the manifests' content."""
+    """What the sound depends on besides the recipe: the manifests' content."""
     return {f"{key}_sha256": fingerprint(manifest) for key, manifest in settings.manifests().items()}
 
 
 def heard_by_agent(
     user: np.ndarray, spoken: np.ndarray, speech_dbfs: float, agent: np.ndarray, settings: SoundSettings, draw: Draw
 ) -> tuple[np.ndarray, Noise | None, Sound]:
-    """The user's channel as it reaches the agent, the noise in it, and what else befell it.
+    """The user's channel as it reaches the agent, its noise, and the other effects.
 
     `user` is int16 at 16 kHz, speech of an RMS level of `speech_dbfs` in silence, and `spoken` marks which samples
-    are speech; `agent` is int16 at 22.05 kHz. Nothing moves in time, so that the labels hold. Raises `BadDialogue` if
-    a recording that is drawn for it can't be read."""
+    are speech; `agent` is int16 at 22.05 kHz. Nothing moves in time, so labels stay valid. Raises `BadDialogue` if
+    a recording drawn for it can't be read."""
     if settings.off:
         return user, None, Sound()
     channel = to_float(user)

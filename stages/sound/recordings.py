@@ -1,7 +1,7 @@
-"""Recordings that a Lhotse manifest lists, for noise and for impulse responses.
+"""Recordings listed in a Lhotse manifest, for noise and for impulse responses.
 
-A manifest is read as data and never through Lhotse's own loading: a source may be a command there, and is refused here.
-"""
+A manifest is read as data and never through Lhotse's own loading: there, a source may be a command, which is refused
+here."""
 
 import os
 import random
@@ -23,7 +23,7 @@ from manifests.sources import Source, UnreadableInput, fingerprint_of
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A recording, or a cut of one, by its name in the manifest."""
+    """A recording, or a cut of one, with its name in the manifest."""
 
     id: str
     recording: Recording
@@ -31,8 +31,8 @@ class Listed:
 
 @lru_cache(maxsize=16)
 def listed(manifest: str) -> tuple[Listed, ...]:
-    """What a manifest of recordings or cuts lists, at a path or fsspec URL, plain or packed; a relative path in it
-    counts from its folder. Raises `RequestError` that names the line where it lists something else, or nothing."""
+    """The entries of a manifest of recordings or cuts, at a path or fsspec URL, plain or compressed; paths in it are
+    relative to its folder. Raises `RequestError`, naming the line, if it lists something else or nothing."""
     try:
         found = [_listed(manifest, number, raw) for number, raw in Source(manifest).records()]
     except UnreadableInput as error:
@@ -43,13 +43,12 @@ def listed(manifest: str) -> tuple[Listed, ...]:
 
 
 def check_manifest(key: str, manifest: str) -> None:
-    """Raise `RequestError` where the manifest that the recipe names as `key` can't be used, or a local file of it is
-    missing."""
+    """Raise `RequestError` if the manifest in the recipe's `key` can't be used, or a local file of it is missing."""
     for one in listed(manifest):
         if "://" not in one.recording.path and not os.path.exists(one.recording.path):
             raise RequestError(
-                f"The recipe's {key} names {manifest}, whose recording '{one.id}' is to lie at {one.recording.path}, where "
-                "nothing is; mend its path."
+                f"The recipe's {key} names {manifest}, whose recording '{one.id}' is missing at {one.recording.path}; "
+                "correct its path."
             )
 
 
@@ -59,7 +58,7 @@ def fingerprint(manifest: str) -> str:
 
 
 def read_at_source_rate(one: Listed, start_s: float = 0.0, longest_s: float | None = None) -> np.ndarray:
-    """A recording's samples from `start_s` on, floats (samples,) at 16 kHz; raises `BadDialogue` if it can't be read."""
+    """A recording's samples from `start_s`, floats (samples,) at 16 kHz; raises `BadDialogue` if it can't be read."""
     recording = replace(one.recording, start_s=one.recording.start_s + start_s)
     if recording.duration_s is not None:
         left = recording.duration_s - start_s
@@ -69,15 +68,17 @@ def read_at_source_rate(one: Listed, start_s: float = 0.0, longest_s: float | No
 
 
 def choose(manifest: str, draw: random.Random) -> Listed:
-    """One of a manifest's recordings, each as likely as another."""
+    """A uniformly random recording of a manifest."""
     found: Sequence[Listed] = listed(manifest)
     return found[draw.randrange(len(found))]
 
 
 def _listed(manifest: str, number: int, raw: Any) -> Listed:
     if isinstance(raw, BrokenRecord) or not isinstance(raw, dict):
-        raise RequestError(f"The manifest {manifest} is no Lhotse manifest: its record {number} is no JSON object.")
-    if "sources" in raw:  # of recordings: as a cut of the whole
+        raise RequestError(
+            f"The manifest {manifest} is not a Lhotse manifest: its record {number} is not a JSON object."
+        )
+    if "sources" in raw:  # a recording, as a cut of the whole
         channels = [c for source in raw["sources"] if isinstance(source, dict) for c in source.get("channels", ())]
         raw = {
             "id": raw.get("id"),
@@ -89,6 +90,6 @@ def _listed(manifest: str, number: int, raw: Any) -> Listed:
         recording = parse_recording(raw)
     except BadDialogue as error:
         raise RequestError(
-            f"The manifest {manifest} can't be used, its record {number} is neither a recording nor a cut of one channel: {error}"
+            f"The manifest {manifest} can't be used: its record {number} is neither a recording nor a cut of one channel: {error}"
         ) from None
     return Listed(str(raw.get("id") or number), replace(recording, path=found_beside(recording.path, manifest)))

@@ -1,8 +1,8 @@
-"""Rooms: the user's voice by way of an impulse response, simulated by the image-source method or recorded.
+"""Rooms: the user's voice convolved with an impulse response, simulated by the image-source method or recorded.
 
-The direct sound stays where it was, and the speech as loud as it was, so that words and turns stay where their labels
-say: what a room adds comes after. As it rings, a turn seems to end later: to a voice activity detector by about two
-frames at most, by default, and by three where half a second of ringing is heard from a meter away."""
+The direct sound keeps its time and the speech its level, so words and turns stay where their labels say; what a room
+adds comes after. Reverberation makes a turn seem to end later: to a voice activity detector, by about two frames at
+most with the defaults, and by three with half a second of reverberation at one meter."""
 
 import math
 import random
@@ -19,34 +19,34 @@ from stages.sound.recordings import choose, read_at_source_rate
 from stages.sound.spread import Spread, within
 
 SMALLEST_M, LARGEST_M = (3.0, 2.6, 2.4), (8.0, 6.0, 3.2)
-"""Length, width and height of the rooms that are simulated."""
+"""Length, width and height of simulated rooms."""
 MARGIN_M = 0.3
-"""Mouth and microphone are at least so far from every wall."""
+"""Minimum distance of mouth and microphone from every wall."""
 SPEED = 343.0
 BEFORE = 16
-"""Samples that are kept before the direct sound's peak: its pulse is limited in band, and so has two flanks."""
+"""Samples kept before the direct sound's peak: its band-limited pulse has two flanks."""
 LONGEST_S = 4.0
-"""A recorded response is cut off there."""
+"""Maximum length of a recorded response."""
 
 
 class RoomSettings(Settings):
     share: float = Field(default=0, ge=0, le=1, description="share of the dialogues in which the user speaks in a room")
     rt60_s: Annotated[Spread, within(0.1, 0.8)] = Field(
-        default=Spread(low=0.15, high=0.4), description="how long a simulated room's sound takes to fall by 60 dB"
+        default=Spread(low=0.15, high=0.4), description="reverberation time (−60 dB) of a simulated room"
     )
     distance_m: Annotated[Spread, within(0.1, 2)] = Field(
-        default=Spread(low=0.2, high=0.7), description="from the mouth to the microphone of a simulated room"
+        default=Spread(low=0.2, high=0.7), description="distance from mouth to microphone in a simulated room"
     )
     recordings: str = Field(
         default="",
-        description="a Lhotse manifest of recorded impulse responses, drawn in place of simulated rooms",
+        description="a Lhotse manifest of recorded impulse responses, used instead of simulated rooms",
     )
 
 
 def in_room(
     channel: np.ndarray, spoken: np.ndarray, settings: RoomSettings, draw: random.Random
 ) -> tuple[np.ndarray, Room | None]:
-    """The user's channel (floats, at 16 kHz) as it sounds in a room; `spoken` marks the samples that are speech.
+    """The user's channel (floats, at 16 kHz) in a room; `spoken` marks the samples that are speech.
 
     Raises `BadDialogue` if a recorded response can't be read.
     """
@@ -63,13 +63,15 @@ def in_room(
 def simulated_response(
     size_m: tuple[float, ...], mouth: np.ndarray, microphone: np.ndarray, rt60_s: float
 ) -> np.ndarray:
-    """The impulse response of a box with walls of one kind, floats at 16 kHz; its direct sound is sample `BEFORE`.
+    """The impulse response of a box with uniform walls, floats at 16 kHz; its direct sound is sample `BEFORE`.
 
-    The walls are as Eyring's formula has them. Images of a box fade more slowly than it says, so the rest is taken by
-    what takes sound along its way evenly, as air does."""
+    The absorption of the walls is from Eyring's formula. A box's images decay more slowly than that, so a uniform
+    absorption along the path, like that of air, makes up for the rest."""
     import pyroomacoustics
 
-    pyroomacoustics.constants.set("num_threads", 1)  # the sum of the images depends on how they are shared out
+    pyroomacoustics.constants.set(
+        "num_threads", 1
+    )  # the sum of the images depends on how they are distributed over threads
     length, width, height = size_m
     volume, surface = length * width * height, 2 * (length * width + length * height + width * height)
     absorption = 1 - math.exp(-24 * math.log(10) / SPEED * volume / (surface * rt60_s))
@@ -90,8 +92,8 @@ def simulated_response(
 
 
 def reverberation_s(response: np.ndarray) -> float:
-    """RT60 by Schroeder's integration: the slope from −5 to −35 dB, as a time for 60 dB (ISO 3382: T30); 0 of what
-    does not ring."""
+    """RT60 by Schroeder's integration: the slope from −5 to −35 dB, extrapolated to 60 dB (ISO 3382: T30); 0 without
+    reverberation."""
     energy = np.cumsum(np.square(response[::-1]))[::-1]
     level_db = 10 * np.log10(energy[energy > 0] / energy[0])
     between = np.flatnonzero((level_db <= -5) & (level_db >= -35))
@@ -102,7 +104,7 @@ def reverberation_s(response: np.ndarray) -> float:
 def _simulated(settings: RoomSettings, draw: random.Random) -> tuple[np.ndarray, Room]:
     rt60_s = settings.rt60_s.draw(draw)
     size = tuple(round(draw.uniform(*sides), 2) for sides in zip(SMALLEST_M, LARGEST_M, strict=True))
-    # Whole samples, so that the direct sound falls on one.
+    # A whole number of samples, so that the direct sound falls on one.
     samples = max(1, round(settings.distance_m.draw(draw) / SPEED * SOURCE_RATE))
     mouth, microphone = _places(np.array(size), samples * SPEED / SOURCE_RATE, draw)
     room = Room(rt60_s, size_m=size, distance_m=round(samples * SPEED / SOURCE_RATE, 3))
@@ -110,8 +112,7 @@ def _simulated(settings: RoomSettings, draw: random.Random) -> tuple[np.ndarray,
 
 
 def _places(size: np.ndarray, distance: float, draw: random.Random) -> tuple[np.ndarray, np.ndarray]:
-    """Where mouth and microphone are, so far from each other: anywhere, or, where chance finds no place, about the
-    middle."""
+    """Random positions of mouth and microphone at this distance; around the middle if no random position fits."""
     for _ in range(100):
         microphone = np.array([draw.uniform(MARGIN_M, side - MARGIN_M) for side in size])
         turn, rise = draw.uniform(0, 2 * math.pi), draw.uniform(-0.4, 0.4)
@@ -128,7 +129,7 @@ def _recorded(settings: RoomSettings, draw: random.Random) -> tuple[np.ndarray, 
     response = read_at_source_rate(one)
     direct = int(np.argmax(np.abs(response)))
     if response[direct] == 0:
-        message = f"The impulse response '{one.id}' of {settings.recordings} is silent; take it out."
+        message = f"The impulse response '{one.id}' of {settings.recordings} is silent; remove it from the manifest."
         raise BadDialogue("silent_response", message)
     response = np.pad(response, (max(0, BEFORE - direct), 1))[max(0, direct - BEFORE) :][
         : to_samples(LONGEST_S, SOURCE_RATE)

@@ -1,4 +1,4 @@
-"""A number drawn between two bounds, as the settings of an effect name it."""
+"""A number drawn between two bounds, as a setting of an effect."""
 
 import random
 
@@ -8,7 +8,7 @@ from stages.base import Settings
 
 
 class Spread(Settings):
-    """Drawn uniformly between two bounds."""
+    """A uniform distribution between two bounds."""
 
     low: float
     high: float
@@ -20,16 +20,16 @@ class Spread(Settings):
         return self
 
     def draw(self, random: random.Random) -> float:
-        """To four digits, which is what the labels say."""
+        """Rounded to four digits, as in the labels."""
         return round(random.uniform(self.low, self.high), 4)
 
 
 def within(least: float, most: float) -> AfterValidator:
-    """Annotates a `Spread`: where its bounds must lie."""
+    """Annotates a `Spread` with the limits of its bounds."""
 
     def check(spread: Spread) -> Spread:
         if not (least <= spread.low and spread.high <= most):
-            raise ValueError(f"'low' and 'high' must lie between {least:g} and {most:g}")
+            raise ValueError(f"'low' and 'high' must be between {least:g} and {most:g}")
         return spread
 
     return AfterValidator(check)

@@ -1,1 +1,1 @@
-"""What people say beside their turns: which of it goes into a dialogue, where, and in which words."""
+"""What people say besides their turns: which events a dialogue gets, where, and in which words."""

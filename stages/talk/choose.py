@@ -1,4 +1,4 @@
-"""Where something is said beside the turns of a dialogue, and what. None of a kind is put in where the input fixes any."""
+"""Where events are added to a dialogue, and in which words. A kind that the input sets is not added."""
 
 import random
 from collections.abc import Container, Sequence
@@ -20,9 +20,9 @@ from stages.talk.settings import (
 )
 
 WORD_S = 0.37
-"""What a word takes, with its share of the pauses and gaps around it."""
+"""Average time per word, including its share of pauses and gaps."""
 FIRST_S, EACH_S = 2.3, 1.4
-"""The room that a turn needs beside its backchannels, and that each of these takes: see `stages.timing.asides`."""
+"""The time a turn needs in addition to its backchannels, and the time that each one takes: see `stages.timing.asides`."""
 
 Texts = Sequence[str]
 
@@ -30,7 +30,7 @@ Texts = Sequence[str]
 def choose_backchannels(
     turns: Sequence[Turn], settings: BackchannelSettings, texts: Texts, random: random.Random
 ) -> dict[int, list[str]]:
-    """Which agent turns the user says something during, and what: {turn index: words of each}."""
+    """The agent turns during which the user says something, and what: {turn index: words of each}."""
     possible = _long(turns, "agent", settings.min_words)
     if _fixed(turns, "user", "backchannel") or not possible:
         return {}
@@ -57,7 +57,7 @@ def _per_minute(turns: Sequence[Turn], per_minute: float, texts: Texts, random: 
 def choose_agent_backchannels(
     turns: Sequence[Turn], settings: AgentBackchannelSettings, texts: Texts, random: random.Random
 ) -> dict[int, str]:
-    """Which turns of the user the agent says something during, and what: {turn index: words}."""
+    """The user turns during which the agent says something, and what: {turn index: words}."""
     if _fixed(turns, "agent", "backchannel"):
         return {}
     possible = _long(turns, "user", settings.min_words)
@@ -68,7 +68,7 @@ def choose_agent_backchannels(
 def choose_false_starts(
     turns: Sequence[Turn], taken: Container[int], settings: FalseStartSettings, random: random.Random
 ) -> dict[int, str]:
-    """Which agent turns, such as are not taken, the user begins to speak in, and with which words of the next turn:
+    """The agent turns, except taken ones, in which the user starts to speak, and with which words of the next turn:
     {turn index: words}."""
     possible = [
         index for index in _answered(turns) if index not in taken and _words(turns[index]) >= settings.min_words
@@ -82,7 +82,7 @@ def choose_false_starts(
 def choose_side_talk(
     turns: Sequence[Turn], settings: SideTalkSettings, texts: Texts, random: random.Random
 ) -> dict[int, str]:
-    """After which agent turns the user talks to somebody else, and what: {turn index: words}."""
+    """The agent turns after which the user talks to somebody else, and what: {turn index: words}."""
     possible = [index for index in _answered(turns) if turns[index + 1].event in (None, "turn")]
     if _fixed(turns, "user", "side_talk"):
         return {}
@@ -93,7 +93,7 @@ def choose_side_talk(
 def choose_reprompts(
     turns: Sequence[Turn], taken: Container[int], settings: RepromptSettings, texts: Texts, random: random.Random
 ) -> dict[int, str]:
-    """After which agent turns, such as are not taken, the agent asks again, and what: {turn index: words}."""
+    """The agent turns, except taken ones, after which the agent asks again, and what: {turn index: words}."""
     following = {index: turns[index + 1] for index in _answered(turns) if index not in taken}
     possible = [index for index, turn in following.items() if turn.event in (None, "turn") and turn.gap_s is None]
     if any(turn.act == "reprompt" for turn in turns):
@@ -105,10 +105,10 @@ def choose_reprompts(
 def choose_holds(
     turns: Sequence[Turn], taken: Container[int], settings: HoldSettings, said: Phrases, random: random.Random
 ) -> dict[int, tuple[Turn, ...]]:
-    """Which agent turns, such as are not taken, the user stops, and the turns that this is: {turn index: turns}.
+    """The agent turns, except taken ones, that the user stops, and the resulting turns: {turn index: turns}.
 
-    Where it is cut is settled here as far as its sentence, each as likely as it is long: the agent resumes with the whole of it.
-    """
+    The sentence in which it is cut is chosen here, with a probability proportional to its length: the agent resumes
+    at its start."""
     possible = [
         index
         for index in _answered(turns)
@@ -139,7 +139,7 @@ def choose_holds(
 def with_fillers(
     turns: Sequence[Turn], settings: FillerSettings, texts: Texts, random: random.Random
 ) -> Sequence[Turn]:
-    """The same turns, with fillers before words of the user's, as many as are drawn. A recording has its own."""
+    """The turns with a random number of fillers in the user's words. Recordings have their own."""
     places = [
         (index, word)
         for index, turn in enumerate(turns)
@@ -148,19 +148,19 @@ def with_fillers(
     ]
     wanted = min(poisson(settings.per_minute * len(places) * WORD_S / 60, random), len(places))
     filled = list(turns)
-    # From behind, so that the places before stay what they are.
+    # Backwards, so that earlier places stay valid.
     for index, word in sorted(random.sample(places, wanted), reverse=True):
         filled[index] = insert(filled[index], word, random.choice(texts), "hesitation")
     return filled
 
 
 def put_in(speaker: Speaker, spoken: str, event: Event, act: Act = "") -> Turn:
-    """A turn that nobody wrote."""
+    """A turn without written text."""
     return Turn(speaker, text="", spoken=spoken, event=event, act=act)
 
 
 def _answered(turns: Sequence[Turn]) -> list[int]:
-    """Agent turns that a turn of the user's follows, but one between parts of an answer."""
+    """Agent turns followed by a user turn, except between the parts of an answer."""
     return [
         index
         for index, (turn, following) in enumerate(pairwise(turns))

@@ -1,4 +1,4 @@
-"""Words that speakers say while they look for others, or take back, put into a turn."""
+"""Hesitations and corrected words, inserted into a turn."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,12 +16,12 @@ _SMALL = frozenset(
         "what what's when where which who why will would yeah yes you your"
     )
 )
-"""First words of a turn that have no capital once others stand before them."""
+"""First words of a turn that lose their capital when words are inserted before them."""
 _SOUNDS = ("um", "uh", "er", "erm", "hmm", "mm")
 
 
 def insert(turn: Turn, at: int, said: str, kind: Literal["hesitation", "self_correction"]) -> Turn:
-    """The turn with `said` before its spoken word `at`, counted from 0, set off by commas."""
+    """The turn with `said` inserted before its spoken word `at` (from 0), set off by commas."""
     words, own = turn.spoken.split(), said.rstrip(".,;:").split()
     begins = at == 0 or words[at - 1].endswith(SENTENCE_END)
     if own[0].lower() in (*_SMALL, *_SOUNDS):
@@ -37,8 +37,8 @@ def insert(turn: Turn, at: int, said: str, kind: Literal["hesitation", "self_cor
 
 
 def without(turn: Turn, kind: Literal["hesitation", "self_correction"], read: Callable[[str], str]) -> Turn:
-    """The turn as it was before words of this kind were put in. Commas and capitals are those of what was written, as `read` has it, where
-    that has the same words."""
+    """The turn as it was before words of this kind were inserted. Commas and capitals are restored from the written
+    text as normalized by `read`, if it has the same words."""
     gone = {n for one in turn.disfluencies if one.kind == kind for n in range(one.first, one.first + one.number)}
     if not gone:
         return turn

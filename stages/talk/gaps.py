@@ -1,4 +1,4 @@
-"""What becomes of a dialogue when turns with nothing to say, such as a lone emoji, are left out of it."""
+"""Closing the gap when turns with nothing to say, such as a single emoji, are dropped from a dialogue."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,14 +7,14 @@ from manifests.records import ASIDES, Turn
 
 
 def closed_up(turns: Sequence[Turn | None]) -> list[Turn | None]:
-    """The turns, each in its place, without those that are None: two of one speaker on both sides of one become one
-    turn, in the first one's place, so that who speaks still changes with each turn. Recordings stay as they are.
+    """The turns, each in its place, without those that are None: two turns of one speaker around a gap become one
+    turn, in the first one's place, so that speakers still alternate. Recordings stay unchanged.
 
-    All are None if what is left is no dialogue of a user and an agent.
+    All are None if the rest is not a dialogue of a user and an agent.
     """
     closed: list[Turn | None] = []
     before = -1  # the turn that has the floor
-    gap = False  # whether one is left out behind it
+    gap = False  # whether a turn after it was dropped
     for turn in turns:
         if turn is None or turn.event in ASIDES:
             gap = gap or turn is None

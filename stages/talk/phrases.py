@@ -1,4 +1,4 @@
-"""What is said beside turns, by language: one file of data for each, in `phrases/`."""
+"""Phrases for added events, by language: one data file each, in `phrases/`."""
 
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ Texts = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Phrases(Settings):
-    """One language's, as they are spoken."""
+    """One language's phrases, as spoken."""
 
     backchannels: Texts
     side_talk: Texts
@@ -23,13 +23,13 @@ class Phrases(Settings):
     """What the user says between the parts of a long answer."""
     code: Texts
     table: Texts
-    """What is said in place of a block of code, and of a table."""
+    """What is said instead of a block of code or a table."""
     fillers: Texts
     reprompts: Texts
     waits: Texts
     stops: Texts
     resumes: Texts
-    """What the user says to have the agent resume."""
+    """What the user says to make the agent resume."""
 
 
 def has_phrases(language: str) -> bool:
@@ -38,7 +38,7 @@ def has_phrases(language: str) -> bool:
 
 @cache
 def phrases(language: str) -> Phrases:
-    """By the language's two letters; nothing in one that has no file."""
+    """The phrases of a language, by its two-letter code; empty without a file."""
     if not has_phrases(language):
         return Phrases.model_construct(None, **dict.fromkeys(Phrases.model_fields, ()))
     return Phrases.model_validate(yaml.safe_load((FOLDER / f"{language}.yaml").read_text("utf-8")))

@@ -1,1 +1,1 @@
-"""Written text to the words a voice reads."""
+"""From written text to the words a voice reads."""

@@ -1,9 +1,8 @@
-"""Written text in another language than English → the words a voice reads.
+"""Written text in languages other than English → the words a voice reads.
 
-Numbers, dates, times and money are read by NeMo's grammar of the language. What is known of English beside its grammar (abbreviations, phones,
-addresses) is not applied: a language's own abbreviations and symbols are data, in `languages.yaml`, and a symbol that has no reading
-there rejects the dialogue.
-"""
+Numbers, dates, times and money are read by NeMo's grammar of the language. The additional rules for English
+(abbreviations, phone numbers, addresses) are not applied: a language's own abbreviations and symbols are data, in
+`languages.yaml`, and a symbol without a reading rejects the dialogue."""
 
 import re
 import unicodedata
@@ -17,7 +16,7 @@ from stages.text.normalize import CODE, ESCAPED_BREAK, PLAIN_TABLE, Normalizer, 
 
 _LATIN = "A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ"
 _MARKS = str.maketrans("।։؟،؛。？！、", "..?,;.?!,", "՛՜՞")
-"""The sentence marks of other scripts; those that Armenian has within a word go."""
+"""The sentence marks of other scripts; those inside Armenian words are removed."""
 _ENDS = ".,?!;:"
 _URL = re.compile(r"(?i)\b(?:https?://|www\.)[^\s<>\"]+")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -35,7 +34,7 @@ _CACHED = 100_000
 
 
 class ForeignNormalizer(Normalizer):
-    """Callable, as `Normalizer` is: written text in, one line of speakable text out."""
+    """Callable, like `Normalizer`: written text in, one line of speakable text out."""
 
     def __init__(self, language: str, grammar: Callable[[str], str]) -> None:
         self._own = own = languages()[language]
@@ -64,7 +63,7 @@ class ForeignNormalizer(Normalizer):
             text = re.sub(r"(?<=\d)\*(?=\d)", f" {times} ", text)
         for block in blocks_of(self._markdown.parse(text)):
             if block == CODE:
-                raise Unspeakable("has_code", "It holds code, which `speak` puts a phrase in place of.")
+                raise Unspeakable("has_code", "It contains code, which `speak` replaces with a phrase.")
             yield from block.split("\n")
 
     def _read_line(self, line: str) -> str:
@@ -77,7 +76,7 @@ class ForeignNormalizer(Normalizer):
         return gathered(self._piece, "".join(self._say(text)))
 
     def _host(self, match: re.Match[str]) -> str:
-        """Nobody reads out a path."""
+        """A path is not read aloud."""
         host = urlsplit(match[0] if "://" in match[0] else f"https://{match[0]}").hostname or ""
         return self._dotted(host.removeprefix("www.")) + (match[0][-1] if match[0][-1] in _ENDS else "")
 
@@ -85,12 +84,12 @@ class ForeignNormalizer(Normalizer):
         return text.replace(".", f" {self._own.dot} ")
 
     def _long(self, match: re.Match[str]) -> str:
-        """An abbreviation, whose period may end the line too."""
+        """An abbreviation, whose period may also end the line."""
         written = match[0].rstrip()
         return self._own.words[written] + ("." if match[1] is not None and written.endswith(".") else "")
 
     def _numbers(self, text: str) -> str:
-        """Numbers as the grammar takes them, and those that are read digit by digit."""
+        """Numbers in the form that the grammar accepts, and those read digit by digit."""
         for pattern, read in self._before:
             text = pattern.sub(read, text)
         text = _DIALED.sub(lambda match: " ".join(self._digits(match[0])) + " ", text)
@@ -141,7 +140,8 @@ class ForeignNormalizer(Normalizer):
         return token.strip(_AROUND).lower() in self._beside
 
     def _given(self, span: list[str], before: list[str], after: list[str]) -> str:
-        """What the grammar makes of it, without the marks around, which it would lose; the period of an ordinal is none of these."""
+        """The grammar's reading, without surrounding marks, which it would lose; an ordinal's period is not one of
+        these."""
         text, words = " ".join(span), [word.lower() for word in before[-2:]]
         if _ORDINAL.fullmatch(text) and after and {*words[-1:]} & self._own.ordinal_after:
             return self._mended(self._grammar(text), words)
@@ -150,7 +150,7 @@ class ForeignNormalizer(Normalizer):
         return text[:start] + self._mended(self._grammar(bare), words) + text[start + len(bare) :]
 
     def _mended(self, read: str, before: list[str]) -> str:
-        """What the grammar has read, as it is written in the language, and in the case that the words before ask for."""
+        """The grammar's reading, spelled as in the language, and in the case required by the words before."""
         words = [*before, *(self._cased.get(word, word) for word in read.split())]
         text = " ".join(words)
         for pattern, replacement in self._after:
@@ -158,7 +158,7 @@ class ForeignNormalizer(Normalizer):
         return " ".join(text.split(" ")[len(before) :])
 
     def _say(self, text: str) -> Iterator[str]:
-        """Its characters, with a reading of the digits and symbols among them, and without marks that nobody reads out."""
+        """Its characters, with digits and symbols replaced by their readings, and without silent marks."""
         at = 0
         while at < len(text):
             char = text[at]
@@ -181,12 +181,13 @@ class ForeignNormalizer(Normalizer):
             script = re.split(r"[ -]", name)[0].title().replace("Cjk", "Han")
             message = f"No {self._own.name} voice can read {script} script: '{char}' ({name.lower()})."
             return Unspeakable("unsupported_script", message)
-        message = f"No reading in {self._own.name} is known for the character '{char}' ({name.lower()})."
+        message = f"The character '{char}' ({name.lower()}) has no known reading in {self._own.name}."
         return Unspeakable("unsupported_symbol", message)
 
 
 def _compatible(text: str) -> str:
-    """NFKC but for powers and the letters of ordinals; characters of no width go, dashes and quotes are plain."""
+    """NFKC except for powers and the letters of ordinals; zero-width characters are removed; dashes and quotes are
+    plain."""
     text = re.sub("(?<=[0-9])(?=[¼-¾⅐-⅞])", " ", unicodedata.normalize("NFC", text)).translate(PLAIN_TABLE)
     text = "".join(char if char in "²³ºª" else unicodedata.normalize("NFKC", char) for char in text)
     text = "".join(char for char in text if unicodedata.category(char) != "Cf" and not "\ufe00" <= char <= "\ufe0f")

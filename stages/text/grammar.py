@@ -1,4 +1,4 @@
-"""NeMo's text-processing grammar (Zhang et al. 2021, arXiv:2104.05055), compiled once per user and kept."""
+"""NeMo's text-processing grammar (Zhang et al. 2021, arXiv:2104.05055), compiled once per user and cached."""
 
 import hashlib
 import importlib.resources
@@ -25,7 +25,7 @@ ABBREVIATIONS = {
     "etc.": "et cetera", "e.g.": "for example", "eg.": "for example", "i.e.": "that is",
     "w/o": "without", "w/": "with", "c/o": "care of", "tsp.": "teaspoons", "tbsp.": "tablespoons",
 }  # fmt: skip
-"""The grammar's own list (`tts.tsv`) holds 3 745 harvested 'acronyms' such as Bei → BEI, so this one takes its place."""
+"""Replaces the grammar's own list (`tts.tsv`) of 3 745 harvested 'acronyms' such as Bei → BEI."""
 
 
 def is_abbreviation(token: str) -> bool:
@@ -33,36 +33,36 @@ def is_abbreviation(token: str) -> bool:
 
 
 _NOT_STATES = {"OK", "IN", "OR", "ME", "HI", "OH", "PA", "MA"}
-"""Postal codes that are words too: after a comma they stay as they are."""
+"""Postal codes that are also words: after a comma, they stay unchanged."""
 _AFTER = ("measure/unit", "number/quantity_abbr", "number/thousand", "time/suffix", "time/zone", "date/year_suffix")
 _NO_UNITS = {"in", "a"}
-"""Units that are mostly words: in "3 in the morning" there are no inches."""
+"""Units that are mostly words: "3 in the morning" has no inches."""
 
 _BESIDE = re.compile(r"(?:dates?|months|measures?|money|currency|time)\b")
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words, in lower case, that the grammar reads together with the number beside them; from its own tables."""
+    """Words, in lower case, that the grammar reads together with an adjacent number; from its own tables."""
 
     months: frozenset[str]
     """Before and after the number, capitalized."""
     after: frozenset[str]
     """Units, "million", "pm"."""
     streets: frozenset[str]
-    """What the name of a street ends with."""
+    """Last words of street names."""
     states: dict[str, str]
-    """US states by their postal codes, such as are no words."""
+    """US states by their postal codes, except codes that are words."""
 
 
 def load_english() -> tuple[Callable[[str], str], Vocabulary]:
-    """The English grammar, with abbreviations of our own, and its vocabulary."""
+    """The English grammar with our own abbreviations, and its vocabulary."""
     return load_grammar("en", ABBREVIATIONS), _load_vocabulary()
 
 
 def load_grammar(language: str, abbreviations: Mapping[str, str] | None = None) -> Callable[[str], str]:
-    """The compiled grammar of a language; `abbreviations`, where given, take the place of its own. Compiling takes from some 10 to 60 s, so
-    it is done once per user and versions."""
+    """The compiled grammar of a language; `abbreviations` replace its own if given. Compiling takes about 10 to 60 s,
+    so the result is cached per user and versions."""
     from nemo_text_processing.text_normalization.normalize import Normalizer  # type: ignore[import-untyped]
 
     logging.getLogger("NeMo-text-processing").setLevel(logging.ERROR)
@@ -78,8 +78,8 @@ def load_grammar(language: str, abbreviations: Mapping[str, str] | None = None) 
 
     key = hashlib.sha256(f"{version('nemo_text_processing')} {version('pynini')} {rows}".encode()).hexdigest()[:16]
     cache = _cache_folder() / f"grammar-{language}-{key}"
-    with FileLock(f"{cache}.lock"):  # of several workers one compiles and the others wait
-        if not cache.exists():  # compiled beside it and renamed: whoever is killed leaves no half of it
+    with FileLock(f"{cache}.lock"):  # one of several workers compiles, and the others wait
+        if not cache.exists():  # compiled next to it and renamed: a killed process leaves no partial grammar
             with tempfile.TemporaryDirectory(dir=cache.parent) as building:
                 load(Path(building, "new"))
                 os.rename(Path(building, "new"), cache)
@@ -88,7 +88,8 @@ def load_grammar(language: str, abbreviations: Mapping[str, str] | None = None) 
 
 
 def words_beside_numbers(language: str) -> frozenset[str]:
-    """The words, in lower case, of a grammar's tables of months, units, money and times: it reads them with the number beside them."""
+    """The words, in lower case, of a grammar's tables of months, units, money and times, which it reads with adjacent
+    numbers."""
     package = importlib.resources.files("nemo_text_processing.text_normalization")
     folder = Path(str(package), language, "data")
     tables = [path for path in sorted(folder.rglob("*.tsv")) if _BESIDE.match(str(path.relative_to(folder)))]
@@ -99,7 +100,9 @@ def words_beside_numbers(language: str) -> frozenset[str]:
 def _load_vocabulary() -> Vocabulary:
     from nemo_text_processing.text_normalization.en.utils import get_abs_path  # type: ignore[import-untyped]
 
-    def rows(table: str) -> list[list[str]]:  # not by its load_labels, for which the inch's " quotes half of the units
+    def rows(
+        table: str,
+    ) -> list[list[str]]:  # not with its load_labels, for which the inch's " quotes half of the units
         lines = Path(get_abs_path(f"data/{table}.tsv")).read_text(encoding="utf-8").splitlines()
         return [line.split("\t") for line in lines if line]
 
@@ -116,11 +119,11 @@ def _load_vocabulary() -> Vocabulary:
 
 
 def _cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/salm-duplex`, or the temporary folder where no home can be written."""
+    """`$XDG_CACHE_HOME/salm-duplex`, or a temporary folder if there is no writable home."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     for folder in (Path(home, "salm-duplex"), Path(tempfile.gettempdir(), f"salm-duplex-{os.getuid()}")):
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if os.access(folder, os.W_OK):
                 return folder
-    raise OSError(f"No folder for the compiled grammar can be written: set XDG_CACHE_HOME (tried {home}).")
+    raise OSError(f"The compiled grammar can't be written to {home}; set XDG_CACHE_HOME to a writable folder.")

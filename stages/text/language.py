@@ -5,16 +5,16 @@ from functools import cache
 from typing import Any
 
 LEAST_LETTERS = 12
-"""A text with fewer may be in any language."""
+"""A shorter text may be in any language."""
 MOST_CHARACTERS = 2_000
-"""So much of a text tells its language."""
+"""This much of a text is enough to identify its language."""
 LEAST_CHANCE = 0.002
-"""A text whose chance to be in a language is smaller is in another. Of 2 372 English dialogues the least had 0.5, of
-twenty short ones in other languages the greatest 0.001."""
+"""A text with a lower probability for a language is in another one. Of 2 372 English dialogues, the lowest had 0.5; of
+twenty short ones in other languages, the highest had 0.001."""
 
 
 def other_language(text: str, language: str) -> str | None:
-    """The language that a text is in, as its ISO 639-1 code, where that is not `language`; None if it may be."""
+    """The ISO 639-1 code of a text's language if it is not `language`; None if it may be."""
     text = text[:MOST_CHARACTERS]
     if sum(map(str.isalpha, text)) < LEAST_LETTERS:
         return None

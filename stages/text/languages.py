@@ -1,9 +1,8 @@
-"""The languages that dialogues can be built in: those that NeMo's text-processing grammar reads and eSpeak NG has a voice for.
+"""The languages of dialogues: those with a NeMo text-processing grammar and an eSpeak NG voice.
 
-English has rules of its own, in `normalize`; what the others need beside the grammar is data, in `languages.yaml`. Left out are Japanese and
-Chinese, which write no spaces between words, so that words can't be timed, Russian, whose grammar gives no single reading, and
-Kinyarwanda, which eSpeak NG doesn't speak.
-"""
+English has its own rules, in `normalize`; what the others need besides the grammar is data, in `languages.yaml`. Not
+included are Japanese and Chinese, which have no spaces between words, so that words can't be timed; Russian, whose
+grammar has no unique reading; and Kinyarwanda, which eSpeak NG does not speak."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -22,23 +21,23 @@ class Language(Settings):
 
     name: str
     voices: tuple[str, ...]
-    """eSpeak NG's accents of it, the agent's first."""
+    """eSpeak NG's accents, the agent's first."""
     letters: str = ""
-    """Its letters beside the Latin ones, as ranges of a regular expression."""
+    """Its letters besides the Latin ones, as ranges of a regular expression."""
     dot: str
     minus: str
     to: str | None = None
     """Between the ends of a range, "ten to fifteen"."""
     thousands: str = ""
-    """What stands between groups of three digits."""
+    """The thousands separator."""
     before: Mapping[str, str] = Field(default={})
-    """Regular expressions and what takes their place, before the grammar reads a line."""
+    """Regular expressions and replacements, applied before the grammar."""
     after: Mapping[str, str] = Field(default={})
-    """The same, in what the grammar has read, with the two words before that."""
+    """The same, applied to the grammar's reading with the two words before it."""
     cased: tuple[str, ...] = ()
     """Words that the grammar writes in lower case."""
     ordinal_after: frozenset[str] = frozenset()
-    """Words behind which "2." is an ordinal."""
+    """Words after which "2." is an ordinal."""
     digits: tuple[str, ...]
     words: Mapping[str, str]
     """Abbreviations and symbols, and how they are read."""
@@ -46,7 +45,7 @@ class Language(Settings):
 
 @cache
 def languages() -> dict[str, Language]:
-    """All but English, by their ISO 639-1 codes."""
+    """All languages except English, by ISO 639-1 code."""
     data = yaml.safe_load(Path(__file__).with_name("languages.yaml").read_text("utf-8"))
     return {code: Language.model_validate(own) for code, own in data.items()}
 
@@ -57,7 +56,7 @@ def readable() -> list[str]:
 
 
 def name_of(code: str) -> str:
-    """A language's name in English; its code where it has none here."""
+    """A language's English name; its code if the language is unknown."""
     if code == ENGLISH:
         return "English"
     return languages()[code].name if code in languages() else f"'{code}'"

@@ -1,7 +1,7 @@
-"""An answer that is too long to be one turn: its first sentences, or all of them in several parts.
+"""An answer that is too long for one turn: its first sentences, or all of them in several parts.
 
-Cuts fall at the ends of sentences. A sentence that is too long by itself is cut at the ends of its clauses, and one without
-any is refused: half a clause is nothing that anybody says.
+Cuts fall at the ends of sentences. A sentence that is too long by itself is cut at the ends of its clauses; one without
+any is rejected: nobody says half a clause.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,12 @@ CLAUSE_END = (",", ";", ":")
 
 
 class Uncuttable(ValueError):
-    """A sentence has too many words and no clause's end to cut it at."""
+    """A sentence has too many words and no end of a clause to cut at."""
 
 
 def shortened(spoken: str, most: int) -> str:
-    """The first sentences of a speakable text, as many as fit into `most` words; of a first one that does not, its first clauses.
-    Raises `Uncuttable` where not even one clause fits."""
+    """The first sentences of a speakable text, as many as fit into `most` words; if the first one does not fit, its
+    first clauses. Raises `Uncuttable` if not even one clause fits."""
     pieces = list(_ended(spoken.split(), SENTENCE_END))
     if len(pieces[0]) > most:
         pieces = list(_ended(pieces[0], CLAUSE_END))
@@ -27,7 +27,7 @@ def shortened(spoken: str, most: int) -> str:
 
 
 def parts(spoken: str, most: int) -> list[str]:
-    """All of a speakable text, in as few parts of at most `most` words as its sentences allow, of about the same length; raises
+    """All of a speakable text, in as few parts of at most `most` words as its sentences allow, of similar length; raises
     `Uncuttable`."""
     pieces: list[list[str]] = []
     for sentence in _ended(spoken.split(), SENTENCE_END):
@@ -39,7 +39,7 @@ def parts(spoken: str, most: int) -> list[str]:
 
 def _check(piece: list[str], most: int) -> None:
     if len(piece) > most:
-        raise Uncuttable(f"{len(piece)} words from '{' '.join(piece[:5])}' on have no end of a sentence or clause")
+        raise Uncuttable(f"the {len(piece)} words from '{' '.join(piece[:5])}' on have no end of a sentence or clause")
 
 
 def _text(pieces: list[list[str]]) -> str:
@@ -47,7 +47,7 @@ def _text(pieces: list[list[str]]) -> str:
 
 
 def _ended(words: Sequence[str], marks: tuple[str, ...]) -> Iterator[list[str]]:
-    """The words up to each that ends with one of the marks, and the rest."""
+    """The words split after each one that ends with one of the marks."""
     piece: list[str] = []
     for word in words:
         piece.append(word)
@@ -59,7 +59,8 @@ def _ended(words: Sequence[str], marks: tuple[str, ...]) -> Iterator[list[str]]:
 
 
 def _evenly(pieces: list[list[str]], most: int) -> Iterator[list[list[str]]]:
-    """The pieces in runs that hold at most `most` words each: as few runs as can be, and then the longest as short as can be."""
+    """The pieces in runs of at most `most` words each: as few runs as possible, and then the longest as short as
+    possible."""
     number = len(list(_filled(pieces, most)))
     low, high = max(map(len, pieces)), most
     while low < high:
@@ -72,7 +73,7 @@ def _evenly(pieces: list[list[str]], most: int) -> Iterator[list[list[str]]]:
 
 
 def _filled(pieces: list[list[str]], most: int) -> Iterator[list[list[str]]]:
-    """Runs of pieces, each as long as fits."""
+    """Runs of pieces, each as long as possible."""
     run: list[list[str]] = []
     words = 0
     for piece in pieces:

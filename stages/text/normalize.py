@@ -1,10 +1,9 @@
 """Written chat text → the words a voice reads.
 
 The reading of numbers, dates, times, money, phones and units is NeMo's text-processing grammar (Zhang et al. 2021,
-"NeMo Inverse Text Normalization", arXiv:2104.05055), markdown is read by markdown-it-py and emoji by `emoji`. What is
-here is the order of these, and the refusals: text that a voice cannot say is refused with a reason, never repaired. The readings where
-English chat wants another than the grammar's, or forms the grammar doesn't know, are in `english`.
-"""
+"NeMo Inverse Text Normalization", arXiv:2104.05055); markdown is parsed by markdown-it-py and emoji by `emoji`. This
+module defines their order and the rejections: text that a voice cannot say is rejected with a reason, never repaired.
+Readings in which English chat differs from the grammar, and forms unknown to the grammar, are in `english`."""
 
 import re
 import unicodedata
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 CODE = "Code omitted."
-"""Said in place of a block of code."""
+"""Said instead of a block of code."""
 _PASSES = 5
-"""Passes allowed to reach a text that reads as itself, so that a reading read again is the same."""
+"""Maximum number of passes to reach a fixed point, so that normalizing twice changes nothing."""
 
 PLAIN_TABLE = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"',
                               "»": '"', "⁄": "/", "′": "'", "″": '"', "‐": "-", "‑": "-", "[": " ", "]": " ", "{": " ", "}": " "})  # fmt: skip
@@ -42,7 +41,7 @@ _DINGBAT_DIGITS = {
     for first in (0x2776, 0x2780, 0x278A, 0x24F5)
     for code in range(first, first + 10)
 }
-"""❶, which NFKC leaves as it is."""
+"""❶, which NFKC leaves unchanged."""
 _UNSAID = re.compile(r"[^A-Za-z\s.,?!;:'-]")
 _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER ([A-Z]+)")
 ESCAPED_BREAK = re.compile(r"(?<![:\w\\]\\)(?<!:)\\[nrt](?=$|[A-Z\s\\])")
@@ -51,7 +50,7 @@ _PLACE_CODE = re.compile(r"\b([A-Z][a-z]+, )([A-Z]{2})(?=[\s.,?!;:]|$)")
 
 
 class Unspeakable(ValueError):
-    """A voice cannot read this text; `reason` is the code, the message one sentence."""
+    """A voice cannot read this text; `reason` is the code, the message is one sentence."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -62,7 +61,7 @@ class Unspeakable(ValueError):
 
 
 class Normalizer:
-    """Callable: written text in, one line of speakable text out. Applied to its own result it changes nothing."""
+    """Callable: written text in, one line of speakable text out. Idempotent."""
 
     def __init__(self) -> None:
         grammar, vocabulary = load_english()
@@ -80,7 +79,7 @@ class Normalizer:
             if spoken == text:
                 return spoken
             text = spoken
-        raise Unspeakable("unstable_reading", f"Its reading does not settle: {_sample(spoken)}.")
+        raise Unspeakable("unstable_reading", f"Its reading does not converge: {_sample(spoken)}.")
 
     def _read(self, written: str) -> str:
         if self._is_spoken(written):
@@ -100,7 +99,7 @@ class Normalizer:
     def _lines(self, text: str) -> Iterator[str]:
         text = ESCAPED_BREAK.sub("\n", text)
         text = re.sub(r"(?m)^([^*\n]*\w)\*\*(?=\w[^*\n]*$)", r"\1^", read_latex(text))  # 2**3 is a power
-        text = re.sub(r"(?<=\d)\*(?=\d)", " times ", text)  # 2*3*4 is no emphasis
+        text = re.sub(r"(?<=\d)\*(?=\d)", " times ", text)  # 2*3*4 is not emphasis
         for block in blocks_of(self._markdown.parse(text)):
             yield from block.split("\n")
 
@@ -118,7 +117,7 @@ class Normalizer:
         return _PLACE_CODE.sub(lambda m: m[1] + self._states.get(m[2], m[2]), text)
 
     def _is_spoken(self, text: str) -> bool:
-        """Words and sentence marks only, no abbreviation among them: the grammar would have nothing to do."""
+        """Only words and sentence marks, no abbreviations: the grammar would have nothing to do."""
         return (
             _SPOKEN.fullmatch(text) is not None
             and not any(map(is_abbreviation, text.split(" ")))
@@ -148,7 +147,8 @@ def _without_emoji(text: str) -> tuple[str, bool]:
 
 
 def _compatible(text: str) -> str:
-    """NFKC (full width, ligatures, ½ as 1/2) but for powers; characters of no width go, dashes and quotes are plain."""
+    """NFKC (full width, ligatures, ½ as 1/2) except for powers; zero-width characters are removed; dashes and quotes
+    are plain."""
     text = re.sub("(?<=[0-9])(?=[¼-¾⅐-⅞])", " ", unicodedata.normalize("NFC", text)).translate(PLAIN_TABLE)
     if text.isascii():
         return text
@@ -172,11 +172,11 @@ def _refuse_letters_and_symbols(text: str) -> None:
                     "unsupported_script", f"An English voice cannot read {script} script: '{char}' ({name.lower()})."
                 )
         else:
-            raise Unspeakable("unsupported_symbol", f"No reading is known for the character '{char}' ({name.lower()}).")
+            raise Unspeakable("unsupported_symbol", f"The character '{char}' ({name.lower()}) has no known reading.")
 
 
 def blocks_of(tokens: "list[Token]") -> Iterator[str]:
-    """The text of each markdown block; an ordered item keeps its number, a table row is one block."""
+    """The text of each markdown block; ordered items keep their numbers, and a table row is one block."""
     prefix = ""
     row: list[str] | None = None
     for token in tokens:
@@ -217,7 +217,7 @@ def _join_sentences(lines: list[str]) -> str:
 
 
 def _tidy(text: str) -> str:
-    """Every whitespace token a word, with at most one sentence mark after it: word timings are one per token."""
+    """Makes every whitespace token a word with at most one sentence mark after it, since word times are per token."""
     text = re.sub(r"(?<=\w)\s+-\s+(?=\w)", ", ", text)
     text = re.sub(r"\.{2,}(?=\s+[a-z])", ",", text)
     text = _UNSAID.sub(lambda match: _say_character(match[0]), text)
@@ -225,7 +225,8 @@ def _tidy(text: str) -> str:
 
 
 def gathered(piece: re.Pattern[str], text: str) -> str:
-    """The words of a text, each with at most one sentence mark behind it; `piece` finds a word, or a mark, as its two groups."""
+    """The words of a text, each with at most one sentence mark after it; the two groups of `piece` are a word and a
+    mark."""
     words: list[str] = []
     marks = ""
     for word, mark in piece.findall(text):

@@ -1,4 +1,4 @@
-"""The reader of a language: written text in, what a voice reads out."""
+"""The text reader of a language: written text in, spoken words out."""
 
 from stages.text.foreign import ForeignNormalizer
 from stages.text.grammar import load_grammar
@@ -7,5 +7,5 @@ from stages.text.normalize import Normalizer
 
 
 def reader(language: str) -> Normalizer:
-    """By the language's ISO 639-1 code."""
+    """The reader for an ISO 639-1 code."""
     return Normalizer() if language == ENGLISH else ForeignNormalizer(language, load_grammar(language))

@@ -1,9 +1,8 @@
-"""The parts of a line that the grammar reads. Everything else is words already, and stays as it is.
+"""The parts of a line that the grammar reads. Everything else is plain words and stays unchanged.
 
-The grammar takes 0.2 ms a character, plain words included, and a line of an assistant's answer has a number or two in a
-hundred characters. So it gets those alone, with the words that are read together with them ("March 14th", "5 kg"), and each
-of them once: numbers, dates and prices come again and again in a corpus.
-"""
+The grammar takes 0.2 ms per character, even for plain words, and a line of an assistant's answer has a number or two
+per hundred characters. So it gets only those, with the words that are read together with them ("March 14th", "5 kg"),
+and each of them once: numbers, dates and prices recur in a corpus."""
 
 import re
 from collections.abc import Callable, Iterator, Set
@@ -17,13 +16,13 @@ WORD = rf"{LETTER}+(?:['-]{LETTER}+)*"
 _PLAIN = re.compile(rf"""["'(]*({WORD})["')]*[.,?!;:]?["')]*""")
 _ENDED_WORD = re.compile(r"[\w'-]+[.?!]")
 _CACHED = 100_000
-"""Spans kept: some 20 MB."""
+"""Cached spans: about 20 MB."""
 _STREET_WORDS = 5
-"""The longest name of a street, in words: an address's number is read otherwise than a quantity."""
+"""Maximum words in a street name: an address's number is read differently from a quantity."""
 
 
 class SpanReader:
-    """Callable: a line of words, numbers and marks in, what `grammar` makes of its spans out, the rest as it was."""
+    """Callable: a line of words, numbers and marks in, the same with its spans read by `grammar` out."""
 
     def __init__(self, grammar: Callable[[str], str], vocabulary: Vocabulary) -> None:
         self._grammar = lru_cache(_CACHED)(grammar)
@@ -40,7 +39,7 @@ class SpanReader:
         return " ".join(parts) + ends
 
     def _read(self, span: str) -> str:
-        """The grammar drops the mark behind some words ("1428 Elm Street."), and the period of an abbreviation as it should."""
+        """The grammar drops the mark after some words ("1428 Elm Street."), and, correctly, an abbreviation's period."""
         last = span.rsplit(" ", 1)[-1]
         ends = last[-1] if _ENDED_WORD.fullmatch(last) and not is_abbreviation(last) else ""
         return self._grammar(span) + ends

@@ -1,8 +1,8 @@
-"""What stands in a text and is not there to be read out: blocks of code, tables, stage directions.
+"""Contents of a text that are not read aloud: blocks of code, tables, stage directions.
 
-Code and tables are shown, so a phrase names them. `*laughs*`, `[pause]`, `(sighs)` and `<laugh>` say how something is said;
-what is in such marks is taken for that by its words, since emphasis, asides and placeholders (`[your name]`) look the same.
-"""
+Code and tables are shown, so a phrase refers to them. `*laughs*`, `[pause]`, `(sighs)` and `<laugh>` say how
+something is said; they are recognized by their words, since emphasis, asides and placeholders (`[your name]`) look
+the same."""
 
 import re
 from collections.abc import Callable
@@ -48,18 +48,18 @@ _ACTION = re.compile(
     r"(?:(?<=[.?!] )|^)\*(?:[a-z]+s [^*\n.?!]{1,80}|waves|bows|hugs|blinks|stares)[.!]?\*(?=\s*(?:$|[\"'A-Z]|[^\x00-\x7f]))",
     re.MULTILINE,
 )
-"""Any `*walks to the door*` that stands by itself: a sentence begins in lower case with a verb."""
+"""A standalone `*walks to the door*`: it starts with a verb in lower case."""
 _SUBJECT = re.compile(
     r"\b(?:s?he|it|who|that|which|one|(?:every|some|any|no)(?:one|body)|also|always|never|only|still)$", re.IGNORECASE
 )
-"""Before a verb in single stars, which is emphasis then: "he *smiles* a lot"."""
+"""Before a verb in single stars that is emphasis: "he *smiles* a lot"."""
 _BEFORE_BLOCK = re.compile(r"[\s>]*(?:(?:[-*+]|\d+[.)])\s+)?")
 _NUMBER = re.compile(r"(?<!\S)\(?(\d{1,2})(?:\)|(?:(?<=^\d)|(?<=[.?!;:,] \d))\.) (?=[^\W\d]|[\"'*])")
 
 
 def with_phrases(text: str, phrase: Callable[[str], str]) -> tuple[str, list[str]]:
-    """The text with a phrase in place of each block of code and each table, and which there were, in order. `phrase` is given
-    `CODE` or `TABLE`."""
+    """The text with a phrase instead of each block of code and each table, and their kinds in order. `phrase` is
+    called with `CODE` or `TABLE`."""
     if "```" not in text and "~~~" not in text and "|" not in text:
         return text, []
     lines, found, end = text.splitlines(), [], 0
@@ -84,7 +84,7 @@ def _markdown() -> MarkdownIt:
 
 
 def without_directions(text: str) -> tuple[str, int]:
-    """The text without stage directions, and how many there were."""
+    """The text without stage directions, and their number."""
     if not any(mark in text for mark in "*[(<_"):
         return text, 0
     plain, actions = _ACTION.subn("", text)
@@ -98,7 +98,7 @@ def without_directions(text: str) -> tuple[str, int]:
 
 
 def with_items_apart(text: str) -> str:
-    """A list that is written in one line, "1) this 2) that", with a line for each item."""
+    """A list written in one line, "1) this 2) that", with one line per item."""
     return "\n".join(_items_apart(line) for line in text.split("\n"))
 
 

@@ -1,1 +1,1 @@
-"""Human timing: profiles of gaps, overlaps and pauses, measured on recordings and drawn from."""
+"""Human timing: profiles of gaps, overlaps and pauses, measured on recordings and sampled from."""

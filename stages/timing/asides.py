@@ -1,4 +1,4 @@
-"""Where backchannels and false starts fall in the other speaker's turn."""
+"""The places of backchannels and false starts in the other speaker's turn."""
 
 import random
 from collections.abc import Sequence
@@ -9,32 +9,32 @@ from manifests.records import DURING, BadDialogue, Speech, SpokenDialogue
 from stages.timing.settings import ScheduleSettings
 
 Pauses = dict[int, tuple[tuple[int, int], ...]]
-"""(word before which it falls, samples at 16 kHz) of each pause, by the turn's index."""
+"""(word before which it falls, samples at 16 kHz) of each pause, by turn index."""
 
 AFTER_BACKCHANNEL_S = 1.5
-"""The agent talks on for at least this long after a backchannel: whoever listens can tell that it did not stop for it."""
+"""The agent keeps talking for at least this long after a backchannel, so that it audibly does not stop for it."""
 AGENT_EARLIEST_S = 2.0
-"""Of the user's turn, before the agent's backchannel: by then the agent has fallen silent where the user interrupts it."""
+"""User speech before an agent's backchannel: by then, an interrupted agent has fallen silent."""
 USER_GOES_ON_S = 1.0
-"""At least so much of the user's speech follows the agent's backchannel."""
+"""Minimum user speech after an agent's backchannel."""
 REACTION_S = 0.3
-"""What is said because of certain words begins at most this long after them, where it can."""
+"""A reaction to certain words starts at most this long after them, if possible."""
 AGENT_REACTION_S = (0.16, 0.48)
-"""The agent's backchannel starts so long after the word that it is for."""
+"""Delay of an agent's backchannel after the word that it responds to."""
 PHRASE_END = (",", ";", ":", ".", "!", "?")
 
 
 def place_asides(
     spoken: SpokenDialogue, pauses: Pauses, settings: ScheduleSettings, random: random.Random
 ) -> dict[int, int]:
-    """When each backchannel or false start begins, in 16 kHz samples from its turn's start: {its index: samples}.
+    """The start of each backchannel or false start, in 16 kHz samples from its turn's start: {its index: samples}.
 
-    One that a stage put in and that finds no room is left out; raises `BadDialogue` for one that the input fixes.
+    Without room for it, one added by a stage is dropped, and one set in the input raises `BadDialogue`.
     """
     placed: dict[int, int] = {}
     apart = to_samples(settings.barge_in.earliest_s, SOURCE_RATE)
     turns = spoken.dialogue.turns
-    holder, free = -1, 0  # the turn that has the floor, and from when on in it something more may be said
+    holder, free = -1, 0  # the turn that has the floor, and the earliest time in it for another aside
     for index, turn in enumerate(turns):
         if turn.event not in DURING:
             holder, free = index, apart
@@ -59,7 +59,7 @@ def impossible(spoken: SpokenDialogue, index: int) -> BadDialogue:
     turn = spoken.dialogue.turns[index]
     kind = "backchannel" if turn.event == "backchannel" else "false start"
     other = "agent" if turn.speaker == "user" else "user"
-    message = f"Turn {index + 1} is to be a {kind}, but no {other} turn long enough stands before it."
+    message = f"Turn {index + 1} is a {kind}, but the {other} turn before it is not long enough."
     return BadDialogue(f"{turn.event}_impossible", message)
 
 
@@ -69,19 +69,19 @@ def length_of(speech: Speech) -> int:
 
 
 def paused_by(pauses: Sequence[tuple[int, int]], speech: Speech, moment: int) -> int:
-    """How long a turn has paused when so much of its speech is heard, in samples at 16 kHz."""
+    """The total of a turn's pauses up to this much of its speech, in samples at 16 kHz."""
     begun = ((convert(speech.words[word].start, speech.rate, SOURCE_RATE), length) for word, length in pauses)
     return sum(length for start, length in begun if start <= moment)
 
 
 def said(speech: Speech, number: int) -> int:
-    """When so many of its words are said, in 16 kHz samples from its start."""
+    """The end of this many of its words, in 16 kHz samples from its start."""
     end = speech.words[number - 1].end if 0 < number <= len(speech.words) else len(speech.samples)
     return convert_up(end, speech.rate, SOURCE_RATE)
 
 
 def soon_after(starts: Sequence[range], moment: int) -> range:
-    """The first of these times that are no earlier than that moment, and not long after each other."""
+    """The first of these times that are not before that moment and not far apart."""
     for own in starts:
         if later := range(max(own.start, moment), own.stop):
             return later[: to_samples(REACTION_S, SOURCE_RATE) + 1]
@@ -89,7 +89,7 @@ def soon_after(starts: Sequence[range], moment: int) -> range:
 
 
 def _last_start(spoken: SpokenDialogue, holder: int, index: int, apart: int) -> int:
-    """The last moment at which the user may start, so that there is room for the asides behind, and the agent talks on."""
+    """The latest start for the user that leaves room for the following asides while the agent talks."""
     behind = takewhile(
         lambda pair: pair[0].event in DURING,
         zip(spoken.dialogue.turns[index + 1 :], spoken.speech[index + 1 :], strict=True),
@@ -108,10 +108,10 @@ def _after_phrases(
     free: int,
     random: random.Random,
 ) -> list[int]:
-    """When the agent may start: after phrases of the user's that the turn goes on after, or else after any words."""
+    """The possible starts of the agent: after a user's phrase within the turn, or else after any word."""
     user, waits = spoken.speech[holder], dict(pauses)
     first = max(free, to_samples(AGENT_EARLIEST_S, SOURCE_RATE))
-    # The agent starts on a frame, up to one later than drawn here. What follows is counted without its pauses.
+    # The agent starts on a frame, up to one later than drawn here. The remaining time is counted without pauses.
     rest = to_samples(USER_GOES_ON_S + FRAME_SECONDS, SOURCE_RATE) + length_of(spoken.speech[index])
     last = length_of(user) - rest
     phrases, words, later = [], [], 0

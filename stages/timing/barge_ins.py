@@ -1,4 +1,4 @@
-"""Which turns of the agent the user barges into, when, and how the agent yields."""
+"""Which agent turns the user barges into, when, and how the agent yields."""
 
 import random
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from stages.timing.asides import length_of, said, soon_after
 from stages.timing.settings import BargeInSettings, ScheduleSettings
 
 MIN_LOST_S = 0.24
-"""A cut must take at least this much of the agent's turn, or nobody would hear that it was cut."""
+"""A cut must remove at least this much of the agent's turn, or it would not be audible."""
 UNDER_WAY_S = 0.06
-"""A word that is cut has begun at least this long before."""
+"""A word that is cut started at least this long before the cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class BargeIn:
-    """From the start of the agent's turn to the user's onset, in samples at 16 kHz, and how much of the turn is heard, in samples at
+    """The user's onset from the start of the agent's turn, in samples at 16 kHz, and the audible part of the turn, in samples at
     22.05 kHz."""
 
     onset: int
@@ -35,15 +35,15 @@ class BargeIn:
 def choose_barge_ins(
     spoken: SpokenDialogue, asides: dict[int, int], settings: ScheduleSettings, random: random.Random
 ) -> dict[int, BargeIn]:
-    """Which agent turns are barged into, by their index.
+    """The barge-ins, by index of the agent's turn.
 
-    What the input or a director fixes (`event` of the user's turn) comes first, and what `speak` has put in; the
-    recipe's shares decide on the rest, where nothing but `speak` has put any in. Raises `BadDialogue` if the input
-    fixes a barge-in that can't be."""
+    Barge-ins set by the input or a director (`event` of the user's turn) or added by `speak` come first; the recipe's
+    shares decide on the rest, unless the input or a director has set any. Raises `BadDialogue` if the input sets an
+    impossible barge-in."""
     turns, own = spoken.dialogue.turns, settings.barge_in
     possible: dict[int, list[range]] = {}
     chosen: dict[int, list[range]] = {}
-    before, earliest = -1, 0  # the turn that has the floor, and from when on it can be barged into
+    before, earliest = -1, 0  # the turn that has the floor, and the earliest time to barge into it
     for index, user in enumerate(turns):
         if user.event in DURING:
             if index in asides:
@@ -58,7 +58,7 @@ def choose_barge_ins(
             if onsets:
                 chosen[before] = onsets
             elif user.after_words is None and not user.may_wait:
-                message = f"Turn {index + 1} is to barge in, but no agent turn long enough to cut stands before it."
+                message = f"Turn {index + 1} is a barge-in, but the agent turn before it is not long enough to cut."
                 raise BadDialogue("barge_in_impossible", message)
         elif follows_agent and (user.event, user.gap_s) == (None, None):
             possible[before] = _onsets(spoken.speech[before], own, earliest)
@@ -84,7 +84,7 @@ def choose_barge_ins(
 
 
 def without_impossible_waits(spoken: SpokenDialogue, settings: ScheduleSettings) -> SpokenDialogue:
-    """Without the turns in which `speak` has the user tell the agent to wait, where the agent's turn is too short to
+    """Without the turns added by `speak` in which the user tells the agent to wait, if the agent's turn is too short to
     be cut there."""
     turns, left_out = spoken.dialogue.turns, set()
     earliest = to_samples(settings.barge_in.earliest_s, SOURCE_RATE)
@@ -104,19 +104,19 @@ def without_impossible_waits(spoken: SpokenDialogue, settings: ScheduleSettings)
 
 
 def _before(spoken: SpokenDialogue, index: int) -> int:
-    """The turn that has the floor before this one."""
+    """The previous turn that has the floor."""
     return next(n for n in reversed(range(index)) if spoken.dialogue.turns[n].event not in DURING)
 
 
 def _resumed_by(spoken: SpokenDialogue, wait: int) -> tuple[int, ...]:
-    """The turns behind a "wait" that belong to it: the user's "go on", and the agent's that resumes."""
+    """The turns after a "wait" that belong to it: the user's "go on", and the agent's resumed turn."""
     behind = [turn.act for turn in spoken.dialogue.turns[wait + 1 : wait + 3]]
     return (wait + 1, wait + 2) if behind == ["go_on", "resume"] else ()
 
 
 def _until(spoken: SpokenDialogue, barge_in: int) -> range | None:
-    """Into which words of the agent's turn the cut may fall where the agent is to resume: those of the sentence that
-    it begins again with, so that nothing of the turn is lost. None: into any."""
+    """The words that the cut may fall into if the agent resumes: those of the sentence at which it
+    resumes, so that nothing of the turn is lost. None: any."""
     resumed = _resumed_by(spoken, barge_in)
     if not resumed:
         return None
@@ -129,10 +129,10 @@ def _until(spoken: SpokenDialogue, barge_in: int) -> range | None:
 
 
 def _onsets(speech: Speech, settings: BargeInSettings, earliest: int, within: range | None = None) -> list[range]:
-    """When, in 16 kHz samples from its start, a user can barge into this speech; nothing if it is too short.
+    """The times, in 16 kHz samples from its start, at which a user can barge into this speech; empty if it is too short.
 
-    By the cut the agent has said at least one whole word, is in the midst of another (in a pause it would seem to have
-    fallen silent before), one of those `within` where given, and it loses at least `MIN_LOST_S`.
+    At the cut, the agent has said at least one complete word, is in the middle of another one (in a pause, it would seem
+    already silent), which is `within` if given, and loses at least `MIN_LOST_S`.
     """
 
     def at(sample: int) -> int:
@@ -150,8 +150,8 @@ def _onsets(speech: Speech, settings: BargeInSettings, earliest: int, within: ra
 
 
 def _placed(onsets: list[range], speech: Speech, settings: BargeInSettings, random: random.Random) -> list[range]:
-    """Of the possible onsets those in the first or the last third of the agent's turn, where the barge-in is to be
-    early or late and there are any."""
+    """The possible onsets; only those in the first or last third of the agent's turn for an early or late barge-in, if
+    there are any."""
     if not settings.early + settings.late:
         return onsets
     place, length = random.random(), length_of(speech)
@@ -166,7 +166,7 @@ def _placed(onsets: list[range], speech: Speech, settings: BargeInSettings, rand
 
 
 def _draw_from(ranges: Sequence[range], random: random.Random) -> int:
-    """One number out of all ranges, each as likely as any other."""
+    """A uniformly random number from all ranges."""
     position = random.randrange(sum(map(len, ranges)))
     for numbers in ranges:
         if position < len(numbers):
@@ -176,7 +176,7 @@ def _draw_from(ranges: Sequence[range], random: random.Random) -> int:
 
 
 def _yielded(onset: int, speech: Speech, settings: BargeInSettings, random: random.Random) -> BargeIn:
-    """The agent falls silent in the midst of a word, or finishes it first, where more follows than nobody would miss."""
+    """The agent stops in the middle of a word, or finishes it first if enough of the turn follows."""
     heard = convert(onset + to_samples(settings.cut_off_s, SOURCE_RATE), SOURCE_RATE, TARGET_RATE)
     if settings.finish_word and random.random() < settings.finish_word:
         ends = (convert(word.end, speech.rate, TARGET_RATE) for word in speech.words[:-1])

@@ -1,8 +1,7 @@
-"""Which change of speaker gets which of a dialogue's drawn offsets.
+"""Assigns a dialogue's drawn offsets to its changes of speaker.
 
-Dealt out rather than drawn for each by itself, the offsets keep their distribution whatever the dialogue: an overlap goes where there
-is room for it, and of the gaps the short ones to answers to questions, the long ones to long turns.
-"""
+Assigned rather than drawn for each change separately, the offsets keep their distribution in any dialogue: an overlap
+goes where there is room for it, short gaps go to answers to questions, and long gaps to long turns."""
 
 import random
 from collections.abc import Sequence
@@ -12,29 +11,28 @@ from math import log, sqrt
 from manifests.records import Speaker
 
 LEAST_S = 0.08
-"""A shorter overlap is none that could be heard."""
+"""A shorter overlap would not be audible."""
 CUES = 0.6
-"""Weight of the text's cues in the order of the gaps; the rest is chance."""
+"""Weight of the text's cues in the order of the gaps; the rest is random."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of speaker, to `speaker`: what is said before, what comes, and for how many seconds the two may overlap."""
+    """A change of speaker, to `speaker`: the texts before and after, and for how many seconds the two may overlap."""
 
     before: str
     after: str
     room_s: float
     speaker: Speaker = "user"
     shared_s: float | None = None
-    """How many seconds this overlap and that of the change before it may take together; None: they don't meet in one turn."""
+    """How many seconds this overlap and the previous change's may take together; None: they are not in one turn."""
 
 
 def deal(changes: Sequence[Change], offsets_s: Sequence[float], random: random.Random) -> list[float]:
-    """The offsets, one drawn for the speaker of each change (seconds), in their new places.
+    """The offsets (seconds), one drawn for the speaker of each change, in their new places.
 
-    A speaker's offsets stay with that speaker where they can. An overlap that fits nowhere is shortened; one for which there is no room at
-    all becomes a gap of the same length.
-    """
+    A speaker's offsets stay with that speaker if possible. An overlap that fits nowhere is shortened; one without any
+    room becomes a gap of the same length."""
     given: dict[int, float] = {}
     gaps = [(offset, at) for at, offset in enumerate(offsets_s) if offset >= 0]
     for offset, drawn_for in sorted((offset, at) for at, offset in enumerate(offsets_s) if offset < 0):
@@ -50,7 +48,7 @@ def deal(changes: Sequence[Change], offsets_s: Sequence[float], random: random.R
 
 
 def _room(changes: Sequence[Change], given: dict[int, float], at: int) -> float:
-    """How far a change may overlap beside the overlaps of its neighbors."""
+    """How far a change may overlap, given the overlaps of its neighbors."""
     room = changes[at].room_s
     for neighbor, shared in ((at - 1, changes[at].shared_s), (at + 1, _shared_after(changes, at))):
         if neighbor in given and shared is not None:
@@ -65,12 +63,13 @@ def _shared_after(changes: Sequence[Change], at: int) -> float | None:
 def _deal_gaps(
     changes: Sequence[Change], given: dict[int, float], gaps: Sequence[tuple[float, int]], random: random.Random
 ) -> dict[int, float]:
-    """A gap for each change without an overlap: each speaker's own ones, in the order in which the text has speakers wait."""
+    """A gap for each change without an overlap: each speaker's own ones, ordered by how long the text suggests
+    waiting."""
     left = [at for at in range(len(changes)) if at not in given]
     own: dict[Speaker, list[float]] = {"user": [], "agent": []}
     for gap, drawn_for in gaps:
         own[changes[drawn_for].speaker].append(gap)
-    # An overlap that found its place with the other speaker leaves that one a gap more than places.
+    # An overlap that was placed with the other speaker leaves that one with one gap more than places.
     dealt: dict[int, float] = {}
     pairs: tuple[tuple[Speaker, Speaker], ...] = (("user", "agent"), ("agent", "user"))
     for speaker, other in pairs:
@@ -85,7 +84,7 @@ def _deal_gaps(
 
 
 def _late(change: Change, random: random.Random) -> float:
-    """The higher, the longer the next speaker waits."""
+    """A score: the higher, the longer the next speaker waits."""
     asked = -1.0 if change.before.rstrip().endswith("?") else 0.5
     long = max(-2.0, min(2.0, log(max(1, len(change.after.split())) / 12)))
     return CUES * (asked + long) + sqrt(1 - CUES**2) * random.gauss(0, 1)

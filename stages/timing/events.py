@@ -17,8 +17,8 @@ from stages.timing.settings import PauseSettings, ScheduleSettings, TailSettings
 def choose_pauses(
     spoken: SpokenDialogue, schedule: ScheduleSettings, profile: Profile | None, random: random.Random
 ) -> Pauses:
-    """Where users pause, and for how long. A profile has its own number of pauses for each minute of speech, and their lengths; those
-    behind fillers count among them. By a profile the agent may pause, too."""
+    """Where users pause, and for how long. A profile has its own number of pauses per minute of speech, and their
+    lengths; pauses after fillers are included. With a profile, the agent may pause as well."""
     settings = schedule.pause
     agent_pauses = profile is not None and schedule.agent_pauses
     possible: dict[int, list[int]] = {}
@@ -27,7 +27,7 @@ def choose_pauses(
         if (turn.speaker == "user" or agent_pauses) and turn.event not in ASIDES and not turn.act:
             if behind := _behind_hesitations(turn, len(speech.words), settings, random):
                 chosen[index] = [(place, _pause(settings, profile, random)) for place in behind]
-            # After a sentence's end, silence says that the turn may be over: nobody could tell such a pause from a gap.
+            # After the end of a sentence, silence suggests that the turn may be over: such a pause would look like a gap.
             inside = [n for n, w in enumerate(speech.words[:-1], 1) if not w.text.endswith(SENTENCE_END)]
             if inside := [n for n in inside if n not in behind]:
                 possible[index] = inside
@@ -47,7 +47,7 @@ def choose_pauses(
 
 
 def _behind_hesitations(turn: Turn, words: int, settings: PauseSettings, random: random.Random) -> list[int]:
-    """The words before which there is a pause, since the speaker has just said "um"."""
+    """The words before which there is a pause because the speaker has just said "um"."""
     said = (one.first + one.number for one in turn.disfluencies if one.kind == "hesitation")
     return [n for n in said if n < words and random.random() < settings.after_filler]
 
@@ -63,11 +63,10 @@ def _seconds(speech: Speech) -> float:
 
 
 def until_cut(pauses: Pauses, spoken: SpokenDialogue, barge_ins: Mapping[int, BargeIn]) -> Pauses:
-    """The pauses without those that a turn which is barged into would still have made.
+    """The pauses, without those after a barge-in in the same turn.
 
-    So such a turn never pauses between the user's onset and the cut. A codec that looks ahead as far as that sees it before the onset: of the
-    other turns few, those about to pause, sound otherwise.
-    """
+    So such a turn never pauses between the user's onset and the cut. A codec that looks ahead this far sees that
+    before the onset, but only few of the other turns, those about to pause, sound different."""
     return {
         index: tuple(
             pause
@@ -79,8 +78,8 @@ def until_cut(pauses: Pauses, spoken: SpokenDialogue, barge_ins: Mapping[int, Ba
 
 
 def choose_tails(spoken: SpokenDialogue, settings: TailSettings, random: random.Random) -> dict[int, int]:
-    """How much later the agent starts where it is unsure: {turn index: samples at 16 kHz}; after a question half as often, whose
-    end is plain to hear."""
+    """How much later the agent starts when unsure: {turn index: samples at 16 kHz}; half as often after a question, whose
+    end is easy to hear."""
     tails = {}
     for index, (before, turn) in enumerate(pairwise(spoken.dialogue.turns), 1):
         if settings.share and turn.speaker == "agent" and before.speaker == "user" and turn.gap_s is None:

@@ -3,11 +3,11 @@
 Definitions (other ones give other numbers):
 
 * Utterances of one speaker that lie less than `merge_s` apart are one.
-* An utterance that lies wholly inside another speaker's is *contained*: a backchannel, or a start that fails. It takes no
-  floor, and is counted and left out of what follows.
-* Of the others, in the order of their starts: two in a row of one speaker have a *pause* between them, two of different
-  speakers a change of speaker, whose offset is the start of the second minus the end of the first: a *gap*, or an *overlap*.
-* Silences longer than `LONGEST_S` are neither: nobody waits any more.
+* An utterance that is entirely inside another speaker's is *contained*: a backchannel, or a false start. It does not take the
+  floor; it is counted and excluded from the rest.
+* Of the others, in order of their starts: two in a row by one speaker have a *pause* between them, two by different
+  speakers have a change of speaker, whose offset is the start of the second minus the end of the first: a *gap*, or an *overlap*.
+* Silences longer than `LONGEST_S` are neither: nobody is waiting anymore.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ class Utterance:
 
 @dataclass(slots=True)
 class Timing:
-    """What is measured, of any number of recordings."""
+    """Measurements of any number of recordings."""
 
     gaps: list[float] = field(default_factory=list)
     overlaps: list[float] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Timing:
                 self.overlaps.append(-offset)
 
     def profile(self, about: str, merge_s: float) -> Profile:
-        """Needs a gap, an overlap and a pause at least; raises ValueError if there is none."""
+        """Needs at least one gap, one overlap and one pause; raises ValueError otherwise."""
         for name, seconds in (("gap", self.gaps), ("overlap", self.overlaps), ("pause", self.pauses)):
             if not seconds:
                 raise ValueError(f"there is no {name} in it")
@@ -98,7 +98,7 @@ def _merged(utterances: Iterable[Utterance], merge_s: float) -> Iterator[Utteran
 
 
 def _with_floor(ordered: Iterable[Utterance]) -> Iterator[Utterance]:
-    """What is not contained, of utterances by start, the longest of those that start together first."""
+    """The utterances that are not contained, from utterances sorted by start, longest first among equal starts."""
     reached: dict[str, float] = {}  # by each speaker so far
     for one in ordered:
         if all(end < one.end for speaker, end in reached.items() if speaker != one.speaker):

@@ -1,9 +1,9 @@
-"""How long after the end of the turn before each turn starts, by a profile, and how far two turns can overlap.
+"""Each turn's start relative to the end of the previous turn, by a profile, and how far two turns can overlap.
 
-An overlap is limited by what it would do to what is heard. Behind a pause of the turn that ends, or up to one of the turn that begins: further,
-one of the two stretches of speech would lie wholly inside the other and be no turn. And a speaker never talks over himself: not into
-his backchannel or barge-in in the other's turn, and not into his own next turn where the one between is short.
-"""
+An overlap is limited by its audible effects. It stays after the last pause of the ending turn and before the first
+pause of the starting turn: otherwise, one of the two stretches of speech would be entirely inside the other and not
+be a turn. And speakers never overlap themselves: not their own backchannel or barge-in in the other's turn, and not
+their own next turn if the one between is short."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,17 +23,18 @@ from stages.timing.profile import STEPS, Profile, quantile, ranks
 _NORMAL = NormalDist()
 
 OVERLAPPED_SHARE = 0.9
-"""At most so much of the shorter stretch overlaps: in the AMI meetings 93 of 100 overlaps are within that."""
+"""At most this share of the shorter stretch overlaps: in the AMI meetings, 93 of 100 overlaps are within it."""
 LEFT_S = 0.08
-"""And at least this much of it does not, or rounding to frames could put it inside the other."""
+"""At least this much of it does not overlap, or rounding to frames could put it inside the other."""
 APART_S = 0.24
-"""Between two turns of one speaker, however far those of the other overlap them: closer, and they would be one."""
+"""Minimum distance between two turns of one speaker, however far the other's overlap them; any closer, and they would
+be one."""
 AGENT_APART_S = APART_S + 2 * FRAME_SECONDS
-"""The same for the agent, whose turns stand on frames with EOS and BOS between."""
+"""The same for the agent, whose turns start on frames, with EOS and BOS between them."""
 
 
 class LaidTurn(NamedTuple):
-    """A turn that takes the floor, and what is known of it before its start is. Seconds."""
+    """A turn that takes the floor, with what is known before its start is chosen. In seconds."""
 
     at: int
     """Its index in the dialogue."""
@@ -41,12 +42,12 @@ class LaidTurn(NamedTuple):
     text: str
     length_s: float
     free_s: float
-    """At its start: how far the turn before may reach into it."""
+    """At its start: how far the previous turn may extend into it."""
     open_s: float
-    """At its end: how far the turn after may."""
+    """At its end: how far the next turn may extend into it."""
     barged_into: bool
     fixed: bool
-    """The input says how long after the turn before it starts."""
+    """Whether the input sets its offset from the previous turn."""
 
 
 def laid_turns(
@@ -55,12 +56,13 @@ def laid_turns(
     barge_ins: Mapping[int, BargeIn],
     pauses: Mapping[int, Sequence[tuple[int, int]]],
 ) -> list[LaidTurn]:
-    """The dialogue's turns, but for asides. What is planned is keyed by turn index, in samples at 16 kHz: see `schedule.Plan`."""
+    """The dialogue's turns, without asides. The planned events are keyed by turn index, in samples at 16 kHz: see
+    `schedule.Plan`."""
     found: list[LaidTurn] = []
     for index, (turn, speech) in enumerate(zip(spoken.dialogue.turns, spoken.speech, strict=True)):
         length = len(speech.samples) / speech.rate
         if turn.event in DURING:
-            if index in asides and found:  # of the other speaker, in the turn before
+            if index in asides and found:  # of the other speaker, in the previous turn
                 start, before = asides[index] / SOURCE_RATE, found[-1]
                 # Those of the agent in the user's turn are planned with that turn's pauses.
                 waits = sum(wait for _, wait in pauses.get(before.at, ())) if before.speaker == "user" else 0
@@ -86,9 +88,10 @@ def _reach(stretch_s: float) -> float:
 def choose_offsets(
     turns: Sequence[LaidTurn], profile: Profile, agent_overlaps: bool, random: random.Random
 ) -> dict[int, int]:
-    """How long after the end of the turn before each turn starts: {turn index: samples at 16 kHz, below zero before that end}.
+    """Each turn's start relative to the end of the previous turn: {turn index: samples at 16 kHz, negative for an
+    overlap}.
 
-    Turns that barge in, and those whose gap the input fixes, are not among them.
+    Turns that barge in, and those whose gap the input sets, are not included.
     """
     changes = dict(_changes(turns, agent_overlaps))
     profile = lengthened(profile, [change.room_s for change in changes.values()])
@@ -103,16 +106,16 @@ def choose_offsets(
 
 
 ALIKE = 0.5
-"""How much longer or shorter, as the standard deviation of a logarithm, the turns of another dialogue like this one may be."""
+"""Spread of turn lengths among similar dialogues, as the standard deviation of the logarithm."""
 
 
 def lengthened(profile: Profile, rooms_s: Sequence[float]) -> Profile:
-    """The profile for a dialogue whose changes of speaker have these rooms, so that those like it come to the profile together.
+    """The profile for a dialogue whose changes of speaker have this much room, so that similar dialogues together
+    match the profile.
 
-    A short dialogue has often no room for a long overlap, or for one of two, which is then shortened. How often, its own rooms tell, where each
-    might as well be somewhat larger or smaller: of the overlaps beyond a length a share is kept. So they are drawn 1 / share times as often, by
-    the dialogues that have room for any.
-    """
+    A short dialogue often has no room for a long overlap, or for one of two, which is then shortened. How often is
+    estimated from its own rooms, each of which might be somewhat larger or smaller: a share of the overlaps beyond a
+    given length is kept. So the dialogues with room for any draw them 1 / share times as often."""
     rooms = [room for room in rooms_s if room > 0]
     beyond: list[float] = []  # the share of the overlaps to draw that are longer than each kept quantile
     for step, length in enumerate(profile.overlap_s):
@@ -125,9 +128,9 @@ def lengthened(profile: Profile, rooms_s: Sequence[float]) -> Profile:
 
 
 def _kept(length_s: float, share: float, rooms_s: Sequence[float]) -> float:
-    """Of the overlaps longer than this, which so large a share of the changes are drawn to have, the share for which dialogues like this
+    """The share of the overlaps longer than this, drawn for this share of the changes, for which dialogues like this
     one have room."""
-    drawn = room = np.ones(1)  # how likely each number of them is
+    drawn = room = np.ones(1)  # the probability of each number of them
     for own in rooms_s:
         possible = 1 - _NORMAL.cdf(log(length_s / own) / ALIKE)
         drawn = np.convolve(drawn, [1 - share, share])
@@ -137,8 +140,8 @@ def _kept(length_s: float, share: float, rooms_s: Sequence[float]) -> float:
 
 
 def _changes(turns: Sequence[LaidTurn], agent_overlaps: bool) -> Iterator[tuple[int, Change]]:
-    """The changes of speaker that a profile decides on, by the index of the turn that comes."""
-    shared_s: float | None = None  # what the change before left of the turn that ends
+    """The changes of speaker that a profile decides on, by index of the next turn."""
+    shared_s: float | None = None  # what the previous change left of the ending turn
     for before, turn in pairwise(turns):
         if before.barged_into or turn.fixed or before.speaker == turn.speaker:
             shared_s = None
@@ -146,5 +149,5 @@ def _changes(turns: Sequence[LaidTurn], agent_overlaps: bool) -> Iterator[tuple[
         overlaps = turn.speaker == "user" or agent_overlaps
         room = max(0.0, min(before.open_s, turn.free_s)) if overlaps else 0.0
         yield turn.at, Change(before.text, turn.text, room, turn.speaker, shared_s)
-        # The next to speak is who has just ended.
+        # The next speaker is the one who has just ended.
         shared_s = turn.length_s - (APART_S if before.speaker == "user" else AGENT_APART_S)

@@ -1,6 +1,6 @@
-"""A timing profile: how long people wait for each other, how far they overlap, how long they pause, as quantiles.
+"""A timing profile: quantiles of how long people wait for each other, how far they overlap and how long they pause.
 
-The definitions are those of `measure.py`, where profiles come from; another definition gives other numbers.
+The definitions are those of `measure.py`, which makes profiles; other definitions give other numbers.
 """
 
 import random
@@ -25,26 +25,24 @@ Quantiles = Annotated[tuple[float, ...], Field(min_length=STEPS + 1, max_length=
 
 
 class Profile(Settings):
-    """What a profile file holds. `gap_s` and `overlap_s` are the two halves of the floor-transfer offset."""
+    """The content of a profile file. `gap_s` and `overlap_s` are the two halves of the floor-transfer offset."""
 
-    about: str = Field(description="where the figures are from, and how many there are")
-    merge_s: float = Field(default=0.2, ge=0, description="silences of a speaker shorter than this are no pauses")
+    about: str = Field(description="the source of the figures, and their numbers")
+    merge_s: float = Field(default=0.2, ge=0, description="shorter silences of a speaker are not pauses")
     gap_s: Quantiles = Field(description="silence between two speakers' turns")
-    overlap_s: Quantiles = Field(
-        description="how long before the end of a turn the next speaker starts, where one does"
-    )
-    overlap_share: float = Field(ge=0, le=1, description="share of the changes of speaker that overlap")
+    overlap_s: Quantiles = Field(description="how long before the end of a turn the next speaker starts, in overlaps")
+    overlap_share: float = Field(ge=0, le=1, description="share of the changes of speaker with an overlap")
     pause_s: Quantiles = Field(description="silence inside one speaker's turn")
     pauses_per_minute: float = Field(ge=0, description="of speech")
     contained_per_minute: float = Field(
-        ge=0, description="utterances that lie wholly inside another speaker's: backchannels, and starts that fail"
+        ge=0, description="utterances entirely inside another speaker's: backchannels and false starts"
     )
 
     @field_validator("gap_s", "overlap_s", "pause_s")
     @classmethod
     def _ascending(cls, seconds: tuple[float, ...]) -> tuple[float, ...]:
         if any(a > b for a, b in pairwise(seconds)) or seconds[0] < 0:
-            raise ValueError("quantiles are to ascend from 0 s")
+            raise ValueError("quantiles must ascend from 0 s")
         return seconds
 
     def offset_s(self, rank: float) -> float:
@@ -55,7 +53,7 @@ class Profile(Settings):
 
 
 def load_profile(name: str) -> Profile:
-    """A bundled profile by its name, or one's own by its file; raises `RequestError` if there is none."""
+    """A bundled profile by name, or your own by file; raises `RequestError` if there is none."""
     bundled = FOLDER / f"{name}.yaml"
     path = bundled if bundled.exists() else Path(name)
     try:
@@ -63,26 +61,26 @@ def load_profile(name: str) -> Profile:
     except FileNotFoundError:
         names = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
         raise RequestError(
-            f"There is no timing profile '{name}'; the bundled ones are paper, {names}, others are named by their file."
+            f"There is no timing profile '{name}'; the bundled ones are paper, {names}; name the file of any other."
         ) from None
     except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise RequestError(f"{path} is no timing profile: {' '.join(str(error).split())[:300]}.") from None
+        raise RequestError(f"{path} is not a timing profile: {' '.join(str(error).split())[:300]}.") from None
 
 
 def quantile(seconds: Sequence[float], rank: float) -> float:
-    """Between two kept quantiles a straight line."""
+    """Interpolates linearly between the stored quantiles."""
     place = min(max(rank, 0.0), 1.0) * STEPS
     low = min(int(place), STEPS - 1)
     return seconds[low] + (place - low) * (seconds[low + 1] - seconds[low])
 
 
 SPEAKER = 0.5
-"""How much of a rank is the speaker's own: some answer fast all along, others take their time."""
+"""Weight of the speaker in a rank: some always answer fast, others take their time."""
 _NORMAL = NormalDist()
 
 
 def ranks(number: int, random: random.Random) -> list[float]:
-    """Ranks of one speaker's draws in a dialogue, each evenly spread over [0, 1), and alike among themselves."""
+    """Ranks of one speaker's draws in a dialogue, each uniform over [0, 1), and correlated with each other."""
     own = random.gauss(0, 1)
     rest = (1 - SPEAKER**2) ** 0.5
     return [_NORMAL.cdf(SPEAKER * own + rest * random.gauss(0, 1)) for _ in range(number)]

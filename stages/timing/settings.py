@@ -11,7 +11,7 @@ PAPER = "paper"
 
 
 class Range(Settings):
-    """Seconds drawn uniformly between two bounds."""
+    """A uniform distribution of seconds between two bounds."""
 
     low: float = Field(ge=0, le=60)
     high: float = Field(ge=0, le=60)
@@ -23,7 +23,7 @@ class Range(Settings):
         return self
 
     def draw(self, random: random.Random, rate: int) -> int:
-        """A duration in samples of `rate`."""
+        """A random duration in samples at `rate`."""
         return random.randint(to_samples(self.low, rate), to_samples(self.high, rate))
 
 
@@ -32,29 +32,30 @@ class BargeInSettings(Settings):
         default=0.5,
         ge=0,
         le=1,
-        description="share of the dialogues with an agent turn long enough that hold a barge-in",
+        description="share of the dialogues with a barge-in, of those with a long enough agent turn",
     )
     turn_share: float = Field(
-        default=0.3, ge=0, le=1, description="in those, share of the long enough agent turns barged into; one at least"
+        default=0.3,
+        ge=0,
+        le=1,
+        description="in those, share of the long enough agent turns that are barged into; at least one",
     )
     cut_off_s: float = Field(
-        default=0.64, ge=0.08, le=10, description="the agent falls silent this long after the user has started"
+        default=0.64, ge=0.08, le=10, description="the agent falls silent this long after the user's start"
     )
-    earliest_s: float = Field(default=0.8, ge=0, le=60, description="the agent has spoken at least this long before")
+    earliest_s: float = Field(default=0.8, ge=0, le=60, description="the agent speaks for at least this long first")
     early: float = Field(
-        default=0, ge=0, le=1, description="share of the barge-ins that come in the first third of the agent's turn"
+        default=0, ge=0, le=1, description="share of the barge-ins in the first third of the agent's turn"
     )
-    late: float = Field(
-        default=0, ge=0, le=1, description="share that come in its last third; the others come anywhere"
-    )
+    late: float = Field(default=0, ge=0, le=1, description="share in its last third; the others are anywhere")
     again: float = Field(
-        default=0, ge=0, le=1, description="share after which the user barges into the agent's next turn, too"
+        default=0, ge=0, le=1, description="share after which the user also barges into the agent's next turn"
     )
     finish_word: float = Field(
         default=0,
         ge=0,
         le=1,
-        description="share at which the agent finishes its word first; at the others it falls silent in the midst of it",
+        description="share in which the agent finishes its word first; otherwise, it stops in the middle of a word",
     )
 
     @model_validator(mode="after")
@@ -65,22 +66,23 @@ class BargeInSettings(Settings):
 
 
 class PauseSettings(Settings):
-    """Pauses as speakers make them who look for a word: between two words of one sentence. A profile has numbers and lengths of its own."""
+    """Pauses of speakers searching for a word: between two words of a sentence. A profile has its own numbers and
+    lengths."""
 
     share: float = Field(default=0, ge=0, le=1, description="share of the dialogues in which the user pauses")
     turn_share: float = Field(default=0.5, ge=0, le=1, description="in those, share of the user's turns with pauses")
-    words: int = Field(default=12, ge=2, description="a turn with pauses holds one for every so many words begun")
-    length_s: Range = Field(default=Range(low=0.3, high=1.3), description="how long a pause lasts")
+    words: int = Field(default=12, ge=2, description="a turn with pauses has one per this many words, rounded up")
+    length_s: Range = Field(default=Range(low=0.3, high=1.3), description="duration of a pause")
     after_filler: float = Field(
         default=0.7,
         ge=0,
         le=1,
-        description="share of the hesitations (`speak.filler`, a director's) behind which the user pauses",
+        description="share of the hesitations (`speak.filler`, a director's) after which the user pauses",
     )
 
 
 class TailSettings(Settings):
-    """An agent that is unsure whether the user has ended waits longer; a model may learn to, if it has seen it."""
+    """An agent that is unsure whether the user has finished waits longer; a model can learn this from examples."""
 
     share: float = Field(default=0, ge=0, le=1, description="share of the agent's turns that start later")
     length_s: Range = Field(default=Range(low=0.0, high=1.36), description="by how much")
@@ -90,15 +92,15 @@ class ScheduleSettings(Settings):
     profile: str = Field(
         default=PAPER,
         description="gaps, overlaps and pauses: 'paper' (agent_gap_s, user_gap_s and pause as below), 'human' or 'meeting' "
-        "(drawn as people make them), or a file that `salm-duplex profile fit` wrote",
+        "(sampled from human timing), or a file written by `salm-duplex profile fit`",
     )
     agent_gap_s: float = Field(default=0.64, ge=0, le=60, description="silence before the agent speaks, in 'paper'")
     agent_tail: TailSettings = TailSettings()
     agent_overlaps: bool = Field(
-        default=False, description="the agent may start before the user has ended, as a profile's people do"
+        default=False, description="the agent may start before the user has finished, like the profile's speakers"
     )
     agent_pauses: bool = Field(
-        default=False, description="the agent pauses inside its turns, too, as a profile's people do"
+        default=False, description="the agent also pauses inside its turns, like the profile's speakers"
     )
     user_gap_s: Range = Field(
         default=Range(low=0.3, high=1.2), description="silence before the user speaks, in 'paper'"
@@ -110,7 +112,7 @@ class ScheduleSettings(Settings):
     hold_s: Range = Field(
         default=Range(low=5.5, high=9), description='silence after the user\'s "wait" or "stop", see speak.hold'
     )
-    tail_s: float = Field(default=0.8, ge=0, le=60, description="silence after the last turn, at least")
+    tail_s: float = Field(default=0.8, ge=0, le=60, description="minimum silence after the last turn")
     max_dialogue_s: float = Field(default=600, gt=0, description="a dialogue that lasts longer is rejected")
     barge_in: BargeInSettings = BargeInSettings()
     pause: PauseSettings = PauseSettings()

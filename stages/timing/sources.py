@@ -1,4 +1,4 @@
-"""Who speaks when, recording by recording: RTTM and CTM files, Lhotse cuts, and corpora of ours."""
+"""Who speaks when, recording by recording, from RTTM and CTM files, Lhotse cuts, and our corpora."""
 
 import gzip
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from stages.timing.measure import Utterance
 
 
 def recordings(path: Path) -> Iterator[list[Utterance]]:
-    """The utterances of each recording; raises `RequestError` for a file of no such kind, or a line that can't be read."""
+    """The utterances of each recording; raises `RequestError` for a file of another kind, or an unreadable line."""
     suffixes = path.name.removesuffix(".gz").rpartition(".")[2].lower()
     if suffixes in ("rttm", "ctm"):
         yield from _by_line(path, suffixes)
@@ -22,12 +22,12 @@ def recordings(path: Path) -> Iterator[list[Utterance]]:
         yield from map(of_cut, CutSet.from_file(path))
     else:
         raise RequestError(
-            f"{path} is none of .rttm, .ctm and .jsonl (Lhotse cuts), plain or gzipped; name one of these."
+            f"{path} is not a .rttm, .ctm or .jsonl file (Lhotse cuts), plain or gzipped; name one of these."
         )
 
 
 def of_cut(cut: MonoCut) -> list[Utterance]:
-    """A cut's supervisions, parted where a pause was put into them."""
+    """A cut's supervisions, split at inserted pauses."""
     found = []
     for turn in cut.supervisions:
         start = turn.start
@@ -39,7 +39,7 @@ def of_cut(cut: MonoCut) -> list[Utterance]:
 
 
 def of_timeline(timeline: Timeline) -> list[Utterance]:
-    """The same of a dialogue that is laid out and not yet a cut."""
+    """The same for a timeline that is not yet a cut."""
     found = []
     for segment in timeline.segments:
         rate = SOURCE_RATE if segment.speaker == "user" else TARGET_RATE
@@ -63,7 +63,7 @@ def _by_line(path: Path, kind: str) -> Iterator[list[Utterance]]:
 
 
 def _parse(path: Path, number: int, line: str, kind: str) -> tuple[str, Utterance] | None:
-    """(recording, utterance) of a line; None for one of another kind, or a comment."""
+    """(recording, utterance) of a line; None for another kind of line, or a comment."""
     fields = line.split()
     if fields[0].startswith(";;") or (kind == "rttm" and fields[0] != "SPEAKER"):
         return None
@@ -73,5 +73,7 @@ def _parse(path: Path, number: int, line: str, kind: str) -> tuple[str, Utteranc
         else:  # the channel is the speaker
             recording, speaker, start, length = fields[0], fields[1], float(fields[2]), float(fields[3])
     except (IndexError, ValueError):
-        raise RequestError(f"{path}, line {number}, is no line of {kind.upper()}: {line.strip()[:80]!r}.") from None
+        raise RequestError(
+            f"{path}, line {number}, is not a valid {kind.upper()} line: {line.strip()[:80]!r}."
+        ) from None
     return recording, Utterance(start, start + length, speaker)

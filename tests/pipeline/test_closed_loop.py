@@ -57,4 +57,4 @@ def test_wrong_words_are_told_with_what_is_heard(heard):
     first, second, *others = record.timeline.segments
     exchanged = (replace(first, words=second.words), replace(second, words=first.words), *others)
     (found,) = words.process([replace(record, timeline=replace(record.timeline, segments=exchanged))])
-    assert found.reason == "wrong_words" and found.message.startswith("Turn 1 (user) is not heard as written: ")
+    assert found.reason == "wrong_words" and found.message.startswith("Turn 1 (user) is not recognized as written: ")

@@ -98,7 +98,7 @@ def test_a_limit_on_failures_does_not_make_another_corpus():
         ("render.use=nowhere:Stage", "can't be imported"),
         ("render.use=pathlib:Path", "'pathlib:Path', which is not a Stage; see docs/write_a_stage.md"),
         ("render.use=pathlib:PurePath.name", "can't be imported"),
-        ("render.use=test_recipe:Untyped", "Untyped does not say which records it takes and gives; see"),
+        ("render.use=test_recipe:Untyped", "Untyped does not declare which records it takes and returns; see"),
         ("max_failed=2", "max_failed must be a share from 0 to 1, not 2"),
         ("phone={use: x}", "no section 'phone'; the sections are seed, stages, max_failed, ingest, speak"),
         ("stages=speak", "'stages' must be a list of names, as in [speak, cast, "),

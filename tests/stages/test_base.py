@@ -62,7 +62,7 @@ def test_a_stage_that_leaves_its_records_open_is_refused():
     class Open(Stage):
         pass
 
-    with pytest.raises(TypeError, match="Open does not say which records"):
+    with pytest.raises(TypeError, match="Open does not declare which records"):
         stage_types(Open)
 
 

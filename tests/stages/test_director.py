@@ -75,7 +75,7 @@ def test_a_dialogue_without_cues_stays_as_it_is():
 
 
 def test_a_director_before_the_words_are_spoken_is_told():
-    with pytest.raises(WorkError, match="put it behind 'speak'"):
+    with pytest.raises(WorkError, match="put it after 'speak'"):
         direct([make_dialogue()])
 
 

@@ -34,7 +34,7 @@ def test_a_turn_is_measured_as_spoken():
     made = speak("Call 555 0142 now.", "Yes.", max_turn_words=5)
     assert isinstance(made, Rejected)
     assert made.reason == "turn_too_long"
-    assert "what a user says is not cut" in made.message
+    assert "a user turn is not cut" in made.message
 
 
 ANSWER = "First you dig a hole. Then you put the tree in, roots down, and fill it. Water it well. Then wait for a year."
@@ -70,13 +70,13 @@ def test_a_long_answer_is_shortened_or_rejected_where_the_recipe_says_so():
 
 
 def test_what_cannot_be_cut_is_rejected_by_its_reason():
-    assert "what a user says is not cut" in speak(ANSWER, "Yes.", max_turn_words=12).message
+    assert "a user turn is not cut" in speak(ANSWER, "Yes.", max_turn_words=12).message
     message = speak("How?", "Yes. " + "and so on " * 5, max_turn_words=12).message
     assert message.endswith("it can't be cut: 15 words from 'and so on and so' on have no end of a sentence or clause.")
     stage = Speak(SpeakSettings(max_turn_words=12), 0)
     stage.setup()
     written = make_dialogue(lines=("How?", ANSWER))
-    for index, reason in ((0, "a recorded user can't say"), (1, "a recording is not cut")):
+    for index, reason in ((0, "a recorded user can't tell"), (1, "a recording is not cut")):
         turns = [replace(t, recording=Recording("a.wav")) if n == index else t for n, t in enumerate(written.turns)]
         assert reason in stage.process([replace(written, turns=tuple(turns))])[0].message
 

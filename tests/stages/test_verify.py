@@ -150,7 +150,7 @@ def test_edges_are_judged_together_and_the_sentence_has_the_worst(rendered):
         f"edges_off: {edges} of {edges} edges of the user's turns are more than 0.08 s from their labels"
     )
     assert "over the 25% of verify.edges_off: turn 1 ends by its label at " in said
-    assert said.endswith("and is heard to end 0.20 s earlier.")
+    assert said.endswith("but its speech ends 0.20 s earlier.")
     assert judged(record, "user", [(start - 0.05, end + 0.05) for start, end in heard]) == ""
     assert judged(record, "user", [(start - 0.1, end - 0.2) for start, end in heard], edge_frames=3) == ""
 
@@ -160,14 +160,14 @@ def test_missing_and_extra_speech_are_told_with_their_place(rendered):
     heard = exact(record, "user")
     (start, end), *others = heard
     assert judged(record, "user", []).startswith(
-        "speech_missing: Turn 1 (user) lacks speech: 0% of what its label has from "
+        "speech_missing: Turn 1 (user) lacks speech: 0% of its labeled speech from "
     )
     half = judged(record, "user", [(start, start + 0.5 * (end - start)), *others])
-    assert "50% of what its label has" in half and half.endswith("under the 60% of verify.heard.")
+    assert "50% of its labeled speech" in half and half.endswith("under the 60% of verify.heard.")
     assert "lacks" not in judged(record, "user", [(start, start + 0.7 * (end - start)), *others])
     end = record.timeline.frames * 0.08
     extra = judged(record, "user", [*heard, (end - 0.5, end)])
-    assert extra.startswith("extra_speech: The user's channel holds speech that no label has: 0.50 s from ")
+    assert extra.startswith("extra_speech: The user's channel has unlabeled speech: 0.50 s from ")
 
 
 @pytest.mark.parametrize("level", [32_767, 4_000])
@@ -184,7 +184,7 @@ def test_words_are_recognized_turn_by_turn_and_wrong_ones_are_told(rendered, tmp
     (found,) = verify(recognizer=asr, wer=0.5).process(rendered[:1])
     assert found.reason == "wrong_words"
     assert re.match(
-        r"Turn 1 \(user\) is not heard as written: \d+% of its words are wrong, over the 50% of", found.message
+        r"Turn 1 \(user\) is not recognized as written: \d+% of its words are wrong, over the 50% of", found.message
     )
     (kept,) = verify(recognizer=asr, wer=100).process(rendered[:1])
     wers = kept.checks.user_wers + kept.checks.agent_wers

@@ -1,4 +1,4 @@
-"""Voice activity by pyannote.audio: the detector, its bundled checkpoint, and how that was trained."""
+"""Voice activity detection with pyannote.audio: the detector, its bundled checkpoint, and the training."""
 
 from stages.ears.vad.detector import BUNDLED, UnusableModel, VoiceActivity, installed
 

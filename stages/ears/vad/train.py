@@ -1,8 +1,8 @@
-"""Train a small PyanNet to find speech in what `render` makes, where every edge is known exactly.
+"""Train a small PyanNet to find speech in rendered dialogues, where every edge is known exactly.
 
-It is the architecture of pyannote's own segmentation models (SincNet and LSTM), with one narrow LSTM layer: synthetic
-voices on a clean or evenly noisy line are an easy case. What the words' times call silence is silence, so that it finds
-edges, and the pauses that a voice makes by itself; noise under the user's channel is none of the speech.
+The architecture is that of pyannote's own segmentation models (SincNet and LSTM), with one narrow LSTM layer: synthetic
+voices on a clean or evenly noisy line are easy. Silence between word times is labeled as silence, so that it finds
+edges and a voice's own pauses; noise on the user's channel is not speech.
 """
 
 import time
@@ -23,20 +23,20 @@ from stages.ears.vad.detector import RATE, VoiceActivity, import_pyannote
 from stages.sound.noise import NoiseSettings, add_noise
 
 WINDOW_S = 10.0
-"""What the model hears at once, in training and after."""
+"""The model's window, in training and inference."""
 JOIN_S = 0.1
-"""Silence between words that is shorter than this is learned as speech."""
+"""Shorter silence between words is labeled as speech."""
 BATCH = 8
 NOISE_ALONE = 0.2
-"""Share of the windows that hold noise and nobody's speech: a voice is not whatever is loudest."""
+"""Share of the windows with noise and no speech, so that the loudest sound is not taken for a voice."""
 WIDTH = 48
-"""Of the LSTM, in each direction, and of the layer after it."""
+"""Width of the LSTM, per direction, and of the layer after it."""
 LEARNING_RATE = 3e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Int16 samples at 16 kHz, a window long at least, and which of them are speech."""
+    """Int16 samples at 16 kHz, at least one window long, and a mask of speech."""
 
     samples: np.ndarray
     speech: np.ndarray
@@ -45,9 +45,9 @@ class Channel:
 def train_vad(
     records: Sequence[DuplexDialogue], out: Path, steps: int, seed: int, progress: Progress = silent
 ) -> VoiceActivity:
-    """Train on both channels of rendered dialogues and write a pyannote.audio checkpoint to `out`.
+    """Train on both channels of rendered dialogues, and write a pyannote.audio checkpoint to `out`.
 
-    Deterministic by `seed` for one machine and thread count. Raises ValueError if there is nothing to learn.
+    Deterministic by `seed` for a given machine and thread count. Raises ValueError if there is nothing to train on.
     """
     import torch
     from torch.nn import functional as F
@@ -59,7 +59,7 @@ def train_vad(
     progress(0, steps, f"{hours:.2f} h, {100 * _share(channels):.0f} % of it speech")
     torch.manual_seed(seed)
     model = new_model(WIDTH)
-    # A frame is labeled by the sample in the middle of what it hears.
+    # A frame's label is that of the sample at the center of its receptive field.
     centers = [model.receptive_field_center(i) for i in range(model.num_frames(round(WINDOW_S * RATE)))]
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps, pct_start=0.1)
@@ -79,13 +79,13 @@ def train_vad(
             pace = (time.monotonic() - begin) / step
             progress(step, steps, f"loss {running / ((step - 1) % 25 + 1):.4f}, {pace:.2f} s a step")
             running = 0.0
-            save(model.eval(), out)  # usable before it is finished
+            save(model.eval(), out)  # usable before training ends
             model.train()
     return VoiceActivity(str(out))
 
 
 def new_model(width: int) -> Any:
-    """An untrained PyanNet that tells speech from silence."""
+    """An untrained PyanNet that separates speech from silence."""
     import_pyannote()
     from pyannote.audio.core.task import Problem, Resolution, Specifications
     from pyannote.audio.models.segmentation import PyanNet
@@ -102,7 +102,7 @@ def new_model(width: int) -> Any:
 
 
 def save(model: Any, out: Path) -> None:
-    """Write the checkpoint as Lightning's trainer does: pyannote's `Model.from_pretrained` wants that form."""
+    """Write the checkpoint in the format of Lightning's trainer, which pyannote's `Model.from_pretrained` requires."""
     from lightning.pytorch import Trainer
 
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False)
@@ -111,7 +111,7 @@ def save(model: Any, out: Path) -> None:
 
 
 def labeled(record: DuplexDialogue, speaker: Speaker) -> Channel:
-    """A channel at 16 kHz with its speech, as the words' times have it."""
+    """A channel at 16 kHz with its speech mask from the word times."""
     rate = SOURCE_RATE if speaker == "user" else TARGET_RATE
     samples = record.user if speaker == "user" else record.agent
     speech = np.zeros(len(samples), dtype=bool)
@@ -119,7 +119,7 @@ def labeled(record: DuplexDialogue, speaker: Speaker) -> Channel:
     for segment in record.timeline.segments:
         if segment.speaker == speaker:
             spans = [(word.start, word.end) for word in segment.words]
-            if segment.cut_off:  # the word that was cut is heard, and not among the words
+            if segment.cut_off:  # the cut-off word is audible, but not among the words
                 spans.append((spans[-1][1] if spans else 0, segment.length))
             last = 0
             for start, end in spans:
@@ -134,7 +134,7 @@ def labeled(record: DuplexDialogue, speaker: Speaker) -> Channel:
 
 
 def draw_batch(channels: Sequence[Channel], random: np.random.Generator, batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Windows of any place and channel: float32 samples, and float32 1 where there is speech, (batch, samples)."""
+    """Random windows of any channel: float32 samples, and float32 1 where there is speech, (batch, samples)."""
     length = round(WINDOW_S * RATE)
     audio, speech = np.empty((batch, length), np.float32), np.empty((batch, length), np.float32)
     for row in range(batch):
@@ -149,7 +149,7 @@ def draw_batch(channels: Sequence[Channel], random: np.random.Generator, batch: 
 
 
 def _noise(length: int, random: np.random.Generator) -> np.ndarray:
-    """Background and bursts at any level, float32."""
+    """Background noise and bursts at a random level, float32."""
     alone = NoiseSettings(share=1, snr_db_low=0, snr_db_high=40, bursts_a_minute=12)
     draw = Random(int(random.integers(2**63)))
     noise, _ = add_noise(np.zeros(length, np.float32), draw.uniform(-35, -15), alone, draw)

@@ -1,1 +1,1 @@
-"""The readings of English chat where it wants another than the grammar's own."""
+"""Readings of English chat text that differ from the grammar's own."""

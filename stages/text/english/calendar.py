@@ -37,7 +37,7 @@ def _full(name: str) -> str:
 
 
 def _day(date: str) -> str | None:
-    """ "3/5" → "March 5th"; the day first where it can't be the month."""
+    """ "3/5" → "March 5th"; day first if it can't be the month."""
     month, day = (int(part) for part in date.split("/"))
     if month > 12:
         month, day = day, month
@@ -55,7 +55,7 @@ def _slashed(match: re.Match[str]) -> str:
 
 
 SPANS = rf"\b(?:{_SPANNED})-(?:{_SPANNED})\b|\b[Aa]-[Zz]\b|\b(?:{'|'.join(_DAYS)}),"
-"""Days or months with a hyphen between them."""
+"""Days or months that can be joined by a hyphen."""
 
 
 def _plural(digits: str) -> str:

@@ -18,7 +18,7 @@ _WORDS = {
     "equiv": "is equivalent to", "propto": "is proportional to", "mid": "given", "neg": "not", "land": "and", "lor": "or",
     "left": "", "right": "", "displaystyle": "", "quad": "", "qquad": "", "limits": "", "big": "", "Big": "",
 }  # fmt: skip
-"""Commands that are not read by their own names, as the Greek letters are."""
+"""Commands not read by their own names, unlike Greek letters."""
 _GROUP = r"\{([^{}]*)\}"
 _NAMED = re.compile(
     r"\\(?:text|mathrm|mathbf|mathbb|mathcal|operatorname|boxed|overline|vec|hat|bar|textbf)\s*" + _GROUP
@@ -41,7 +41,7 @@ def _plain(formula: str) -> str:
     text = re.sub(r"\\(?:begin|end)\s*\{[^{}]*\}(?:\{[^{}]*\})?|\\[,;:! ]|~", " ", formula)
     text = re.sub(r"(?<=\S)\\\\\s*", ", ", text).replace("&", " ")
     text = re.sub(r"\\([%$#_{}])", r"\1", text)
-    for _ in range(4):  # what is nested, from the inside
+    for _ in range(4):  # nested expressions, from the inside out
         text = _NAMED.sub(r" \1 ", text)
         text = _ROOT.sub(_root, text)
         text = _FRACTION.sub(_fraction, text)

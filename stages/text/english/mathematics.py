@@ -1,4 +1,4 @@
-"""Powers, differences, comparisons, functions. A minus that is read as "to", or not at all, changes what is said."""
+"""Powers, differences, comparisons, functions. A minus read as "to", or not at all, would change the meaning."""
 
 import re
 
@@ -24,7 +24,7 @@ def _power(match: re.Match[str]) -> str:
 
 
 def _dash(match: re.Match[str]) -> str:
-    """A dash between two numbers is a minus or stands for "to": a sum about it, or a fall, tells."""
+    """A dash between two numbers is a minus or means "to": the surrounding arithmetic, or a decrease, decides."""
     left, right = match["left"], match["right"]
     before, after = match.string[: match.start()], match.string[match.end() + len(right) :]
     reckons = _ASKED.search(before) or _COUNTS.search(before) or _RECKONS.match(after)

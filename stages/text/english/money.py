@@ -40,7 +40,7 @@ PER = {
     "s": "second", "lb": "pound", "kg": "kilogram", "oz": "ounce", "gal": "gallon", "mi": "mile", "km": "kilometer", "ea": "each",
     "sq ft": "square foot", "sqft": "square foot", "GB": "gigabyte", "L": "liter", "l": "liter", "kWh": "kilowatt hour",
 }  # fmt: skip
-"""What stands behind the slash of a rate."""
+"""Units after the slash of a rate."""
 SIGN = "[$€£¥₹₩₽₺₫₱₦₪₴฿₿₡₵]"
 _SIGN = rf"(?:(?:US|CA|C|AU|A|NZ|HK|S|R|MX)\$|{SIGN})"
 CODE = "|".join(
@@ -48,7 +48,7 @@ CODE = "|".join(
 ).replace(".", r"\.")
 _MAGNITUDE = "|".join(sorted(_MAGNITUDES, key=len, reverse=True))
 _CENTS = {"$", "€", "£"}
-"""Those whose cents the grammar reads."""
+"""Currencies whose cents the grammar reads."""
 
 
 def _plural(name: str, number: str) -> str:
@@ -58,7 +58,7 @@ def _plural(name: str, number: str) -> str:
 
 
 def _price(match: re.Match[str]) -> str:
-    """The sign in front of a number, or of a range; the grammar reads what may have cents."""
+    """A number or range with the sign in front; the grammar reads currencies with cents."""
     sign, number, upper, magnitude = match["sign"], match["number"], match["upper"], match["magnitude"]
     name = _NAMES[sign.strip()]
     if upper and not magnitude and ("." in number or "." in upper) and sign in _CENTS:
@@ -83,7 +83,7 @@ def _rate(match: re.Match[str]) -> str:
 
 
 _BEHIND = "of|and|or|in|at|to|on|for|per|a|an|off|with|from|each|by|now"
-"""Words behind a price that is no attribute: "a $20 bill", and "I owe a $20 and"."""
+"""Words after a price that is not attributive: unlike "a $20 bill", "I owe a $20 and"."""
 _FEW = rf"(\b[Aa]n? )({SIGN})(\d[\d,]*)(?: ({_MAGNITUDE}))?(?= (?!(?:{_BEHIND})\b)[a-z])"
 _END = r"(?![\w%]|[.,]\d)"
 MONEY = readings(

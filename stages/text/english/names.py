@@ -1,4 +1,4 @@
-"""Abbreviations that are read by what stands beside them, initials, numerals of kings and chapters, streets."""
+"""Abbreviations that depend on context, initials, numerals of kings and chapters, streets."""
 
 import re
 
@@ -27,9 +27,9 @@ _WORDS = {
     "Tel.": "telephone", "mfg.": "manufacturing", "orig.": "originally", "wt.": "weight", "ht.": "height",
 }  # fmt: skip
 _STARTERS = "The|A|An|He|She|It|They|We|I|You|This|That|These|Those|In|On|At|But|And|So|If|When|What|How|Why|My|Our|His|Her|There|For|As|To|From"
-"""Words that begin a sentence, so that the period before them ends one."""
+"""Words that start a sentence, so that the period before them ends one."""
 _LETTERED = "Plan|Option|Vitamin|Grade|Section|Part|Class|Type|Group|Team|Appendix|Figure|Table|Chapter|Step|Room|Gate|Unit|Column|Point"
-"""What has letters in place of numbers: the period behind them ends a sentence."""
+"""Words followed by letters as numbers: the period after such a letter ends a sentence."""
 _REGNAL = (
     "Louis|Henry|Elizabeth|Charles|George|Edward|William|James|Richard|Napoleon|Catherine|Peter|Nicholas|Alexander|Frederick|Philip"
     "|Ferdinand|Leopold|Benedict|Pius|Paul|Leo|Gregory|Innocent|Francis|Ivan|Otto|Ramses|Rameses|Ptolemy|Darius|Xerxes|Mary|Wilhelm|Karl"
@@ -95,7 +95,7 @@ WORDS_TO_READ = "|".join(
         r"\b[A-Z][a-z]+ (?:Dr|Rd|Ln|Ct|Pl)\.",
     ]
 )
-"""Words that are not read as they are written."""
+"""Words that are not read as written."""
 
 
 def _abbreviation(match: re.Match[str]) -> str:

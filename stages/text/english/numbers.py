@@ -1,4 +1,4 @@
-"""Large numbers, lists of numbers, and the numbers that are said digit by digit or in pairs: codes, phones, models."""
+"""Large numbers, lists of numbers, and numbers read digit by digit or in pairs: codes, phone numbers, models."""
 
 import re
 
@@ -11,15 +11,15 @@ _CODE = re.compile(
     r"|(?:customer|client|user|employee|phone|policy|batch|claim|student|room|membership) number|booking|isbn|ssn|license|license|plate|password|extension|ext|call|dial|text|invoice|number is|model|sku|part|member|passport"
     r"|[A-Z][a-z]+, (?-i:[A-Z]{2}))\b(?:\W{0,2}(?:number|no|code|id|is|was|#|to|at)\b)*\W{0,3}$"
 )
-"""What stands before a code."""
+"""The context before a code."""
 _PHONE_CUE = re.compile(
     r"(?i)\b(?:phone|number is|call|reach|tel|fax|mobile|cell|contact|whatsapp|at)\b[^\d.?!]{0,15}$"
 )
 _PLACE = re.compile(r"(?:[A-Z][a-z]+,? [A-Z]{2}|[a-z] [A-Z][a-z]+,?|[A-Z][a-z]+ [A-Z][a-z]+,?) $")
 _ENDS = re.compile(r"[.,;!?]|$| and\b| or\b| in\b")
-"""Between the two a number of five digits is a ZIP code."""
+"""A five-digit number between the two is a ZIP code."""
 _LEAST_LONG, _LONGEST, _PHONE = 5, 15, (10, 11)
-"""Digits of a number written without commas; of the longest that is a number; of a phone number written as one."""
+"""Digits of a number without commas: minimum, maximum, and as a phone number."""
 
 
 def say_two(digits: str) -> str:
@@ -33,7 +33,8 @@ def say_two(digits: str) -> str:
 
 
 def say_pairs(digits: str) -> str:
-    """Up to five digits as in a model's name: "4090" forty ninety, "747" seven forty seven, "12400" twelve four hundred."""
+    """Up to five digits as in a model's name: "4090" forty ninety, "747" seven forty seven, "12400" twelve four
+    hundred."""
     if len(digits) < 3:
         return say_two(digits) if len(digits) == 2 else DIGIT_NAMES[int(digits)]
     if len(digits) == 5:
@@ -45,12 +46,12 @@ def say_pairs(digits: str) -> str:
 
 
 def say_groups(text: str) -> str:
-    """Each group of digits digit by digit, with a short rest between."""
+    """Each group of digits digit by digit, with a short pause between groups."""
     return ", ".join(say_digits(group) for group in re.findall(r"\d+", text))
 
 
 def _long(match: re.Match[str]) -> str:
-    """10000 is a number, and a ZIP code, a phone or what begins with a zero is digits."""
+    """10000 is a number, but ZIP codes, phone numbers and numbers with a leading zero are read as digits."""
     digits = match[0]
     before, after = match.string[: match.start()], match.string[match.end() :]
     if (
@@ -73,7 +74,7 @@ def _short(match: re.Match[str]) -> str:
 
 
 def _spaced(match: re.Match[str]) -> str:
-    """Digits in groups: thousands ("12 345"), a list ("4 8 15"), or a phone, a card, an account."""
+    """Digits in groups: thousands ("12 345"), a list ("4 8 15"), or a phone, card or account number."""
     groups = match[0].split(" ")
     thousands = all(len(group) == 3 for group in groups[1:])
     if thousands and groups[0][0] != "0" and (len(groups) == 2 or len(groups[0]) < 3 or groups[-1] == "000"):

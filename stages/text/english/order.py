@@ -1,4 +1,4 @@
-"""All readings of a line, in the order they are applied: what looks like a number and is none comes first."""
+"""All readings of a line, in the order of application: things that only look like numbers come first."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from stages.text.english.units import UNIT_POWERS, UNITS
 from stages.text.english.web import WEB
 from stages.text.grammar import is_abbreviation
 
-_QUOTES = readings((r'(?<![^\s(])"([^"]+)"(?!\w)', r"\1"))  # the quote behind "Chapter 1" is no inch
+_QUOTES = readings((r'(?<![^\s(])"([^"]+)"(?!\w)', r"\1"))  # the quote after "Chapter 1" does not mean inches
 _FIRST = readings(
     (r"^\W*(?:[→⇒]|-+>|=+>)\s*", ""),  # an arrow as a bullet
     (r"\s*[—―]+\s*|(?<!-)--+(?!-)", ", "),
@@ -43,7 +43,7 @@ _MARKS = readings(
     (r"(?<![\d.])\d{1,2}(?:\.\d{1,2}){2,}(?!\.?\d)", lambda m: m[0].replace(".", " point ")),
     (r"\b[vV]\.?\s?(?=\d+(?:\.\d+|\b))", "version "),
     (r"\s*\|\s*", ", "),
-    (r"[\[\]{}<>*~©®™•]|\^(?!\w)", " "),  # marks of layout that nobody reads out
+    (r"[\[\]{}<>*~©®™•]|\^(?!\w)", " "),  # layout marks, which are not read aloud
 )
 _ORDER = [
     (re.compile(needed), table)
@@ -65,18 +65,19 @@ _ORDER = [
         ("", _MARKS),
     )
 ]
-"""The tables, and what there is in any sentence that they change: to look for it takes less time than to try them."""
+"""The tables, each with a pattern found in every sentence it changes: searching for it is faster than applying them."""
 _NEEDS = re.compile("|".join([WORDS_TO_READ, SPANS]))
 _BOUNDARY = re.compile(r"(?<=[a-z]{4}[.?!]) (?=[A-Z])")
 
 
 def needs_reading(text: str) -> bool:
-    """Whether text of nothing but words holds some that are not read as they are written: numerals, abbreviations, "Mon-Fri"."""
+    """Whether plain text has words that are not read as written: numerals, abbreviations, "Mon-Fri"."""
     return _NEEDS.search(text) is not None
 
 
 def read_sentences(line: str, is_spoken: Callable[[str], bool]) -> str:
-    """Each sentence of a line with its forms written out. Most of an answer's sentences are words alone, and pass as they are."""
+    """Each sentence of a line with its written forms expanded. Most sentences of an answer are plain words and pass
+    unchanged."""
     line = rewrite(line, _QUOTES)
     return " ".join(part if is_spoken(part) else _read(part) for part in _sentences(line))
 

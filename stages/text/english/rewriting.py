@@ -1,4 +1,4 @@
-"""Readings as data: patterns, and what is said in the place of what they match."""
+"""Readings as data: patterns and their replacements."""
 
 import re
 from collections.abc import Callable, Iterable

@@ -21,7 +21,8 @@ _BOOKS = (
 
 
 def _slash(match: re.Match[str]) -> str:
-    """What one number over another is: a share ("80/20"), a rating, a blood pressure, or else a fraction, which the grammar reads."""
+    """One number over another: a split ("80/20"), a rating, a blood pressure, or else a fraction, which the grammar
+    reads."""
     left, right = match[1], match[2]
     before, after = match.string[: match.start()], match.string[match.end() :]
     if "." in left or "." in right:

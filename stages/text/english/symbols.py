@@ -1,4 +1,4 @@
-"""How symbols are said, and which say nothing."""
+"""How symbols are read, and which are silent."""
 
 import unicodedata
 
@@ -20,7 +20,7 @@ _BULLETS = "∙⋆⋄"
 
 
 def is_ornament(char: str) -> bool:
-    """Stars, checks, boxes, notes, arrows and the like: nobody reads them out, and nothing is lost without them."""
+    """Stars, check marks, boxes, notes, arrows and similar symbols, which are not read aloud and carry no meaning."""
     return char not in SYMBOLS and (
         unicodedata.category(char) in ("So", "Sk") or ord(char) in _ARROWS or char in _BULLETS
     )

@@ -1,4 +1,4 @@
-"""Units of measurement behind a number."""
+"""Units of measurement after a number."""
 
 import re
 
@@ -26,9 +26,9 @@ _UNITS = {
     "°C": "degree Celsius", "°F": "degree Fahrenheit", "°": "degree", "sq": "square", "N": "newton", "J": "joule", "hp": "horsepower",
 }  # fmt: skip
 _LOOSE = {"N", "J", "in", "pt", "sq", "l", "°"} | {unit for unit in _UNITS if len(unit) == 1}
-"""Such as are letters and words too: only right behind the number, or as below."""
+"""Units that are also letters or words: only directly after the number, or as below."""
 _SPACED = {"m", "g", "s", "h", "L", "V", "W", "°", "pt"}
-"""Of these, such as may stand behind a space."""
+"""Of these, the ones that may follow a space."""
 _PLURALS = {"foot": "feet", "inch": "inches", "hertz": "hertz", "kilohertz": "kilohertz", "megahertz": "megahertz",
             "gigahertz": "gigahertz", "horsepower": "horsepower"}  # fmt: skip
 _AREAS = {"2": "square", "²": "square", "3": "cubic", "³": "cubic"}
@@ -62,7 +62,7 @@ def _unit(match: re.Match[str]) -> str:
 
 
 def _end(match: re.Match[str]) -> str:
-    """The period of "5 ft." ends the sentence where one begins behind it."""
+    """The period of "5 ft." ends the sentence if another one starts after it."""
     if not match["dot"]:
         return ""
     return "." if re.match(r"\s*$|\s+[A-Z]", match.string[match.end() :]) else ""
@@ -79,7 +79,7 @@ def _per(below: str | None) -> str:
 
 
 def _feet(match: re.Match[str]) -> str:
-    """6' is feet, but where the mark closes a quotation."""
+    """6' is feet, unless the mark closes a quotation."""
     return match[0] if re.search(r"(?<!\w)'", match.string[: match.start()]) else f"{match[1]} feet"
 
 
@@ -99,7 +99,7 @@ _PLENTY = r"(?=\s+(?:people|[a-z]+s)\b)"
 UNIT_POWERS = readings(
     (rf"((?:\d|\d |/)(?:{_LENGTHS}|s))\^\(?([23])\)?(?!\w)", lambda m: m[1] + {"2": "²", "3": "³"}[m[2]]),
 )
-"""Before the powers of mathematics."""
+"""Applied before mathematical powers."""
 UNITS = readings(
     (r"(?<=\d)\s?[°º]\s?(?=[CF]\b)|(?<=\d)\s?℃(?!C)", "°"),
     (rf"{_SEAT}(?<![\w.,$-])(\d{{2,3}})([CF])\b(?!-)", r"\1°\2"),

@@ -1,4 +1,4 @@
-"""Addresses of the web, names of files, handles and hashtags."""
+"""Web addresses, file names, handles and hashtags."""
 
 import re
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ _MARKS = {".": "dot", "_": "underscore", "-": "dash", "+": "plus", "%": "percent
 
 
 def _url(match: re.Match[str]) -> str:
-    """The host alone: nobody reads out a path, and the written text stays beside the spoken."""
+    """Only the host: nobody reads a path aloud, and the written text is kept."""
     host = urlsplit(match[0] if "://" in match[0] else f"https://{match[0]}").hostname or ""
     ends = match[0][-1] if match[0][-1] in ".,?!;:" else ""
     return _spell(host.removeprefix("www.").rstrip(".")) + ends

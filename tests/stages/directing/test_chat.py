@@ -156,7 +156,7 @@ def test_an_endpoint_that_is_down_stops_the_build_with_one_sentence(url, asking,
     down = asking(*(f"dead{n}" for n in range(9)))
     with pytest.raises(
         WorkError,
-        match=r"^The director at .* does not answer: it failed 1 times, at last by ReadTimeoutError\. So it was 5 ",
+        match=r"^The director at .* does not answer: it failed 1 times, at last by ReadTimeoutError\. This happened 5 ",
     ):
         directs(url, tmp_path, retries=0, timeout_s=0.2).process(down)
     with chat_server(tmp_path) as gone:

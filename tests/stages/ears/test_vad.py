@@ -97,7 +97,7 @@ class Harm:
 def test_a_checkpoint_that_would_run_code_is_refused_and_does_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"pyannote.audio": Harm(), "state_dict": {}}, "evil.ckpt")
-    with pytest.raises(UnusableModel, match=r"no pyannote\.audio checkpoint of weights alone"):
+    with pytest.raises(UnusableModel, match=r"not a weights-only pyannote\.audio checkpoint"):
         VoiceActivity("evil.ckpt")
     assert not (tmp_path / "harmed").exists()
 
@@ -109,7 +109,7 @@ def test_a_checkpoint_that_names_a_foreign_class_is_refused():
     facts["pyannote.audio"]["architecture"]["module"] = "antigravity"
     content = io.BytesIO()
     torch.save(facts, content)
-    with pytest.raises(UnusableModel, match="no model of pyannote"):
+    with pytest.raises(UnusableModel, match="not a pyannote"):
         load_model("foreign.ckpt", content.getvalue())
     assert "antigravity" not in sys.modules
 
@@ -118,8 +118,8 @@ def test_what_is_no_checkpoint_is_told(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.ckpt").write_text("hello")
     for name, said in (
-        (tmp_path / "empty", "holds no pytorch_model.bin"),
-        (tmp_path / "text.ckpt", "no pyannote.audio checkpoint"),
+        (tmp_path / "empty", "contains no pytorch_model.bin"),
+        (tmp_path / "text.ckpt", "not a weights-only pyannote.audio checkpoint"),
     ):
         with pytest.raises(UnusableModel, match=said):
             VoiceActivity(str(name))

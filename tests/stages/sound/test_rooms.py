@@ -135,7 +135,7 @@ def test_turns_begin_and_end_where_their_labels_say_within_two_frames(timelines)
     "content, reason",
     [
         ("", "lists no recordings"),
-        ("[1]\n", "no JSON object"),
+        ("[1]\n", "not a JSON object"),
         (
             '{"id": "a", "sources": [{"type": "command", "channels": [0], "source": "rm -r /"}], "duration": 1}\n',
             "type",

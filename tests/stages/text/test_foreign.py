@@ -76,7 +76,7 @@ def test_no_english_word_is_said(language: str) -> None:
     ("language", "text", "reason", "message"),
     [
         ("de", "Das heißt Привет.", "unsupported_script", "No German voice can read Cyrillic script: 'П'"),
-        ("hu", "5 ∑ 6", "unsupported_symbol", "No reading in Hungarian is known for the character '∑'"),
+        ("hu", "5 ∑ 6", "unsupported_symbol", "The character '∑' (n-ary summation) has no known reading in Hungarian"),
     ],
 )
 def test_what_has_no_reading_is_refused(language: str, text: str, reason: str, message: str) -> None:

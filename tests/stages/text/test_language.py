@@ -47,9 +47,9 @@ def test_ingest_rejects_by_language(write_jsonl) -> None:
     found = ingested([path], IngestSettings())
     assert {one.id: one.reason for one in found.rejected} == dict.fromkeys(OTHERS, "language")
     assert found.rejected[0].message == (
-        "It is in the language 'de', and ingest.language is 'en'; a build of its own with ingest.language=de takes such dialogues."
+        "It is in the language 'de', but ingest.language is 'en'; a separate build with ingest.language=de takes such dialogues."
     )
-    assert found.rejected[-1].message == "It is in the language 'ja', and ingest.language is 'en'."
+    assert found.rejected[-1].message == "It is in the language 'ja', but ingest.language is 'en'."
     assert len(found.dialogues) == len(ENGLISH)
     assert not ingested([path], IngestSettings(language="")).rejected
     assert "de" in [one.id for one in ingested([path], IngestSettings(language="de")).dialogues]

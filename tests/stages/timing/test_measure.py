@@ -81,8 +81,8 @@ def test_cuts_are_parted_at_the_pauses_that_were_put_into_them(tmp_path: Path, s
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("x.rttm", "SPEAKER one 1 zero 1 <NA> <NA> a\n", "line 1, is no line of RTTM"),
-        ("x.wav", "", "is none of .rttm, .ctm and .jsonl"),
+        ("x.rttm", "SPEAKER one 1 zero 1 <NA> <NA> a\n", "line 1, is not a valid RTTM line"),
+        ("x.wav", "", "is not a .rttm, .ctm or .jsonl file"),
         ("x.rttm.gz", "plain", "can't be read"),
     ],
 )

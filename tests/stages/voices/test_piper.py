@@ -70,7 +70,7 @@ def test_an_empty_folder_and_a_single_voice_are_told(tmp_path):
     with pytest.raises(RequestError, match=r"holds no Piper voice; pip install '\.\[piper\]', and download"):
         PiperSynthesizer.check(PiperSettings(folder=str(tmp_path)))
     make_voice(tmp_path, "alone")
-    with pytest.raises(RequestError, match=r"three different speakers or more .* has 0 \(none\); name more voices"):
+    with pytest.raises(RequestError, match=r"at least three different speakers .* has 0 \(none\); name more voices"):
         load_recipe(overrides=use)
 
 

@@ -174,5 +174,5 @@ def test_how_the_server_is_asked_makes_no_other_corpus():
 
     assert recipe().stage("cast").settings.agent_voice == "alloy"
     assert recipe("at_once=9", "cache=elsewhere", "per_minute=3").id == recipe().id != recipe("model=tts-1").id
-    with pytest.raises(RequestError, match=r"needs three different speakers or more .* and has 1 \(b\)"):
+    with pytest.raises(RequestError, match=r"needs at least three different speakers .* but has 1 \(b\)"):
         recipe("voices=[a, b]")

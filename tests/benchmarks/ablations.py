@@ -1,11 +1,11 @@
 """What each part of a corpus, of the decoder and of the training is worth: agents that differ in one thing each, on the same scenes.
 
-    PYTHONPATH=. python tests/benchmarks/ablations.py [INPUT...] --out DIR [--only ARM...] [--steps 3000] [--dialogues 1152] [--takes 2]
+    PYTHONPATH=. python tests/benchmarks/ablations.py [INPUT...] --out DIR [--only ARM] [--scene SCENE] [--steps 3000] [--limit 220]
 
 Every arm trains the preset `tiny` on a corpus from the same dialogues, and plays the same scenes, with dialogues and voices that no arm
 has heard. Every part is a command of the product, and a finished part is not repeated: after an interruption, the same line resumes.
-With --only, the other arms are shown as far as they are finished. About 25 minutes per arm on two cores. Prints a table, and writes it
-to `DIR/ablations.md`, and every figure of every scene to `DIR/ablations.json`.
+With --only and --scene, the others are shown as far as they are finished. Prints a table, and writes it to `DIR/ablations.md`, and every
+figure of every scene to `DIR/ablations.json`. An arm takes 25 minutes of training on two idle cores, and as much for all its scenes.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"
@@ -97,9 +98,10 @@ TUNED_ON = ("plain", "interruption", "pauses", "backchannels")
 class Ablations:
     """The parts, each of which makes what it needs first and keeps what it has made."""
 
-    def __init__(self, inputs: list[str], out: Path, dialogues: int, steps: int, takes: int) -> None:
+    def __init__(self, inputs: list[str], out: Path, dialogues: int, steps: int, takes: int, limit: int) -> None:
         self.inputs, self.out = inputs, out
         self.dialogues, self.steps, self.takes = dialogues, steps, takes
+        self.limit = ("--limit", limit)
 
     def corpus(self, name: str) -> Path:
         out = self.out / "corpora" / name
@@ -123,22 +125,39 @@ class Ablations:
 
     def trained(self, name: str) -> Path:
         out, arm = self.out / "runs" / name, ARMS[name]
+        if (out / "checkpoints" / f"{self.steps:08d}").exists():
+            return out
         settings = [option for change in arm.training for option in ("--set", change)]
         run("train", "--corpus", self.corpus(arm.corpus), "--out", out, "--preset", "tiny",
             "--set", f"optimizer.steps={self.steps}", *settings)  # fmt: skip
         return out
 
-    def evaluated(self, name: str) -> None:
-        out, arm = self.out / f"{name}.json", ARMS[name]
+    def tuned(self, name: str) -> Path:
+        """The arm's run, with thresholds where the arm has them."""
+        trained = self.trained(ARMS[name].run or name)
+        if ARMS[name].tuned and not (trained / "turn_taking.json").exists():
+            run("tune", trained, *self.scenes("validation", TUNED_ON), "--batch", 40, *self.limit)
+        return trained
+
+    def evaluated(self, name: str, scene: str) -> None:
+        out = self.figures_of(name, scene)
         if out.exists():
             return
-        trained = self.trained(arm.run or name)
-        decoding: list[str] = []
-        if not arm.tuned:
-            decoding = ["--turn-taking", "likeliest"]
-        elif not (trained / "turn_taking.json").exists():
-            run("tune", trained, *self.scenes("validation", TUNED_ON), "--batch", 40)
-        run("evaluate", trained, *self.scenes("test", SHOWN), "--batch", 40, *decoding, "--out", out)
+        decoding = () if ARMS[name].tuned else ("--turn-taking", "likeliest")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        run("evaluate", self.tuned(name), *self.scenes("test", [scene]), "--batch", 40, *self.limit, *decoding,
+            "--out", out)  # fmt: skip
+
+    def figures_of(self, name: str, scene: str) -> Path:
+        return self.out / "figures" / name / f"{scene}.json"
+
+    def found(self) -> dict[str, dict[str, dict]]:
+        """Arm → scene → figures, of all that is finished."""
+        figures: dict[str, dict[str, dict]] = {}
+        for name, scene in product(ARMS, SHOWN):
+            if (path := self.figures_of(name, scene)).exists():
+                figures.setdefault(name, {}).update(json.loads(path.read_text())["sets"])
+        return figures
 
 
 def run(*arguments: str | int | Path) -> None:
@@ -180,16 +199,17 @@ if __name__ == "__main__":
     parser.add_argument("inputs", nargs="*")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", action="append", choices=ARMS)
+    parser.add_argument("--scene", action="append", choices=SHOWN)
     parser.add_argument("--dialogues", type=int, default=1_152)
     parser.add_argument("--steps", type=int, default=3_000)
-    parser.add_argument("--takes", type=int, default=2)
-    arguments = parser.parse_args()
-    ablations = Ablations(arguments.inputs, arguments.out, arguments.dialogues, arguments.steps, arguments.takes)
-    for arm in arguments.only or ARMS:
-        ablations.evaluated(arm)
-    finished = [arm for arm in ARMS if (arguments.out / f"{arm}.json").exists()]
-    found = {arm: json.loads((arguments.out / f"{arm}.json").read_text())["sets"] for arm in finished}
-    (arguments.out / "ablations.json").write_text(json.dumps(found, indent=1))
+    parser.add_argument("--takes", type=int, default=2, help="of each held-out dialogue in a scene")
+    parser.add_argument("--limit", type=int, default=220, help="dialogues played in each scene")
+    given = parser.parse_args()
+    ablations = Ablations(given.inputs, given.out, given.dialogues, given.steps, given.takes, given.limit)
+    for arm, scene in product(given.only or ARMS, given.scene or SHOWN):
+        ablations.evaluated(arm, scene)
+    found = ablations.found()
+    (given.out / "ablations.json").write_text(json.dumps(found, indent=1))
     shown = table(found)
-    (arguments.out / "ablations.md").write_text(shown)
+    (given.out / "ablations.md").write_text(shown)
     print(f"\n{shown}")

@@ -1,7 +1,7 @@
-"""How a record says of an array what it holds, and how it leaves and enters a record: as a reference.
+"""How a record describes an array, and how arrays are moved out of and into records: as references.
 
-A record's plain form holds no samples. What writes it keeps the arrays wherever it likes and gives each a reference,
-and what reads it gives the array back."""
+A record's plain form contains no samples. The writer stores the arrays wherever it likes and gives each a reference;
+the reader resolves the references."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 Keep = Callable[[np.ndarray, int | None], Any]
-"""Keeps an array, audio at a rate or plain, and returns a JSON value that refers to it."""
+"""Stores an array, audio at a rate or plain numbers, and returns a JSON value that refers to it."""
 Find = Callable[[Any], np.ndarray]
 """The array that a reference refers to; raises ValueError if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayOf:
-    """Annotates an array's type: audio at `rate`, which may name the field that holds it, or, with None, plain numbers.
+    """Annotates an array's type: audio at `rate`, which may be the name of a field, or, with None, plain numbers.
 
-    pydantic asks it for the schema; the context that it hands through is a `Keep` or a `Find`.
+    pydantic gets the schema from it; the validation context is a `Keep` or a `Find`.
     """
 
     rate: int | str | None

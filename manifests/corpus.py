@@ -1,4 +1,4 @@
-"""A finished corpus, opened: the one way in for the report, the card, `inspect` and whatever else reads one."""
+"""Opens a finished corpus, for the report, the card, `inspect` and all other readers."""
 
 import json
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from manifests.store import Store
 from manifests.table import Table, corpus_tables
 
 FORMAT_VERSION = 1
-"""Of the folder's layout and of the cuts' fields; a reader refuses another."""
+"""Version of the folder layout and the cuts' fields; readers reject others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """An opened corpus: its place, its `corpus.json` and its tables, of which columns are read as they are asked for."""
+    """An opened corpus: its store, its `corpus.json` and its tables, whose columns are read on demand."""
 
     store: Store
     info: dict[str, Any]
@@ -30,7 +30,7 @@ class Corpus:
 
     @property
     def url(self) -> str:
-        """Its path or URL, as it was named."""
+        """Its path or URL, as given."""
         return self.store.url
 
     @property
@@ -40,12 +40,12 @@ class Corpus:
 
     @property
     def splits(self) -> list[str]:
-        """The splits that hold a dialogue."""
+        """The non-empty splits."""
         return [split for split in SPLITS if self.info["statistics"]["dialogues"][split]]
 
     @property
     def recipe_id(self) -> str:
-        """The hash of the recipe that its rows name; empty if it holds no dialogue."""
+        """The recipe hash in its rows; empty if it has no dialogues."""
         recipes = self.dialogues.read("recipe")["recipe"]
         return str(recipes.iloc[0]) if len(recipes) else ""
 
@@ -61,11 +61,11 @@ class Corpus:
         why = f"; ids are like {rows['id'].iloc[0]}." if len(rows) else "."
         if len(dropped := rejected[rejected["id"] == id]):
             why = f"; it was rejected: {dropped['message'].iloc[0]}"
-        raise RequestError(f"The corpus {self.url} holds no dialogue '{id}'{why}")
+        raise RequestError(f"The corpus {self.url} has no dialogue '{id}'{why}")
 
     def cuts_of(self, rows: pd.DataFrame) -> dict[str, MonoCut]:
-        """The cuts of these dialogues (`id`, `split`, `shard`) by id, each read by itself; rows that do not
-        know their shard take their whole split."""
+        """The cuts of these dialogues (`id`, `split`, `shard`) by id, each read separately; for rows without a
+        shard, the whole split is read."""
         known, reader = rows[rows["shard"].notna()], CutReader()
         found = {
             id: reader.cut(self.store.folder(split), int(shard), id)
@@ -92,14 +92,12 @@ def open_corpus(place: str | Path) -> Corpus:
         version = info["format_version"]
     except FileNotFoundError:
         begun = store.exists(".build")
-        mend = (
-            "its build is not finished; run the same `salm-duplex build` again" if begun else "there is no corpus.json"
-        )
+        mend = "its build is not finished; rerun the same `salm-duplex build`" if begun else "there is no corpus.json"
         raise RequestError(f"{store} is not a corpus: {mend}.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{store.at('corpus.json')} can't be read ({error}); build the corpus again.") from None
+        raise RequestError(f"{store.at('corpus.json')} can't be read ({error}); rebuild the corpus.") from None
     if version != FORMAT_VERSION:
         raise RequestError(
-            f"{store} has format version {version}, this program reads {FORMAT_VERSION}; build it again."
+            f"{store} has format version {version}, but this program reads version {FORMAT_VERSION}; rebuild it."
         )
     return Corpus(store, info, *corpus_tables(store))

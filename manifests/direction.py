@@ -1,4 +1,4 @@
-"""What a director leaves in a dialogue's record, beside turns."""
+"""What a director records in a dialogue, besides turns."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,21 +6,21 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Disfluency:
-    """Words of a turn that the speaker says while looking for others ("um"), or takes back ("two, no, sorry,")."""
+    """Hesitations ("um") and corrected words ("two, no, sorry,") of a turn."""
 
     kind: Literal["hesitation", "self_correction"]
     first: int
-    """The first of its words, counted in the turn's `spoken` from 0."""
+    """Index of its first word in the turn's `spoken`, from 0."""
     number: int
-    """So many words."""
+    """Number of words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """What a director made of a dialogue: `by` is a model's name, or `rules`."""
+    """The result of a director for a dialogue: `by` is a model's name, or `rules`."""
 
     by: str
     events: int = 0
-    """So many were put in."""
+    """Number of inserted events."""
     failed: str = ""
-    """Why what it wrote was not used, and the dialogue left as it was: a code to count by."""
+    """Why its script was not used and the dialogue left unchanged: a reason code."""

@@ -1,4 +1,4 @@
-"""The entries of `manifests/columns.py` that are about what a director wrote into a dialogue."""
+"""The entries of `manifests/columns.py` on the events written by a director."""
 
 from collections.abc import Callable
 
@@ -30,30 +30,30 @@ def _by_name(rows: pd.DataFrame) -> dict[str, int]:
 
 DIRECTION_COLUMNS = (
     count_column(
-        "hesitations", "hesitations", _said("hesitation"), 'Where a speaker looks for words ("um").'
+        "hesitations", "hesitations", _said("hesitation"), 'A speaker searches for words ("um").'
     ),
     count_column(
-        "self_corrections", "self-corrections", _said("self_correction"), 'Where a speaker takes words back ("two, no, sorry,").'
+        "self_corrections", "self-corrections", _said("self_correction"), 'A speaker corrects words ("two, no, sorry,").'
     ),
     Column(
         "director", TEXT, lambda r: r.dialogue.direction.by if r.dialogue.direction else "", "",
-        "Who directed the dialogue: rules, or a model's name; empty if nobody did.",
+        "The director of the dialogue: rules, or a model's name; empty if there was none.",
     ),
     Column(
         "director_events", WHOLE, lambda r: r.dialogue.direction.events if r.dialogue.direction else 0, "",
-        "What the director wrote into it: interruptions, backchannels, hesitations and self-corrections.",
+        "Events written by the director: interruptions, backchannels, hesitations and self-corrections.",
         (
-            Number("dialogues_with_director_events", "dialogues with a director's events", some),
-            Number("director_events", "a director's events", total),
+            Number("dialogues_with_director_events", "dialogues with director events", some),
+            Number("director_events", "director events", total),
         ),
     ),
     count_column(
-        "director_unplaced", "a director's events without room", _unplaced,
-        "Of these, backchannels left out and interruptions that wait for the end of the turn: there was no room in the speech.",
+        "director_unplaced", "director events without room", _unplaced,
+        "Of these, backchannels that were dropped and interruptions that wait for the end of the turn, for lack of room in the speech.",
     ),
     Column(
         "director_failed", TEXT, lambda r: r.dialogue.direction.failed if r.dialogue.direction else "", "",
-        "Why what the director wrote was not used, and the dialogue left as it was; empty if it was used.",
-        (Number("director_failed", "left as it was by the director", _by_name),),
+        "Why the director's script was not used and the dialogue left unchanged; empty if it was used.",
+        (Number("director_failed", "unchanged by the director", _by_name),),
     ),
 )  # fmt: skip

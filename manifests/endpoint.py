@@ -1,7 +1,7 @@
-"""A server with an OpenAI-like HTTP interface: asked again while it is busy, and never shown with its key.
+"""A server with an OpenAI-like HTTP interface: requests are retried while it is busy, and messages never show its key.
 
-A busy server (429, 5xx, a connection that breaks or hangs) is asked again, later each time and not before `Retry-After`.
-"""
+Requests to a busy server (429, 5xx, a broken or hanging connection) are retried with exponential backoff and
+`Retry-After`."""
 
 import os
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ from manifests.errors import WorkError
 
 KEY = "OPENAI_API_KEY"
 BUSY = (408, 409, 425, 429, 500, 502, 503, 504)
-"""What a server answers that may answer better later."""
+"""Status codes for which a retry may succeed."""
 LONGEST_WAIT_S = 300
-"""A server that asks for a longer wait, by `Retry-After`, is waited for so long."""
+"""Upper limit for a server's `Retry-After`."""
 
 
 class NoAnswer(WorkError):
-    """One request came to nothing, and another may fare better. `reason` continues "the server …"; `status` is that of its answer."""
+    """A request failed, but another one may succeed. `reason` continues "the server …"; `status` is the response's."""
 
     def __init__(self, message: str, reason: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -28,10 +28,10 @@ class NoAnswer(WorkError):
 
 
 def patience(retries: int, back_off_s: float) -> urllib3.Retry:
-    """How often a busy server is asked again; the wait before the second time is `back_off_s`, and doubles each time."""
+    """The retries for a busy server; the wait before the second one is `back_off_s`, and doubles each time."""
     return urllib3.Retry(
         total=retries,
-        # A server that is not there at all is reported at once, not after every retry of every request.
+        # An unreachable server is reported immediately, not after every retry of every request.
         connect=min(retries, 1),
         redirect=0,
         backoff_factor=back_off_s,
@@ -44,18 +44,19 @@ def patience(retries: int, back_off_s: float) -> urllib3.Retry:
 
 
 def check_address(url: str) -> None:
-    """Raise ValueError where this is no base address of a server, or holds a key."""
+    """Raise ValueError if this is not a server's base URL, or contains a key."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("'url' must be a server's base address such as http://localhost:8000/v1")
+        raise ValueError("'url' must be a server's base URL such as http://localhost:8000/v1")
     if parts.username or parts.password or parts.query:
-        raise ValueError("'url' must hold no key, since recipes are published; put it into an environment variable")
+        raise ValueError("'url' must not contain a key, since recipes are published; put it in an environment variable")
 
 
 @dataclass
 class Endpoint:
-    """`url` is the base, such as https://api.openai.com/v1; messages call it `name`, and end with `advice`. The key is taken from the
-    environment variable `key_env`, if set. Several threads may ask at once, over `connections` connections."""
+    """`url` is the base URL, such as https://api.openai.com/v1; messages call it `name`, and end with `advice`. The
+    key is read from the environment variable `key_env`, if set. Several threads may send requests, over `connections`
+    connections."""
 
     url: str
     name: str
@@ -72,7 +73,8 @@ class Endpoint:
         )
 
     def post(self, path: str, body: dict[str, Any]) -> bytes:
-        """The answer to a JSON body. Raises `NoAnswer`, and `WorkError` where the server is not there or refuses everybody."""
+        """The response to a JSON body. Raises `NoAnswer`, and `WorkError` if the server can't be reached or rejects
+        all requests."""
         key = os.environ.get(self.key_env)
         try:
             response = self._pool.request(
@@ -82,7 +84,7 @@ class Endpoint:
                 headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {}),
             )
         except urllib3.exceptions.MaxRetryError as error:
-            # The error's text may hold the request; its kind says enough.
+            # The error's text may contain the request; its type is enough.
             kind = type(error.reason).__name__
             if isinstance(error.reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError):
                 raise WorkError(
@@ -103,6 +105,6 @@ class Endpoint:
 
 
 def _said(body: bytes, key: str | None) -> str:
-    """What the server says of its refusal, without the key."""
+    """The server's error message, without the key."""
     text = " ".join(body[:300].decode("utf-8", "replace").split())
     return f" ({text.replace(key, '***') if key else text})" if text else ""

@@ -1,4 +1,5 @@
-"""The two ways in which a command fails; each carries one sentence for the user. See README, "Exit codes"."""
+"""The two ways in which a command fails; each carries one sentence for the user. See docs/troubleshooting.md, "Exit
+codes"."""
 
 
 class RequestError(Exception):
@@ -6,4 +7,4 @@ class RequestError(Exception):
 
 
 class WorkError(Exception):
-    """The work failed on the way: exit code 1, and what was done is kept."""
+    """The work failed: exit code 1, and finished work is kept."""

@@ -1,4 +1,4 @@
-"""The entries of `manifests/columns.py` that count events, but barge-ins as such."""
+"""The entries of `manifests/columns.py` that count events, other than all barge-ins."""
 
 from collections.abc import Callable
 
@@ -22,47 +22,47 @@ def _barge_ins(kind: Callable[[Interruption], bool]) -> Callable[[DuplexDialogue
 EVENT_COLUMNS = (
     count_column(
         "barge_ins_early", "early barge-ins", _barge_ins(lambda one: one.place == "early"),
-        "Barge-ins in the first third of the agent's whole turn.",
+        "Barge-ins in the first third of the agent's full turn.",
     ),
     count_column(
         "barge_ins_late", "late barge-ins", _barge_ins(lambda one: one.place == "late"),
-        "Barge-ins in the last third of the agent's whole turn.",
+        "Barge-ins in the last third of the agent's full turn.",
     ),
     count_column(
-        "barge_ins_again", "barge-ins in a row, but the first", _barge_ins(lambda one: one.in_row > 1),
+        "barge_ins_again", "barge-ins in a row, after the first", _barge_ins(lambda one: one.in_row > 1),
         "Barge-ins into the agent's answer to a barge-in.",
     ),
     count_column(
-        "words_finished", "barge-ins after whose onset the agent finishes its word", _barge_ins(lambda one: one.finishes_word),
-        "Barge-ins at which the agent finishes its word.",
+        "words_finished", "barge-ins in which the agent finishes its word", _barge_ins(lambda one: one.finishes_word),
+        "Barge-ins in which the agent finishes its word.",
     ),
     count_column(
-        "waits", "barge-ins that have the agent wait", _acts("wait"),
-        "How often the user has the agent wait, until \"go on\".",
+        "waits", "barge-ins that make the agent wait", _acts("wait"),
+        "How often the user makes the agent wait, until \"go on\".",
     ),
     count_column(
-        "stops", "barge-ins that have the agent stop", _acts("stop"),
-        "How often the user has the agent stop.",
+        "stops", "barge-ins that make the agent stop", _acts("stop"),
+        "How often the user makes the agent stop.",
     ),
     count_column(
         "resumed", "turns that the agent resumes", _acts("resume"),
-        "Turns of the agent that begin again where it was told to wait.",
+        "Agent turns that resume after the user's \"wait\".",
     ),
     count_column(
         "backchannels", "backchannels", _events("backchannel"),
-        'How often the user says a word or two ("mm-hm") that takes no floor.',
+        'How often the user says a word or two ("mm-hm") without taking the floor.',
     ),
     count_column(
         "agent_backchannels", "backchannels of the agent", _events("backchannel", "agent"),
-        "The same of the agent, during the user's turn.",
+        "How often the agent does so, during the user's turn.",
     ),
     count_column(
         "false_starts", "false starts", _events("false_start"),
-        "Starts of the user during the agent's turn that the user gives up.",
+        "How often the user starts to speak during the agent's turn and gives up.",
     ),
     count_column(
         "side_talks", "side talk", _events("side_talk"),
-        "What the user says to somebody else.",
+        "How often the user says something to somebody else.",
     ),
     count_column(
         "reprompts", "questions of the agent after a long silence", _acts("reprompt"),

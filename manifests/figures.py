@@ -1,4 +1,5 @@
-"""What an entry of a corpus's table of figures is: a column of the manifest, and what a corpus makes of its values.
+"""The type of an entry in a corpus's table of figures: a column of the manifest, and the figures computed from its
+values.
 
 `manifests/columns.py` has the entries, those about sound are in `manifests/sound_columns.py`.
 """
@@ -18,9 +19,10 @@ WHOLES, REALS = pa.list_(WHOLE), pa.list_(REAL)
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A figure of a corpus or of one of its splits, `of` its dialogues' rows: the entry's column and those `beside` it.
+    """A figure of a corpus or of one of its splits, computed by `of` from the rows: the entry's column and those in
+    `beside`.
 
-    `title` names it in the card and the report; what has none is in the statistics alone. Counts by name are a
+    `title` names it in the card and the report; without one, it is only in the statistics. Counts by name are a
     dictionary."""
 
     key: str
@@ -28,14 +30,13 @@ class Number:
     of: Callable[[pd.DataFrame], Any]
     beside: tuple[str, ...] = ()
     each_split: bool = False
-    """The statistics give it for each split, in place of the whole."""
+    """The statistics have it for each split instead of the whole corpus."""
     in_splits: bool = False
-    """A column of the report's table of splits."""
+    """Whether it is a column in the report's table of splits."""
 
 
 class Aim(NamedTuple):
-    """A setting of the recipe that a distribution is to be seen against, in its unit once it is taken `times` a
-    factor."""
+    """A setting of the recipe to compare a distribution with; multiplied by `times`, it is in the distribution's unit."""
 
     setting: str
     times: float = 1.0
@@ -43,9 +44,9 @@ class Aim(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """The values of all dialogues: quantiles in the statistics and the card, a histogram in the report.
+    """The distribution over all dialogues: quantiles in the statistics and the card, a histogram in the report.
 
-    `whose` gives it its color. `least` keeps what is smaller out of the quantiles, and `left_out` says what that is.
+    `whose` sets its color. Values below `least` are not in the quantiles, and `left_out` says what they are.
     """
 
     key: str
@@ -58,16 +59,15 @@ class Distribution:
 
     @property
     def counted(self) -> str:
-        """What the quantiles are of."""
+        """The label of the quantiles."""
         return f"{self.title}, {self.left_out}" if self.left_out else self.title
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the manifest: its name and type, how it is computed, in which unit, what it says, what a corpus
-    makes of it.
+    """A column of the manifest: its name, type, computation, unit, description, and figures.
 
-    `of` is None if the row's writer knows it: the shard, the build's seed and recipe.
+    `of` is None for values that only the row's writer knows: the shard, the build's seed and recipe.
     """
 
     name: str
@@ -83,10 +83,10 @@ def total(rows: pd.DataFrame) -> int:
 
 
 def some(rows: pd.DataFrame) -> int:
-    """How many dialogues have one or more."""
+    """The number of dialogues with one or more."""
     return int((rows.iloc[:, 0] > 0).sum())
 
 
 def count_column(name: str, title: str, of: Callable[[DuplexDialogue], int], definition: str) -> Column:
-    """How often something is in a dialogue, and by its `title` how often in the corpus."""
+    """A count per dialogue, and its total in the corpus under `title`."""
     return Column(name, WHOLE, of, "", definition, (Number(name, title, total),))

@@ -1,4 +1,4 @@
-"""Files that a reader finds whole or not at all, and what identifies a file's content."""
+"""Atomic file writing, and file hashes."""
 
 import hashlib
 import os
@@ -18,25 +18,26 @@ def cache_folder(name: str) -> str:
 
 @contextmanager
 def unfinished(path: Path) -> Iterator[Path]:
-    """A name beside `path` under which to write a file or a folder; renamed to `path` after the block, removed if it fails."""
+    """A temporary name next to `path` for writing a file or folder; renamed to `path` after the block, removed if it
+    fails."""
     with _part(path) as part:
         yield part
         os.replace(part, path)
 
 
 def is_unfinished(name: str) -> bool:
-    """Whether a file's name is one that `unfinished` gave."""
+    """Whether a file name was made by `unfinished`."""
     return name.startswith(".") and name.endswith(".part")
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file of these bytes, in place of any that is there."""
+    """Write a file with these bytes, replacing any existing one."""
     with unfinished(path) as part:
         part.write_bytes(content)
 
 
 def create_whole(path: Path, content: bytes) -> bool:
-    """Write a file that is not there yet; False where there is one."""
+    """Write a new file; returns False if it exists."""
     with _part(path) as part:
         part.write_bytes(content)
         try:
@@ -47,7 +48,7 @@ def create_whole(path: Path, content: bytes) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hex; read once as long as the file stays as it is."""
+    """The SHA-256 of a file, in hex; cached as long as the file does not change."""
     status = path.stat()
     return _sha256(path, status.st_size, status.st_mtime_ns)
 

@@ -1,7 +1,7 @@
-"""Open Assistant's flat form: one message a record, with `message_id` and `parent_id`, as trees.
+"""Open Assistant's flat format, one message per record with `message_id` and `parent_id`, converted to trees.
 
-The messages of a tree stand together, as they are published, so one tree is held at a time. It comes out in the form that the
-published trees have, at the place of its first message.
+The messages of a tree are adjacent, as published, so one tree is held at a time. It is returned in the format of the
+published trees, at the place of its first message.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,14 +10,14 @@ from typing import Any
 from manifests.raw_records import BrokenRecord
 
 MOST_MESSAGES = 10_000
-"""A larger tree is no conversation."""
+"""Larger trees are rejected."""
 _KEYS = frozenset(("message_id", "parent_id", "text", "role"))
 
 Record = tuple[int, Any]
 
 
 def as_trees(records: Iterator[Record]) -> Iterator[Record]:
-    """The records, with a tree in place of its messages; a message that belongs to no tree beside it is a `BrokenRecord`."""
+    """The records, with trees replacing their messages; a message without an adjacent tree is a `BrokenRecord`."""
     tree: _Tree | None = None
     for position, raw in records:
         if not is_flat(raw):
@@ -47,7 +47,7 @@ def is_flat(raw: Any) -> bool:
 
 
 class _Tree:
-    """The messages of one tree so far: those that name the same tree, or where they name none, one of its messages as their parent."""
+    """The messages of one tree so far: those that name the same tree or, without a tree id, have a parent in it."""
 
     def __init__(self, position: int, first: dict[str, Any]) -> None:
         self._id = first.get("message_tree_id")
@@ -68,15 +68,15 @@ class _Tree:
             return
         name = message["message_id"]
         if name in self._messages:
-            reason = f"The message {name!r} stands twice in its tree; remove one."
+            reason = f"The message {name!r} occurs twice in its tree; remove one."
             self._unplaced.append((position, BrokenRecord("duplicate_message", reason)))
         else:
             self._messages[name] = (position, message)
 
     def close(self) -> Iterator[Record]:
-        """The tree, and the messages that have no place in it, in order."""
+        """The tree, and the messages without a place in it, in order."""
         if self._number > MOST_MESSAGES:
-            message = f"The tree {self._id!r} has over {MOST_MESSAGES} messages; that is no conversation."
+            message = f"The tree {self._id!r} has over {MOST_MESSAGES} messages, which is not a conversation; remove or split it."
             yield self._position, BrokenRecord("too_long", message)
             return
         nodes = {name: _node(message) for name, (_, message) in self._messages.items()}
@@ -101,7 +101,7 @@ def _node(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reached(below: Mapping[str | None, list[str]]) -> Iterator[str]:
-    """All messages that hang on a first one."""
+    """A first message with all its replies."""
     ahead = list(below.get(None, []))
     while ahead:
         name = ahead.pop()
@@ -111,7 +111,7 @@ def _reached(below: Mapping[str | None, list[str]]) -> Iterator[str]:
 
 def _orphan(name: str, parent: str | None) -> BrokenRecord:
     message = (
-        f"The message {name!r} answers {parent!r}, which is not among the messages of its tree beside it; sort the messages by tree "
-        "('message_tree_id'), or give the published trees."
+        f"The message {name!r} answers {parent!r}, which is not among the adjacent messages of its tree; sort the messages by tree "
+        "('message_tree_id'), or use the published trees."
     )
     return BrokenRecord("no_parent", message)

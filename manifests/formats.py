@@ -1,7 +1,7 @@
 """Input dialogue formats: one parsed JSON object (or Parquet row) in, one `Dialogue` out.
 
-The format is told by what the object holds, in the order of `manifests.readers.shapes.SHAPES`. What a reader does not use
-of a record is counted.
+The format is recognized by the object's contents, in the order of `manifests.readers.shapes.SHAPES`. Unused parts of a
+record are counted.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ BARE_CHAT = "list of messages"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A dialogue, the name of the shape that it had, and how often each thing of the record was not used."""
+    """A dialogue, the name of its shape, and counts of the record's unused parts."""
 
     dialogue: Dialogue
     shape: str
@@ -32,22 +32,22 @@ class Found:
 
 
 def parse_dialogue(raw: Any, source: str, fallback_id: str) -> Dialogue:
-    """Turn one raw object into a `Dialogue`; raises `BadDialogue` with the reason where it is not one."""
+    """Turn one raw object into a `Dialogue`; raises `BadDialogue` with the reason if it is not one."""
     return read_dialogue(raw, source, fallback_id).dialogue
 
 
 def read_dialogue(raw: Any, source: str, fallback_id: str) -> Found:
-    """Turn one raw object into a `Dialogue`, and tell what it was; raises `BadDialogue` with the reason where it is
-    none."""
+    """Turn one raw object into a `Dialogue`, with its shape and unused parts; raises `BadDialogue` with the reason if it
+    is not one."""
     reading = Reading()
     try:
         name, fields = _filled(raw, reading)
     except RecursionError:
-        raise BadDialogue("broken_json", "The record is nested too deep to be read.") from None
+        raise BadDialogue("broken_json", "The record is nested too deeply to be read; flatten it.") from None
     reading.finish()
     _check(reading)
     if not isinstance(fields.get("id"), str | int | None) or isinstance(fields.get("id"), bool):
-        raise BadDialogue("wrong_field", f"'id' is a {kind_of(fields['id'])}; give a string or a whole number.")
+        raise BadDialogue("wrong_field", f"'id' is a {kind_of(fields['id'])}; use a string or a whole number.")
     dialogue = Dialogue(
         id=claimed_id(fields, fallback_id),
         turns=tuple(reading.turns),
@@ -60,7 +60,7 @@ def read_dialogue(raw: Any, source: str, fallback_id: str) -> Found:
 
 
 def _filled(raw: Any, reading: Reading) -> tuple[str, Mapping[str, Any]]:
-    """Read anything; returns the shape's name, and the fields among which the id is."""
+    """Read any value; returns the shape's name, and the fields that contain the id."""
     if isinstance(raw, dict):
         return _read(raw, reading)
     if isinstance(raw, list) and is_chat(raw):
@@ -71,13 +71,13 @@ def _filled(raw: Any, reading: Reading) -> tuple[str, Mapping[str, Any]]:
 
 
 def claimed_id(raw: Any, fallback_id: str) -> str:
-    """The id that a record gives itself, be it a dialogue or not, else the one of its place."""
+    """A record's own id, whether or not it is a dialogue, else the id from its place."""
     key = _id_key(raw) if isinstance(raw, dict) else ""
     return str(raw[key]) if key else fallback_id
 
 
 def _id_key(raw: Mapping[str, Any]) -> str:
-    """Where a record's id stands; empty if it has none."""
+    """The key of a record's id; empty if it has none."""
     for key in ("id", *ID_KEYS):
         claimed = raw.get(key)
         if isinstance(claimed, str | int) and not isinstance(claimed, bool) and claimed != "":
@@ -86,12 +86,12 @@ def _id_key(raw: Mapping[str, Any]) -> str:
 
 
 def _read(raw: dict[str, Any], reading: Reading) -> tuple[str, Mapping[str, Any]]:
-    """Read a record by its shape; returns the shape's name, and the fields among which its id is."""
+    """Read a record by its shape; returns the shape's name, and the fields that contain its id."""
     found = shape_of(raw)
     if found is None:
         return _unwrapped(raw, reading)
     shape, fields = found
-    if shape.read is not read_own and not SYSTEM_KEYS.isdisjoint(fields):  # our own form takes its own
+    if shape.read is not read_own and not SYSTEM_KEYS.isdisjoint(fields):  # our native format has its own
         for key in sorted(SYSTEM_KEYS.intersection(fields)):
             if not isinstance(fields[key], str | list | dict | None):
                 raise BadDialogue("not_text", f"'{key}' is a {kind_of(fields[key])}, not a string.")
@@ -103,7 +103,7 @@ def _read(raw: dict[str, Any], reading: Reading) -> tuple[str, Mapping[str, Any]
 
 
 def _unwrapped(raw: dict[str, Any], reading: Reading) -> tuple[str, Mapping[str, Any]]:
-    """A dialogue that lies in a field of the record."""
+    """A dialogue in a field of the record."""
     key = inside(raw)
     if key is None:
         raise _unknown(raw)
@@ -115,30 +115,30 @@ def _unwrapped(raw: dict[str, Any], reading: Reading) -> tuple[str, Mapping[str,
 
 def _unknown(raw: Mapping[str, Any]) -> BadDialogue:
     if role_key(raw) and is_message(raw):
-        message = "This is one message, not a dialogue; give the messages of a dialogue as one list."
+        message = "This is one message, not a dialogue; put the messages of a dialogue in one list."
         return BadDialogue("single_message", message)
     return BadDialogue(
         "unknown_format",
-        f"No dialogue format has the keys {fields_of(raw)}; one of {', '.join(KNOWN)} is needed, or a form that docs/input.md lists.",
+        f"No dialogue format has the keys {fields_of(raw)}; use one of {', '.join(KNOWN)}, or a format listed in docs/input.md.",
     )
 
 
 def _check(reading: Reading) -> None:
     turns = reading.turns
     if not turns:
-        raise BadDialogue("no_turns", "The dialogue has no turns; give it at least one user and one agent turn.")
+        raise BadDialogue("no_turns", "The dialogue has no turns; add at least one user and one agent turn.")
     for number, turn in enumerate(turns, 1):
         if not turn.text.strip():
-            raise BadDialogue("empty_turn", f"Turn {number} ({turn.speaker}) is empty; give it text or remove it.")
+            raise BadDialogue("empty_turn", f"Turn {number} ({turn.speaker}) is empty; add text or remove it.")
     speakers = {turn.speaker for turn in turns}
     if len(speakers) < 2:
         raise BadDialogue("one_sided", f"Only the {speakers.pop()} speaks; a dialogue needs a user and an agent.")
 
 
 def _refuse_half_characters(dialogue: Dialogue) -> None:
-    """JSON can spell half of a surrogate pair (`"\\ud83d"`), which is no character and can't be written again."""
+    """JSON can contain half of a surrogate pair (`"\\ud83d"`), which is not a character and can't be encoded."""
     plain = all(turn.text.isascii() and not turn.voice and not turn.recording for turn in dialogue.turns)
-    if plain and dialogue.id.isascii() and dialogue.system_prompt.isascii():  # as most are
+    if plain and dialogue.id.isascii() and dialogue.system_prompt.isascii():  # as for most
         return
     texts = [("'id'", dialogue.id), ("The system prompt", dialogue.system_prompt)]
     for number, turn in enumerate(dialogue.turns, 1):
@@ -152,5 +152,7 @@ def _refuse_half_characters(dialogue: Dialogue) -> None:
         try:
             text.encode()
         except UnicodeEncodeError:
-            message = f"{name} holds half of a surrogate pair, which is no character; remove it or mend its escape."
+            message = (
+                f"{name} contains half of a surrogate pair, which is not a character; remove it or correct its escape."
+            )
             raise BadDialogue("not_utf8", message) from None

@@ -1,4 +1,4 @@
-"""What makes two builds, corpora or runs the same: their settings as plain values, compared and hashed."""
+"""The identity of a build, corpus or run: its settings as plain values, for comparing and hashing."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ def digest(identity: Mapping[str, object]) -> str:
 
 
 def differences(mine: Mapping[str, object], theirs: Mapping[str, object]) -> Sequence[str]:
-    """The names of what differs, a nested key as `section.key`, in order."""
+    """The names of differing keys, nested ones as `section.key`, in order."""
     one, other = _flat(dict(mine)), _flat(dict(theirs))
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 

@@ -1,4 +1,4 @@
-"""The user's interruptions in a timeline: which turn of the agent each cuts, and of what kind it is."""
+"""The user's interruptions in a timeline: which agent turn each one cuts, and its kind."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,18 +12,18 @@ Place = Literal["early", "middle", "late"]
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """A turn of the agent that a barge-in cuts off, and the user's turn that does it."""
+    """An agent turn cut off by a barge-in, and the interrupting user turn."""
 
     agent: Segment
     user: Segment
     place: Place
-    """In which third of the agent's whole turn the user starts."""
+    """The third of the agent's full turn in which the user starts."""
     in_row: int
-    """1, or more where the user has interrupted the agent's turn before, too."""
+    """1, or more if the user also interrupted the agent's previous turn."""
 
     @property
     def finishes_word(self) -> bool:
-        """Whether the agent says the word whole that it is at; else it falls silent in its midst."""
+        """Whether the agent finishes its current word; else it stops in the middle of it."""
         return self.agent.cut_word is None
 
 

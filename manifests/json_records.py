@@ -1,7 +1,6 @@
-"""The records of JSON content: JSON lines, arrays, objects, each over one line or several, and any of them put end to
-end.
+"""The records of JSON content: JSON lines, arrays and objects, each on one line or several, in any concatenation.
 
-What is broken costs itself alone. Behind it reading continues at the next line that begins as a record does.
+A broken record does not affect the others: reading continues at the next line that starts like a record.
 """
 
 import json
@@ -16,19 +15,19 @@ from manifests.readers.shapes import shape_of
 from manifests.wrapped import may_hold_many, unwrapped
 
 MOST_MESSAGES = 10_000
-"""A longer list of messages is no dialogue."""
+"""Longer lists of messages are rejected."""
 _QUOTED = 20
-"""So many characters of what is no JSON are shown."""
+"""Number of characters of invalid JSON shown in a message."""
 
 Record = tuple[int, Any]
 
 
 def read_json(stream: Readable, not_used: Counter[str] | None = None) -> Iterator[Record]:
-    """Yield (position counted from 1, parsed value or `BrokenRecord`) for each record of JSON content.
+    """Yield (position from 1, parsed value or `BrokenRecord`) for each record of JSON content.
 
-    The position is the line in JSON lines and the record's number in arrays, and grows. An array or a file of objects
-    may be of any size; one record is held in memory, be it a dialogue, a mapping from ids to dialogues, or an object
-    that holds a list of them: what such an object holds beside is counted in `not_used`."""
+    The position is the line in JSON lines and the record's number in arrays, and increases. An array or a file of objects
+    may be of any size; one record is held in memory: a dialogue, a mapping from ids to dialogues, or an object
+    with a list of them, whose other contents are counted in `not_used`."""
     return _Records(Text(stream), Counter() if not_used is None else not_used).read()
 
 
@@ -37,9 +36,9 @@ class _Records:
         self._text, self._not_used = text, not_used
         self._last = 0
         self._open = 0
-        """Arrays that were left where something is broken: their ends still come."""
+        """Number of arrays left at a broken place, whose ends are still to come."""
         self._crowded = 0
-        """The last line that is not one object alone: it is not to be copied for each of several."""
+        """The last line with more than one object, so that it is not copied for each of them."""
 
     def read(self) -> Iterator[Record]:
         while start := self._text.next():
@@ -60,7 +59,7 @@ class _Records:
                 yield self._line()
 
     def _at(self, line: int, record: Any) -> Record:
-        """A record at its line, or behind the last one where that has come so far already."""
+        """A record at its line, or after the last position if that is already beyond it."""
         self._last = max(line, self._last + 1)
         return self._last, record
 
@@ -69,7 +68,7 @@ class _Records:
         return self._last, record
 
     def _line(self) -> Record:
-        """A line that begins as neither an object nor an array."""
+        """A line that starts neither an object nor an array."""
         text, line = self._text, self._text.line
         raw = text.rest_of_line()
         record: Any
@@ -85,8 +84,8 @@ class _Records:
         return self._at(line, record)
 
     def _one_line(self) -> dict[str, Any] | None:
-        """The object that the rest of the line is, as nearly always; None if it is something else, and nothing is
-        read."""
+        """The rest of the line if it is an object, as is nearly always the case; None otherwise, without reading
+        anything."""
         if self._text.line == self._crowded or (raw := self._text.rest_of_line()) is None:
             return None
         try:
@@ -98,7 +97,7 @@ class _Records:
         return value
 
     def _object(self) -> Iterator[Record]:
-        """An object over several lines, or one of several on a line, or a broken one."""
+        """An object on several lines, one of several objects on a line, or a broken one."""
         text, line, column = self._text, self._text.line, self._text.column
         raw = text.rest_of_line() if line != self._crowded else None
         first: Exception | None = None
@@ -116,7 +115,7 @@ class _Records:
         try:
             value = text.value()
         except UnicodeDecodeError as error:
-            yield self._at(line, _broken(error, f"The record at line {line}"))
+            yield self._at(line, _broken(error, f"The record on line {line}"))
         except (ValueError, RecursionError) as error:
             yield self._at(line, self._broken_object(raw, first, error, line, column))
         else:
@@ -126,7 +125,7 @@ class _Records:
     def _broken_object(
         self, raw: str | None, first: Exception | None, error: Exception, line: int, column: int
     ) -> BrokenRecord:
-        """Tell what is wrong, and go behind it: the line alone, or all lines of an object that has several."""
+        """Report an error and skip it: the line, or all lines of a multi-line object."""
         text = self._text
         at = text.place(error) if isinstance(error, json.JSONDecodeError) else (line, 0)
         open_ended = raw is None or (
@@ -138,13 +137,13 @@ class _Records:
             self._skip_to(column)
         last = max(line, text.line - 1)
         if "MiB" in str(error):
-            return BrokenRecord("too_long", f"The object at line {line} is {too_long()}.")
+            return BrokenRecord("too_long", f"The object on line {line} is {too_long()}.")
         if line < at[0] <= last:
-            return _broken(error, f"The object at line {line}", f" at line {at[0]}, column {at[1]}")
+            return _broken(error, f"The object on line {line}", f" at line {at[0]}, column {at[1]}")
         return _broken(first or error, f"Line {line}", _column(first))
 
     def _skip_to(self, column: int) -> bool:
-        """Go to the next line that begins an object or array at this column, or before it; whether there is one."""
+        """Go to the next line that starts an object or array at or before this column; returns whether there is one."""
         while True:
             indent, start = self._text.indent()
             if start and start in "[{" and indent <= column:
@@ -155,7 +154,7 @@ class _Records:
                 return False
 
     def _found(self, value: Any, line: int) -> Iterator[Record]:
-        """An object, or the dialogues that it holds."""
+        """An object, or the dialogues in it."""
         repeated = self._text.decoder.repeated
         inner = unwrapped(value, self._not_used) if value else None
         if inner is None:
@@ -164,10 +163,10 @@ class _Records:
         for record in inner:
             yield self._next(record)
         if repeated:
-            yield self._next(_repeated(repeated, line, " The last one of each was read."))
+            yield self._next(_repeated(repeated, line, " The last value of each was used."))
 
     def _array(self) -> Iterator[Record]:
-        """The elements of an array one by one; messages all together, as they are one dialogue."""
+        """The elements of an array one by one; a list of messages as one dialogue."""
         text, begun = self._text, self._text.line
         text.take("[")
         if text.take("]"):
@@ -179,16 +178,16 @@ class _Records:
             line, column = text.line, text.column
             if start == "]":
                 yield self._next(
-                    BrokenRecord("broken_json", f"A comma stands before the ']' at line {line}; remove it.")
+                    BrokenRecord("broken_json", f"There is a comma before the ']' on line {line}; remove it.")
                 )
                 break
             try:
                 value = text.value()
             except UnicodeDecodeError as error:
-                value = _broken(error, f"The record at line {line}")
+                value = _broken(error, f"The record on line {line}")
             except (ValueError, RecursionError) as error:
                 yield self._leave(
-                    _broken(error, f"Record {self._last + 1}, at line {line},", self._place(error, line)),
+                    _broken(error, f"Record {self._last + 1}, on line {line},", self._place(error, line)),
                     column,
                     messages,
                 )
@@ -205,18 +204,18 @@ class _Records:
             if (end := text.next()) == "]":
                 break
             if end and not text.take(","):
-                missing = BrokenRecord("broken_json", f"A comma or ']' is missing at line {text.line}.")
+                missing = BrokenRecord("broken_json", f"A comma or ']' is missing on line {text.line}.")
                 yield self._leave(missing, column, messages, text.line > line)
                 return
         if not text.take("]"):
-            yield self._next(BrokenRecord("broken_json", "The JSON array has no end; the file was cut short."))
+            yield self._next(BrokenRecord("broken_json", "The JSON array has no end; the file is truncated."))
         elif messages is not None:
             yield self._at(begun, _one_dialogue(messages, begun))
         text.take(",")
 
     def _leave(self, broken: BrokenRecord, column: int, messages: list[Any] | None, here: bool = False) -> Record:
-        """Go on behind what is broken in an array, as if the array had ended: at the next line where an element
-        begins, or a dialogue where they are messages. `here`: the line where it stands may be such a line."""
+        """Continue after a broken place in an array as if the array had ended: at the next line that starts an
+        element, or a dialogue in the case of messages. `here`: the current line may be such a line."""
         text = self._text
         self._open += 1
         column = 0 if messages is not None else column
@@ -226,7 +225,7 @@ class _Records:
         return self._next(broken)
 
     def _place(self, error: Exception, line: int) -> str:
-        """Where in a record of several lines an error is."""
+        """The place of an error in a multi-line record."""
         if not isinstance(error, json.JSONDecodeError):
             return ""
         at = self._text.place(error)
@@ -235,15 +234,15 @@ class _Records:
 
 def _broken(error: Exception, what: str, where: str = "") -> BrokenRecord:
     if isinstance(error, UnicodeDecodeError):
-        return BrokenRecord("not_utf8", f"{what} holds bytes that are not UTF-8; save the file as UTF-8.")
+        return BrokenRecord("not_utf8", f"{what} contains bytes that are not UTF-8; save the file as UTF-8.")
     return BrokenRecord("broken_json", f"{what} is not valid JSON ({_detail(error)}{where}).")
 
 
 def _repeated(keys: list[str], line: int, read: str = "") -> BrokenRecord:
-    """Which of its values an object with a key twice stands for, nobody knows."""
+    """An object with a duplicate key is ambiguous."""
     names = ", ".join(repr(key) for key in dict.fromkeys(keys))
     message = (
-        f"The record at line {line} has an object with two different values for {names}; remove one of them.{read}"
+        f"The record on line {line} has an object with two different values for {names}; remove one of them.{read}"
     )
     return BrokenRecord("duplicate_key", message)
 
@@ -251,12 +250,11 @@ def _repeated(keys: list[str], line: int, read: str = "") -> BrokenRecord:
 def _detail(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return error.msg
-    return "nested too deep" if isinstance(error, RecursionError) else "it holds a number with too many digits"
+    return "nested too deeply" if isinstance(error, RecursionError) else "it contains a number with too many digits"
 
 
 def _column(error: Exception | None) -> str:
-    """Where in its line an error is, and what stands there in place of a value: what is no JSON at all shows what it
-    is."""
+    """The column of an error, and the text found there instead of a value, which shows what kind of text it is."""
     if not isinstance(error, json.JSONDecodeError):
         return ""
     found = error.doc[error.pos :].split("\n")[0].strip()[:_QUOTED] if error.msg == "Expecting value" else ""
@@ -264,7 +262,7 @@ def _column(error: Exception | None) -> str:
 
 
 def _is_of_chat(value: Any) -> bool:
-    """Whether an array that begins with it is a dialogue, and not a list of them."""
+    """Whether an array that starts with it is a dialogue rather than a list of dialogues."""
     if isinstance(value, Mapping):
         return (
             role_key(value) is not None and "parent_id" not in value and is_message(value) and shape_of(value) is None
@@ -275,6 +273,7 @@ def _is_of_chat(value: Any) -> bool:
 def _one_dialogue(messages: list[Any], line: int) -> Any:
     if len(messages) > MOST_MESSAGES:
         return BrokenRecord(
-            "too_long", f"The list at line {line} has over {MOST_MESSAGES} messages; that is no dialogue."
+            "too_long",
+            f"The list on line {line} has over {MOST_MESSAGES} messages, which is not a dialogue; remove or split it.",
         )
     return next((message for message in messages if isinstance(message, BrokenRecord)), messages)

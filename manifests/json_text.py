@@ -1,4 +1,4 @@
-"""JSON text in any Unicode encoding, read through a sliding buffer that holds one value at a time, and some more."""
+"""JSON text in any Unicode encoding, read through a sliding buffer that holds little more than one value."""
 
 import codecs
 import json
@@ -7,28 +7,27 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 MAX_RECORD_BYTES = 64 << 20
-"""A longer record is no dialogue, and would not be held in memory."""
+"""Longer records are rejected, since they would not fit in memory."""
 CHUNK = 1 << 18
 
 _WIDE = 1_000
-"""No record is indented by more."""
+"""Maximum indentation of a record."""
 _SPACES = re.compile("[ \t\r\n\ufeff\x1e]*")
-"""Between records: a byte order mark too, where files that begin with one were put end to end, and the mark of JSON
-text sequences."""
+"""Between records: spaces, byte order marks (from concatenated files) and the separator of JSON text sequences."""
 _INDENT = re.compile("[ \t\r\ufeff\x1e]*")
 _MARKED = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is a prefix of it
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _BAD = "\udcff"
-"""Stands for bytes that are no characters, as `surrogateescape` has it."""
+"""Represents undecodable bytes, as in `surrogateescape`."""
 
 
 def too_long() -> str:
-    return f"over the {MAX_RECORD_BYTES >> 20} MiB that a dialogue may have"
+    return f"over the limit of {MAX_RECORD_BYTES >> 20} MiB for a dialogue"
 
 
 class Readable(Protocol):
@@ -36,20 +35,20 @@ class Readable(Protocol):
 
 
 class Decoder:
-    """Decodes JSON, and tells the keys that an object has twice: of these the last is the value, as everywhere."""
+    """Decodes JSON, and reports duplicate keys, of which the last one counts, as everywhere."""
 
     def __init__(self) -> None:
         self._decoder = json.JSONDecoder(object_pairs_hook=self._object)
         self.repeated: list[str] = []
-        """Of what was decoded last: the keys whose values differ."""
+        """The duplicate keys with different values in the last decoded text."""
 
     def decode(self, text: str) -> Any:
-        """The value that the text is; raises ValueError or RecursionError."""
+        """The value of the whole text; raises ValueError or RecursionError."""
         self.repeated = []
         return self._decoder.decode(text)
 
     def scan(self, text: str, at: int) -> tuple[Any, int]:
-        """The value that begins at a place, and where it ends; raises ValueError or RecursionError."""
+        """The value that starts at a place, and its end; raises ValueError or RecursionError."""
         self.repeated = []
         return self._decoder.raw_decode(text, at)
 
@@ -61,7 +60,7 @@ class Decoder:
 
 
 class Text:
-    """A place in a text, counted in lines from 1. Raises nothing of its own but for what has no value."""
+    """A position in a text, with lines counted from 1. Only `value` raises errors."""
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
@@ -71,7 +70,7 @@ class Text:
         self.line = 1
 
     def next(self) -> str:
-        """The next character that is no space; empty at the end."""
+        """The next non-space character; empty at the end."""
         while True:
             end = _SPACES.match(self._buffer, self._at).end()  # type: ignore[union-attr]
             if end > self._at:
@@ -90,7 +89,7 @@ class Text:
         return True
 
     def rest_of_line(self) -> str | None:
-        """What stands between here and the line's end; None if that is too long to be held."""
+        """The rest of the line; None if it is too long to hold."""
         while (end := self._buffer.find("\n", self._at)) < 0 and not self._ended:
             if len(self._buffer) - self._at > MAX_RECORD_BYTES:
                 return None
@@ -99,7 +98,7 @@ class Text:
         return rest if len(rest) <= MAX_RECORD_BYTES else None
 
     def skip(self, length: int) -> None:
-        """Go on behind so much of the line."""
+        """Skip this many characters of the line."""
         self._at += length
 
     def skip_line(self) -> None:
@@ -112,8 +111,8 @@ class Text:
         self._at, self.line = end + 1, self.line + 1
 
     def indent(self) -> tuple[int, str]:
-        """Of the line that starts here: by how much it is indented, and its first character; empty at a line's end or
-        the text's."""
+        """The indentation of the line that starts here, and its first character, which is empty at the end of a line
+        or of the text."""
         while True:
             end = _INDENT.match(self._buffer, self._at).end()  # type: ignore[union-attr]
             if end < len(self._buffer) or self._ended:
@@ -122,7 +121,7 @@ class Text:
 
     @property
     def column(self) -> int:
-        """How many characters of the line stand before here, up to `_WIDE`."""
+        """The number of characters before this one in the line, up to `_WIDE`."""
         return self._at - self._line_start()
 
     def _line_start(self) -> int:
@@ -130,21 +129,21 @@ class Text:
         return max(from_, self._buffer.rfind("\n", from_, self._at) + 1)
 
     def value(self) -> Any:
-        """The value that starts here. Raises ValueError or RecursionError where there is none, or one that is too
-        long, and `UnicodeDecodeError`, behind the value, where it holds bytes that are no characters."""
+        """The value that starts here. Raises ValueError or RecursionError if there is none, or if it is too
+        long, and `UnicodeDecodeError`, positioned after the value, if it contains undecodable bytes."""
         self.next()
         while True:
             try:
                 value, end = self.decoder.scan(self._buffer, self._at)
             except json.JSONDecodeError as error:
-                # Where the buffer ends within the value, the error is at its end, or says that a string has none.
+                # If the buffer ends within the value, the error is at its end, or is an unterminated string.
                 cut = error.msg.startswith("Unterminated string") or error.pos + 16 >= len(self._buffer)
                 if self._ended or not cut:
                     raise
                 if len(self._buffer) - self._at > MAX_RECORD_BYTES:
                     raise json.JSONDecodeError(f"broken, or {too_long()}", self._buffer, self._at) from None
             else:
-                if self._ended or end + 3 < len(self._buffer):  # a number may go on where the buffer ends
+                if self._ended or end + 3 < len(self._buffer):  # a number may continue beyond the buffer
                     break
             self._grow()
         raw = self._buffer[self._at : end]
@@ -154,21 +153,21 @@ class Text:
         return value
 
     def check(self, raw: str) -> None:
-        """Raise `UnicodeDecodeError` where a part of the text holds bytes that are no characters."""
+        """Raise `UnicodeDecodeError` if a part of the text contains undecodable bytes."""
         if self._dirty:
             try:
                 raw.encode()
             except UnicodeEncodeError as error:
-                raise UnicodeDecodeError("utf-8", b"", error.start, error.end, "no characters") from None
+                raise UnicodeDecodeError("utf-8", b"", error.start, error.end, "undecodable bytes") from None
 
     def place(self, error: json.JSONDecodeError) -> tuple[int, int]:
-        """Line and column of an error of `value`, counted from 1."""
+        """Line and column of an error of `value`, from 1."""
         line = self.line + error.doc.count("\n", self._at, error.pos)
         return line, error.pos - error.doc.rfind("\n", 0, error.pos)
 
     def _grow(self) -> None:
-        """Drop what was read, and read on: as much as is held, so that a long value is tried a few times only."""
-        start = self._line_start()  # the line so far tells the column
+        """Drop what was read, and double the buffer, so that a long value is parsed only a few times."""
+        start = self._line_start()  # the start of the line is needed for the column
         held = self._buffer[start:]
         chunk = self._ahead or self._stream.read(max(CHUNK, len(held)))
         self._ahead, self._ended = b"", not chunk
@@ -188,7 +187,7 @@ def _is_clean(text: str) -> bool:
 
 
 def _decoder(stream: Readable) -> tuple[Callable[[bytes, bool], str], bytes]:
-    """What decodes a stream by its byte order mark, or by where its zero bytes are, and the bytes behind the mark."""
+    """A decoder for a stream, by its byte order mark or the positions of its zero bytes, and the bytes after the mark."""
     head = stream.read(CHUNK)
     while head and len(head) < 4 and (more := stream.read(CHUNK)):
         head += more
@@ -211,7 +210,7 @@ def _decode_as(name: str) -> Callable[[bytes, bool], str]:
     def careful(chunk: bytes, final: bool) -> str:
         try:
             return decode(chunk, final)
-        except UnicodeDecodeError:  # half a character at the end, or a number that is none
+        except UnicodeDecodeError:  # an incomplete character at the end, or an invalid code point
             return chunk.decode(name, "replace").replace("\ufffd", _BAD) + _BAD
 
     return careful

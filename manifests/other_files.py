@@ -1,13 +1,13 @@
-"""What a file is that holds no dialogues, by the bytes that it begins with."""
+"""Recognizes files that are not dialogues by their first bytes."""
 
 _KINDS = {
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"GIF8": "a GIF picture",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
     b"%PDF": "a PDF document",
     b"PK\x03\x04": "a ZIP archive or an office document",
-    b"BZh": "packed with bzip2",
-    b"\xfd7zX": "packed with xz",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zX": "compressed with xz",
     b"7z\xbc\xaf": "a 7-Zip archive",
     b"RIFF": "a WAV or AVI file",
     b"fLaC": "a FLAC recording",
@@ -18,18 +18,18 @@ _KINDS = {
     b"Obj\x01": "an Avro file",
     b"ORC": "an ORC file",
     b"\x89HDF": "an HDF5 file",
-    b"\x7fELF": "a program",
+    b"\x7fELF": "an executable",
 }
 
 
 HEAD = 512
-"""So many bytes tell; fewer do where a file has no more."""
+"""Number of bytes needed, or all bytes of a shorter file."""
 _TAR = 257, b"ustar"
 _MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<svg")
 
 
 def kind_of(head: bytes) -> str:
-    """A few words for the kind of file that begins with these `HEAD` bytes; empty if it may hold dialogues."""
+    """A short description of the kind of file that starts with these `HEAD` bytes; empty if it may contain dialogues."""
     if head.startswith(_TAR[1], _TAR[0]):
         return "a tar archive"
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_MARKUP):

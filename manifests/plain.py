@@ -1,4 +1,4 @@
-"""Records as plain values, which any format can carry, and their arrays beside them."""
+"""Records as plain values, which any format can represent, with their arrays separate."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from manifests.arrays import Find, Keep
 from manifests.records import Dialogue, DuplexDialogue, Record, SpokenDialogue, Timeline, TokenizedDialogue
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {
-    # What a record does not know must not get lost on the way.
+    # Unknown fields must not be lost silently.
     kind.__name__: TypeAdapter(with_config(extra="forbid")(kind))
     for kind in (Dialogue, SpokenDialogue, Timeline, DuplexDialogue, TokenizedDialogue)
 }
 
 
 def to_plain(record: Record) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """A record as values that JSON can hold, its `type` among them, and its arrays, to which they refer by position."""
+    """A record as JSON values, including its `type`, and its arrays, referenced by position."""
     arrays: list[np.ndarray] = []
 
     def keep(array: np.ndarray, rate: int | None) -> int:
@@ -28,7 +28,7 @@ def to_plain(record: Record) -> tuple[dict[str, Any], list[np.ndarray]]:
 
 
 def from_plain(plain: dict[str, Any], arrays: Sequence[np.ndarray]) -> Record:
-    """The record that `to_plain` took apart; raises ValueError if the values are no record's."""
+    """The inverse of `to_plain`; raises ValueError if the values are not a record."""
 
     def find(position: int) -> np.ndarray:
         if not isinstance(position, int) or not 0 <= position < len(arrays):
@@ -39,14 +39,14 @@ def from_plain(plain: dict[str, Any], arrays: Sequence[np.ndarray]) -> Record:
 
 
 def dump(record: Record, keep: Keep) -> dict[str, Any]:
-    """A record's plain form; `keep` gives each array its reference."""
+    """A record's plain form; `keep` returns each array's reference."""
     kind = type(record).__name__
     values: dict[str, Any] = _ADAPTERS[kind].dump_python(record, context=keep)
     return {"type": kind} | values
 
 
 def load(plain: dict[str, Any], find: Find) -> Record:
-    """The record of a plain form; raises ValueError if it is none's."""
+    """The record with a plain form; raises ValueError if there is none."""
     kind, values = plain.get("type"), {name: value for name, value in plain.items() if name != "type"}
     if kind not in _ADAPTERS:
         raise ValueError(f"there is no record of the type {kind!r}")

@@ -1,10 +1,10 @@
-"""How long work says how far it is: one callback for builds, trainings and evaluations."""
+"""The progress callback of builds, training and evaluation."""
 
 from collections.abc import Callable
 
 Progress = Callable[[int, int, str], None]
-"""Called as `progress(done, total, message)`: units done, units in all (0 while nobody knows), and what is being done."""
+"""Called as `progress(done, total, message)`: units done, total units (0 if unknown), and the current activity."""
 
 
 def silent(done: int, total: int, message: str) -> None:
-    """A progress that nobody watches."""
+    """A progress callback that does nothing."""

@@ -1,8 +1,7 @@
 """The records in the content of a dialogue file: Parquet here, JSON in `manifests.json_records`.
 
-Content tells its form, never a name. Records come one by one, in memory that does not grow with the file; what can't be
-read comes out as `BrokenRecord` in its place, and the reader continues wherever it can.
-"""
+The format is recognized by content, never by name. Records are read one by one, in memory independent of the file
+size; what can't be read becomes a `BrokenRecord` in its place, and the reader continues wherever it can."""
 
 import io
 from collections.abc import Iterator
@@ -19,14 +18,14 @@ PARQUET = b"PAR1"
 
 @dataclass(frozen=True, slots=True)
 class BrokenRecord:
-    """A place in a file that holds no readable record."""
+    """A place in a file without a readable record."""
 
     reason: str
     message: str
 
 
 class Joined(io.RawIOBase):
-    """Bytes that were read ahead, and the stream that they were read from."""
+    """Bytes that were read ahead, followed by their stream."""
 
     def __init__(self, head: bytes, rest: Readable) -> None:
         self._head, self._rest = memoryview(head), rest
@@ -45,18 +44,18 @@ class Joined(io.RawIOBase):
 
 
 def read_ahead(stream: Readable, length: int) -> tuple[bytes, io.BufferedReader]:
-    """The first bytes of a stream, and a stream that still has them."""
+    """The first bytes of a stream, and a stream that still contains them."""
     buffered = io.BufferedReader(Joined(b"", stream), CHUNK)
     head = buffered.read(length)
     return head, io.BufferedReader(Joined(head, buffered), CHUNK)
 
 
 def read_parquet(file: BinaryIO) -> Iterator[tuple[int, Any]]:
-    """Yield (row counted from 1, the row as a dictionary or `BrokenRecord`) of a seekable Parquet file, some rows at a time."""
+    """Yield (row number from 1, the row as a dictionary or `BrokenRecord`) of a seekable Parquet file, in batches."""
     number = 0
     try:
         parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
-        # What an extension type (such as Ray's pickled objects) makes of bytes may run code; text needs none.
+        # Decoding an extension type (such as Ray's pickled objects) may run code; text does not need it.
         columns = [field.name for field in parquet.schema_arrow if not _is_extension(field.type)]
         for batch in parquet.iter_batches(batch_size=256, columns=columns, use_threads=False):
             for row in _rows(batch):
@@ -77,10 +76,14 @@ def _is_extension(kind: pa.DataType) -> bool:
 def _rows(batch: pa.RecordBatch) -> Iterator[Any]:
     try:
         yield from batch.to_pylist()
-    except (pa.ArrowException, ValueError, OverflowError):  # a value that Python can't hold costs its own row alone
+    except (
+        pa.ArrowException,
+        ValueError,
+        OverflowError,
+    ):  # a value that Python can't represent affects only its own row
         for at in range(batch.num_rows):
             try:
                 (row,) = batch.slice(at, 1).to_pylist()
             except (pa.ArrowException, ValueError, OverflowError) as error:
-                row = BrokenRecord("broken_parquet", f"The row holds a value that can't be read: {error}.")
+                row = BrokenRecord("broken_parquet", f"The row has a value that can't be read: {error}.")
             yield row

@@ -1,7 +1,7 @@
-"""Records on disk between single stages: `records.jsonl` to read, audio as FLAC to hear, codes as NumPy files.
+"""Records on disk between single stages: readable `records.jsonl`, audio as FLAC, codes as NumPy files.
 
-DIR/records.jsonl      one record a line; arrays are named by their file
-DIR/rejected.jsonl     dialogues refused so far, by this stage or one before it
+DIR/records.jsonl      one record per line; arrays are given by file name
+DIR/rejected.jsonl     dialogues rejected so far, by this stage or an earlier one
 DIR/arrays/ID-N.flac   int16 audio; codes as .npy
 """
 
@@ -23,7 +23,7 @@ RECORDS, REJECTED, ARRAYS = "records.jsonl", "rejected.jsonl", "arrays"
 
 
 class UnreadableRecords(ValueError):
-    """A folder that no stage wrote, or that was damaged since."""
+    """A folder that was not written by a stage, or was damaged since."""
 
 
 class RecordWriter:
@@ -53,7 +53,7 @@ class RecordWriter:
         self._records.write(json.dumps(plain, ensure_ascii=False) + "\n")
 
     def _save(self, name: str, array: np.ndarray, rate: int | None) -> str:
-        audio = rate is not None and len(array) > 0  # there is no FLAC file of no samples
+        audio = rate is not None and len(array) > 0  # FLAC files can't be empty
         file = f"{name}.flac" if audio else f"{name}.npy"
         if audio:
             soundfile.write(self.folder / ARRAYS / file, array, rate, format="FLAC", subtype="PCM_16")
@@ -71,11 +71,11 @@ def read_record_files(folder: Path) -> Iterator[Record]:
                 try:
                     yield load(json.loads(line), lambda name: _load(folder / ARRAYS, name))
                 except (ValueError, AttributeError, TypeError, OSError, soundfile.LibsndfileError) as error:
-                    message = f"{path}, line {number}, is damaged ({error}); run the stage before this one again."
+                    message = f"{path}, line {number}, is damaged ({error}); rerun the previous stage."
                     raise UnreadableRecords(message) from None
     except FileNotFoundError:
         raise UnreadableRecords(
-            f"{folder} holds no {RECORDS}; give --in the folder that the stage before wrote."
+            f"{folder} contains no {RECORDS}; set --in to the folder written by the previous stage."
         ) from None
 
 
@@ -90,7 +90,7 @@ def read_rejected(folder: Path) -> list[Rejected]:
 def _load(arrays: Path, name: str) -> np.ndarray:
     if (
         not isinstance(name, str) or Path(name).name != name
-    ):  # a record from elsewhere must not name files out of its folder
+    ):  # an untrusted record must not name files outside its folder
         raise ValueError(f"the array name {name!r} is not a plain file name")
     content = (arrays / name).read_bytes()
     if name.endswith(".npy"):

@@ -1,6 +1,6 @@
-"""Real recordings in input dialogues: a turn names an audio file, or holds a Lhotse cut as its JSON.
+"""Real recordings in input dialogues: a turn names an audio file, or contains a Lhotse cut as JSON.
 
-Audio is read as a file and never through the cut's own loading: a Lhotse source may be a command, and an input is not to
+Audio is read as a file and never through the cut's own loading: a Lhotse source may be a command, and an input must not
 run one.
 """
 
@@ -17,14 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from manifests.records import BadDialogue, Recording, TimedWord
 
 MAX_SECONDS = 120
-"""A longer recording is no turn of a conversation."""
+"""Maximum duration of a recording, as one turn."""
 _LONGEST_FILE_S = 1e7
 _SLACK_S = 0.1
-"""By which aligners pass the edges of what they align."""
+"""Tolerance for alignments beyond the edges of a cut."""
 
 
 class _Part(BaseModel):
-    """A part of a Lhotse manifest, of which only what is read here is named."""
+    """A part of a Lhotse manifest, with only the fields that are read here."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -57,7 +57,7 @@ def parse_recording(raw: str | dict[str, Any]) -> Recording:
     """A path or a Lhotse cut as a `Recording`; raises `BadDialogue` if it is neither."""
     if isinstance(raw, str):
         if not raw.strip():
-            raise BadDialogue("wrong_field", "'recording' is empty; name an audio file, or leave it out.")
+            raise BadDialogue("wrong_field", "'recording' is empty; name an audio file, or omit it.")
         return Recording(_path(raw))
     try:
         cut = _Cut.model_validate(raw)
@@ -69,7 +69,7 @@ def parse_recording(raw: str | dict[str, Any]) -> Recording:
         ) from None
     source = next((s for s in cut.recording.sources if cut.channel in s.channels), None)
     if source is None or cut.recording.transforms:
-        reason = "has no source for its channel" if source is None else "changes its audio; save that to a file first"
+        reason = "has no source for its channel" if source is None else "modifies its audio; save it to a file first"
         raise BadDialogue("wrong_field", f"The Lhotse cut in 'recording' {reason}.")
     return Recording(
         _path(source.source),
@@ -83,13 +83,13 @@ def parse_recording(raw: str | dict[str, Any]) -> Recording:
 
 def _path(path: str) -> str:
     if "\0" in path:
-        raise BadDialogue("wrong_field", "The path of 'recording' holds a null character; mend it.")
+        raise BadDialogue("wrong_field", "The path of 'recording' contains a null character; remove it.")
     return path
 
 
 def _words(cut: _Cut) -> tuple[TimedWord, ...]:
-    """The cut's aligned words, from its start. Lhotse leaves an alignment in the recording's time, where it cuts; one
-    that does not lie in the cut then is of something else, and is none."""
+    """The cut's aligned words, relative to its start. When cutting, Lhotse keeps alignments in the recording's time; an
+    alignment outside the cut belongs to something else and is ignored."""
     items = [item for s in cut.supervisions for item in (s.alignment or {}).get("word", []) if item[0].strip()]
     words = [TimedWord(w, round(at - cut.start, 8), round(at - cut.start + length, 8)) for w, at, length, *_ in items]
     inside = all(-_SLACK_S <= w.start_s <= w.end_s <= cut.duration + _SLACK_S for w in words)
@@ -97,7 +97,7 @@ def _words(cut: _Cut) -> tuple[TimedWord, ...]:
 
 
 def found_beside(path: str, file: str) -> str:
-    """Where a recording lies that the dialogue file at path or URL `file` names: a relative path counts from that
+    """The location of a recording named in the dialogue file at path or URL `file`: relative paths are relative to that
     file."""
     if "://" in path or os.path.isabs(path):
         return path
@@ -107,7 +107,8 @@ def found_beside(path: str, file: str) -> str:
 
 
 def read_recording(recording: Recording) -> tuple[np.ndarray, int]:
-    """The stretch of audio, float32 (samples,), and its sampling rate; raises `BadDialogue` if it can't be read."""
+    """The recording's part of the audio, float32 (samples,), and its sampling rate; raises `BadDialogue` if it can't
+    be read."""
 
     def bad(reason: str, message: str) -> BadDialogue:
         return BadDialogue(reason, f"The recording {recording.path} {message}.")
@@ -122,14 +123,12 @@ def read_recording(recording: Recording) -> tuple[np.ndarray, int]:
             rate, first = audio.samplerate, round(recording.start_s * audio.samplerate)
             wanted = audio.frames - first if recording.duration_s is None else round(recording.duration_s * rate)
             if recording.channel >= audio.channels:
-                raise bad("recording_unreadable", f"has {audio.channels} channels, not the one asked for")
+                raise bad("recording_unreadable", f"has {audio.channels} channels, without the requested one")
             # Lhotse rounds a duration to eight digits, which may be a sample beyond the end.
             if first >= audio.frames or first + wanted > audio.frames + rate // 100:
-                raise bad(
-                    "recording_unreadable", f"ends after {audio.frames / rate:.2f} s, before the stretch asked for"
-                )
+                raise bad("recording_unreadable", f"ends after {audio.frames / rate:.2f} s, before the requested part")
             if wanted > MAX_SECONDS * rate:
-                raise bad("recording_too_long", f"lasts {wanted / rate:.0f} s; {MAX_SECONDS} at most make a turn")
+                raise bad("recording_too_long", f"lasts {wanted / rate:.0f} s; a turn may last at most {MAX_SECONDS} s")
             audio.seek(first)
             samples: np.ndarray = audio.read(wanted, dtype="float32", always_2d=True)[:, recording.channel]
     except (OSError, ImportError, ValueError, soundfile.LibsndfileError) as error:
@@ -139,5 +138,5 @@ def read_recording(recording: Recording) -> tuple[np.ndarray, int]:
             raise bad("recording_missing", "does not exist; check the path") from None
         raise bad("recording_unreadable", f"can't be read: {str(error).rstrip('.')}") from None
     if not np.all(np.isfinite(samples)):
-        raise bad("recording_unreadable", "holds samples that are no numbers")
+        raise bad("recording_unreadable", "contains samples that are not numbers")
     return samples, rate

@@ -3,8 +3,8 @@
     Dialogue ─speak, cast─▶ Dialogue ─synthesize─▶ SpokenDialogue ─schedule─▶ Timeline
              ─render, verify─▶ DuplexDialogue ─tokenize─▶ TokenizedDialogue
 
-Each record holds the one before it, so nothing that an earlier stage knew is lost. Records are immutable; a stage
-returns new ones. A dialogue that a stage refuses becomes a `Rejected` and goes no further.
+Each record contains the previous one, so no information of an earlier stage is lost. Records are immutable; a stage
+returns new ones. A dialogue rejected by a stage becomes a `Rejected` and is not processed further.
 """
 
 from collections.abc import Iterable
@@ -23,15 +23,14 @@ Speaker = Literal["user", "agent"]
 SPEAKERS: tuple[Speaker, Speaker] = ("user", "agent")
 Event = Literal["turn", "barge_in", "backchannel", "false_start", "side_talk"]
 Edit = Literal["shortened", "part", "added"]
-"""What a stage made of a turn: the beginning of a longer one, a part of one, or a user's "go on" before the next part."""
+"""What a stage did to a turn: the beginning of a longer one, a part of one, or a user's "go on" before the next part."""
 DURING: frozenset[str] = frozenset({"backchannel", "false_start"})
-"""Said while the other speaker's turn before it goes on, and no reason to stop: "mm-hm", or a start that the user
-gives up."""
+"""Said during the other speaker's turn without stopping it: "mm-hm", or an abandoned start by the user."""
 ASIDES: frozenset[str] = DURING | {"side_talk"}
-"""What takes no floor. Side talk is meant for somebody else, and stands between turns."""
+"""Turns that do not take the floor. Side talk is addressed to somebody else, and is between turns."""
 Act = Literal["", "wait", "stop", "go_on", "resume", "reprompt"]
-"""What a turn is for, where that decides on the next: the user has the agent wait, or stop, for good or until "go
-on", and the agent resumes; or the agent asks again after a long silence."""
+"""The function of a turn, if it determines the next one: the user makes the agent wait until "go on", or stop, and the
+agent resumes; or the agent asks again after a long silence."""
 SourceAudio = Annotated[np.ndarray, ArrayOf(SOURCE_RATE)]
 """int16 samples at 16 kHz, the user's rate."""
 TargetAudio = Annotated[np.ndarray, ArrayOf(TARGET_RATE)]
@@ -41,10 +40,10 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Who speaks, and how. Splits share no speaker; which speakers and styles there are is the engine's to say.
+    """A speaker and a style. Splits share no speaker; the speakers and styles are defined by the engine.
 
     Recipes, turns, cuts and tables name a voice by its string form: `slt?pitch=110&rate=95` is the speaker slt in the
-    style `pitch=110&rate=95`, `recording:anna` is the speaker of a recording, `recording` one whom nobody named."""
+    style `pitch=110&rate=95`, `recording:anna` is the speaker of a recording, and `recording` an unnamed one."""
 
     speaker: str
     style: str = ""
@@ -64,7 +63,7 @@ class Voice:
         return f"{self.speaker}?{self.style}" if self.style else self.speaker
 
     def numbers(self) -> dict[str, int]:
-        """A style of whole numbers, `pitch=110&rate=95`, by their names; raises ValueError if it is another."""
+        """A style of integers, `pitch=110&rate=95`, by name; raises ValueError for other styles."""
         return {key: int(value) for key, value in parse_qsl(self.style, strict_parsing=True)} if self.style else {}
 
 
@@ -72,7 +71,7 @@ _RECORDED = "recording"
 
 
 def join_voices(voices: Iterable[str]) -> str:
-    """Voices as one value of a table, sorted; a comma in a name, as a recording's speaker may have, is written `%2C`."""
+    """Voices as one value of a table, sorted; a comma in a name, such as a recording's speaker, is written `%2C`."""
     return ",".join(voice.replace("%", "%25").replace(",", "%2C") for voice in sorted(set(voices)))
 
 
@@ -83,7 +82,7 @@ def split_voices(joined: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class TimedWord:
-    """A word of a recording, in seconds from the start of its stretch."""
+    """A word of a recording, in seconds from the start of its part."""
 
     text: str
     start_s: float
@@ -92,76 +91,74 @@ class TimedWord:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A real recording in place of synthesis: a stretch of one channel of an audio file, at a path or fsspec URL."""
+    """A real recording instead of synthesis: a part of one channel of an audio file, at a path or fsspec URL."""
 
     path: str
     start_s: float = 0.0
     duration_s: float | None = None
-    """None: to the file's end."""
+    """None: to the end of the file."""
     channel: int = 0
     speaker: str = ""
-    """Who speaks, where that is known: a user's recordings stay in one split."""
+    """The speaker, if known: a user's recordings stay in one split."""
     words: tuple[TimedWord, ...] = ()
-    """An alignment, where there is one."""
+    """An alignment, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One speaker's turn. `text` is as written, `spoken` as a voice reads it; the rest is filled in by stages.
+    """One speaker's turn. `text` is as written, `spoken` as read by a voice; stages fill in the rest.
 
-    An aside takes no floor: a backchannel ("mm-hm") or a false start is heard while the other speaker's turn before
-    it goes on, side talk before the user's turn. A turn that a stage has put in has no `text`. An answer in several
-    turns has its text with the first of them."""
+    An aside does not take the floor: a backchannel ("mm-hm") or a false start is heard during the other speaker's
+    preceding turn, side talk before the user's turn. A turn added by a stage has no `text`. An answer in several
+    turns has its text in the first of them."""
 
     speaker: Speaker
     text: str
     spoken: str = ""
     voice: str = ""
-    """The string form of a `Voice`; empty until there is one."""
+    """The string form of a `Voice`; empty until it is chosen."""
     event: Event | None = None
-    """Fixed by the input where not None: `barge_in` makes this user turn interrupt the agent, `turn` forbids it, and
+    """Set by the input if not None: `barge_in` makes this user turn interrupt the agent, `turn` prevents that, and
     the others make it an aside of that kind."""
     gap_s: float | None = None
-    """Fixed by the input where not None: seconds of silence before this turn."""
+    """Set by the input if not None: seconds of silence before this turn."""
     may_wait: bool = False
-    """Of a barge-in: where the agent's turn before it is too short to be cut, it waits for its end, as any turn does."""
+    """For a barge-in: if the agent's turn before it is too short to be cut, it waits for its end, like any turn."""
     recording: Recording | None = None
-    """Heard instead of a synthesized voice; `text` says what it holds."""
+    """Used instead of a synthesized voice; `text` is its transcript."""
     edit: Edit | None = None
-    """What `speak` made of it, where that is not just what was written."""
+    """What `speak` did to it, if it changed the text."""
     after_words: int | None = None
-    """Of one that begins during the agent's turn before it: so many of that turn's words are said by then. None:
-    `schedule` finds its place. Where there is no room there, an aside is left out, and who would barge in waits for
-    the end."""
+    """For a turn that starts during the agent's preceding turn: the number of that turn's words said by then. None:
+    `schedule` chooses its place. Without room, an aside is dropped, and a barge-in waits for the end."""
     disfluencies: tuple[Disfluency, ...] = ()
     """In the order of their words."""
     left_out: tuple[str, ...] = ()
-    """What stands in the text and is not read out: `code` and `table`, in place of which a phrase is spoken, `stage
-    direction`."""
+    """Contents of the text that are not read aloud: `code` and `table`, replaced by a phrase, and `stage direction`."""
     act: Act = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """A text dialogue. `source` says where it was read: the file's name and the position in it, counted from 1."""
+    """A text dialogue. `source` is its origin: the file's name and the position in it, from 1."""
 
     id: str
     turns: tuple[Turn, ...]
     system_prompt: str = ""
     source: str = ""
     split: str = ""
-    """Fixed by the input where not empty; else given by `ingest`."""
+    """Set by the input if not empty; else chosen by `ingest`."""
     direction: Direction | None = None
-    """None if no director has seen it."""
+    """None without a director."""
     wordless_turns: int = 0
-    """So many turns had nothing to say, such as an emoji alone, and `speak` left them out."""
+    """Number of turns with nothing to say, such as a single emoji, that `speak` dropped."""
     language: str = ""
-    """What it is read in, as an ISO 639-1 code; empty if the recipe names none."""
+    """The language, as an ISO 639-1 code; empty if the recipe sets none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a channel, in samples: a pause, counted from its segment's start, or a burst of noise."""
+    """A span of a channel, in samples: a pause, relative to its segment's start, or a burst of noise."""
 
     start: int
     length: int
@@ -173,17 +170,17 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What lies under the user's channel: a steady background, and short bursts."""
+    """Synthetic noise on the user's channel: a steady background, and short bursts."""
 
     kind: str
     snr_db: float
-    """Level of the user's speech above the background."""
+    """Level of the user's speech relative to the background."""
     bursts: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word as it is heard, in samples from the start of its speech or segment."""
+    """A spoken word, in samples from the start of its speech or segment."""
 
     text: str
     start: int
@@ -192,7 +189,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """A synthesized turn: mono int16 samples at `rate`, trimmed of silence, and its words in time."""
+    """A synthesized turn: mono int16 samples at `rate`, trimmed of silence, and its word times."""
 
     samples: Annotated[np.ndarray, ArrayOf("rate")]
     rate: int
@@ -202,8 +199,8 @@ class Speech:
 
 @dataclass(frozen=True, slots=True)
 class SpokenDialogue:
-    """A dialogue with one `Speech` for each of its turns; `reference` is the agent's voice apart from it, where asked
-    for."""
+    """A dialogue with one `Speech` for each of its turns; `reference` is a separate recording of the agent's voice, if
+    requested."""
 
     dialogue: Dialogue
     speech: tuple[Speech, ...]
@@ -212,11 +209,11 @@ class SpokenDialogue:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Where a turn is heard, in samples of its speaker's channel: the timeline's form of a supervision.
+    """The span of a turn in samples of its speaker's channel: the timeline's form of a supervision.
 
-    `words` are those heard whole; a turn that was cut off keeps the rest in `text_full`, and `cut_word` is the word
-    that the cut falls into. Word times count from the segment's start, and so do `pauses`: silences put into the
-    speech, which are part of `length`."""
+    `words` are those heard completely; a turn that was cut off keeps the full text in `text_full`, and `cut_word` is
+    the word that is cut. Times of words and of `pauses` are relative to the segment's start; pauses are silences
+    inserted into the speech, included in `length`."""
 
     turn: int
     speaker: Speaker
@@ -240,7 +237,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A dialogue laid out in time: segments ordered by start, in a whole number of 80 ms frames."""
+    """A dialogue placed in time: segments ordered by start, in a whole number of 80 ms frames."""
 
     spoken: SpokenDialogue
     segments: tuple[Segment, ...]
@@ -249,21 +246,21 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What was found in the audio, beside the labels; None or empty if it was not asked for."""
+    """Results of comparing the audio with the labels; None or empty if not requested."""
 
     clipped: float | None = None
-    """Share of the speech's samples that are cut off at a channel's extreme, in the worse channel."""
+    """Share of clipped speech samples in the worse channel."""
     edge_errors_s: tuple[float, ...] = ()
-    """From the start and the end of each segment to where speech is heard to start and to end."""
+    """From the start and the end of each segment to the detected start and end of speech."""
     least_heard: float | None = None
-    """Of the turn of which least is heard: the share of its labeled speech in which speech is heard."""
+    """The smallest detected share of a turn's labeled speech."""
     extra_s: float | None = None
-    """The longest stretch of speech heard where no label has any."""
+    """The longest stretch of detected speech without a label."""
     user_wers: tuple[float, ...] = ()
-    """The word error rate of each turn of the user; backchannels are left out."""
+    """The word error rate of each user turn, without backchannels."""
     agent_wers: tuple[float, ...] = ()
     coded_wers: tuple[float, ...] = ()
-    """The same of the agent's turns, before and after the codec."""
+    """The same for the agent's turns, before and after the codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,10 +268,10 @@ class DuplexDialogue:
     """Two channels of equal length.
 
     `user` is int16 (frames × 1 280,) at 16 kHz, `agent` int16 (frames × 1 764,) at 22.05 kHz.
-    `uncut` holds the speech of each cut-off agent segment, in order, as it would have gone on: int16 at 22.05 kHz, from the
-    segment's start to some time after its end. `reference`, where there is one, is the agent's voice saying something else: int16 at
-    22.05 kHz. `noise` is None if there is no synthetic noise under the user's channel; `sound` says what else befell it, and
-    then `dry` is the channel as it was before that and any noise: int16 at 16 kHz.
+    `uncut` has the speech of each cut-off agent segment, in order, as it would have continued: int16 at 22.05 kHz, from the
+    segment's start to some time after its end. `reference`, if there is one, is the agent's voice speaking another text: int16 at
+    22.05 kHz. `noise` is None if there is no synthetic noise on the user's channel; `sound` describes the other effects, in which
+    case `dry` is the channel before them and any noise: int16 at 16 kHz.
     """
 
     timeline: Timeline
@@ -294,8 +291,8 @@ class DuplexDialogue:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedDialogue(DuplexDialogue):
-    """A duplex dialogue with the agent channel's codes: int16 (frames, 4). The uncut speech and the dry have served
-    their ends."""
+    """A duplex dialogue with the agent channel's codes: int16 (frames, 4). The uncut speech and the dry channel are no
+    longer needed."""
 
     codes: Annotated[np.ndarray, ArrayOf(None)] = field(kw_only=True)
 
@@ -306,11 +303,11 @@ class TokenizedDialogue(DuplexDialogue):
 
 
 Record = Dialogue | SpokenDialogue | Timeline | DuplexDialogue
-"""What flows between stages."""
+"""The records passed between stages."""
 
 
 def dialogue_of(record: Record) -> Dialogue:
-    """The dialogue that a record of any stage carries."""
+    """The dialogue in a record of any stage."""
     if isinstance(record, Dialogue):
         return record
     return record.spoken.dialogue if isinstance(record, Timeline) else record.dialogue
@@ -318,7 +315,7 @@ def dialogue_of(record: Record) -> Dialogue:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A dialogue that a stage refused: a reason code to count by, and a sentence for a person."""
+    """A dialogue rejected by a stage: a reason code for counting, and a sentence for the user."""
 
     id: str
     source: str
@@ -326,11 +323,11 @@ class Rejected:
     reason: str
     message: str
     traceback: str = ""
-    """Of a stage that raised (reason `stage_failed`)."""
+    """The traceback if the stage raised (reason `stage_failed`)."""
 
 
 class BadDialogue(ValueError):
-    """Raised by what reads or speaks a dialogue: it can't be used, for this reason."""
+    """A dialogue can't be used, for this reason."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)

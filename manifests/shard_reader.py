@@ -1,4 +1,4 @@
-"""Shards back to cuts, from a local folder or any fsspec URL, by Lhotse's own Shar reader."""
+"""Read shards as cuts, from a local folder or any fsspec URL, with Lhotse's own Shar reader."""
 
 import gzip
 import io
@@ -19,11 +19,11 @@ from manifests.store import Store
 
 
 def read_cuts(split: Store, shard: int | None = None, without: Collection[str] = (), **order: Any) -> CutSet:
-    """The cuts of one split, or of one of its shards, lazily, shard by shard; `order` is what `CutSet.from_shar`
-    takes to shuffle shards.
+    """The cuts of one split, or of one of its shards, lazily, shard by shard; `order` is passed to `CutSet.from_shar`
+    to shuffle shards.
 
-    Files of the fields `without` are not read; their data stay out of reach. Raises `WorkError` if a shard lacks a
-    file, or a remote store stays away in the middle."""
+    Files of the fields `without` are not read; their data are not available. Raises `WorkError` if a shard lacks a
+    file, or a remote store becomes unavailable."""
     return CutSet(_Cuts(split, shard, without, order))
 
 
@@ -49,24 +49,24 @@ class _Cuts:
         except WorkError:
             raise
         except Exception as error:
-            # Lhotse answers whatever stops it from opening a URL with the advice to install smart_open.
+            # Lhotse answers any failure to open a URL with the advice to install smart_open.
             told = error.__cause__ or error.__context__
             raise told if isinstance(told, WorkError) else error from None
 
 
 def refuse_foreign_sources(cut: MonoCut) -> None:
-    """A shard's audio lies in its own tars; Lhotse would also run a command, or open any file, that a cut names as a
-    source."""
+    """Rejects audio from outside the shard's own tars: Lhotse would run any command, or open any file, that a cut names
+    as a source."""
     for field in (cut.recording, *(cut.custom or {}).values()):
         for source in field.sources if isinstance(field, Recording) else ():
             if source.type not in ("memory", "shar"):
                 raise WorkError(
-                    f"The dialogue {cut.id} names a source of type '{source.type}' outside its shard, which is not opened; build the corpus anew."
+                    f"The dialogue {cut.id} names a source of type '{source.type}' outside its shard, which is not opened; rebuild the corpus."
                 )
 
 
 def shard_files(split: Store, shard: int | None = None) -> dict[str, list[str]]:
-    """The files of a split, or of one of its shards, by field, in the order of the shards, whose numbers may have holes.
+    """The files of a split, or of one of its shards, by field, in shard order; shard numbers may have gaps.
 
     Raises `WorkError` if one is missing.
     """
@@ -75,7 +75,7 @@ def shard_files(split: Store, shard: int | None = None) -> dict[str, list[str]]:
         field, digits, _ = name.split(".", 2)
         found.setdefault(field, {})[int(digits)] = name
     numbers = sorted({number for own in found.values() for number in own}) if shard is None else [shard]
-    wanted = found.keys() | FIELDS.keys() - {"context_audio"} if numbers else ()  # which not every recipe asks for
+    wanted = found.keys() | FIELDS.keys() - {"context_audio"} if numbers else ()  # which not every recipe has
     for field in sorted(wanted):
         for number in numbers:
             if number not in found.get(field, {}):
@@ -84,15 +84,15 @@ def shard_files(split: Store, shard: int | None = None) -> dict[str, list[str]]:
 
 
 def missing_file(split: Store, name: str) -> WorkError:
-    return WorkError(f"The shard file {split.at(name)} is missing; copy it again, or build the corpus anew.")
+    return WorkError(f"The shard file {split.at(name)} is missing; copy it again, or rebuild the corpus.")
 
 
 class _StoreBackend(IOBackend):  # type: ignore[misc]
-    """Lets Lhotse read any fsspec URL, and as patiently as a `Store` does."""
+    """Lets Lhotse read any fsspec URL, with the retries of a `Store`."""
 
     @classmethod
     def install(cls) -> None:
-        """Put it before what this process reads with, once."""
+        """Register it, once, as this process's first reader."""
         current = get_current_io_backend()
         if not (isinstance(current, CompositeIOBackend) and isinstance(current.backends[0], cls)):
             set_current_io_backend(CompositeIOBackend([cls(), current]))
@@ -115,8 +115,8 @@ class _StoreBackend(IOBackend):  # type: ignore[misc]
 
 
 def damaged_file(split: Store) -> tuple[str, str] | None:
-    """The path or URL of the first file of a split's shards that can't be read to its end, with the reason; None if all
-    can be read, by themselves and by Lhotse."""
+    """The path or URL of the first shard file of a split that can't be read completely, with the reason; None if all
+    can be read, separately and by Lhotse."""
     names = split.names()
     for name in names:
         try:
@@ -142,11 +142,11 @@ def _read_to_its_end(split: Store, name: str) -> None:
     with split.open(name) as file:
         number = _count(name, file)
     if number != expected:
-        raise ValueError(f"it holds {number} of {expected} dialogues")
+        raise ValueError(f"it contains {number} of {expected} dialogues")
 
 
 def _count(name: str, file: IO[bytes]) -> int:
-    """How many dialogues a file holds; all of it is read."""
+    """The number of dialogues in a file, which is read completely."""
     if name.endswith(".jsonl.gz"):
         return sum(1 for line in gzip.GzipFile(fileobj=file) if json.loads(line))
     with tarfile.open(fileobj=file) as archive:

@@ -1,9 +1,8 @@
-"""Lhotse Shar shards: `DuplexDialogue` records to cuts and tar files.
+"""Lhotse Shar shards: from `DuplexDialogue` records to cuts and tar files.
 
-A cut holds the user's channel as `recording`, the agent's as `target_audio`, its codes as `target_codes`, where the corpus
-has them a reference of the agent's voice as `context_audio`, and one supervision per turn. NeMo's duplex datasets and
-`CutSet.from_shar` read it as it is.
-"""
+A cut has the user's channel as `recording`, the agent's as `target_audio`, its codes as `target_codes`, a reference
+of the agent's voice as `context_audio` if the corpus has one, and one supervision per turn. NeMo's duplex datasets
+and `CutSet.from_shar` read it directly."""
 
 import contextlib
 import gzip
@@ -33,7 +32,7 @@ from manifests.records import ASIDES, DuplexDialogue, Segment, Timeline, Tokeniz
 from manifests.text_channel import text_for_frames
 
 FIELDS = {"cuts": "jsonl.gz", "recording": "tar", "target_audio": "tar", "target_codes": "tar", "context_audio": "tar"}
-"""The files of a shard, in Lhotse Shar's naming: `FIELD.NNNNNN.EXTENSION`; the last one is there where the recipe wants it."""
+"""The files of a shard, in Lhotse Shar's naming: `FIELD.NNNNNN.EXTENSION`; the last one is optional."""
 
 
 def shard_file(field: str, number: int) -> str:
@@ -45,12 +44,12 @@ def write_shard(
 ) -> None:
     """Write one Shar shard into an existing folder; the same dialogues give the same bytes.
 
-    Either all dialogues have a reference, over all shards of a corpus, or none has.
+    Either all dialogues have a reference, in all shards of a corpus, or none does.
     `provenance` (the seed, the recipe's id) goes into every cut's custom fields.
     """
     cuts = []
     with contextlib.ExitStack() as files:
-        # One backend, whatever else is installed: another one would give other FLAC bytes.
+        # Always the same backend: another one would write other FLAC bytes.
         files.enter_context(audio_backend(LibsndfileBackend()))
         roles = ["recording", "target_audio", *(["context_audio"] if dialogues[0].reference is not None else [])]
         audio = {
@@ -89,7 +88,7 @@ def build_cut(record: TokenizedDialogue, provenance: dict[str, Any]) -> MonoCut:
     if record.reference is not None:
         length = _seconds(len(record.reference), TARGET_RATE)
         custom["context_audio"] = _recording(f"{dialogue.id}-reference", record.reference, TARGET_RATE, length)
-        custom["context_audio_unaligned"] = True  # Lhotse would load as much of it as the cut is long
+        custom["context_audio_unaligned"] = True  # else Lhotse would load only as much of it as the cut is long
     if noise := record.noise:
         custom["noise"] = {"kind": noise.kind, "snr_db": round(noise.snr_db, 2)}
         custom["noise_bursts"] = [
@@ -129,7 +128,7 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
     words = []
     for word in segment.words:
         word_start = _seconds(segment.start + word.start, rate)
-        # Rounding to Lhotse's eight digits must not carry a word past its turn.
+        # Rounding to Lhotse's eight digits must not move a word beyond its turn.
         word_end = min(_seconds(segment.start + word.end, rate), end)
         words.append(AlignmentItem(word.text, word_start, round(word_end - word_start, 8)))
     cut = segment.cut_word
@@ -166,13 +165,13 @@ def _supervision(record: DuplexDialogue, segment: Segment) -> SupervisionSegment
 
 
 def _stretch(words: Sequence[AlignmentItem]) -> tuple[str, float, float]:
-    """What neighboring words say, when, and how long."""
+    """The text, start and duration of neighboring words."""
     start = words[0].start
     return " ".join(word.symbol for word in words), start, round(words[-1].end - start, 8)
 
 
 def _interruption(timeline: Timeline, segment: Segment) -> dict[str, Any]:
-    """What kind of interruption a barge-in is, and how the agent yields to one."""
+    """The kind of a barge-in, and how the agent yields."""
     if segment.event != "barge_in" and not segment.cut_off:
         return {}
     one = next(own for own in interruptions(timeline) if segment is own.user or segment is own.agent)
@@ -182,11 +181,10 @@ def _interruption(timeline: Timeline, segment: Segment) -> dict[str, Any]:
 
 
 def _laid_out(timeline: Timeline, segment: Segment) -> str:
-    """What NeMo's text channel is to lay out, one token a frame from the turn's start.
+    """The text for NeMo's text channel, at one token per frame from the turn's start.
 
-    Of a turn that was cut off, its whole text as far as that reaches by the cut, since NeMo writes what is left beyond EOS; but
-    no less than reaches to the user's onset, of which a missing token would tell.
-    """
+    For a turn that was cut off, the part of its whole text that fits before the cut, since NeMo would write the rest
+    after EOS; but at least enough to reach the user's onset, which missing tokens would reveal."""
     if not segment.cut_off:
         return segment.text_full
     begin = convert_up(segment.start, TARGET_RATE, SOURCE_RATE)
@@ -196,5 +194,5 @@ def _laid_out(timeline: Timeline, segment: Segment) -> str:
 
 
 def _seconds(samples: int, rate: int) -> float:
-    """Samples as seconds, to the eight digits that Lhotse keeps."""
+    """Samples as seconds, rounded to Lhotse's eight digits."""
     return round(samples / rate, 8)

@@ -1,6 +1,6 @@
-"""What befalls the user's channel between mouth and agent: a record for each effect, None if there is none.
+"""The effects on the user's channel between mouth and agent: a record for each one, or None.
 
-Times are whole samples at 16 kHz. `Sound.described` is what a cut says of it, in seconds.
+Times are whole samples at 16 kHz. `Sound.described` is a cut's description of them, in seconds.
 """
 
 from dataclasses import dataclass, fields
@@ -11,40 +11,40 @@ from manifests.frames import SOURCE_RATE
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Where the user speaks. A recorded impulse response has an id and no known walls; a simulated one has walls and
+    """The user's room. A recorded impulse response has an id and no known walls; a simulated one has walls and
     no id."""
 
     rt60_s: float
-    """How long its sound takes to fall by 60 dB, from the slope between −5 and −35 dB."""
+    """Reverberation time (−60 dB), from the slope between −5 and −35 dB."""
     recording: str = ""
     size_m: tuple[float, ...] = ()
     """Length, width and height."""
     distance_m: float | None = None
-    """From the mouth to the microphone."""
+    """Distance from mouth to microphone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """The agent, as the user's microphone hears it."""
+    """The agent's echo in the user's microphone."""
 
     gain: float
-    """Of the agent's channel, as an amplitude."""
+    """Amplitude relative to the agent's channel."""
     delay: int
 
 
 @dataclass(frozen=True, slots=True)
 class NoiseRecording:
-    """Recorded noise under the user's channel, all along: the recording from `start` on, over and over."""
+    """Recorded noise on the whole of the user's channel: the recording from `start`, repeated."""
 
     recording: str
     start: int
     snr_db: float
-    """Level of the user's speech above it."""
+    """Level of the user's speech relative to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """What a microphone or a telephone lets through: its edges, at which it takes 3 dB."""
+    """The pass band of a microphone or telephone: its −3 dB edges."""
 
     kind: str
     low_hz: float
@@ -59,14 +59,14 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class LevelChanges:
-    """Gains at moments; from one to the next the gain in dB changes evenly."""
+    """Gains at given times, linearly interpolated in dB."""
 
     levels: tuple[Level, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """What the channel was packed with and unpacked again."""
+    """The codec that the channel was encoded and decoded with."""
 
     kind: str
     kbps: float
@@ -74,8 +74,7 @@ class Codec:
 
 @dataclass(frozen=True, slots=True)
 class PacketLoss:
-    """Packets of `packet` samples that did not arrive, counted from 0; something like their sound was put in their
-    place."""
+    """Lost packets of `packet` samples, numbered from 0, whose sound was concealed."""
 
     packet: int
     lost: tuple[int, ...]
@@ -83,7 +82,8 @@ class PacketLoss:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """All of it, in the order in which sound travels; synthetic noise (`DuplexDialogue.noise`) joins beside the echo."""
+    """All effects, in the order in which sound travels; synthetic noise (`DuplexDialogue.noise`) is added along with
+    the echo."""
 
     room: Room | None = None
     echo: Echo | None = None
@@ -94,10 +94,10 @@ class Sound:
     codec: Codec | None = None
     packet_loss: PacketLoss | None = None
     turned_down_db: float = 0.0
-    """By how much the whole channel was turned down, since it would have clipped."""
+    """Attenuation of the whole channel to prevent clipping."""
 
     def described(self) -> dict[str, Any]:
-        """The custom fields of a cut: one for each effect that there is."""
+        """The custom fields of a cut: one for each effect present."""
         found: dict[str, Any] = {}
         if room := self.room:
             walls = {"size_m": list(room.size_m), "distance_m": room.distance_m}
@@ -122,7 +122,7 @@ class Sound:
 
 
 EFFECTS = tuple(part.name for part in fields(Sound))
-"""Their names, in the order in which sound travels."""
+"""The names of the effects, in the order in which sound travels."""
 
 
 def _seconds(samples: int) -> float:

@@ -1,6 +1,6 @@
-"""Where dialogues are read from: files, folders, patterns, standard input, any fsspec URL; plain, gzip or zstd.
+"""Sources of dialogues: files, folders, patterns, standard input, any fsspec URL; plain, gzip or zstd.
 
-Everything is read once, as a stream, and hashed on the way. What the content holds is told in `manifests.raw_records`.
+Everything is read once, as a stream, and hashed on the way. `manifests.raw_records` interprets the content.
 """
 
 import contextlib
@@ -37,15 +37,15 @@ _MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
 
 class UnreadableInput(RequestError):
-    """An input that can't be opened at all, or is damaged beyond reading on."""
+    """An input that can't be opened, or is damaged beyond recovery."""
 
 
 def expand(inputs: Sequence[str]) -> list[str]:
-    """The files and URLs that `inputs` name, each once, in the order of the inputs and sorted within each.
+    """The files and URLs named by `inputs`, each once, in the order of the inputs and sorted within each.
 
-    A folder stands for the dialogue files at any depth in it: those with a name of `SUFFIXES`, packed or not, and no hidden
-    ones. A pattern (`data/*.jsonl`) stands for every file that it matches, `-` for standard input. Raises
-    `UnreadableInput` where there is no such file, and where a folder or pattern holds none.
+    A folder stands for the dialogue files in it at any depth: those with one of `SUFFIXES`, compressed or not, and not
+    hidden. A pattern (`data/*.jsonl`) stands for every file that it matches, `-` for standard input. Raises
+    `UnreadableInput` if there is no such file, or if a folder or pattern has none.
     """
     return list(dict.fromkeys(url for name in inputs for url in _expand(name)))
 
@@ -63,14 +63,12 @@ def _expand(url: str) -> list[str]:
     files = [f"{url.rstrip('/')}/{name}" for name in below if _is_dialogue_file(name)]
     if not files:
         endings = ", ".join(SUFFIXES)
-        raise UnreadableInput(
-            f"The folder {url} holds no dialogue files ({endings}); name the files that are to be read."
-        )
+        raise UnreadableInput(f"The folder {url} has no dialogue files ({endings}); name the files to read.")
     return files
 
 
 def _matches(pattern: str) -> list[str]:
-    """The files that a pattern matches, in order."""
+    """The files that match a pattern, in order."""
     if _is_local(pattern):
         return sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
     first = next(at for at, character in enumerate(pattern) if character in "*?[")
@@ -80,7 +78,7 @@ def _matches(pattern: str) -> list[str]:
 
 
 def _below(url: str) -> list[str]:
-    """The names of all files in a folder, at any depth and in order; `[""]` of what is a file itself."""
+    """The names of all files in a folder, at any depth and in order; `[""]` for a file."""
     if not _is_local(url):
         with _told(url):
             found = Store(url, FIRST_PATIENCE_S).find()
@@ -96,7 +94,7 @@ def _below(url: str) -> list[str]:
 
 
 def _is_dialogue_file(path: str) -> bool:
-    """By its name: beside dialogues, a folder may hold a README, recordings, or what writing them has left."""
+    """Whether a file name looks like dialogues: a folder may also contain a README, recordings, or temporary files."""
     if any(part.startswith((".", "_")) for part in PurePosixPath(path).parts):
         return False
     return path.lower().endswith(tuple(f"{suffix}{packed}" for suffix in SUFFIXES for packed in PACKED))
@@ -109,12 +107,13 @@ class Source:
         self.url = url
         self.name = "stdin" if url == STDIN else url.rsplit("/", 1)[-1]
         self.fingerprint = ""
-        """The SHA-256 of the unpacked content, once `records` has come to its end."""
+        """The SHA-256 of the uncompressed content, once `records` is exhausted."""
         self.not_used: Counter[str] = Counter()
-        """What stands beside the dialogues in an object that holds a list of them."""
+        """Counts of the other contents of an object with a list of dialogues."""
 
     def records(self, limit: int | None = None) -> Iterator[tuple[int, Any | BrokenRecord]]:
-        """Yield (position, record), at most `limit` of them; see `read_json` and `read_parquet`. Raises `UnreadableInput`."""
+        """Yield (position, record), at most `limit` of them; see `read_json` and `read_parquet`. Raises
+        `UnreadableInput`."""
         with contextlib.ExitStack() as stack:
             content = stack.enter_context(_content(self.url))
             head, stream = read_ahead(content, HEAD)
@@ -122,7 +121,7 @@ class Source:
                 seekable = stack.enter_context(_seekable(self.url, content, stream))
                 records = read_parquet(seekable)
             elif kind := kind_of(head):
-                message = f"The file is {kind}, which holds no dialogues; give JSON lines, JSON or Parquet."
+                message = f"The file is {kind}, which contains no dialogues; use JSON Lines, JSON or Parquet."
                 records = iter([(1, BrokenRecord("not_dialogues", message))])
             else:
                 records = read_json(stream, self.not_used)
@@ -132,21 +131,21 @@ class Source:
 
 
 def fingerprint_of(url: str) -> str:
-    """The SHA-256 of a source's unpacked content; raises `UnreadableInput`."""
+    """The SHA-256 of a source's uncompressed content; raises `UnreadableInput`."""
     with _content(url) as content:
         content.drain()
         return content.fingerprint
 
 
 def base_name(url: str) -> str:
-    """The last part of a path or URL, without any of its suffixes: `s3://b/chat.jsonl.gz` gives `chat`."""
+    """The last part of a path or URL, without its suffixes: `s3://b/chat.jsonl.gz` gives `chat`."""
     if url == STDIN:
         return "stdin"
     return PurePosixPath(url.replace(os.sep, "/")).name.split(".")[0] or "dialogues"
 
 
 class _Content:
-    """A source's unpacked content, hashed as it is read."""
+    """A source's uncompressed content, hashed while it is read."""
 
     def __init__(self, url: str, stream: Readable, packing: str) -> None:
         self._url, self._stream, self._packing = url, stream, packing
@@ -158,14 +157,14 @@ class _Content:
 
     @property
     def is_file(self) -> bool:
-        """Whether the content is that of a local file as it stands."""
+        """Whether the content is an uncompressed local file."""
         return not self._packing and _is_local(self._url) and os.path.isfile(self._url)
 
     def read(self, length: int, /) -> bytes:
         try:
             chunk = self._stream.read(length)
         except OSError as error:
-            message = f"The input {self._url} is damaged, its {self._packing} can't be unpacked: {error}."
+            message = f"The input {self._url} is damaged: its {self._packing} data can't be decompressed: {error}."
             raise UnreadableInput(message) from error
         self._hash.update(chunk)
         return chunk
@@ -187,7 +186,7 @@ def _content(url: str) -> Iterator[_Content]:
 
 
 def _opened(url: str) -> contextlib.AbstractContextManager[Readable]:
-    """A file, or a store's, which is patient where the store is away for a while."""
+    """A local file, or a file in a store, with retries while the store is unavailable."""
     if _is_local(url) or _is_plain_url(url):
         opened: contextlib.AbstractContextManager[Readable] = fsspec.open(url, "rb")
         return opened
@@ -196,7 +195,7 @@ def _opened(url: str) -> contextlib.AbstractContextManager[Readable]:
 
 @contextlib.contextmanager
 def _seekable(url: str, content: _Content, stream: io.BufferedReader) -> Iterator[BinaryIO]:
-    """The content as a file to seek in: the local file itself, else a temporary copy."""
+    """The content as a seekable file: the local file itself, else a temporary copy."""
     if content.is_file:
         with open(url, "rb") as file:
             yield file
@@ -205,14 +204,14 @@ def _seekable(url: str, content: _Content, stream: io.BufferedReader) -> Iterato
         try:
             shutil.copyfileobj(stream, copy, CHUNK)
         except OSError as error:
-            message = f"The input {url} can't be unpacked to {tempfile.gettempdir()}: {error.strerror or error}."
+            message = f"The input {url} can't be decompressed to {tempfile.gettempdir()}: {error.strerror or error}."
             raise UnreadableInput(message) from error
         copy.seek(0)
         yield cast(BinaryIO, copy)
 
 
 class _Told:
-    """Bytes as they stand; what fails in reading them is told as `UnreadableInput`."""
+    """Raw bytes; errors in reading them become `UnreadableInput`."""
 
     def __init__(self, url: str, file: Readable) -> None:
         self._url, self._file = url, file
@@ -224,10 +223,10 @@ class _Told:
 
 @contextlib.contextmanager
 def _told(url: str) -> Iterator[None]:
-    """Tell what goes wrong with an input as `UnreadableInput`."""
+    """Turn errors with an input into `UnreadableInput`."""
     try:
         yield
-    except (RequestError, WorkError) as error:  # a sentence already, which starts with the URL
+    except (RequestError, WorkError) as error:  # already a sentence that starts with the URL
         raise UnreadableInput(f"The input {error}") from error
     except (OSError, ImportError, ValueError) as error:
         raise _unreadable(url, error) from error
@@ -238,7 +237,7 @@ def _is_local(url: str) -> bool:
 
 
 def _is_plain_url(url: str) -> bool:
-    """Whether it names one file that only fsspec knows how to open: what a web server has can't be listed."""
+    """Whether it names one file that only fsspec can open: a web server can't list its files."""
     return "::" in url or url.startswith(("http://", "https://"))
 
 

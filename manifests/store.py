@@ -1,7 +1,7 @@
-"""A folder at a local path or any fsspec URL: the one way in which corpora are written and read.
+"""A folder at a local path or any fsspec URL: all corpora are read and written through it.
 
-A file appears whole or not at all: locally it is written beside its place and renamed into it, on an object store a PUT
-does the same. Operations on a remote store are idempotent and tried again while the store is slow, busy or away.
+Files are written atomically: locally by writing to a temporary name and renaming, on an object store by a PUT.
+Operations on a remote store are idempotent and retried while the store is slow, busy or unavailable.
 """
 
 import errno
@@ -22,22 +22,22 @@ from manifests.store_errors import explain, is_missing, is_transient
 T = TypeVar("T")
 
 PATIENCE_S = 180.0
-"""How long a remote store may be away before an operation fails."""
+"""How long a remote store may be unavailable before an operation fails."""
 
 FIRST_PATIENCE_S = 30.0
-"""How long it may be away when it is first asked for."""
+"""How long it may be unavailable on first use."""
 
 _AT_ONCE = 200
 _READ_BLOCK = 8 * 2**20
-_S3_OPTIONS = {"max_concurrency": 2}  # parts of 50 MiB that a large file goes up in; s3fs would hold ten in memory
+_S3_OPTIONS = {"max_concurrency": 2}  # concurrent 50 MiB parts of an upload; s3fs would hold ten in memory
 _OPTIONS: dict[str, dict[str, Any]] = {"s3": _S3_OPTIONS, "s3a": _S3_OPTIONS}
 
 
 class Store:
-    """A folder, local or remote. Names are relative to it, with `/` between their parts."""
+    """A folder, local or remote. Names are relative to it, with `/` as the separator."""
 
     def __init__(self, url: str | Path, patience_s: float = PATIENCE_S) -> None:
-        """Raises `RequestError` if there is no such protocol, or a package for it is not installed."""
+        """Raises `RequestError` if there is no such protocol, or its package is not installed."""
         self.url = str(url).rstrip("/") or "/"
         try:
             fs, root = _connected(self.url)
@@ -53,14 +53,14 @@ class Store:
 
     @property
     def _fs(self) -> Any:
-        # A connection is of one process: a forked one makes its own, and so does one on another machine.
+        # A connection belongs to one process: a forked one makes its own, and so does one on another machine.
         if self._process != os.getpid():
             self._connection, _ = _connected(self.absolute)
             self._process = os.getpid()
         return self._connection
 
     def check(self) -> None:
-        """Raise `RequestError` unless the store answers and may be listed; there need not be anything in it yet."""
+        """Raise `RequestError` unless the store answers and can be listed; it may be empty."""
         if self.is_local:
             return
         try:
@@ -75,7 +75,7 @@ class Store:
 
     @property
     def absolute(self) -> str:
-        """What opens the same store from any working folder."""
+        """The path or URL that opens the same store from any working folder."""
         return self.root if self.is_local else self.url
 
     def at(self, name: str) -> str:
@@ -87,7 +87,7 @@ class Store:
 
     def exists(self, name: str = "") -> bool:
         def found() -> bool:
-            # Some stores' own `exists` answers no where it could not ask.
+            # Some stores' own `exists` returns False if the request failed.
             try:
                 self._fs.info(self._path(name))
             except (FileNotFoundError, NotADirectoryError) as error:
@@ -99,7 +99,7 @@ class Store:
         return self._tried(found)
 
     def names(self, folder: str = "") -> list[str]:
-        """The names of what a folder holds, in order, without what is being written; none where there is no folder."""
+        """The names in a folder, in order, without unfinished files; empty if there is no folder."""
 
         if self.is_local:
             place = Path(self._path(folder))
@@ -120,8 +120,8 @@ class Store:
         return self._tried(listed)
 
     def find(self, pattern: str = "") -> list[str]:
-        """The names of all files at any depth, or of those that a pattern matches, in order; `[""]` where the store is
-        itself a file, and none where there is nothing."""
+        """The names of all files at any depth, or of those that match a pattern, in order; `[""]` if the store itself
+        is a file, and empty if there is nothing."""
 
         def found() -> list[str]:
             if pattern:
@@ -135,27 +135,28 @@ class Store:
         return self._tried(lambda: bytes(self._fs.cat_file(self._path(name))))
 
     def open(self, name: str, block_bytes: int = _READ_BLOCK) -> BinaryIO:
-        """Read a file piece by piece. A remote one comes in blocks of this size, each asked for by itself and tried
-        again, so that a connection that breaks in the middle neither ends the work nor the file; small ones suit a
-        reader that seeks."""
+        """Read a file as a stream. A remote file is read in blocks of this size, each requested and retried
+        separately, so that a broken connection affects neither the work nor the file; small blocks suit a reader that
+        seeks."""
         path = self._path(name)
         if self.is_local:
             return open(path, "rb")
         size = self._tried(lambda: self._fs.info(path)["size"])
-        if size is None:  # a web server need not say
+        if size is None:  # a web server may not report it
             return io.BytesIO(self.read(name))
 
         def block(start: int, end: int) -> bytes:
             found = bytes(self._fs.cat_file(path, start=start, end=end))
             if len(found) != end - start:
-                raise OSError(f"{len(found)} bytes came where {end - start} were asked for")
+                raise OSError(f"{len(found)} bytes were received instead of {end - start}")
             return found
 
         blocks = _Blocks(size, lambda start, end: self._tried(lambda: block(start, end)))
         return io.BufferedReader(blocks, block_bytes)
 
     def read_many(self, names: Sequence[str]) -> Iterator[bytes]:
-        """The content of many files, in order; a remote store is asked for many at once, and few are held."""
+        """The contents of many files, in order; many are requested from a remote store at once, and few are held in
+        memory."""
         if self.is_local:
             yield from map(self.read, names)
             return
@@ -164,7 +165,7 @@ class Store:
 
     def _read_at_once(self, paths: Sequence[str]) -> list[bytes]:
         def read() -> list[bytes]:
-            # For one path alone fsspec gives its content instead of a dictionary.
+            # For a single path, fsspec returns its content instead of a dictionary.
             found = self._fs.cat(list(paths)) if len(paths) > 1 else {paths[0]: self._fs.cat_file(paths[0])}
             return [bytes(found[path]) for path in paths]
 
@@ -175,7 +176,7 @@ class Store:
         self._tried(lambda: self._fs.get(self.root + "/", str(folder) + "/", recursive=True))
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file whole; its folder is made where there is none."""
+        """Write a file atomically; its folder is created if necessary."""
         if self.is_local:
             place = Path(self._path(name))
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -184,8 +185,8 @@ class Store:
             self._tried(lambda: self._fs.pipe_file(self._path(name), content))
 
     def create(self, name: str, content: bytes) -> bool:
-        """Write a file that is not there yet; False where there is one. On a remote store another writer may win
-        meanwhile: read it again before you rely on it."""
+        """Write a new file; returns False if it exists. On a remote store, another writer may win
+        in the meantime: read it again before you rely on it."""
         if not self.is_local:
             if self.exists(name):
                 return False
@@ -212,7 +213,7 @@ class Store:
         file.unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:
-        """Remove a file, or a folder with all it holds; nothing happens where there is none."""
+        """Remove a file, or a folder with its contents; does nothing if there is none."""
 
         def removed() -> None:
             try:
@@ -230,8 +231,8 @@ class Store:
         return "/".join([self.root.rstrip("/"), *parts]) or "/"
 
     def _tried(self, operation: Callable[[], T], patience_s: float | None = None) -> T:
-        """Do it, on a remote store again and again while it may yet succeed. What then fails raises `WorkError` with the
-        sentence for the user; what is not there FileNotFoundError."""
+        """Run an operation, on a remote store with retries while it may still succeed. A failure raises `WorkError`
+        with a sentence for the user, or FileNotFoundError."""
         if self.is_local:
             return operation()
         retrying = tenacity.Retrying(
@@ -249,7 +250,7 @@ class Store:
 
 
 class _Blocks(io.RawIOBase):
-    """A file of `size` bytes, any range of which can be asked for."""
+    """A file of `size` bytes, read by ranges."""
 
     def __init__(self, size: int, block: Callable[[int, int], bytes]) -> None:
         self._size, self._block, self._at = size, block, 0
@@ -265,7 +266,7 @@ class _Blocks(io.RawIOBase):
         return self._at
 
     def readall(self) -> bytes:
-        # Python's own would ask for 8 KiB at a time.
+        # Python's own would request 8 KiB at a time.
         starts = range(self._at, self._size, _READ_BLOCK)
         content = b"".join(self._block(start, min(start + _READ_BLOCK, self._size)) for start in starts)
         self._at += len(content)
@@ -283,7 +284,7 @@ class _Blocks(io.RawIOBase):
 def _connected(url: str) -> tuple[Any, str]:
     """fsspec's file system for a URL, and the path in it."""
     protocol = url.partition("://")[0] if "://" in url else "file"
-    # Others write there too: what a listing said a moment ago says nothing now.
+    # Others write there too: cached listings may be stale.
     options = {} if protocol == "file" else {"use_listings_cache": False} | _OPTIONS.get(protocol, {})
     fs, root = fsspec.core.url_to_fs(url, **options)
     return fs, root

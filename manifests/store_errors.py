@@ -1,4 +1,4 @@
-"""What went wrong at a path or URL that fsspec opens: whether it may pass, and the sentence for the user."""
+"""Errors at a path or URL opened by fsspec: whether they are transient, and the sentence for the user."""
 
 import errno
 import socket
@@ -18,14 +18,14 @@ _FINAL = (
 _FINAL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG)
 _UNKNOWN_HOST = (socket.EAI_NONAME, socket.EAI_NODATA)
 
-# The packages for a protocol are not always installed, so that their errors are known by name.
+# A protocol's packages may not be installed, so their errors are matched by name.
 _AWAY = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectError", "ServerTimeoutError")
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "UnauthorizedSSOTokenError")
 _PASSING_REFUSALS = ("BadDigest", "IncompleteBody", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict")
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a store may well do a moment later what it just failed to do."""
+    """Whether the operation may succeed if retried."""
     if not isinstance(error, Exception) or _is_unknown_host(error) or _holds(error, ssl.SSLCertVerificationError):
         return False
     if is_away(error):
@@ -41,8 +41,8 @@ def is_away(error: BaseException) -> bool:
 
 
 def is_missing(error: BaseException) -> bool:
-    """Whether the store was reached and has no such file or folder. Of a web server that is away, and of a bucket that does
-    not exist, fsspec says the same."""
+    """Whether the store was reached and has no such file or folder. For an unreachable web server or a missing bucket,
+    fsspec raises the same error."""
     return isinstance(error, FileNotFoundError | NotADirectoryError) and not (is_away(error) or _no_bucket(error))
 
 
@@ -51,7 +51,7 @@ def _no_bucket(error: BaseException) -> bool:
 
 
 def explain(subject: str, error: BaseException) -> str:
-    """The sentence about what can't be used; `subject` names it, as in "The input s3://bucket/chat.jsonl"."""
+    """The error message for `subject`, such as "The input s3://bucket/chat.jsonl"."""
     detail = _detail(error)
     if isinstance(error, ImportError):
         mend = "run pip install '.[s3]'" if "s3fs" in detail else detail
@@ -90,7 +90,7 @@ def _is_unknown_host(error: BaseException) -> bool:
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Whether an S3 server found fault with the request, as it will again."""
+    """Whether an S3 server rejected the request permanently."""
     for one in _chain(error):
         answer: Any = getattr(one, "response", None)
         if isinstance(answer, dict) and "ResponseMetadata" in answer:
@@ -101,6 +101,6 @@ def _is_refusal(error: BaseException) -> bool:
 
 
 def _detail(error: BaseException) -> str:
-    """One line of the first error that has more to say than that a file is not there."""
+    """One line of the first error that says more than that a file does not exist."""
     first = next((one for one in _chain(error) if not isinstance(one, FileNotFoundError)), error)
     return (" ".join(str(first).split()) or type(first).__name__).rstrip(".")

@@ -1,4 +1,4 @@
-"""The corpus's Parquet tables: one row per dialogue kept, one per dialogue rejected."""
+"""The corpus's Parquet tables: one row per kept dialogue, and one per rejected dialogue."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
@@ -20,7 +20,7 @@ DIALOGUES = pa.schema([(column.name, column.type) for column in COLUMNS])
 REJECTED = pa.schema([(field.name, pa.string()) for field in fields(Rejected)])
 
 ROWS_TOGETHER = 4_096
-"""Rows of a row group: what a `TableWriter` holds in memory, and the least that a reader reads."""
+"""Rows per row group: what a `TableWriter` holds in memory, and the minimum that a reader reads."""
 
 
 def write_dialogues(path: Path, records: Iterable[DuplexDialogue], provenance: dict[str, Any]) -> None:
@@ -37,9 +37,9 @@ def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> No
 
 
 class TableWriter:
-    """One Parquet file out of many small ones, row after row in the order of adding, in flat memory.
+    """Concatenates many small Parquet files into one, in the order of adding, in constant memory.
 
-    The same rows give the same bytes, however they were spread over the small files. `sink` is a path or a binary file.
+    The same rows give the same bytes, regardless of how the small files divide them. `sink` is a path or a binary file.
     """
 
     def __init__(self, sink: Path | BinaryIO, schema: pa.Schema) -> None:
@@ -76,13 +76,13 @@ class TableWriter:
         rows = pa.concat_tables([self._schema.empty_table(), *self._waiting])
         whole = len(rows) if ends else len(rows) - len(rows) % ROWS_TOGETHER
         for start in range(0, whole, ROWS_TOGETHER):
-            # In one piece: where a column's chunks end would show in the bytes.
+            # As one chunk: chunk boundaries would affect the bytes.
             self._file.write_table(rows.slice(start, min(ROWS_TOGETHER, whole - start)).combine_chunks())
         self._waiting, self._rows = [rows.slice(whole)], len(rows) - whole
 
 
 class Table:
-    """The Parquet files of a folder as one table, in the order of their names; read by column, when it is asked.
+    """The Parquet files of a folder as one table, in the order of their names; columns are read on demand.
 
     A column that files of an older corpus lack is null there.
     """
@@ -95,12 +95,12 @@ class Table:
         return sum(self._of_file(name, lambda file: file.metadata.num_rows) for name in self._files())
 
     def read(self, *columns: str) -> pd.DataFrame:
-        """The rows with these columns, or with all, in Arrow's types: what is not known is NA."""
+        """The rows with these columns, or with all, in Arrow's types: unknown values are NA."""
         rows: pd.DataFrame = self._read(columns or tuple(self._schema.names)).to_pandas(types_mapper=pd.ArrowDtype)
         return rows
 
     def values(self, column: str) -> np.ndarray:
-        """What a column holds, as one array: nulls left out, and lists one after the other."""
+        """A column's values as one array, without nulls and with lists concatenated."""
         values = pc.drop_null(self._read((column,)).column(0))
         if pa.types.is_list(values.type):
             values = pc.drop_null(pc.list_flatten(values))
@@ -120,5 +120,5 @@ class Table:
 
 
 def corpus_tables(corpus: Store) -> tuple[Table, Table]:
-    """A corpus's dialogues, and those that were rejected."""
+    """A corpus's dialogues, and the rejected ones."""
     return Table(corpus.folder("manifest"), DIALOGUES), Table(corpus.folder("rejected"), REJECTED)

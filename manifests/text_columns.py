@@ -1,4 +1,4 @@
-"""The manifest's columns of what `speak` makes of the written text: answers in parts, what is not read out."""
+"""The manifest's columns on what `speak` does to the written text: answers in parts, contents not read aloud."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,26 +30,26 @@ def _left_out(kind: str) -> Callable[[Dialogue], int]:
 
 COUNTS = (
     Count(
-        "shortened_answers", "answers shortened", "Answers of which the first sentences alone are spoken.", _edits("shortened")
+        "shortened_answers", "answers shortened", "Answers of which only the first sentences are spoken.", _edits("shortened")
     ),
     Count(
-        "answer_parts", "parts of longer answers", "Turns of the agent that are parts of a longer answer.", _edits("part")
+        "answer_parts", "parts of longer answers", "Agent turns that are parts of a longer answer.", _edits("part")
     ),
     Count(
-        "added_turns", 'turns put in between them ("go on")',
-        "What the user says between such parts; the input does not have it.", _edits("added"),
+        "added_turns", 'turns added between them ("go on")',
+        "User turns between such parts, which are not in the input.", _edits("added"),
     ),
     Count(
-        "code_blocks", "blocks of code, by a phrase", "Blocks of code in place of which a phrase is spoken.", _left_out("code")
+        "code_blocks", "code blocks, replaced by a phrase", "Code blocks that are replaced by a spoken phrase.", _left_out("code")
     ),
-    Count("tables", "tables, by a phrase", "Tables in place of which a phrase is spoken.", _left_out("table")),
+    Count("tables", "tables, replaced by a phrase", "Tables that are replaced by a spoken phrase.", _left_out("table")),
     Count(
-        "stage_directions", "stage directions not read out", "Stage directions, such as *laughs*, which are not read out.",
+        "stage_directions", "stage directions not read aloud", "Stage directions, such as *laughs*, which are not read aloud.",
         _left_out("stage direction"),
     ),
     Count(
-        "wordless_turns", "turns left out that had nothing to say",
-        "Turns with nothing to say, such as an emoji alone, that were left out.", lambda dialogue: dialogue.wordless_turns,
+        "wordless_turns", "dropped turns with nothing to say",
+        "Dropped turns with nothing to say, such as a single emoji.", lambda dialogue: dialogue.wordless_turns,
     ),
 )  # fmt: skip
 TEXT_COLUMNS = tuple(count_column(one.name, one.title, one.of_record, one.definition) for one in COUNTS)

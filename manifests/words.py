@@ -1,13 +1,13 @@
-"""The words of a text, for comparing what was said with what was heard or written elsewhere."""
+"""The words of a text, for comparing transcripts and texts."""
 
 import re
 import unicodedata
 
 SENTENCE_END = (".", "?", "!")
-"""The marks on the last word of a spoken sentence."""
+"""The marks after the last word of a spoken sentence."""
 
 
 def words_of(text: str) -> list[str]:
-    """Words without case and punctuation, in one Unicode form; an apostrophe within a word stays."""
+    """Words without case and punctuation, in one Unicode form; apostrophes within words are kept."""
     folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
     return re.findall(r"\w+(?:'\w+)*", folded)

@@ -12,13 +12,13 @@ from manifests.readers.shapes import is_dialogue
 from manifests.records import BadDialogue
 
 _TRIED = 3
-"""So many of a list's first elements may be no dialogues."""
+"""Maximum number of a list's first elements that are not dialogues."""
 
 
 def unwrapped(raw: Mapping[str, Any], not_used: Counter[str]) -> Iterator[Any] | None:
-    """The dialogues that an object of some file holds; None if it is one itself, or nothing that can be told.
+    """The dialogues in an object; None if it is itself a dialogue, or unrecognized.
 
-    What stands beside a list of dialogues is counted in `not_used`.
+    Contents next to a list of dialogues are counted in `not_used`.
     """
     if not may_hold_many(raw):
         return None
@@ -30,7 +30,7 @@ def unwrapped(raw: Mapping[str, Any], not_used: Counter[str]) -> Iterator[Any] |
 
 
 def may_hold_many(raw: Mapping[str, Any]) -> bool:
-    """A quick look, since nearly every line of JSON lines is a dialogue by itself."""
+    """A quick check, since nearly every line of JSON Lines is itself a dialogue."""
     for value in raw.values():
         if isinstance(value, list) and value:
             first = value[0]
@@ -53,14 +53,14 @@ def _reads(raw: Any) -> bool:
 
 
 def _of_ids(raw: Mapping[str, Any]) -> Iterator[Any] | None:
-    """`{"id": {a dialogue}, …}`, as MultiWOZ and DialogStudio have it."""
+    """`{"id": {a dialogue}, …}`, as in MultiWOZ and DialogStudio."""
     if not any(is_dialogue(value) for value in islice(raw.values(), _TRIED)):
         return None
     return iter([{"id": key, **value} for key, value in raw.items()])
 
 
 def _of_columns(raw: Mapping[str, Any]) -> Iterator[Any] | None:
-    """Columns of one length, as lists or by number (pandas), or rows with their columns' names beside (pandas'
+    """Columns of equal length, as lists or by number (pandas), or rows with separate column names (pandas'
     `split`)."""
     if isinstance(raw.get("columns"), list) and isinstance(raw.get("data"), list):
         names, rows = raw["columns"], raw["data"]
@@ -82,8 +82,8 @@ def _of_columns(raw: Mapping[str, Any]) -> Iterator[Any] | None:
 
 
 def _of_lists(raw: Mapping[str, Any], kind: type, not_used: Counter[str]) -> Iterator[Any] | None:
-    """`{"data": [{a dialogue}, …]}` under any name, or several such as `train` and `test`; each an object, or a list
-    of messages."""
+    """`{"data": [{a dialogue}, …]}` under any name, or under several such as `train` and `test`; each an object, or a
+    list of messages."""
     lists = [
         key
         for key, value in raw.items()

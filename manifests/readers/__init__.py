@@ -1,1 +1,1 @@
-"""Readers of the shapes that dialogues come in; `manifests.readers.shapes` is the table of them."""
+"""Readers for the shapes of dialogues; `manifests.readers.shapes` lists them."""

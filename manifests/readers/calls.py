@@ -18,7 +18,7 @@ def is_session(raw: Mapping[str, Any]) -> bool:
 
 
 def read_session(raw: Mapping[str, Any], reading: Reading) -> set[str]:
-    """OpenAI Realtime's server events: the transcripts in the order in which their items began; a truncated item was
+    """OpenAI Realtime's server events: the transcripts in the order in which their items started; a truncated item was
     interrupted."""
     items: dict[Any, dict[str, Any]] = {}
     for event in raw["events"]:

@@ -1,4 +1,4 @@
-"""Lists of messages, whatever they call roles and words: what most shapes come down to."""
+"""Lists of messages, with any names for roles and words: the basis of most shapes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,16 +23,18 @@ _PLAIN, _SHAREGPT = ("role", "content"), ("from", "value")
 _SPOKEN: dict[str, Speaker] = {name: role for name, role in ROLES.items() if role == "user" or role == "agent"}
 _MARKS = frozenset(("interrupted", "was_interrupted", "is_interrupted"))
 _CALLS = ("tool_calls", "tool_results", "function_call", "tool_call")
-_INTERRUPTION = "interruptions that no user's turn follows"
+_INTERRUPTION = "interruptions without a following user turn"
 
 
 def read_chat(messages: Any, name: str, reading: Reading) -> None:
-    """The messages of the field `name`; raises `BadDialogue` if they are not what they have to be."""
+    """The messages of the field `name`; raises `BadDialogue` if they are invalid."""
     if isinstance(messages, str) and messages.lstrip().startswith("["):
         try:
             messages = json.loads(messages)
         except (ValueError, RecursionError):
-            raise BadDialogue("wrong_type", f"'{name}' is a string that is no JSON list of messages.") from None
+            raise BadDialogue(
+                "wrong_type", f"'{name}' is a string, but not a JSON list of messages; use a list."
+            ) from None
     rows = rows_of(messages)
     if rows is None:
         raise BadDialogue("wrong_type", f"'{name}' must be a list of messages.")
@@ -40,14 +42,14 @@ def read_chat(messages: Any, name: str, reading: Reading) -> None:
 
 
 def read_lines(lines: Sequence[Any], reading: Reading, first: Speaker = "user") -> None:
-    """Turns that go to and fro."""
+    """Alternating turns."""
     offset = SPEAKERS.index(first)
     for number, line in enumerate(lines, 1):
         reading.say(SPEAKERS[(number - 1 + offset) % 2], text_of(line, number, reading))
 
 
 class _Chat:
-    """A list of messages as it is read; remembers whether the agent's last turn was interrupted."""
+    """Reads a list of messages; remembers whether the agent's last turn was interrupted."""
 
     def __init__(self, name: str, reading: Reading) -> None:
         self._name, self._reading = name, reading
@@ -61,7 +63,7 @@ class _Chat:
         for number, message in enumerate(messages, 1):
             if type(message) is dict and len(message) == 2 and not self._interrupted:
                 key, words = _PLAIN if "role" in message else _SHAREGPT
-                if key in message and words in message:  # most of all there is
+                if key in message and words in message:  # by far the most common case
                     role, content = message[key], message[words]
                     speaker = _SPOKEN.get(role) if type(role) is str else None
                     if speaker is not None and type(content) is str and "<" not in content and "INST]" not in content:
@@ -122,11 +124,11 @@ class _Chat:
         elif is_pair(message):
             self._pair(message, number)
         elif not self._left_out(message) and not self._by_roles(message, number):
-            message_ = f"Message {number} of '{self._name}' has the keys {fields_of(message)}; one of {', '.join(ROLE_KEYS)} is needed."
+            message_ = f"Message {number} of '{self._name}' has the keys {fields_of(message)}; add one of {', '.join(ROLE_KEYS)}."
             raise BadDialogue("wrong_role", message_)
 
     def _keyed(self, message: Mapping[str, Any], key: str, number: int) -> None:
-        """A message with a role, words and what else an API puts there."""
+        """A message with a role, words and other API fields."""
         where = f"{self._name}."
         words = text_key(message)
         content = message[words] if words else None
@@ -134,7 +136,7 @@ class _Chat:
             message.get("object") == "realtime.item" and message.get("status") == "incomplete"
         )
         used = {key, words or key, *(mark for mark in _MARKS if isinstance(message.get(mark), bool))}
-        whole = message.get("original_message")  # ElevenLabs: `message` is what was heard of it
+        whole = message.get("original_message")  # ElevenLabs: `message` is the part that was heard
         if marked and isinstance(whole, str) and whole.strip():
             content, used = whole, (used - {words or key}) | {"original_message"}
         if role_of(message[key]) == "silent":
@@ -149,7 +151,7 @@ class _Chat:
         self._add(message[key], key, content, number, marked)
 
     def _pair(self, message: Mapping[str, Any], number: int) -> None:
-        """A question and its answer as one message, as DialogStudio and XTuner have it."""
+        """A question and its answer as one message, as in DialogStudio and XTuner."""
         question = next(key for key in QUESTION_KEYS if key in message)
         answer = next(key for key in ANSWER_KEYS if key in message)
         used = {question, answer, "system", "turn id"}
@@ -160,7 +162,7 @@ class _Chat:
         self._reading.leave_rest(message, used, f"{self._name}.")
 
     def _left_out(self, message: Mapping[str, Any]) -> bool:
-        """Whether it is an item of a log that is no message, such as LiveKit's function calls and handoffs."""
+        """Whether it is a log item that is not a message, such as LiveKit's function calls and handoffs."""
         kind = message.get("type")
         if not isinstance(kind, str) or kind == "message" or text_key(message) in ("content", "text", "value"):
             return False
@@ -170,7 +172,7 @@ class _Chat:
         return True
 
     def _by_roles(self, message: Mapping[str, Any], number: int) -> bool:
-        """A message that has its role as the key: `{"human": "…"}`."""
+        """A message with its role as the key: `{"human": "…"}`."""
         found = [(key, role) for key in message if isinstance(key, str) and (role := role_of(key))]
         for key, _ in found:
             self._add(key, "role", message[key], number)

@@ -1,4 +1,4 @@
-"""The words of a message: a string, or the content parts of some API, of which text is read and the rest is named."""
+"""The words of a message: a string, or the content parts of some API, of which text is read and the rest is counted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,13 +16,13 @@ UNSAID = {
     "file": "a file", "input_file": "a file", "document": "a file", "inlinedata": "a file", "inline_data": "a file",
     "filedata": "a file", "file_data": "a file",
 }  # fmt: skip
-"""What a message may hold that has no words, by the part's type or key."""
+"""Contents of a message without words, by the part's type or key."""
 _TEXTS = ("text", "value", "content", "transcript", "refusal")
 _PLACEHOLDERS = {"<image>": "an image", "<video>": "a video", "<audio>": "audio"}
 
 
 def text_of(content: Any, number: int, reading: Reading) -> str:
-    """The words of message `number`; raises `BadDialogue` if some of it can't be said or left out."""
+    """The words of message `number`; raises `BadDialogue` if a part can neither be spoken nor left out."""
     if isinstance(content, str):
         return _without_placeholders(content, number) if "<" in content else content
     if content is None:
@@ -63,15 +63,15 @@ def _part(part: Any, number: int, reading: Reading) -> str | None:
     unsaid = next((UNSAID[name] for name in names if name in UNSAID), None)
     if unsaid is None:
         named = f"of type '{kind}'" if isinstance(kind, str) else f"with the keys {', '.join(names[:5]) or '(none)'}"
-        raise BadDialogue("not_text", f"Message {number} has a content part {named}, in which there is no text.")
+        raise BadDialogue("not_text", f"Message {number} has a content part {named}, without text.")
     more = " without a transcript" if unsaid == "audio" else ""
     raise BadDialogue(
-        "not_text", f"Message {number} holds {unsaid}{more}, which can't be said; leave such dialogues out."
+        "not_text", f"Message {number} contains {unsaid}{more}, which can't be spoken; remove such dialogues."
     )
 
 
 def is_silent(content: Any) -> bool:
-    """Whether it is a list of parts that are all calls of tools, their results or thoughts."""
+    """Whether it is a list of parts that are all tool calls, tool results or thoughts."""
     return isinstance(content, list) and bool(content) and all(_is_silent(part) for part in content)
 
 
@@ -83,7 +83,7 @@ def _is_silent(part: Any) -> bool:
 
 
 def _names(part: Mapping[str, Any]) -> list[str]:
-    """What tells the kind of a part: its type, or its keys where it has none."""
+    """What determines the kind of a part: its type, or its keys if it has none."""
     kind = part.get("type")
     return [kind.lower()] if isinstance(kind, str) else [str(key).lower() for key in part]
 
@@ -91,6 +91,6 @@ def _names(part: Mapping[str, Any]) -> list[str]:
 def _without_placeholders(text: str, number: int) -> str:
     for mark, what in _PLACEHOLDERS.items():
         if mark in text:
-            message = f"Message {number} stands for {what} ({mark}), which can't be said; leave such dialogues out."
+            message = f"Message {number} stands for {what} ({mark}), which can't be spoken; remove such dialogues."
             raise BadDialogue("not_text", message)
     return text

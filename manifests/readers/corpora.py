@@ -1,4 +1,4 @@
-"""Research corpora of dialogues, each with a form of its own."""
+"""Research corpora of dialogues, each with its own format."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,7 +37,7 @@ def read_log(raw: Mapping[str, Any], reading: Reading) -> Used:
 
 def read_people(raw: Mapping[str, Any], reading: Reading) -> Used:
     """SODA (`dialogue`, `speakers`), DailyDialog (`dialog`), DialogSum and SAMSum (lines `Name: words`): two people talk,
-    and the first who speaks is the user."""
+    and the first speaker is the user."""
     key = people_key(raw)
     lines, names = raw[key], raw.get("speakers")
     used = {key}
@@ -60,7 +60,8 @@ def read_people(raw: Mapping[str, Any], reading: Reading) -> Used:
 
 
 def people_key(raw: Mapping[str, Any]) -> str:
-    """Where people's lines stand: a list of strings, of objects with a name, or lines with names; empty if nowhere."""
+    """The key of people's lines: a list of strings, of objects with a name, or lines with names; empty if there is
+    none."""
     for key in ("dialogue", "dialog", "utterances"):
         lines = raw.get(key)
         if isinstance(lines, str) and named_lines(lines):
@@ -73,7 +74,7 @@ def people_key(raw: Mapping[str, Any]) -> str:
 
 
 def read_topical(raw: Mapping[str, Any], reading: Reading) -> Used:
-    """Topical-Chat: `content` of `agent` and `message`; who speaks first is the user."""
+    """Topical-Chat: `content` of `agent` and `message`; the first speaker is the user."""
     rows = raw["content"]
     who = speakers([row.get("agent") for row in rows])
     for number, row in enumerate(rows, 1):
@@ -92,7 +93,7 @@ def is_topical(raw: Mapping[str, Any]) -> bool:
 
 
 def read_tree(raw: Mapping[str, Any], reading: Reading) -> Used:
-    """Open Assistant's trees (`prompt` with `replies`): at each message the reply that people ranked first."""
+    """Open Assistant's trees (`prompt` with `replies`): at each message, the reply ranked first by people."""
     key = tree_key(raw)
     node, number = raw[key] if key else raw, 1
     while node is not None:

@@ -1,4 +1,4 @@
-"""What chat programs and model gateways export of themselves."""
+"""Exports of chat programs and model gateways."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ def is_export(raw: Mapping[str, Any]) -> bool:
 
 
 def read_export(raw: Mapping[str, Any], reading: Reading) -> Used:
-    """ChatGPT's export: a tree of messages in `mapping`, of which the branch that ends at `current_node` is what was last seen."""
+    """ChatGPT's export: a tree of messages in `mapping`; the branch that ends at `current_node` is read."""
     nodes: dict[str, dict[str, Any]] = raw["mapping"]
     id = raw.get("current_node") or [*nodes][-1]
     branch: list[Any] = []
@@ -47,7 +47,7 @@ def read_export(raw: Mapping[str, Any], reading: Reading) -> Used:
 
 
 def _said(message: Any, reading: Reading) -> Any:
-    """A message without what the program shows to nobody: what it stores beside, and messages to a tool."""
+    """A message without hidden contents: internal data, and messages to a tool."""
     if not isinstance(message, dict):
         return message
     content = message.get("content")
@@ -68,7 +68,7 @@ def is_battle(raw: Mapping[str, Any]) -> bool:
 
 
 def read_battle(raw: Mapping[str, Any], reading: Reading) -> Used:
-    """Chatbot Arena: two conversations, of which the winner's is read, the first where neither won."""
+    """Chatbot Arena: two conversations, of which the winner's is read, or the first one if neither won."""
     key = "conversation_b" if raw.get("winner") == "model_b" else "conversation_a"
     read_chat(raw[key], key, reading)
     reading.leave("rejected answers")
@@ -80,10 +80,11 @@ def is_exchange(raw: Mapping[str, Any]) -> bool:
 
 
 def read_exchange(raw: Mapping[str, Any], reading: Reading) -> Used:
-    """Logs of gateways (OpenAI's stored requests, Bedrock's invocations, LangSmith): the messages that were sent and the answer."""
+    """Logs of gateways (OpenAI's stored requests, Bedrock's invocations, LangSmith): the messages that were sent and
+    the answer."""
     asked, answered = _request(raw), _response(raw)
     if asked is None or answered is None:
-        raise BadDialogue("wrong_type", "There is no message in the request, or none in the response.")
+        raise BadDialogue("wrong_type", "The request or the response has no message.")
     read_chat([*asked[1], answered[1]], "messages", reading)
     for key, used in ((asked[0], "messages"), (answered[0], "message")):
         for body in _bodies(raw[key]):
@@ -99,7 +100,7 @@ def read_exchange(raw: Mapping[str, Any], reading: Reading) -> Used:
 
 
 def _answer_keys(body: Mapping[str, Any], message: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keys of a body that is the answer itself, which are counted with the messages; its words where it names no role."""
+    """The keys of a body that is itself the answer, which are counted with the messages; its words if it has no role."""
     if body is message:
         return tuple(body)
     return ("content",) if body.get("content") == message["content"] and "messages" not in body else ()
@@ -127,9 +128,9 @@ def _response(raw: Mapping[str, Any]) -> tuple[str, Any] | None:
 
 
 def _bodies(value: Any) -> list[dict[str, Any]]:
-    """An object and those in which its content may lie."""
+    """An object and the nested objects that may contain its content."""
     found = [value] if isinstance(value, dict) else []
-    for body in found:  # grows by what is in it; as deep as the keys go
+    for body in found:  # grows during iteration, as deep as the keys go
         if len(found) < _MOST_BODIES:
             found += [body[key] for key in _BODIES if isinstance(body.get(key), dict)]
     return found

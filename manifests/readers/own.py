@@ -1,4 +1,4 @@
-"""Our own form, which may also fix voices, events and gaps, and give recordings."""
+"""Our native format, which can also set voices, events, gaps and recordings."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from manifests.records import Act, BadDialogue, Event, Speaker, Turn
 
 
 class OwnTurn(BaseModel):
-    """A turn of our own form."""
+    """A turn of our native format."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,8 +25,8 @@ class OwnTurn(BaseModel):
 
 
 class OwnDialogue(BaseModel):
-    """Our own form: `{"id", "system_prompt", "split", "turns": [{"speaker", "text", "voice", "event", "act", "gap_s",
-    "recording"}]}`; `recording` is the path of an audio file, or a Lhotse cut."""
+    """Our native format: `{"id", "system_prompt", "split", "turns": [{"speaker", "text", "voice", "event", "act",
+    "gap_s", "recording"}]}`; `recording` is the path of an audio file, or a Lhotse cut."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,7 +37,7 @@ class OwnDialogue(BaseModel):
 
 
 def read_own(raw: Mapping[str, Any], reading: Reading) -> set[str]:
-    """salm-duplex's own form."""
+    """salm-duplex's native format."""
     try:
         own = OwnDialogue.model_validate(raw)
     except ValidationError as error:

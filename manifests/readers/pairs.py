@@ -1,4 +1,4 @@
-"""A question and its answer: Alpaca and its relatives, TRL's prompts and completions, answers that were preferred."""
+"""A question and its answer: Alpaca and its relatives, TRL's prompts and completions, preferred answers."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ Used = set[str]
 
 
 def question_key(raw: Mapping[str, Any]) -> str | None:
-    """Where the question of a pair stands: the first key that holds one, else the first there is."""
+    """The key of a pair's question: the first nonempty one, else the first one present."""
     empty = None
     for key in QUESTION_KEYS:
         if (question := raw.get(key)) is not None:
@@ -32,10 +32,10 @@ def answer_key(raw: Mapping[str, Any]) -> str | None:
 
 
 def read_pair(raw: Mapping[str, Any], reading: Reading) -> Used:
-    """Alpaca (`instruction`, `input`, `output`, `history`, `system`), and what has its question and answer under
+    """Alpaca (`instruction`, `input`, `output`, `history`, `system`), and pairs of question and answer under
     other names."""
     if raw.get("label") is False:
-        raise BadDialogue("rejected_answer", "Its answer is labeled as a bad one ('label': false); leave it out.")
+        raise BadDialogue("rejected_answer", "Its answer is labeled as bad ('label': false); remove it.")
     used = {"label"} if raw.get("label") is True else set()
     if raw.get("history") is not None:
         _read_history(raw["history"], reading)
@@ -45,7 +45,8 @@ def read_pair(raw: Mapping[str, Any], reading: Reading) -> Used:
 
 
 def read_chosen(raw: Mapping[str, Any], reading: Reading) -> Used:
-    """The preferred answer of TRL, hh-rlhf and LLaMA-Factory, behind what is there already or as the whole dialogue."""
+    """The preferred answer of TRL, hh-rlhf and LLaMA-Factory, either appended to the dialogue or as the whole
+    dialogue."""
     _say_answer(raw["chosen"], "chosen", "", reading)
     return {"chosen"}
 
@@ -64,7 +65,7 @@ def _read_history(history: Any, reading: Reading) -> None:
             read_chat([pair], "history", reading)
             continue
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise BadDialogue("wrong_type", f"Item {number} of 'history' is no pair of a question and its answer.")
+            raise BadDialogue("wrong_type", f"Item {number} of 'history' is not a pair of a question and its answer.")
         read_lines(pair, reading)
 
 
@@ -90,7 +91,7 @@ def _read_question(raw: Mapping[str, Any], reading: Reading) -> Used:
 
 
 def _prompt(text: str) -> Marked:
-    """A prompt that is a whole dialogue so far, at whose end an answer is awaited; empty if it is none."""
+    """A prompt that is a dialogue awaiting an answer at its end; empty if it is not one."""
     marked = marked_turns(text, 1, of_templates=True)
     if not any(role == "user" for role, _ in marked):
         return []
@@ -102,7 +103,7 @@ def _prompt(text: str) -> Marked:
 def _read_answer(raw: Mapping[str, Any], reading: Reading) -> Used:
     key = answer_key(raw)
     if key is None:
-        message = f"There is a question, but none of {', '.join(ANSWER_KEYS[:6])} (its keys: {fields_of(raw)})."
+        message = f"There is a question, but no answer under {', '.join(ANSWER_KEYS[:6])} (its keys: {fields_of(raw)})."
         raise BadDialogue("no_answer", message)
     asked = question_key(raw)
     question = raw[asked] if asked else None
@@ -112,7 +113,7 @@ def _read_answer(raw: Mapping[str, Any], reading: Reading) -> Used:
 
 
 def _say_answer(answer: Any, key: str, prompt: str, reading: Reading) -> None:
-    """The answer, or the whole dialogue with the prompt once more."""
+    """The answer, or the whole dialogue including the prompt."""
     if isinstance(answer, Mapping) and is_message(answer):
         answer = [answer]
     if is_chat(answer):
@@ -135,13 +136,13 @@ def _say_answer(answer: Any, key: str, prompt: str, reading: Reading) -> None:
 
 
 def _say_anew(reading: Reading, key: str, read: Callable[[], None]) -> None:
-    """Read what holds the prompt again, in its place; what it does not repeat is counted."""
+    """Read a dialogue that repeats the prompt, replacing it; turns that it does not repeat are counted."""
     before = reading.turns[:]
     reading.turns.clear()
     read()
     said = {turn.text for turn in reading.turns}
     if missing := sum(turn.text not in said for turn in before):
-        reading.leave(f"turns that '{key}' replaces", missing)
+        reading.leave(f"turns replaced by '{key}'", missing)
 
 
 def _is_user(message: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a reader finds in one record: turns, a system prompt, and a count of all that it leaves."""
+"""What a reader finds in one record: turns, a system prompt, and counts of everything unused."""
 
 import re
 from collections import defaultdict
@@ -24,22 +24,22 @@ NAMES = {
     "thought": "thoughts",
     "thoughts": "thoughts",
 }
-"""Plain words for what stands under these keys, wherever that is; any other key is named as it is written."""
+"""Descriptions of the contents of these keys, anywhere; other keys are named as written."""
 LONGEST_NAME = 60
 MOST_NAMES = 200
-"""So many different things are counted by name for an input, the rest together."""
+"""This many different things are counted by name per input, and the rest together."""
 OTHER = "other fields"
 
 _THOUGHT = re.compile(r"<(/?)(think|thinking|reasoning|thought)>(?=([^\S\n]*(?:\n|\Z))?)", re.IGNORECASE)
 _TOKEN = re.compile(
-    r"<\|(?:im_start|start_header_id)\|>\s*\w*(?:<\|end_header_id\|>)?"  # these two name the role behind them
+    r"<\|(?:im_start|start_header_id)\|>\s*\w*(?:<\|end_header_id\|>)?"  # these two are followed by the role
     r"|<start_of_turn>\s*(?:user|model)?|<extra_id_2>[^\n]*|<extra_id_\d+>|<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>"
     r"|</?s>|<(?:bos|eos|pad|unk|sep|cls|mask|endoftext|end_of_turn|end_of_utterance)>|\[/?INST\]|<</?SYS>>"
 )
 
 
 class Reading:
-    """Filled by a reader: who says what, the system prompt's parts, and how often each thing was not used."""
+    """Filled by a reader: the turns, the system prompt's parts, and counts of unused things."""
 
     __slots__ = ("_muted", "not_used", "split", "system", "turns")
 
@@ -47,7 +47,7 @@ class Reading:
         self.turns: list[Turn] = []
         self.system: list[str] = []
         self.split = ""
-        """Fixed by our own form alone."""
+        """Set only by our native format."""
         self.not_used: defaultdict[str, int] = defaultdict(int)
         self._muted = False
 
@@ -57,7 +57,7 @@ class Reading:
             text = self._spoken(speaker, text)
         if not text or text.isspace():
             self._muted = True
-        # What a log calls an interruption may be one of a turn that is over by then, as it will be spoken.
+        # An interruption in a log may concern a turn that will already be over when spoken.
         self.turns.append(Turn(speaker, text, event="barge_in", may_wait=True) if barges_in else Turn(speaker, text))
 
     def prompt(self, text: str) -> None:
@@ -72,17 +72,17 @@ class Reading:
         self.not_used[name] += times
 
     def leave_rest(self, fields: Mapping[str, Any], used: Container[str], where: str = "") -> None:
-        """Count every field that is not used and holds anything."""
+        """Count every nonempty field that is not used."""
         for key, value in fields.items():
             if key in used or value is False or value in (None, "", [], {}):
                 continue
             if not where and isinstance(value, str) and any(turn.text == value for turn in self.turns):
-                continue  # said already
+                continue  # already counted
             name = str(key)
             self.leave(NAMES.get(name) or f"{where}{name}"[:LONGEST_NAME])
 
     def finish(self) -> None:
-        """Leave out the empty turns beside which the same speaker says something: who follows whom stays as it was."""
+        """Drop empty turns next to a nonempty turn of the same speaker: the order of speakers is unchanged."""
         if not self._muted:
             return
         kept: list[Turn] = []
@@ -95,7 +95,7 @@ class Reading:
         self.turns = kept
 
     def _spoken(self, speaker: Speaker, text: str) -> str:
-        """A text without thoughts (an agent has them) and the tokens of chat templates."""
+        """A text without an agent's thoughts and the special tokens of chat templates."""
         plain = text
         if speaker == "agent":
             plain, thoughts = _without_thoughts(plain)
@@ -108,8 +108,8 @@ class Reading:
 
 
 def _without_thoughts(text: str) -> tuple[str, int]:
-    """An agent's text without what it thinks, and how many thoughts that are. Either mark may be missing, as in what chat
-    templates cut: the first where a thought ends with its line, the last where the text begins with one."""
+    """An agent's text without its thoughts, and their number. Either mark may be missing because a chat template
+    removed it: the first one if a thought ends with its line, the last one if the text starts with one."""
     kept: list[str] = []
     at, number = 0, 0
     opened: tuple[int, str] | None = None
@@ -129,19 +129,20 @@ def _without_thoughts(text: str) -> tuple[str, int]:
 
 
 def kind_of(value: Any) -> str:
-    """What a value is called in JSON."""
-    names = {str: "string", list: "list", dict: "object", int: "number", float: "number", bool: "truth value"}
+    """The JSON name of a value's type."""
+    names = {str: "string", list: "list", dict: "object", int: "number", float: "number", bool: "boolean"}
     return names.get(type(value), "null" if value is None else type(value).__name__)
 
 
 def fields_of(value: Any) -> str:
-    """The keys of a record for a message, a few of them."""
+    """Some keys of a record, for an error message."""
     names = sorted(map(str, value)) if isinstance(value, Mapping) else []
     return ", ".join(names[:8]) or "(none)"
 
 
 def rows_of(value: Any) -> Sequence[Any] | None:
-    """A list, or what some libraries make of a list of objects: an object of equally long lists; None of anything else."""
+    """A list, or an object of equally long lists, into which some libraries turn a list of objects; None for anything
+    else."""
     if isinstance(value, list):
         return value
     if isinstance(value, dict) and value and all(isinstance(column, list) for column in value.values()):

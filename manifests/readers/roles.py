@@ -1,11 +1,11 @@
-"""Who speaks and where the words are: the names that public dialogue files have for them, in any case."""
+"""Names of roles and text fields in public dialogue files, in any case."""
 
 import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
 Role = Literal["user", "agent", "system", "silent"]
-"""`silent`: what a tool or a machine writes, which nobody says."""
+"""`silent`: written by a tool or a machine, and not spoken."""
 
 ROLES: dict[str, Role] = {
     **dict.fromkeys(("user", "human", "prompter", "customer", "caller", "client", "guest", "usr", "apprentice", "seeker",
@@ -25,7 +25,7 @@ SYSTEM_KEYS = frozenset(
      "systemInstruction", "systemprompt", "systemmessage", "systeminstruction")
 )  # fmt: skip
 ID_KEYS = ("dialogue_id", "dialog_id", "conversation_id", "conversationId", "call_id", "message_tree_id")
-"""Where an id stands that is not under `id`."""
+"""Keys of an id other than `id`."""
 
 QUESTION_KEYS = (
     "instruction",
@@ -44,7 +44,7 @@ ANSWER_KEYS = ("output", "response", "completion", "answer", "chosen", "chosen_r
 
 
 def role_of(name: Any) -> Role | None:
-    """The role of a name, or of what holds one, such as `{"role": "user"}` under `author`; None if it is no known one."""
+    """The role of a name, or of an object with one, such as `{"role": "user"}` under `author`; None if it is unknown."""
     if isinstance(name, str):
         return ROLES.get(name) or ROLES.get(name.strip().lower())
     inner = name.get("role") if isinstance(name, Mapping) else None
@@ -56,7 +56,7 @@ def role_key(message: Mapping[str, Any]) -> str | None:
 
 
 def text_key(message: Mapping[str, Any]) -> str | None:
-    """Where a message's words are: the first of the usual keys that holds any, else the first there is."""
+    """The key of a message's words: the first nonempty one of the usual keys, else the first one present."""
     found = [key for key in TEXT_KEYS if key in message]
     return next((key for key in found if message[key] is not None), found[0] if found else None)
 
@@ -69,7 +69,7 @@ def is_pair(value: Any) -> bool:
 
 
 def is_message(value: Any) -> bool:
-    """Whether it is one message of a dialogue: a role and words, or a name and words, as far as can be told."""
+    """Whether it looks like one message of a dialogue: a role and words, or a name and words."""
     if isinstance(value, Mapping):
         key = role_key(value)
         if key is None:
@@ -84,12 +84,12 @@ def is_message(value: Any) -> bool:
 
 
 def is_chat(value: Any) -> bool:
-    """Whether it is a list of messages, told by the first that has a role."""
+    """Whether it is a list of messages, judged by the first one with a role."""
     return isinstance(value, list) and bool(value) and any(is_message(message) for message in value[:3])
 
 
 def lowered(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """A record whose keys are in lower case, but for those that would meet another."""
+    """A record with lower-case keys, except those that would collide."""
     found: dict[str, Any] = {}
     for key, value in raw.items():
         found[key if key.lower() in found else key.lower()] = value
@@ -97,7 +97,7 @@ def lowered(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unpacked(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """A record in which what tables keep as JSON in a string is read."""
+    """A record with JSON strings parsed, as tables store them."""
     return {key: _unpacked(value) if isinstance(value, str) else value for key, value in raw.items()}
 
 

@@ -1,4 +1,4 @@
-"""The table of shapes: for each how it is told by what a record holds, and what reads it. The first that fits reads."""
+"""The table of shapes: how each one is recognized by a record's contents, and its reader. The first match is used."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ Used = set[str]
 
 _OTHER_READINGS = 2
 _DEEPEST = 3
-"""So many envelopes may lie around a dialogue."""
+"""Maximum number of envelopes around a dialogue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`holds` says whether a record is of the shape; `read` fills a `Reading`, returns the record's fields that it
+    """`holds` tests whether a record has the shape; `read` fills a `Reading`, returns the record's fields that it
     used, and raises `BadDialogue`."""
 
     name: str
@@ -32,13 +32,13 @@ class Shape:
 
 
 def _openai(raw: Raw, reading: Reading) -> Used:
-    """OpenAI's chat form, and what took it over: Anthropic, Bedrock, Mistral, TRL, LiveKit, Vapi, UltraFeedback."""
+    """OpenAI's chat format, also used by Anthropic, Bedrock, Mistral, TRL, LiveKit, Vapi and UltraFeedback."""
     read_chat(raw["messages"], "messages", reading)
     return {"messages"} | _chosen_after(raw, reading)
 
 
 def _sharegpt(raw: Raw, reading: Reading) -> Used:
-    """ShareGPT, LLaMA-Factory's preferences, NVIDIA's chat form (`mask`, `system`)."""
+    """ShareGPT, LLaMA-Factory's preferences, NVIDIA's chat format (`mask`, `system`)."""
     read_chat(raw["conversations"], "conversations", reading)
     return {"conversations"} | _chosen_after(raw, reading)
 
@@ -48,7 +48,7 @@ def _chosen_after(raw: Raw, reading: Reading) -> Used:
 
 
 def _chat_at(*keys: str) -> tuple[Callable[[Raw], bool], Callable[[Raw, Reading], Used]]:
-    """What holds, and what reads, a list of messages under one of some keys."""
+    """The test and the reader for a list of messages under one of these keys."""
 
     def holds(raw: Raw) -> bool:
         return any(is_chat(raw.get(key)) for key in keys)
@@ -97,7 +97,7 @@ def _has_utterances(raw: Raw) -> bool:
 
 
 def _has_roles(value: Any) -> bool:
-    """Whether it is a list of messages and surely not one of pairs, which would be dialogues."""
+    """Whether it is a list of messages and certainly not of pairs, which would be dialogues."""
     return is_chat(value) and not is_pair(value[0])
 
 
@@ -111,7 +111,7 @@ def _is_pair(raw: Raw) -> bool:
 
 
 SHAPES: tuple[Shape, ...] = (
-    Shape("salm-duplex's own form", _is_own, read_own),
+    Shape("salm-duplex's native format", _is_own, read_own),
     Shape("OpenAI messages", lambda raw: raw.get("messages") is not None, _openai),
     Shape("ShareGPT conversations", lambda raw: raw.get("conversations") is not None, _sharegpt),
     Shape("Alpaca", lambda raw: raw.get("instruction") is not None and answer_key(raw) is not None, read_pair),
@@ -147,12 +147,12 @@ SHAPES: tuple[Shape, ...] = (
 
 ENVELOPES = ("data", "message", "artifact", "row", "call", "conversation", "dialogue", "dialog", "session", "chat_ctx", "history",
              "payload", "body")  # fmt: skip
-"""Where a dialogue lies inside of a record: webhooks of ElevenLabs, Retell and Vapi, the hub's rows."""
+"""Keys of a dialogue nested in a record: webhooks of ElevenLabs, Retell and Vapi, the hub's rows."""
 
 
 def shape_of(raw: Raw, depth: int = 0) -> tuple[Shape, Raw] | None:
-    """The shape of a record, and the record as its reader takes it: with its keys in lower case, or its strings of
-    JSON read, where it has none as it stands. None if it has none at all."""
+    """The shape of a record, and the record for its reader: if it has no shape unchanged, with lower-case keys or
+    with JSON strings parsed. None if it has no shape at all."""
     for shape in SHAPES:
         if shape.holds(raw):
             return shape, raw
@@ -165,7 +165,7 @@ def shape_of(raw: Raw, depth: int = 0) -> tuple[Shape, Raw] | None:
 
 
 def inside(raw: Raw, depth: int = 0) -> str | None:
-    """The field of an envelope in which a dialogue lies; None if there is none."""
+    """The field of an envelope that contains a dialogue; None if there is none."""
     for key in ENVELOPES:
         value = raw.get(key)
         if isinstance(value, dict) and (shape_of(value) or (depth < _DEEPEST and inside(value, depth + 1))):
@@ -174,7 +174,7 @@ def inside(raw: Raw, depth: int = 0) -> str | None:
 
 
 def is_dialogue(raw: Any) -> bool:
-    """Whether some reader takes it for a dialogue, or tries to."""
+    """Whether a reader recognizes it as a dialogue, even a broken one."""
     if isinstance(raw, list):
         return is_chat(raw) and not is_pair(raw[0])
     return isinstance(raw, dict) and bool(shape_of(raw) or inside(raw))

@@ -1,4 +1,4 @@
-"""Whole dialogues in one string, their turns marked by names or by the tokens of a chat template."""
+"""Dialogues in one string, with turns marked by names or by the tokens of a chat template."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from manifests.readers.roles import Role, role_of
 
 _NAMES: dict[str, Role] = {"h": "user", "a": "agent", "instruction": "user", "input": "user", "question": "user",
                            "response": "agent", "answer": "agent", "output": "agent"}  # fmt: skip
-"""Of these marks alone: as the role of a message they say nothing."""
+"""Roles only as such marks: as the role of a message, they mean nothing."""
 
 _MARKS: tuple[re.Pattern[str], ...] = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -20,7 +20,7 @@ _MARKS: tuple[re.Pattern[str], ...] = tuple(
         r"<\|(system|user|assistant|human|bot)\|>\s*",  # Zephyr, Phi
         r"\#\#\#[^\S\n]*(\w+)[^\S\n]*:[^\S\n]*",  # Guanaco, Alpaca's prompt
         r"(?:^|\n\n)[^\S\n]*(human|assistant|h|a)[^\S\n]?:[^\S\n]*",  # hh-rlhf
-        r"(?:^|\n)[^\S\n]*\**(\w+)\**[^\S\n]?:[^\S\n]*",  # lines that begin with a name
+        r"(?:^|\n)[^\S\n]*\**(\w+)\**[^\S\n]?:[^\S\n]*",  # lines that start with a name
     )
 )
 _LLAMA_2 = re.compile(r"\[(/?)INST\]")
@@ -30,11 +30,10 @@ Marked = list[tuple[Role, str]]
 
 
 def marked_turns(text: str, least: int = 2, of_templates: bool = False) -> Marked:
-    """The roles and words of a transcript, in order; empty if it is none, with at least so many marks.
+    """The roles and words of a transcript, in order; empty if it is not one, with at least this many marks.
 
-    What stands before the first mark is the system's. `of_templates`: only marks that no one writes in a text of another
-    kind, since a prompt may well quote a dialogue.
-    """
+    The text before the first mark is the system prompt. `of_templates`: only marks that do not occur in other kinds
+    of text, since a prompt may quote a dialogue."""
     if "[INST]" in text:
         return _llama_2(text)
     for mark in _MARKS[:-1] if of_templates else _MARKS:
@@ -71,7 +70,7 @@ def named_lines(text: str) -> list[tuple[str, str]]:
 
 
 def speakers(names: Sequence[object]) -> dict[object, Role]:
-    """Of two people who talk, the first is the user; empty if they are not two."""
+    """The turns of two people, of whom the first is the user; empty if there are not two."""
     both = list(dict.fromkeys(names))
     if len(both) != 2:
         return {}

@@ -104,7 +104,7 @@ def test_half_a_surrogate_pair_is_refused(raw):
 
 @pytest.mark.parametrize("id", [1.5, float("nan"), True, ["a"], {"a": 1}, b"a"])
 def test_an_id_is_a_string_or_a_whole_number(id):
-    with pytest.raises(BadDialogue, match="give a string or a whole number"):
+    with pytest.raises(BadDialogue, match="use a string or a whole number"):
         parse_dialogue({"id": id, "data": ["Hi", "Hello"]}, "f:1", "x")
     assert parse_dialogue({"id": 0, "data": ["Hi", "Hello"]}, "f:1", "x").id == "0"
 

@@ -142,7 +142,7 @@ def test_a_list_a_line_is_a_dialogue_a_line(small_chunks):
 
 def test_the_true_place_of_what_is_broken_is_named():
     ((_, record), _) = read('{\n "id": 1,\n "data": ["Hi" "Hello"]\n}\n{"id": 2}')
-    assert "The object at line 1 is not valid JSON (Expecting ',' delimiter at line 3, column 16)" in record.message
+    assert "The object on line 1 is not valid JSON (Expecting ',' delimiter at line 3, column 16)" in record.message
     ((_, record), _) = read('{"id": 1, "data": ["Hi"\n{"id": 2}')
     assert record.message.startswith("Line 1 is not valid JSON")
 
@@ -176,7 +176,7 @@ def test_an_object_that_holds_many_dialogues_gives_each():
 
 def test_the_line_of_a_broken_element_is_named():
     ((_, _), (_, record)) = read('[\n{"a":\n1},\n\n{"b" 2}]')
-    assert "Record 2, at line 5" in record.message
+    assert "Record 2, on line 5" in record.message
 
 
 def test_deep_nesting_and_endless_numbers_are_broken_records():
@@ -266,5 +266,5 @@ def test_dialogues_of_one_id_in_one_object_are_told():
     *found, (_, broken) = read(content)
     assert [value["id"] for _, value in found] == ["a", "b"] and found[0][1]["data"] == ["1", "2"]
     assert "two different values for 'a'" in broken.message and broken.message.endswith(
-        "The last one of each was read."
+        "The last value of each was used."
     )

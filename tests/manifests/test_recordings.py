@@ -39,7 +39,7 @@ SOURCE = {"type": "file", "channels": [0], "source": "a.wav"}
         ({"duration": 1, "recording": {"sources": []}}, "sources"),
         ({"duration": 1, "recording": {"sources": [SOURCE | {"type": "command"}]}}, "type"),
         ({"duration": 1, "channel": 2, "recording": {"sources": [SOURCE]}}, "no source for its channel"),
-        ({"duration": 1, "recording": {"sources": [SOURCE], "transforms": [{"name": "Speed"}]}}, "changes its audio"),
+        ({"duration": 1, "recording": {"sources": [SOURCE], "transforms": [{"name": "Speed"}]}}, "modifies its audio"),
     ],
 )
 def test_what_is_no_recording_is_told(raw, message):

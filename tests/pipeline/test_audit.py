@@ -26,7 +26,7 @@ SECONDS = (4, 7, 10, 13)
 FORESEEN = "predicted one second ahead: the user's start, from the agent's channel"
 AS_NEMO = f"{FORESEEN} as NeMo reads it"
 CUT = "predicted one second ahead: the agent's cut-off, from its channel"
-LEVEL = "told by the user's level: an interruption"
+LEVEL = "revealed by the user's level: an interruption"
 
 
 def dialogue(number: int):
@@ -116,4 +116,4 @@ def test_takes_of_one_script_are_one_witness(tmp_path: Path, records) -> None:
     takes = [as_take(record, take) for record in records[:80] for take in range(2, 5)]
     found = findings(make_corpus(tmp_path, [*records[:80], *takes]))
     assert found[FORESEEN].passed and found[CUT].passed and found[LEVEL].passed
-    assert found["told by the split: barge-ins"].n == 80
+    assert found["revealed by the split: barge-ins"].n == 80

@@ -56,8 +56,10 @@ def test_what_it_says_is_printed_and_is_json(write_jsonl):
 
 def test_what_is_made_of_the_text_is_counted(write_jsonl):
     path = write_jsonl(openai("d", "How?", "*smiles* " + "It goes on and on. " * 40, "👍", "```\nx\n```"))
-    counts = 'parts of longer answers 2 ×, turns put in between them ("go on") 1 ×, blocks of code, by a phrase 1 ×'
-    expected = f"as spoken: {counts}, stage directions not read out 1 ×, turns left out that had nothing to say 1 ×"
+    counts = (
+        'parts of longer answers 2 ×, turns added between them ("go on") 1 ×, code blocks, replaced by a phrase 1 ×'
+    )
+    expected = f"as spoken: {counts}, stage directions not read aloud 1 ×, dropped turns with nothing to say 1 ×"
     assert expected in " ".join(printed(path).split())
 
 
@@ -70,7 +72,7 @@ def test_the_stage_ingest_tells_what_was_not_used(write_jsonl, tmp_path, recipe)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\x89PNG\r\n\x1a\n\0\0", "a PNG picture"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "a PNG image"),
         (b"PK\x03\x04\0\0", "a ZIP archive"),
         (b"name,text\nMia,Hello\n", "Line 1 is not valid JSON (Expecting value at column 1: 'name,text')"),
         (b"<!DOCTYPE html>\n<html></html>", "a web page or XML"),
@@ -96,6 +98,6 @@ def test_a_parquet_without_dialogues_names_its_columns(tmp_path, recipe):
 
 def test_a_file_that_is_not_there_or_is_empty_is_a_wrong_request(tmp_path):
     (tmp_path / "empty.jsonl").touch()
-    for name, message in (("none.jsonl", "does not exist"), ("empty.jsonl", "holds no dialogues")):
+    for name, message in (("none.jsonl", "does not exist"), ("empty.jsonl", "has no dialogues")):
         with pytest.raises(RequestError, match=message):
             printed(tmp_path / name)

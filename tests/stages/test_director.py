@@ -144,8 +144,8 @@ def test_card_and_report_tell_what_the_director_did_and_what_was_left_as_it_was(
     records = [told(record, direction) for (record, _), direction in zip(cuts, directions, strict=False)]
     corpus = make_corpus(tmp_path, records)
     assert corpus.info["statistics"]["director_failed"] == {"not_json": 2, "refused": 1}
-    assert "| left as it was by the director: `not_json` | 2 |" in card(corpus)
-    assert f"| a director's events | {events} |" in card(corpus)
+    assert "| unchanged by the director: `not_json` | 2 |" in card(corpus)
+    assert f"| director events | {events} |" in card(corpus)
     page = report(corpus)
     assert '<span data-stat="director_failed.not_json">2</span>' in page
     assert f'<span data-stat="director_events">{events}</span>' in page

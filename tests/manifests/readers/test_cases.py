@@ -203,7 +203,7 @@ def test_a_mark_that_no_turn_of_the_user_follows_is_counted():
     record = read_dialogue(raw, "", "x")
     assert [turn.event for turn in record.dialogue.turns] == [None] * 3
     assert record.not_used == {
-        "interruptions that no user's turn follows": 1,
+        "interruptions without a following user turn": 1,
         "messages.interrupted of a user": 1,
     }
 

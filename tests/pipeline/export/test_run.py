@@ -79,7 +79,7 @@ def test_a_folder_that_holds_something_else_is_refused(
     export(small_corpus, Moshi(), Store(tmp_path / "other"))
     with pytest.raises(RequestError, match="another export"):
         export(empty_corpus, Moshi(), Store(tmp_path / "other"))
-    with pytest.raises(RequestError, match="holds no dialogues"):
+    with pytest.raises(RequestError, match="has no dialogues"):
         export(empty_corpus, Moshi(), Store(tmp_path / "new"))
 
 

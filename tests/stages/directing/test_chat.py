@@ -207,7 +207,7 @@ def test_a_recipe_names_the_endpoint_and_how_it_is_asked_makes_no_other_corpus()
         return load_recipe(overrides=[order, use, "director.model=small", *(f"director.{one}" for one in more)])
 
     assert recipe("at_once=9", "cache=s3://bucket/answers", "retries=1").id == recipe().id != recipe("model=large").id
-    with pytest.raises(RequestError, match="'url' must hold no key") as caught:
+    with pytest.raises(RequestError, match="'url' must not contain a key") as caught:
         recipe(f"url=https://host/v1?key={KEY}")
     assert KEY not in str(caught.value)
 

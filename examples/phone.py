@@ -1,4 +1,4 @@
-"""A stage of one's own: some users call by telephone. Insert it between `render` and `verify`; see phone.yaml beside this.
+"""A custom stage: some users call by telephone. Insert it between `render` and `verify`; see phone.yaml in this folder.
 
 `docs/write_a_stage.md` explains it line by line.
 """
@@ -16,7 +16,7 @@ from manifests.records import BadDialogue, DuplexDialogue, Rejected
 from stages.base import Settings, Stage, draw, reject
 
 BANDS_HZ = {"narrow": (300, 3_400), "wide": (50, 7_000)}
-"""What a telephone carries: the classic band (ITU-T G.712), and that of HD voice (G.722)."""
+"""Telephone bands: the classic one (ITU-T G.712), and HD voice (G.722)."""
 TAPS = 401
 
 
@@ -25,13 +25,11 @@ class PhoneSettings(Settings):
     share: float = Field(
         default=1, ge=0, le=1, description="share of the dialogues in which the user calls by telephone"
     )
-    max_loss_db: float = Field(
-        default=15, gt=0, description="a voice that loses more of its level than this is rejected"
-    )
+    max_loss_db: float = Field(default=15, gt=0, description="reject voices that lose more level than this")
 
 
 class Phone(Stage[DuplexDialogue, DuplexDialogue, PhoneSettings]):
-    """Limit the user's channel to the band of a telephone."""
+    """Limit the user's channel to a telephone's band."""
 
     def setup(self) -> None:
         self.filter = band_pass(*BANDS_HZ[self.settings.band])
@@ -47,14 +45,14 @@ class Phone(Stage[DuplexDialogue, DuplexDialogue, PhoneSettings]):
         loss_db = 10 * np.log10((np.mean(heard**2) + 1e-12) / (np.mean(carried**2) + 1e-12))
         if loss_db > self.settings.max_loss_db:
             message = (
-                f"The telephone takes {loss_db:.1f} dB of the user's voice, over the {self.settings.max_loss_db:g} of "
+                f"The user's voice loses {loss_db:.1f} dB on the telephone, over the {self.settings.max_loss_db:g} of "
             )
             return reject(record.dialogue, "phone", BadDialogue("lost_in_band", message + "phone.max_loss_db."))
         return replace(record, user=to_int16(carried))
 
 
 def band_pass(low_hz: float, high_hz: float) -> np.ndarray:
-    """A filter without delay: float32 (TAPS,), by the window method."""
+    """A zero-delay filter: float32 (TAPS,), by the window method."""
     time = (np.arange(TAPS) - TAPS // 2) / SOURCE_RATE
     ideal = 2 * high_hz * np.sinc(2 * high_hz * time) - 2 * low_hz * np.sinc(2 * low_hz * time)
     kernel: np.ndarray = (ideal * np.hamming(TAPS) / SOURCE_RATE).astype(np.float32)

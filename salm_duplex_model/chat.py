@@ -1,4 +1,4 @@
-"""Asking an LLM over any OpenAI-compatible chat endpoint."""
+"""Requests to an LLM at any OpenAI-compatible chat endpoint."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ TIMEOUT_S = 120
 
 @dataclass
 class Chat:
-    """A model of an endpoint; see `Endpoint` for the others."""
+    """A model at an endpoint; see `Endpoint` for the other arguments."""
 
     url: str
     model: str
@@ -35,9 +35,9 @@ class Chat:
         )
 
     def ask(self, messages: list[dict[str, str]], max_tokens: int | None = None, **more: Any) -> str:
-        """The answer to a conversation; `more` goes into the request as it is, and what is None there is left out.
+        """The answer to a conversation; `more` is added to the request, without its None values.
 
-        Raises `WorkError` where the endpoint gives none, tried again as `retry` says: `NoAnswer` where it may answer others.
+        Raises `WorkError` if there is no answer after the retries: `NoAnswer` if other requests may still succeed.
         """
         bound = {} if max_tokens is None else {"max_tokens": max_tokens}
         body = {"model": self.model, "messages": messages, "temperature": 0} | bound | more
@@ -46,5 +46,5 @@ class Chat:
         try:
             return str(json.loads(data)["choices"][0]["message"]["content"] or "")
         except (ValueError, KeyError, IndexError, TypeError):
-            message = f"The {self.name} at {self.url} does not answer as a chat endpoint does."
-            raise NoAnswer(message, "does not answer as a chat endpoint does") from None
+            message = f"The {self.name} at {self.url} does not answer like a chat endpoint."
+            raise NoAnswer(message, "does not answer like a chat endpoint") from None

@@ -1,13 +1,13 @@
-"""A run on disk, and going on from it.
+"""A run on disk, and resuming it.
 
     RUN/
       config.yaml                      everything the run was started with
       llm/                             its tokenizer and shape, in Hugging Face's format
       checkpoints/NNNNNNNN/            model.safetensors, trainer.pt (optimizer and position); the last few steps;
-                                       turn_taking.yaml, where `tune` chose when the agent of these weights starts and stops
+                                       turn_taking.yaml, if `tune` chose when the agent with these weights starts and stops
       log.jsonl, tensorboard/, loss.png
 
-A checkpoint is written beside its place and renamed into it: what is there is whole.
+A checkpoint is written to a temporary name and renamed, so existing checkpoints are complete.
 """
 
 import json
@@ -53,7 +53,7 @@ def read_config(run: Path) -> RunConfig:
         return RunConfig.model_validate(yaml.safe_load((run / "config.yaml").read_text("utf-8")))
     except FileNotFoundError:
         raise RequestError(
-            f"{run} is not a training run: it has no config.yaml; name what `train --out` made."
+            f"{run} is not a training run: it has no config.yaml; name a folder made by `train --out`."
         ) from None
     except (yaml.YAMLError, ValidationError, OSError) as error:
         raise RequestError(f"{run / 'config.yaml'} can't be read: {' '.join(str(error).split())[:200]}.") from None
@@ -70,12 +70,12 @@ def newest(run: Path) -> Path:
     read_config(run)
     folder = latest(run)
     if folder is None:
-        raise RequestError(f"The run {run} has no checkpoint yet; let `train` reach its first one.")
+        raise RequestError(f"The run {run} has no checkpoint yet; train it until the first one is written.")
     return folder
 
 
 def write_turn_taking(run: Path, point: TurnTaking) -> Path:
-    """Beside the weights that it was chosen for: weights that are trained further have none until they are tuned."""
+    """Stored next to the weights it was chosen for: weights that are trained further have none until they are tuned."""
     path = newest(run) / TURN_TAKING
     write_whole(path, yaml.safe_dump(point.as_dict(), sort_keys=False).encode())
     return path
@@ -86,7 +86,7 @@ def forget_turn_taking(run: Path) -> None:
 
 
 def read_turn_taking(run: Path) -> TurnTaking | None:
-    """What `tune` chose for the newest weights, None where it was not run; raises `RequestError` where it can't be read."""
+    """The choice of `tune` for the newest weights, None if it was not run; raises `RequestError` if it can't be read."""
     path = newest(run) / TURN_TAKING
     try:
         return TypeAdapter(TurnTaking).validate_python(yaml.safe_load(path.read_text("utf-8")))
@@ -102,8 +102,8 @@ def save(
 ) -> None:
     """Write a checkpoint and drop all but the newest `keep`; called by all processes of a job at once.
 
-    `weights` and `trainer` are the first process's to write. Of `moments`, the optimizer's flat state dict, each writes its
-    own shards.
+    `weights` and `trainer` are written by the first process. Each process writes its own shards of `moments`, the
+    optimizer's flat state dict.
     """
     first = not dist.is_initialized() or dist.get_rank() == 0
     place = run / CHECKPOINTS / f"{step:08d}"
@@ -128,7 +128,8 @@ def save(
 
 
 def load_moments(checkpoint: Path, moments: dict[str, Any]) -> None:
-    """Fill an optimizer's flat state dict, each process its own shards, however many wrote it; raises `RequestError`."""
+    """Fill an optimizer's flat state dict, each process its own shards, regardless of how many processes wrote it;
+    raises `RequestError`."""
     tensors = _tensors(moments)
     try:
         with _shards():
@@ -145,7 +146,8 @@ def _tensors(moments: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _shards() -> Iterator[None]:
-    """What fails in one of the processes, as an error of its own; and no remark that one process is one process."""
+    """Re-raises an error of one process as its original error, and hides the warning about running with a single
+    process."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled")
         try:
@@ -163,14 +165,14 @@ def load_weights(model: DuplexModel, checkpoint: Path) -> None:
         missing, unexpected = model.load_state_dict(weights, strict=False)
     except (OSError, SafetensorError) as error:
         raise RequestError(
-            f"The checkpoint {path} is damaged ({error}); delete its folder to use the one before."
+            f"The checkpoint {path} is damaged ({error}); delete its folder to use the previous one."
         ) from None
     except RuntimeError as error:
         raise RequestError(
-            f"The checkpoint {path} is of a model of other sizes ({str(error).splitlines()[-1].strip()[:160]}); use its preset."
+            f"The checkpoint {path} is from a model with other sizes ({str(error).splitlines()[-1].strip()[:160]}); use its preset."
         ) from None
     if wrong := sorted(({*missing} - model.tied) | {*unexpected}):
-        raise RequestError(f"The checkpoint {path} is of another model (it differs in {wrong[0]}); use its preset.")
+        raise RequestError(f"The checkpoint {path} is from another model (it differs in {wrong[0]}); use its preset.")
 
 
 def load_trainer(checkpoint: Path) -> dict[str, Any]:
@@ -184,13 +186,13 @@ def load_trainer(checkpoint: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, error: BaseException) -> RequestError:
     reason = " ".join(str(error).split())[:120]
-    return RequestError(f"{path} is damaged ({reason}); delete its folder to resume from the one before.")
+    return RequestError(f"{path} is damaged ({reason}); delete its folder to resume from the previous checkpoint.")
 
 
 def slim(run: Path, out: Path) -> Path:
-    """Write what conversing needs of a run into a new folder: the newest weights, in half precision, and no trainer's state.
+    """Copy a run for inference to a new folder: the newest weights, in half precision, without the trainer's state.
 
-    Raises `RequestError` where the run has no checkpoint, or the folder is not new.
+    Raises `RequestError` if the run has no checkpoint, or the folder exists.
     """
     config, checkpoint, turn_taking = read_config(run), newest(run), read_turn_taking(run)
     if out.exists():
@@ -210,9 +212,9 @@ def slim(run: Path, out: Path) -> Path:
 
 
 def load_run(run: Path) -> tuple[DuplexModel, TextTokenizer]:
-    """A trained model, ready to use, from a run's newest checkpoint. Nothing is fetched: all weights are the run's own."""
+    """A trained model, ready to use, from a run's newest checkpoint. Nothing is downloaded: the run has all weights."""
     config, checkpoint = read_config(run), newest(run)
-    # The LLM's name may be gone from where it was: its shape and tokenizer are the run's own.
+    # The LLM may no longer exist under its name: the run has its own copy of its shape and tokenizer.
     own = {} if isinstance(config.model.llm, LlamaConfig) else {"llm": str(run / LLM), "llm_pretrained": False}
     model, tokenizer = build_model(config.model.model_copy(update=own), config.seed)
     load_weights(model, checkpoint)
@@ -225,7 +227,7 @@ def append_log(run: Path, row: dict[str, Any]) -> None:
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
-    """Rows of the log; a last line that a kill cut short is left out."""
+    """Rows of the log, without a last line truncated by a kill."""
     path = run / "log.jsonl"
     rows = []
     for line in path.read_text("utf-8").splitlines() if path.is_file() else []:
@@ -237,6 +239,6 @@ def read_log(run: Path) -> list[dict[str, Any]]:
 
 
 def rewind_log(run: Path, step: int) -> None:
-    """Forget what was logged after `step`: the run goes on from there."""
+    """Remove log rows after `step`, from which the run resumes."""
     rows = [row for row in read_log(run) if row["step"] <= step]
     write_whole(run / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())

@@ -1,6 +1,6 @@
-"""Streaming speech encoders: user audio at 16 kHz in, one vector for each frame of 80 ms out.
+"""Streaming speech encoders: user audio at 16 kHz in, one vector per 80 ms frame out.
 
-Audio is float32 in [-1, 1]. Given whole or frame by frame, it gives the same vectors.
+Audio is float32 in [-1, 1]. Offline and frame-by-frame encoding give the same vectors.
 """
 
 import torch
@@ -16,11 +16,11 @@ HOP = 160
 WINDOW = 400
 HOPS = SOURCE_FRAME // HOP
 _FLOOR = 1e-5
-"""Magnitudes below it are silence, in a window in which a full-scale sine is 0.5."""
+"""Magnitudes below this are silence, in a window scaled so that a full-scale sine is 0.5."""
 
 
 class LogMel(nn.Module):
-    """Log-mel spectra of windows of 25 ms, one each 10 ms; a window ends where its hop ends, so it never looks ahead."""
+    """Log-mel spectra of 25 ms windows, every 10 ms; a window ends where its hop ends, so there is no look-ahead."""
 
     window: Tensor
     bank: Tensor
@@ -32,8 +32,9 @@ class LogMel(nn.Module):
         self.register_buffer("bank", mel_filters(SOURCE_RATE, 512, mels), persistent=False)
 
     def forward(self, audio: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """Audio (B, samples) and what came before it (B, 240) → (B, samples / 160, mels) around zero, and the new past."""
-        with torch.autocast(audio.device.type, enabled=False):  # the spectrum wants float32
+        """Audio (B, samples) and the samples before it (B, 240) → (B, samples / 160, mels) around zero, and the new
+        past."""
+        with torch.autocast(audio.device.type, enabled=False):  # the spectrum needs float32
             audio = torch.cat([past, audio], dim=1)
             windows = audio.unfold(-1, WINDOW, HOP) * self.window
             spectrum = torch.view_as_real(torch.fft.rfft(windows, 512)).square().sum(-1)
@@ -42,14 +43,15 @@ class LogMel(nn.Module):
 
 
 class StreamingEncoder(nn.Module):
-    """The surface that the model knows. Every tensor of a state has the batch first: rows may come and go."""
+    """The interface that the model uses. Every tensor of a state has the batch dimension first, so rows can be added
+    and removed."""
 
     def initial_state(self, batch: int) -> list[Tensor]:
-        """What came before the first frame."""
+        """The state before the first frame."""
         raise NotImplementedError
 
     def blocks(self) -> list[nn.Module]:
-        """Its repeated parts, each of which may be compiled by itself."""
+        """Its repeated parts, each of which may be compiled separately."""
         return []
 
     def forward(
@@ -57,8 +59,8 @@ class StreamingEncoder(nn.Module):
     ) -> tuple[Tensor, list[Tensor]]:
         """Audio (B, T · 1 280) and the state before it → vectors (B, T, width) and the state after it.
 
-        Without a state the audio is that of whole recordings, and the state given back is not to be used. Of a padded batch
-        of them `frames` (B,) tells where each row's audio ends; what comes after it changes no vector before.
+        Without a state, the audio is of complete recordings, and the returned state must not be used. For a padded batch,
+        `frames` (B,) gives the length of each row's audio; padding does not change any earlier vector.
         """
         raise NotImplementedError
 
@@ -66,8 +68,8 @@ class StreamingEncoder(nn.Module):
 class CausalEncoder(StreamingEncoder):
     """Log-mel spectra → causal ConvNeXt blocks at 100 Hz → frames of 8 → causal blocks at 12.5 Hz → the LLM's width.
 
-    The last two are the modality adapter of such a small encoder. A frame's vector depends on the audio up to the frame's
-    end and not beyond.
+    The last two are the modality adapter of this small encoder. A frame's vector depends only on the audio up to the
+    frame's end.
     """
 
     def __init__(self, config: CausalEncoderConfig, output_width: int) -> None:
@@ -81,7 +83,7 @@ class CausalEncoder(StreamingEncoder):
         self.project = nn.Linear(config.width, output_width)
 
     def initial_state(self, batch: int) -> list[Tensor]:
-        """What came before the first frame: silence."""
+        """The state before the first frame: silence."""
         like = self.embed.weight
         blocks = [*self.hop_blocks, *self.frame_blocks]
         return [

@@ -1,4 +1,4 @@
-"""What a run will take, before it begins: parameters, memory and time of a step, the schedule."""
+"""An estimate of a run before it starts: parameters, memory, step time and schedule."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ from salm_duplex_model.trainer import autocast, learning_rate, runs_in_bf16
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes of one process, and the seconds of a step where it was timed."""
+    """Bytes per process, and the seconds per step if it was timed."""
 
     parameters: dict[str, tuple[int, int]]
     weights_bytes: int
@@ -38,8 +38,8 @@ class Estimate:
 
 
 def estimate(config: RunConfig, processes: int = 1, timed: bool = False) -> Estimate:
-    """Estimate a run of `processes`; builds the model, with random weights in place of an LLM's own, and times it on a
-    batch of noise where `timed`."""
+    """Estimate a run with `processes`; builds the model, with random instead of pretrained LLM weights, and times it on a
+    batch of noise if `timed`."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, _ = build_model(config.model.model_copy(update={"llm_pretrained": False}), config.seed)
     parameters = parameters_by_part(model)
@@ -47,7 +47,7 @@ def estimate(config: RunConfig, processes: int = 1, timed: bool = False) -> Esti
     trained = sum(n for _, n in parameters.values())
     frames = round(config.data.batch_seconds * FRAMES_PER_SECOND)
     part = -(-frames // (processes * config.data.accumulate))
-    # Weights in float32; a gradient and AdamW's two moments for each that is trained.
+    # Weights in float32; a gradient and AdamW's two moments for each trained one.
     weights = (4 * every + 12 * trained) // processes
     checkpoints = sorted({1, config.optimizer.warmup_steps, config.optimizer.steps // 2, config.optimizer.steps} - {0})
     return Estimate(
@@ -64,11 +64,11 @@ def estimate(config: RunConfig, processes: int = 1, timed: bool = False) -> Esti
 
 
 def _activations(model: DuplexModel, config: RunConfig, frames: int, device: torch.device) -> int:
-    """What the backward pass keeps, and the logits of one chunk.
+    """Activations kept for the backward pass, and the logits of one chunk.
 
-    For each frame and layer some vectors of the LLM's width and of its inner width, of which compiled layers keep fewer, and
-    checkpointed ones a single one; of our own encoder some of each block's. Measured on an H100, with compiled layers:
-    TinyLlama's shape with 12 500 frames takes 33.1 GiB in all, the preset `small` with 25 000 frames 7.7 GiB.
+    For each frame and layer, several vectors of the LLM's width and inner width, fewer for compiled layers, and
+    one for checkpointed layers; for our own encoder, several per block. Measured on an H100 with compiled layers:
+    TinyLlama's shape with 12 500 frames takes 33.1 GiB in total, the preset `small` with 25 000 frames 7.7 GiB.
     """
     shape = model.llm.config
     width, inner = shape.hidden_size, getattr(shape, "intermediate_size", 4 * shape.hidden_size)
@@ -84,8 +84,8 @@ def _activations(model: DuplexModel, config: RunConfig, frames: int, device: tor
 
 
 def _seconds_a_frame(model: DuplexModel, config: RunConfig, device: torch.device, part: int) -> float:
-    """Forward and backward on noise, the best of three: on a GPU as much of it as a part of a batch has, compiled where the run
-    is; else 20 s, of which a longer batch is a little quicker by the frame."""
+    """Time forward and backward on noise, the best of three: on a GPU, with the size of a part of a batch, compiled
+    if the run is; else with 20 s (a longer batch is slightly faster per frame)."""
     frames, rows = 250, max(1, part // 250) if device.type == "cuda" else 1
     text = torch.full((rows, frames), model.special.pad)
     codes = torch.zeros(rows, frames, CODEBOOKS, dtype=torch.int64)

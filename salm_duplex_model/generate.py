@@ -1,4 +1,4 @@
-"""Greedy decoding of a whole recording, frame by frame with the LLM's cache: what the trained model says and plays."""
+"""Greedy decoding of a complete recording, frame by frame with the LLM's cache."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from salm_duplex_model.turn_taking import Turns, TurnTaking
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """`text` (B, T) is aligned to frames, its frame 0 being PAD; `codes` (B, T, 4) may hold speech BOS and EOS."""
+    """`text` (B, T) is aligned to frames, with PAD in frame 0; `codes` (B, T, 4) may contain speech BOS and EOS."""
 
     text: Tensor
     codes: Tensor
@@ -22,8 +22,8 @@ class Decoded:
 
 @torch.inference_mode()
 def greedy(model: DuplexModel, audio: Tensor, turn_taking: TurnTaking | None = None) -> Decoded:
-    """Answer the user's audio (B, frames · 1 280), taking the likeliest token and codes of every frame, and with `turn_taking`
-    BOS and EOS by the sums of their chances."""
+    """Answer the user's audio (B, frames · 1 280) with the likeliest token and codes of every frame, and, with
+    `turn_taking`, BOS and EOS by their summed probabilities."""
     user, _ = model.encoder(audio)
     batch, frames = user.shape[:2]
     text = torch.full((batch, frames + 1), model.special.pad, device=audio.device)
@@ -37,5 +37,5 @@ def greedy(model: DuplexModel, audio: Tensor, turn_taking: TurnTaking | None = N
             text_logits = turns(text_logits, audio[:, t * SOURCE_FRAME : (t + 1) * SOURCE_FRAME])
         text[:, t + 1] = text_logits.argmax(-1)
         codes[:, t + 1] = code_logits.argmax(-1)
-    # The speech channel is one frame behind: what comes at t + 1 is the audio of frame t.
+    # The speech channel is one frame behind: the output at t + 1 is the audio of frame t.
     return Decoded(text[:, :frames], codes[:, 1:])

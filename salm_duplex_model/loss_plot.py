@@ -1,4 +1,4 @@
-"""A run's loss curve as a picture, from its log."""
+"""A plot of a run's loss curve, from its log."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 
 def write_loss_plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Text and code losses in nats a token over steps: training, validation, and the unigram entropy to beat."""
+    """Text and code losses in nats per token over steps: training, validation, and the unigram entropy as a baseline."""
     validated = [row for row in rows if "validation_text" in row]
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -24,7 +24,7 @@ def write_loss_plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
                     steps, [r[f"validation_{name}"] for r in validated], "o-", color="#2a78b5", label="validation"
                 )
                 axes.axhline(validated[-1][f"unigram_{name}"], color="#b00020", linestyle="--", label="unigram")
-            axes.set(title=f"{name} channel", xlabel="step", ylabel="nats a token")
+            axes.set(title=f"{name} channel", xlabel="step", ylabel="nats per token")
             axes.set_ylim(bottom=0)
             axes.spines[["top", "right"]].set_visible(False)
             axes.legend(frameon=False)

@@ -1,9 +1,9 @@
 """NeMo's cache-aware streaming FastConformer as the encoder, with the modality adapter of NeMo's own duplex model.
 
-Module names and shapes are those of `AudioPerceptionModule` (nemo.collections.speechlm2, 3.0), which is what runs here: so
-its checkpoints' weights fit as they are. Of a whole recording it makes its own pass; in a session its encoder goes on from
-its caches, as NeMo's cache-aware models do, and the spectrum before it and the adapter behind it likewise.
-"""
+This runs `AudioPerceptionModule` (nemo.collections.speechlm2, 3.0) itself, with its module names and shapes, so
+weights of its checkpoints fit unchanged. A complete recording takes NeMo's own forward pass; in a session, the
+encoder continues from its caches, like NeMo's cache-aware models, and so do the spectrum before it and the adapter
+after it."""
 
 from typing import Any
 
@@ -19,13 +19,12 @@ from salm_duplex_model.nemo_files import load_nemo
 
 
 class NemoEncoder(StreamingEncoder):
-    """A FastConformer and its adapter, which gives the same vectors for a recording whole and frame by frame.
+    """A FastConformer and its adapter, with the same vectors for a recording offline and frame by frame.
 
-    Vector t is made of audio up to half a spectral window into frame t. With a look-ahead of R frames (`context[1]`)
-    vectors come in chunks of R + 1, and all of a chunk hear to its end. So that a vector is there once its frame has been
-    heard, the user is heard late, in training as in a session, by just what would lack: nothing with R = 0, 12.5 ms with the
-    paper's R = 1, and 80 ms more for each frame beyond.
-    """
+    Vector t sees audio up to half a spectral window into frame t. With a look-ahead of R frames (`context[1]`),
+    vectors come in chunks of R + 1, and all vectors of a chunk see audio up to its end. To have each vector once its
+    frame has arrived, the user's audio is delayed, in training and in sessions, by the missing amount: nothing with R
+    = 0, 12.5 ms with the paper's R = 1, and 80 ms more for each further frame."""
 
     def __init__(self, config: NemoEncoderConfig, output_width: int) -> None:
         super().__init__()
@@ -36,15 +35,16 @@ class NemoEncoder(StreamingEncoder):
         reach = -(-spectrum.win_length // 2)
         lacking = reach - SOURCE_FRAME * (2 - self.chunk)
         self.late = max(0, lacking)
-        """Samples by which the user is heard late."""
+        """Delay of the user's audio in samples."""
         self._unheard = max(0, -lacking)
-        # A chunk's hops; before them stand a few whose windows take what the edge of the audio spoils.
+        # A chunk's hops, preceded by a few that absorb the effects of the audio's edge.
         self._hops = self.chunk * encoder.subsampling_factor
         self._spoilt = -(-(reach + 1) // spectrum.hop_length)
         self._window = (self._spoilt + self._hops - 1) * spectrum.hop_length + reach + self._unheard
 
     def initial_state(self, batch: int) -> list[Tensor]:
-        """Frames heard; audio; hops of the spectrum; caches of encoder and adapter; vectors of the present chunk."""
+        """Number of frames heard; audio; hops of the spectrum; caches of encoder and adapter; vectors of the current
+        chunk."""
         like = next(self.parameters())
         encoder, mels = self.perception.encoder, self.perception.preprocessor.featurizer.nfilt
         caches = [cache for part in self._conformers() for cache in part.get_initial_cache_state(batch, like.dtype)]
@@ -52,7 +52,9 @@ class NemoEncoder(StreamingEncoder):
             torch.zeros(batch, dtype=torch.long, device=like.device),
             torch.zeros(batch, self._window, device=like.device),
             like.new_zeros(batch, mels, encoder.streaming_cfg.pre_encode_cache_size[1]),
-            *(cache if cache.ndim == 1 else cache.transpose(0, 1) for cache in caches),  # NeMo has layers before rows
+            *(
+                cache if cache.ndim == 1 else cache.transpose(0, 1) for cache in caches
+            ),  # NeMo has the layer dimension before the batch dimension
             like.new_zeros(batch, self.chunk, self.output_width),
         ]
 
@@ -68,17 +70,17 @@ class NemoEncoder(StreamingEncoder):
         return torch.stack(vectors, dim=1), state
 
     def _whole(self, audio: Tensor, frames: Tensor | None) -> Tensor:
-        """NeMo's own pass over recordings."""
+        """NeMo's own forward pass over recordings."""
         longest = audio.shape[1] // SOURCE_FRAME
         lengths = SOURCE_FRAME * (frames if frames is not None else torch.full((len(audio),), longest)).to(audio.device)
         features, lengths = self._spectrum(F.pad(audio, (self.late, 0)), lengths + self.late)
         vectors, _ = self.perception(processed_signal=features, processed_signal_length=lengths)
-        # Subsampling rounds up: it gives vectors past the last frame, which only the chunk of that one needs.
+        # Subsampling rounds up: the vectors after the last frame are needed only by its chunk.
         return F.pad(vectors, (0, 0, 0, max(0, longest - vectors.shape[1])))[:, :longest]
 
     def _step(self, audio: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """One frame (B, 1 280) of each row → (B, width). At the first frame of its chunk a row makes all of the chunk's
-        vectors. Rows that joined at other times have their chunks at other times."""
+        """One frame (B, 1 280) of each row → (B, width). At the first frame of a chunk, a row computes all of the chunk's
+        vectors. Rows that joined at different times have their chunks at different times."""
         heard, sound, *rest = state
         sound = torch.cat([sound[:, SOURCE_FRAME:], audio], dim=1)
         place = heard % self.chunk
@@ -90,7 +92,7 @@ class NemoEncoder(StreamingEncoder):
         return vectors, [heard + 1, sound, *rest]
 
     def _make_chunk(self, heard: Tensor, sound: Tensor, past: Tensor, *caches: Tensor) -> list[Tensor]:
-        """Hops and caches to keep, and the vectors (B, chunk, width)."""
+        """The hops and caches to keep, and the vectors (B, chunk, width)."""
         sound = sound[:, : sound.shape[1] - self._unheard]
         features, _ = self._spectrum(sound, torch.full((len(sound),), sound.shape[1], device=sound.device))
         hops = torch.cat([past, features[:, :, self._spoilt : self._spoilt + self._hops]], dim=2)
@@ -113,8 +115,8 @@ class NemoEncoder(StreamingEncoder):
     def _subsample(self, heard: Tensor, hops: Tensor) -> Tensor:
         """The chunk's hops, and those before it, as (B, chunk, encoder's width).
 
-        Before the first hop there is nothing: no hop, which the convolutions take otherwise than a silent one. So a row in its
-        first frames is given just the hops that there are.
+        There is no hop before the first one, which convolutions treat differently from a silent hop. So a row in its
+        first frames gets only the existing hops.
         """
         encoder = self.perception.encoder
         factor, extra = encoder.subsampling_factor, encoder.streaming_cfg.drop_extra_pre_encoded
@@ -133,7 +135,7 @@ class NemoEncoder(StreamingEncoder):
         return features
 
     def _conformers(self) -> list[Any]:
-        """What has caches: the encoder, and the adapter where there is one."""
+        """The modules with caches: the encoder, and the adapter if there is one."""
         adapter = self.perception.modality_adapter
         return [self.perception.encoder] + ([adapter] if hasattr(adapter, "get_initial_cache_state") else [])
 
@@ -148,10 +150,10 @@ def _perception(config: NemoEncoderConfig, output_width: int) -> Any:
     encoder: Any = OmegaConf.to_container(asr.cfg.encoder, resolve=True)
     if config.context is not None:
         encoder = encoder | {"att_context_size": list(config.context), "att_context_style": "chunked_limited"}
-    elif isinstance((contexts := encoder["att_context_size"])[0], list):  # of several, the first is the one to use
+    elif isinstance((contexts := encoder["att_context_size"])[0], list):  # of several, the first one is used
         encoder = encoder | {"att_context_size": contexts[0], "att_context_probs": None}
     if (rate := asr.cfg.preprocessor.get("sample_rate", SOURCE_RATE)) != SOURCE_RATE:
-        raise RequestError(f"The encoder {config.name} hears {rate} Hz; one of {SOURCE_RATE} Hz is needed.")
+        raise RequestError(f"The encoder {config.name} takes {rate} Hz audio; name one for {SOURCE_RATE} Hz.")
     perception = AudioPerceptionModule(
         OmegaConf.create(
             {
@@ -164,9 +166,7 @@ def _perception(config: NemoEncoderConfig, output_width: int) -> Any:
     )
     milliseconds = round(1000 * perception.token_equivalent_duration)
     if milliseconds != 80:
-        raise RequestError(
-            f"The encoder {config.name} gives a vector each {milliseconds} ms; one each 80 ms is needed."
-        )
+        raise RequestError(f"The encoder {config.name} has a frame of {milliseconds} ms; name one with 80 ms.")
     if reason := _looks_ahead(perception):
         raise RequestError(
             f"The encoder {config.name} does not stream: {reason}; name a cache-aware streaming FastConformer."
@@ -177,18 +177,18 @@ def _perception(config: NemoEncoderConfig, output_width: int) -> Any:
 
 
 def _looks_ahead(perception: Any) -> str:
-    """Why the encoder can't be run frame by frame; empty where it can."""
+    """Why the encoder can't run frame by frame; empty if it can."""
     encoder, spectrum = perception.encoder, perception.preprocessor.featurizer
     past, future = encoder.att_context_size
     chunked, norm = encoder.att_context_style == "chunked_limited", encoder.layers[0].conv.norm_type
     reasons = {
         "its spectrum is normalized over the recording": spectrum.normalize in ("per_feature", "all_features"),
-        "its spectrum has windows that begin with the audio": spectrum.exact_pad,
-        "its down-sampling is not causal": not getattr(encoder.pre_encode, "is_causal", False),
+        "its spectral windows start with the audio": spectrum.exact_pad,
+        "its downsampling is not causal": not getattr(encoder.pre_encode, "is_causal", False),
         "its convolutions are not causal": encoder.conv_context_size[1] > 0,
-        "its attention looks back without limit": past < 1,
-        "its attention looks ahead in every layer, not by chunks": future != 0 and not chunked,
-        "its attention does not count relative positions": encoder.self_attention_model != "rel_pos",
+        "its attention has unlimited left context": past < 1,
+        "its attention looks ahead in every layer, not in chunks": future != 0 and not chunked,
+        "its attention has no relative positions": encoder.self_attention_model != "rel_pos",
         "its convolutions are normalized over time": norm not in ("layer_norm", "batch_norm"),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")

@@ -1,6 +1,6 @@
-"""NeMo's checkpoints: which file a name stands for, what the file says that it holds, and the model loaded from it.
+"""NeMo checkpoints: finding the file for a name, reading its configuration, and loading the model.
 
-A name is the path of a `.nemo` file, or a model's on the hub (`owner/model`) or on NGC.
+A name is the path of a `.nemo` file, or a model name on the hub (`owner/model`) or on NGC.
 """
 
 import importlib
@@ -19,7 +19,7 @@ _ASR, _TTS = "nemo.collections.asr.models", "nemo.collections.tts.models"
 
 
 def check_name(name: str, check: Callable[[Path], object], what: str) -> None:
-    """As much as can be known of a setting before any work: raises ValueError where NeMo is missing or a file fails `check`.
+    """Check a setting as far as possible before any work: raises ValueError if NeMo is missing or a file fails `check`.
 
     Nothing is loaded or downloaded.
     """
@@ -41,7 +41,7 @@ def is_hub_name(name: str) -> bool:
 
 
 def load_nemo(class_name: str, name: str, **options: Any) -> Any:
-    """A NeMo model on the CPU, ready to use; raises `RequestError` where NeMo or the model can't be had.
+    """A NeMo model on the CPU, ready to use; raises `RequestError` if NeMo or the model is not available.
 
     `options` are those of NeMo's `restore_from` and `from_pretrained`.
     """
@@ -51,13 +51,13 @@ def load_nemo(class_name: str, name: str, **options: Any) -> Any:
     try:
         load = kind.restore_from if is_file_name(name) else kind.from_pretrained
         return load(name, map_location="cpu", **options).eval()
-    except Exception as error:  # NeMo raises whatever its parts raise
+    except Exception as error:  # NeMo passes on whatever its parts raise
         raise _not_had(name, "loaded", error) from None
 
 
 @cache
 def nemo_file(name: str, class_name: str) -> Path:
-    """The `.nemo` file that a name stands for, downloaded where it is not at hand; raises `RequestError` where it can't be had."""
+    """The `.nemo` file for a name, downloaded if necessary; raises `RequestError` if it is not available."""
     if is_file_name(name):
         return Path(name)
     try:
@@ -66,12 +66,12 @@ def nemo_file(name: str, class_name: str) -> Path:
         return Path(_class(class_name, name).from_pretrained(name, return_model_file=True))
     except RequestError:
         raise
-    except Exception as error:  # NeMo raises whatever its parts raise
+    except Exception as error:  # NeMo passes on whatever its parts raise
         raise _not_had(name, "downloaded", error) from None
 
 
 def in_hub_cache(name: str) -> Path | None:
-    """The `.nemo` file of a model of the hub, where it was downloaded before."""
+    """The `.nemo` file of a hub model, if it was downloaded before."""
     from huggingface_hub import try_to_load_from_cache
 
     cached = try_to_load_from_cache(name, f"{name.rpartition('/')[2]}.nemo") if is_hub_name(name) else None
@@ -79,7 +79,7 @@ def in_hub_cache(name: str) -> Path | None:
 
 
 def nemo_config(path: Path) -> dict[str, Any]:
-    """The configuration in a `.nemo` file; raises `RequestError` where the file is not there, or is not one."""
+    """The configuration in a `.nemo` file; raises `RequestError` if the file is missing or invalid."""
     try:
         status = path.stat()
     except OSError:
@@ -88,10 +88,10 @@ def nemo_config(path: Path) -> dict[str, Any]:
 
 
 def check_class(path: Path, class_name: str) -> dict[str, Any]:
-    """The configuration of a `.nemo` file; raises `RequestError` where it holds a model of another class."""
+    """The configuration of a `.nemo` file; raises `RequestError` if it is a model of another class."""
     config = nemo_config(path)
     if (found := str(config.get("target")).rpartition(".")[2]) != class_name:
-        raise RequestError(f"{path} holds no {class_name} but {found}.")
+        raise RequestError(f"{path} is not a {class_name}, but {found}; name another model.")
     return config
 
 
@@ -105,7 +105,7 @@ def _config(path: Path, size: int, changed: int) -> dict[str, Any]:
     except (OSError, tarfile.TarError, yaml.YAMLError):
         config = None
     if not isinstance(config, dict):
-        raise RequestError(f"{path} is not a .nemo file, or it is damaged: copy it again.")
+        raise RequestError(f"{path} is not a .nemo file, or is damaged; copy it again.")
     return config
 
 
@@ -119,5 +119,5 @@ def _class(class_name: str, name: str) -> Any:
 def _not_had(name: str, done: str, error: Exception) -> RequestError:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return RequestError(
-        f"The NeMo model {name} can't be {done} ({reason}); name a .nemo file, or a model of the hub while online."
+        f"The NeMo model {name} can't be {done} ({reason}); name a .nemo file, or a hub model while online."
     )

@@ -1,4 +1,4 @@
-"""The cuts of corpora, batch after batch: opened, drawn in an order that the seed decides, by classes of length."""
+"""Batches of cuts from corpora, in duration buckets and in an order determined by the seed."""
 
 import random
 import warnings
@@ -18,12 +18,12 @@ from salm_duplex_model.batch import Batch, collate, frames_of
 from salm_duplex_model.config import DataConfig
 from salm_duplex_model.tokenizer import TextTokenizer
 
-# A dialogue longer than a batch is one by itself, as it should be.
+# A dialogue longer than a batch is its own batch, as intended.
 warnings.filterwarnings("ignore", message="We have exceeded the max_duration constraint")
 
 
 def open_for_training(place: str | Path) -> Corpus:
-    """A corpus with something to train on; raises `RequestError` where there is none."""
+    """Open a corpus for training; raises `RequestError` if it has nothing to train on."""
     corpus = open_corpus(place)
     if "train" not in corpus.splits:
         raise RequestError(f"The corpus {place} has no dialogue in its training split; build it from more dialogues.")
@@ -39,9 +39,9 @@ def open_for_training(place: str | Path) -> Corpus:
 
 
 def codec_of(corpora: Sequence[Corpus]) -> str:
-    """The codec that all corpora's codes were made with; raises `RequestError` where they differ.
+    """The codec of all corpora; raises `RequestError` if they differ.
 
-    One that was personalized has the same codes, and another name and checksum: so these corpora can't be mixed either.
+    A personalized codec has the same codes, but another name and checksum, so such corpora can't be mixed either.
     """
     made = [(one, facts) for one in corpora for facts in one.info.get("made_by", {}).get("tokenize", [])]
     if not made:
@@ -50,27 +50,27 @@ def codec_of(corpora: Sequence[Corpus]) -> str:
     for other, others in made[1:]:
         if others.get("codec_sha256") != facts.get("codec_sha256"):
             raise RequestError(
-                f"The codes of {other.url} are of the codec {others.get('codec')}, those of {first.url} of "
-                f"{facts.get('codec')}: a model learns one codec's; build them with the same."
+                f"The codes of {other.url} are from the codec {others.get('codec')}, those of {first.url} from "
+                f"{facts.get('codec')}: a model learns the codes of one codec; build both corpora with the same one."
             )
     return str(facts.get("codec", "bundled"))
 
 
 def explained(corpus: Corpus, split: str, error: Exception) -> WorkError:
-    """What stopped the reading of a split, by the name of the file that is damaged."""
-    if isinstance(error, WorkError):  # it says already what is wrong
+    """The error that stopped the reading of a split, naming the damaged file."""
+    if isinstance(error, WorkError):  # it already has a message
         return error
     damaged = damaged_file(corpus.store.folder(split))
     if damaged is None:
         return WorkError(f"The corpus {corpus.url} can't be read: {type(error).__name__}: {error}.")
     return WorkError(
-        f"The shard file {damaged[0]} is damaged ({damaged[1]}); copy it again, or delete the corpus and build it anew."
+        f"The shard file {damaged[0]} is damaged ({damaged[1]}); copy it again, or delete the corpus and rebuild it."
     )
 
 
 @dataclass
 class CorpusStream:
-    """The batches of one corpus's split, epoch after epoch, in an order that the seed decides."""
+    """The batches of one corpus's split, epoch after epoch, in an order determined by the seed."""
 
     corpus: Corpus
     config: DataConfig
@@ -84,7 +84,7 @@ class CorpusStream:
         self._edges = self._bins()
 
     def next(self) -> list[MonoCut]:
-        """The next batch's cuts; begins the next epoch where one has ended."""
+        """The next batch's cuts; starts the next epoch after the end of one."""
         try:
             if self._batches is None:
                 self._batches = self._begin()
@@ -97,19 +97,19 @@ class CorpusStream:
                 batch = next(self._batches)
         except (RequestError, WorkError):
             raise
-        except Exception as error:  # a broken archive raises whatever its reader raises
+        except Exception as error:  # a damaged archive raises whatever its reader raises
             raise explained(self.corpus, self.split, error) from error
         self.drawn += 1
         return list(batch)
 
     def seek(self, epoch: int, drawn: int) -> None:
-        """Go to a position: the batches before it in its epoch are passed over once the next one is asked for."""
+        """Go to a position: earlier batches of its epoch are skipped when the next one is requested."""
         self.epoch, self.drawn, self._batches = epoch, drawn, None
 
     def _begin(self) -> Iterator[CutSet]:
         cuts = read_cuts(
             self.corpus.store.folder(self.split),
-            # Its codes are what is learned of the agent.
+            # Only the codes of the agent's audio are learned.
             without=("target_audio", "context_audio"),
             shuffle_shards=True,
             stateful_shuffle=False,
@@ -124,14 +124,14 @@ class CorpusStream:
             seed=seed_of(self.seed, self.epoch),
             buffer_size=self.config.shuffle_buffer,
             shuffle_buffer_size=self.config.shuffle_buffer,
-            # The batch is of the whole job: every process draws all of it.
+            # The batch is for the whole job: every process draws all of it.
             world_size=1,
             rank=0,
         )
         return iter(sampler)
 
     def _counted(self, cuts: CutSet) -> CutSet:
-        """The cuts, with an error in place of a silent end where a shard holds fewer than it should."""
+        """The cuts, with an error instead of a silent end if a shard has fewer than expected."""
         expected = self.corpus.info["statistics"]["dialogues"][self.split]
 
         def count() -> Iterator[MonoCut]:
@@ -162,7 +162,7 @@ class _Again:
 
 
 def seed_of(seed: int, purpose: int | str) -> int:
-    """A seed of its own for each purpose."""
+    """A separate seed for each purpose."""
     return random.Random(f"{seed}-{purpose}").randrange(2**31)
 
 
@@ -174,8 +174,8 @@ def first_batches(
     seconds: float,
     audio: bool = True,
 ) -> list[Batch]:
-    """Batches of the first `seconds` of a split, shared between the corpora; of the training split where a corpus is too
-    small to hold the other back. `audio` as of `collate`."""
+    """Batches of the first `seconds` of a split, divided between the corpora; from the training split if a corpus is too
+    small to have the other one. `audio` as in `collate`."""
     batches: list[Batch] = []
     for corpus in corpora:
         left = seconds / len(corpora)

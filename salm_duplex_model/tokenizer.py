@@ -2,7 +2,7 @@
 
     python -m salm_duplex_model.tokenizer DIALOGUES.jsonl … --out salm_duplex_model/tokenizer_1k
 
-makes the bundled one again, a byte-level BPE of 1 024 tokens over the bundled dialogues.
+recreates the bundled one, a byte-level BPE with 1 024 tokens trained on the bundled dialogues.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from manifests.errors import RequestError
 from manifests.text_channel import SpecialTokens
 
-# Texts are short and come one by one; and threads of its own would not outlive a fork.
+# Texts are short and come one by one, and the tokenizer's own threads would not survive a fork.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 BUNDLED = Path(__file__).with_name("tokenizer_1k")
@@ -23,28 +23,30 @@ BUNDLED_SIZE = 1_024
 
 
 class TextTokenizer:
-    """Text ↔ token ids, without any special token put in by itself."""
+    """Text ↔ token ids, without automatically added special tokens."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
         if bos is None or eos is None or bos == eos:
-            raise RequestError("The LLM's tokenizer needs a BOS and an EOS token of its own; take another LLM.")
-        # NeMo takes the PAD token, else UNK, else 0. A PAD that is also EOS could not mark a turn's end: passed over.
+            raise RequestError("The LLM's tokenizer needs separate BOS and EOS tokens; choose another LLM.")
+        # NeMo takes the PAD token, else UNK, else 0. A PAD that is also EOS could not mark a turn's end, so it is skipped.
         pad = next((i for i in (tokenizer.pad_token_id, tokenizer.unk_token_id, 0) if i not in (None, bos, eos)), None)
         if pad is None:
-            raise RequestError("The LLM's tokenizer needs a PAD or UNK token that is neither BOS nor EOS.")
+            raise RequestError(
+                "The LLM's tokenizer needs a PAD or UNK token that is neither BOS nor EOS; choose another LLM."
+            )
         self.special = SpecialTokens(pad=int(pad), bos=int(bos), eos=int(eos))
 
     @classmethod
     def load(cls, name: str | Path) -> "TextTokenizer":
-        """From a folder or the hub; raises `RequestError` where there is none."""
+        """From a folder or the hub; raises `RequestError` if there is none."""
         try:
             return cls(AutoTokenizer.from_pretrained(name))
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).strip().splitlines()[0][:200]
             raise RequestError(
-                f"The tokenizer {name} can't be loaded ({reason}); name a Hugging Face folder, or be online."
+                f"The tokenizer {name} can't be loaded ({reason}); name a Hugging Face folder, or go online."
             ) from None
 
     @property
@@ -56,7 +58,7 @@ class TextTokenizer:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of a channel's tokens, PAD, BOS and EOS left out."""
+        """The text of a channel's tokens, without PAD, BOS and EOS."""
         special = (self.special.pad, self.special.bos, self.special.eos)
         return str(self._tokenizer.decode([i for i in ids if i not in special]))
 
@@ -65,7 +67,7 @@ class TextTokenizer:
 
 
 def train_tokenizer(texts: Sequence[str], out: Path, size: int = BUNDLED_SIZE) -> None:
-    """A byte-level BPE in Hugging Face's folder format: it reads any text, and the same texts give the same bytes."""
+    """A byte-level BPE in Hugging Face's folder format: it encodes any text, and training is deterministic."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

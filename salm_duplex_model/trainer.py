@@ -1,7 +1,7 @@
-"""The training loop: `train` is the program, to be read from top to bottom.
+"""The training loop: read `train` from top to bottom.
 
-It is what one process runs. Alone it is the whole training; under Ray Train (`pipeline/train.py`) each worker runs it, the
-model is sharded over them with FSDP2, and every step's batch is shared out, so that the losses stay the same.
+It runs in one process. Alone, that is the whole training; under Ray Train (`pipeline/train.py`), each worker runs it, the
+model is sharded over the workers with FSDP2, and every step's batch is divided between them, so the losses stay the same.
 """
 
 import math
@@ -39,13 +39,13 @@ from salm_duplex_model.steps import Steps, on_device
 from salm_duplex_model.stream import codec_of, first_batches, open_for_training
 
 UNIGRAM_SECONDS = 3_600
-"""Training audio, at most, whose labels are counted for the unigram mark."""
+"""Maximum training audio whose labels are counted for the unigram baseline."""
 
 
 def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress: Progress = silent) -> dict[str, Any]:
-    """Train to `config.optimizer.steps`, going on from the newest checkpoint in `run`; returns the last validation.
+    """Train to `config.optimizer.steps`, resuming from the newest checkpoint in `run`; returns the last validation.
 
-    Raises `RequestError` before any work, `WorkError` once it has begun.
+    Raises `RequestError` before any work and `WorkError` after.
     """
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
@@ -110,19 +110,19 @@ def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress:
 def _prepare_run(
     run: Path, config: RunConfig, model: DuplexModel, save_tokenizer: Callable[[Path], None]
 ) -> Path | None:
-    """Make the run's folder, or find the checkpoint to go on from; refuses a run of another configuration."""
+    """Create the run's folder, or find the checkpoint to resume from; rejects a run with another configuration."""
     if (run / "config.yaml").is_file():
         theirs = checkpoint.read_config(run).model_dump(mode="json")
         mine = config.model_dump(mode="json")
-        # How closely a run is watched may change; what it learns, from what and for how long must stay.
+        # How often a run is logged and validated may change; what it learns, from what and for how long must not.
         free = {"validate_every", "validation_seconds", "checkpoint_every", "keep_checkpoints", "compile"}
         if differs := [key for key in differences(mine, theirs) if key not in free]:
             raise RequestError(
-                f"{run} is a run with another {', '.join(differs[:4])}; name another --out, or the same settings."
+                f"{run} is a run with another {', '.join(differs[:4])}; name another --out, or use the same settings."
             )
         return checkpoint.latest(run)
     if run.is_dir() and any(p for p in run.iterdir() if not p.name.startswith(".")):
-        raise RequestError(f"{run} holds files that are not a training run; name a new or empty folder with --out.")
+        raise RequestError(f"{run} contains files that are not a training run; name a new or empty folder with --out.")
     try:
         run.mkdir(parents=True, exist_ok=True)
         save_tokenizer(run / checkpoint.LLM)
@@ -134,7 +134,7 @@ def _prepare_run(
 
 
 def _agreed(decide: Callable[[], Path | None]) -> Path | None:
-    """What the first process decides, or its refusal, in every process: the others must not look at a half-made folder."""
+    """Broadcast the first process's result, or its error: the others must not see an incomplete folder."""
     if not dist.is_initialized():
         return decide()
     said: list[Any] = [None]
@@ -150,9 +150,9 @@ def _agreed(decide: Callable[[], Path | None]) -> Path | None:
 
 
 def _shard(model: DuplexModel, bf16: bool) -> None:
-    """FSDP2: every LLM layer is a unit that is gathered when it is its turn, what remains is another.
+    """FSDP2: every LLM layer is a unit that is gathered when needed, and the rest is another unit.
 
-    With `bf16` the weights are gathered in half the bytes; their shards, and the sums of gradients, stay in float32.
+    With `bf16`, weights are gathered in bf16; their shards, and the sums of gradients, stay in float32.
     """
     policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if bf16 else MixedPrecisionPolicy()
     for layer in getattr(model.llm.base_model, "layers", []):
@@ -194,17 +194,17 @@ def _accumulate(
 ) -> Tensor:
     """Forward and backward over this process's parts; returns the whole batch's summed losses: weighted, text, codes.
 
-    A part's summed loss is divided by the frames of the whole batch, so gradients add up to those of one big batch.
+    A part's summed loss is divided by the frames of the whole batch, so gradients add up to those of one large batch.
     """
     sums = torch.zeros(3, device=device)
     stand_in = next((part for part in parts if part is not None), None)
     for part in parts:
-        # A process without a share still has to walk through the sharded model with the others: with weight zero.
+        # A process without a part must still run the sharded model with the others, with weight zero.
         used = part or stand_in or _one_frame(model)
         batch, weight = used.to(device), float(part is not None)
         with autocast(config, device):
             losses = model(batch, config.loss)
-        # FSDP averages gradients over processes; sums are wanted.
+        # FSDP averages gradients over processes; we need sums.
         (losses.total * (weight * world / frames)).backward()
         sums += weight * torch.stack([losses.total.detach(), losses.text, losses.codes / CODEBOOKS])
     if world > 1:
@@ -213,12 +213,13 @@ def _accumulate(
 
 
 def _losses(sums: Tensor, norm: Tensor, frames: int, step: int) -> dict[str, float]:
-    """Losses a frame and the gradient's norm, for which alone a step waits for the device; refuses a norm that is not finite."""
+    """Losses per frame and the gradient's norm, the only synchronization of a step with the device; raises if the
+    norm is not finite."""
     whole = norm.full_tensor() if isinstance(norm, DTensor) else norm
     loss, text, codes, size = torch.cat([sums / frames, whole[None].to(sums)]).tolist()
     if not math.isfinite(size):
         raise WorkError(
-            f"The gradient is not finite at step {step}; lower optimizer.learning_rate, the last checkpoint is kept."
+            f"The gradient is not finite at step {step}; lower optimizer.learning_rate; the last checkpoint is kept."
         )
     return {"loss": loss, "text": text, "codes": codes, "gradient_norm": size}
 
@@ -243,7 +244,7 @@ def runs_in_bf16(config: RunConfig, device: torch.device) -> bool:
 
 
 def _quick_in_bf16(device: torch.device) -> bool:
-    """A CPU that has no instructions for bf16 takes ten times as long in it as in fp32."""
+    """A CPU without bf16 instructions takes ten times as long as in fp32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
@@ -251,11 +252,12 @@ def _quick_in_bf16(device: torch.device) -> bool:
 
 @torch.no_grad()
 def validate(model: DuplexModel, batches: Sequence[Batch], config: RunConfig, device: torch.device) -> dict[str, float]:
-    """Mean losses in nats a token, each label counted once, over the frames of the batches: the same in every process."""
+    """Mean losses in nats per token, each label counted once, over the frames of the batches; the same in every
+    process."""
     model.eval()
     plain = config.loss.model_copy(update={"mask_padding": True, "token_weight": TokenWeights()})
     sums, frames = torch.zeros(2, device=device), 0
-    # So few batches are not worth compiling for.
+    # Compiling is not worthwhile for so few batches.
     as_written = torch.compiler.set_stance("force_eager") if config.compile else nullcontext()
     for batch in batches:
         with autocast(config, device), as_written:
@@ -270,14 +272,13 @@ def validate(model: DuplexModel, batches: Sequence[Batch], config: RunConfig, de
 def unigram_losses(
     model: DuplexModel, training: Sequence[Batch], validation: Sequence[Batch], vocabulary: int
 ) -> dict[str, float]:
-    """The validation losses of a model that knows only how often each label comes in training: the mark to beat, in nats.
+    """The validation losses of a model that knows only the label frequencies in training: the baseline, in nats.
 
-    With add-one smoothing, since a label may be new. (The entropy of a short validation set's own labels would be far too
-    low a mark: it knows which few of the 4 032 codes come.)
-    """
+    With add-one smoothing, since a label may be unseen. (The entropy of a short validation set's own labels would be
+    far too low a baseline: it knows which few of the 4 032 codes occur.)"""
 
     def labels(batches: Sequence[Batch]) -> list[np.ndarray]:
-        """The text labels, and those of each codebook, of all frames."""
+        """The text labels, and the labels of each codebook, of all frames."""
         arranged = [model.channels(batch) for batch in batches]
         text = np.concatenate([c.text_labels[c.valid].numpy() for c in arranged])
         codes = np.concatenate([c.code_labels[c.valid].numpy() for c in arranged])
@@ -297,7 +298,7 @@ def _cross_entropy(known: np.ndarray, new: np.ndarray, size: int) -> float:
 
 
 def learning_rate(step: int, config: OptimizerConfig) -> float:
-    """The rate of a step, counted from 0: a linear warm-up, then the schedule."""
+    """The learning rate of a step (from 0): a linear warm-up, then the schedule."""
     warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     if config.schedule == "inverse_sqrt":
         after = math.sqrt(max(config.warmup_steps, 1) / max(step + 1, config.warmup_steps, 1))
@@ -310,7 +311,7 @@ def learning_rate(step: int, config: OptimizerConfig) -> float:
 
 
 class _Log:
-    """The curve of a run: `log.jsonl`, exactly repeatable, and TensorBoard, which also has the speed."""
+    """A run's logs: `log.jsonl`, which is reproducible, and TensorBoard, which also has the speed."""
 
     def __init__(self, run: Path, rank: int, first: int) -> None:
         self.run, self.writer = run, None
@@ -335,7 +336,7 @@ class _Log:
 
 @contextmanager
 def _explained(device: torch.device) -> Iterator[None]:
-    """Turn what the hardware refuses into a sentence."""
+    """Turn out-of-memory errors into a sentence."""
     mend = "lower data.batch_seconds, raise data.accumulate, or set model.activation_checkpointing; the last checkpoint is kept"
     try:
         yield

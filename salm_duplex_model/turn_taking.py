@@ -1,13 +1,14 @@
-"""When the agent starts and stops: chances added up over frames, in place of the likeliest token of a single one.
+"""When the agent starts and stops: probabilities summed over frames, instead of the likeliest token of a single frame.
 
-A model that was taught to wait where it is unsure spreads the chance of BOS over many frames, and in none of them BOS is the
-likeliest token. So the chances are summed, older ones weighing less by `memory` a frame, and the mark comes when the sum
-passes a threshold: of BOS, and while the agent speaks of EOS. BOS counts then too, since an agent that a user has talked over
-may have let its end pass, and is to answer all the same. Both sums are emptied when the agent starts or stops.
+A model that was trained to wait when unsure spreads the probability of BOS over many frames, and BOS is the likeliest
+token in none of them. So the probabilities are summed, decaying by the factor `memory` per frame, and the mark comes
+when the sum passes a threshold: that of BOS, and while the agent speaks, that of EOS. BOS is summed then too, since
+an agent that a user has talked over may have missed its end, and should still answer. Both sums are reset when the
+agent starts or stops.
 
-An agent that has just spoken would add up small chances in the silence after its turn until it starts unasked. So from its
-start on the summing of BOS waits for the user's voice. Until that is heard, a start needs a frame whose chance passes by
-itself, and is one half at least, as where the likeliest token is taken.
+An agent that has just spoken would sum up small probabilities in the silence after its turn until it starts
+unprompted. So from its start on, the summing of BOS waits for the user's voice. Until that is heard, a start requires
+a single frame whose probability passes the threshold and is at least one half, as when taking the likeliest token.
 """
 
 from dataclasses import asdict, dataclass
@@ -21,21 +22,21 @@ from manifests.text_channel import SpecialTokens
 from salm_duplex_model.window_cache import seated
 
 ALONE = 0.5
-"""What a single frame's chance has to be while the user is not heard."""
+"""Minimum probability in a single frame while the user is not heard."""
 FLOOR = 10 ** (-62 / 10)
-"""Power: a line is taken to be as loud as −62 dBFS at least, so that what rustles on a silent one is no voice."""
+"""Minimum noise floor, in power (−62 dBFS), so that rustling on a silent line does not count as a voice."""
 VOICE = 10 ** (12 / 10)
-"""So many times its floor, 12 dB above it, a line's power is a voice, or something else that the model had better judge by its sums."""
+"""Power this many times above the floor (12 dB) is a voice, or another sound that the model should judge by its sums."""
 RISE = 10 ** (0.24 / 10)
-"""The floor falls with the power at once, and rises to it by so much a frame, 3 dB a second."""
+"""The floor follows falling power immediately, and rises by this factor per frame, 3 dB per second."""
 BARGED_FRAMES = 12
-"""A voice that was heard so shortly before the agent's end, a second or so, is what ended it, and is still to be answered."""
+"""A voice heard this shortly before the agent's end, about a second, caused the end and still needs an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnTaking:
-    """The agent starts where the sum of BOS passes `start`, and stops where that of EOS passes `stop`; each frame a sum keeps
-    `memory` of what it was: at 0 the present frame counts alone."""
+    """The agent starts when the sum of BOS passes `start`, and stops when that of EOS passes `stop`; in each frame, a
+    sum is multiplied by `memory`: at 0, only the current frame counts."""
 
     start: Annotated[float, Field(gt=0, le=20)] = 0.5
     stop: Annotated[float, Field(gt=0, le=20)] = 0.5
@@ -47,12 +48,12 @@ class TurnTaking:
         return asdict(self)
 
     def __str__(self) -> str:
-        """As `--turn-taking` takes it."""
+        """In the form of `--turn-taking`."""
         return ",".join(f"{name}={value:g}" for name, value in self.as_dict().items())
 
 
 class Turns:
-    """Whether each conversation's agent speaks, and its sums, from frame to frame; conversations are rows, on the model's device."""
+    """Tracks whether each conversation's agent speaks, and its sums; conversations are rows, on the model's device."""
 
     def __init__(self, settings: TurnTaking, special: SpecialTokens, rows: int, device: torch.device) -> None:
         self.settings, self._special = settings, special
@@ -60,17 +61,17 @@ class Turns:
         self._starts = torch.zeros(rows, device=device)
         self._stops = torch.zeros(rows, device=device)
         self._asked = torch.zeros(rows, dtype=torch.bool, device=device)
-        """Whether chances of BOS add up: the agent has not spoken yet, or the user was heard since."""
+        """Whether BOS is summed: the agent has not spoken yet, or the user was heard since."""
         self._unheard = torch.zeros(rows, dtype=torch.long, device=device)
         """Frames since the user was heard."""
         self._floor = torch.zeros(rows, device=device)
-        """The power of the user's line without a voice."""
+        """Noise floor of the user's line, as power."""
         for row in range(rows):
             self.reset(row)
 
     def __call__(self, logits: Tensor, user: Tensor) -> Tensor:
-        """Text logits (rows, V) after the user's frame (rows, samples) → those in which marks stand where they are to come, and
-        nowhere else: only BOS or EOS is left where the agent is to start or to stop, and only PAD while it is silent."""
+        """Text logits (rows, V) after the user's frame (rows, samples) → logits with marks only where they are due:
+        only BOS or EOS is left when the agent must start or stop, and only PAD while it is silent."""
         pad, bos, eos = self._special.pad, self._special.bos, self._special.eos
         self._listen(user)
         chances = logits.float().softmax(-1)
@@ -99,11 +100,11 @@ class Turns:
         self._asked = self._asked | heard
 
     def reset(self, row: int) -> None:
-        """The row begins a new conversation, in which either side may speak first."""
+        """Start a new conversation in a row; either side may speak first."""
         self._speaking[row], self._starts[row], self._stops[row] = False, 0, 0
         self._asked[row], self._unheard[row], self._floor[row] = True, BARGED_FRAMES + 1, FLOOR
 
     def seat(self, kept: list[int], rows: int) -> None:
-        """Of the rows those that are `kept`, in their order, and after them others, to be reset: `rows` in all."""
+        """Keep the rows `kept`, in order, followed by new ones that must be reset: `rows` in total."""
         for name in ("_speaking", "_starts", "_stops", "_asked", "_unheard", "_floor"):
             setattr(self, name, seated(getattr(self, name), kept, rows))

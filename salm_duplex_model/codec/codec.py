@@ -1,4 +1,4 @@
-"""The codec as others use it: audio ↔ codes, whole or streamed, and its checkpoint."""
+"""The codec's interface: audio ↔ codes, offline or streamed, and its checkpoint."""
 
 import copy
 import hashlib
@@ -23,18 +23,18 @@ _HEADER = "salm_duplex_codec"
 
 
 class Codec:
-    """Speech ↔ codes: 12.5 frames a second, 4 codes of 4 032 values each a frame (600 bit/s).
+    """Speech ↔ codes: 12.5 frames per second, 4 codes of 4 032 values each per frame (600 bit/s).
 
-    Floating point makes codes depend on the batch's shape and on torch's number of threads: fix both where codes must
-    be the same every time.
+    Floating point makes codes depend on the batch's shape and on torch's number of threads: fix both if codes must
+    be reproducible.
     """
 
     reach = 8
-    """Frames of audio before and after it that a frame's code depends on, at most."""
+    """Maximum number of audio frames before and after a frame that its code depends on."""
     device_name = "cpu"
 
     def __init__(self, network: CodecNetwork, training: dict[str, Any]) -> None:
-        """`training` says how the network came about (agent voice, steps, seed); it is kept in the checkpoint."""
+        """`training` describes how the network was trained (agent voice, steps, seed); it is stored in the checkpoint."""
         self.network = network.eval()
         self.training = training
         self.sample_rate = network.config.sample_rate
@@ -43,12 +43,12 @@ class Codec:
 
     @classmethod
     def bundled(cls) -> "Codec":
-        """The codec that comes with this package, trained for eSpeak NG's default agent voice."""
+        """The bundled codec, trained for eSpeak NG's default agent voice."""
         return cls.load(BUNDLED)
 
     @classmethod
     def load(cls, path: str | Path) -> "Codec":
-        """Raises ValueError, naming the file and what to do, where it is not a whole checkpoint of this codec."""
+        """Raises ValueError, naming the file and the fix, if it is not a valid checkpoint of this codec."""
         data = Path(path).read_bytes()
         try:
             header = json.loads(_metadata(data)[_HEADER])
@@ -59,33 +59,33 @@ class Codec:
             network.load_state_dict({name: tensor.float() for name, tensor in load_tensors(data).items()})
         except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
-                f"'{path}' is not a codec checkpoint of this version, or it is damaged: copy it again, or make one "
+                f"'{path}' is not a codec checkpoint of this version, or is damaged: copy it again, or make one "
                 "with `salm-duplex codec train`"
             ) from error
         return cls(network, header["training"])
 
     @property
     def decoder(self) -> torch.nn.Module:
-        """What `synthesize` runs, and all that personalizing trains."""
+        """The modules that decode, which are the ones trained by personalizing."""
         return self.network.decoder
 
     @property
     def bits_per_second(self) -> float:
-        """Of the codes, each in a whole number of bits."""
+        """Bit rate of the codes, each in a whole number of bits."""
         bits = math.ceil(math.log2(math.prod(self.network.config.levels)))
         return self.codebooks * bits * self.sample_rate / self.frame_samples
 
     def save(self, path: str | Path) -> None:
-        """Write the checkpoint; a reader never sees half of it."""
+        """Write the checkpoint atomically."""
         write_whole(Path(path), self._bytes())
 
     @property
     def sha256(self) -> str:
-        """Of the checkpoint file."""
+        """SHA-256 of the checkpoint file."""
         return hashlib.sha256(self._bytes()).hexdigest()
 
     def _bytes(self) -> bytes:
-        """Weights as float16 (half the size, no audible loss), with one header entry that says what they are."""
+        """Weights as float16 (half the size, no audible loss), with one header entry that describes them."""
         header = {"format": FORMAT, "config": asdict(self.network.config), "training": self.training}
         tensors = {name: tensor.half().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
         data: bytes = save_tensors(tensors, metadata={_HEADER: json.dumps(header, sort_keys=True)})
@@ -102,7 +102,7 @@ class Codec:
 
     @torch.inference_mode()
     def silence(self) -> Tensor:
-        """The codes of a frame of silence, (4,) int16: of the middle one of many, where the encoder has settled."""
+        """The codes of a frame of silence, (4,) int16: the middle one of many, where the encoder is in steady state."""
         return self.encode(torch.zeros(1, 31 * self.frame_samples))[0, 15]
 
     @torch.inference_mode()
@@ -111,23 +111,24 @@ class Codec:
         return self.stream(len(codes)).decode(codes)
 
     def synthesize(self, codes: Tensor) -> Tensor:
-        """As `decode`, for training: with gradients, and not clamped."""
+        """Like `decode`, for training: with gradients, and not clamped."""
         latent = self.network.quantizer.decode(codes)
         audio: Tensor = self.network.decoder(latent, self.network.decoder.initial_state(len(codes)))[0]
         return audio
 
     def stream(self, batch: int = 1, lead: Tensor | None = None, device: torch.device | str = "cpu") -> "CodecStream":
-        """A decoder that is given codes as they come, and gives their audio at once; it works on `device`."""
+        """A streaming decoder, which returns audio immediately, on `device`."""
         return CodecStream(self, batch, lead, device)
 
 
 class CodecStream:
-    """Decodes codes as they come. What it remembers has a constant size. Rows may join, leave and begin anew."""
+    """Streaming decoder with a state of constant size. Rows can be added, removed and reset."""
 
     def __init__(
         self, codec: Codec, batch: int = 1, lead: Tensor | None = None, device: torch.device | str = "cpu"
     ) -> None:
-        """A row begins as if it had decoded the codes `lead` (frames, 4) before: without any, a decoder starts with a click."""
+        """Rows start as if the codes `lead` (frames, 4) had been decoded before: without any, a decoder starts with a
+        click."""
         here = next(codec.network.parameters()).device == torch.device(device)
         self._network = codec.network if here else copy.deepcopy(codec.network).to(device)
         self._device = device
@@ -140,17 +141,17 @@ class CodecStream:
 
     @torch.inference_mode()
     def join(self) -> None:
-        """One row more, at its beginning."""
+        """Add a row in its initial state."""
         self._state = [torch.cat(pair) for pair in zip(self._state, self._beginning, strict=True)]
 
     @torch.inference_mode()
     def leave(self, row: int) -> None:
-        """The row goes, and those after it move up."""
+        """Remove a row; later rows move up."""
         self._state = [torch.cat([part[:row], part[row + 1 :]]) for part in self._state]
 
     @torch.inference_mode()
     def reset(self, row: int) -> None:
-        """The row goes back to its beginning."""
+        """Reset a row to its initial state."""
         for part, beginning in zip(self._state, self._beginning, strict=True):
             part[row] = beginning[0]
 
@@ -169,7 +170,7 @@ class CodecStream:
 
 
 def _metadata(data: bytes) -> dict[str, str]:
-    """The header's metadata of a safetensors file: 8 bytes that give the length of a JSON object, then the object."""
+    """The metadata in a safetensors file's header: 8 bytes with the length of a JSON object, then the object."""
     length = int.from_bytes(data[:8], "little")
     metadata: dict[str, str] = json.loads(data[8 : 8 + length])["__metadata__"]
     return metadata

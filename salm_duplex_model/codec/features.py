@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class MelSpectrogram(nn.Module):
-    """Mel bands of the magnitudes of a Hann-windowed STFT, in which a full-scale sine is 0.5."""
+    """Mel bands of the magnitudes of a Hann-windowed STFT, scaled so that a full-scale sine is 0.5."""
 
     window: Tensor
     bank: Tensor
@@ -34,7 +34,7 @@ def mel_filters(sample_rate: int, n_fft: int, bands: int) -> Tensor:
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     weights = torch.minimum(rising, falling).clamp(min=0)
-    # A low band can be narrower than the bins are apart: it takes the nearest bin.
+    # A low band can be narrower than the bin spacing: it uses the nearest bin.
     nearest = nn.functional.one_hot((bins - edges[1:-1]).abs().argmin(0), len(bins)).T.float()
     weights = torch.where(weights.sum(0) > 0, weights, nearest)
     return weights / weights.sum(0)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class FiniteScalarQuantizer(nn.Module):
-    """`codebooks` groups of `len(levels)` dimensions each; a group's levels make up one code.
+    """`codebooks` groups of `len(levels)` dimensions each; a group's levels form one code.
 
     A code is sum(level_i * base_i) with base = cumprod([1, *levels[:-1]]), the convention of NeMo's quantizer.
     """
@@ -23,7 +23,8 @@ class FiniteScalarQuantizer(nn.Module):
         self.register_buffer("base", torch.tensor((1, *levels[:-1])).cumprod(0), persistent=False)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Quantize a latent (B, T, codebooks · len(levels)) to values in [-1, 1]; the gradient passes straight through."""
+        """Quantize a latent (B, T, codebooks · len(levels)) to values in [-1, 1]; the gradient passes straight
+        through."""
         bounded = self._bound(latent)
         rounded = bounded + (bounded.round() - bounded).detach()
         return (rounded / (self.levels // 2)).flatten(-2)

@@ -1,4 +1,4 @@
-"""The training loss: mel spectra in several resolutions, so that no window length hides an error."""
+"""The training loss: mel spectra at several resolutions, so that no window length hides an error."""
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,6 @@ class SpectralLoss(nn.Module):
             mel = spectrum(decoded).clamp(min=_FLOOR)
             with torch.no_grad():
                 true_mel = spectrum(audio).clamp(min=_FLOOR)
-            # The logarithm hears quiet parts as well as loud ones; the square root weighs the loud ones more.
+            # The logarithm weighs quiet and loud parts equally; the square root emphasizes loud ones.
             total = total + (mel.log() - true_mel.log()).abs().mean() + 5 * (mel.sqrt() - true_mel.sqrt()).abs().mean()
         return total / len(self.spectra)

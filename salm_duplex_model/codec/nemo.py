@@ -1,9 +1,9 @@
-"""A codec of NeMo (`AudioCodecModel`: NanoCodec, or one of your own) with the surface of ours, and `load_codec` for either.
+"""NeMo codecs (`AudioCodecModel`: NanoCodec, or your own) with the interface of ours, and `load_codec` for both.
 
-NeMo's codecs are convolutional: a code depends on the audio a few frames around it and on nothing else. Two things could
-still move a code with the batch that it is made in. Convolutions mirror audio at its ends: so what is encoded has silence
-around it, as long as the encoder sees (`reach`). And floating point differs a little from one shape of batch to another: so a
-code whose latent lies on the border between two levels is decided by a window of one fixed shape, encoded alone.
+NeMo's codecs are convolutional: a code depends only on the audio a few frames around it. Two things could
+still make a code depend on its batch. Convolutions mirror audio at its ends, so audio is padded with silence
+as far as the encoder sees (`reach`). And floating point differs slightly between batch shapes, so a
+code whose latent is close to the border between two levels is decided by a window of fixed shape, encoded separately.
 """
 
 from collections.abc import Mapping
@@ -23,16 +23,16 @@ from salm_duplex_model.nemo_files import is_file_name, is_hub_name, load_nemo, n
 
 NANO_CODEC = "nvidia/nemo-nano-codec-22khz-0.6kbps-12.5fps"
 _PROBE_FRAMES = 64
-"""How far the encoder's reach is looked for, to both sides together."""
+"""Maximum total reach of the encoder, both sides together."""
 _BORDER = 3e-4
-"""A latent so close to a border between two levels, which are 1 apart, may fall on the other side in another batch: shapes moved
-it by up to 3e-5 where this was tried."""
+"""A latent this close to a border between two levels, which are 1 apart, may fall on the other side in another batch: in
+experiments, batch shapes moved it by up to 3e-5."""
 
 
 class NemoCodec:
-    """Speech ↔ codes, as `Codec`: 12.5 frames a second, 4 codes of 4 032 values each a frame.
+    """Speech ↔ codes, like `Codec`: 12.5 frames per second, 4 codes of 4 032 values each per frame.
 
-    Codes are the same whatever the batch, for one device.
+    On one device, codes do not depend on the batch.
     """
 
     sample_rate = TARGET_RATE
@@ -41,9 +41,9 @@ class NemoCodec:
     bits_per_second = 600.0
 
     def __init__(self, model: Any, file: Path) -> None:
-        """`model` is an `AudioCodecModel`, `file` the `.nemo` file that it came from."""
+        """`model` is an `AudioCodecModel`, `file` its `.nemo` file."""
         self.model, self.file = model.eval(), file
-        # Weights are stored as direction and length; put together once, and not for every batch.
+        # Weights are stored as direction and norm: combine them once instead of for every batch.
         for module in model.audio_encoder.modules():
             if parametrize.is_parametrized(module, "weight"):
                 parametrize.remove_parametrizations(module, "weight")
@@ -51,10 +51,11 @@ class NemoCodec:
 
     @classmethod
     def load(cls, name: str) -> "NemoCodec":
-        """From a `.nemo` file or by its name on the hub, onto the GPU where there is one; raises `RequestError` where it can't be, or has another geometry."""
+        """From a `.nemo` file or a hub name, on the GPU if there is one; raises `RequestError` if it can't be loaded
+        or has another geometry."""
         model = load_nemo("AudioCodecModel", name)
         check_geometry(model.cfg, name)
-        torch.backends.cudnn.allow_tf32 = False  # it rounds so coarsely that another batch would give other codes
+        torch.backends.cudnn.allow_tf32 = False  # its coarse rounding would make codes depend on the batch
         return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), nemo_file(name, "AudioCodecModel"))
 
     @property
@@ -64,7 +65,7 @@ class NemoCodec:
 
     @property
     def device_name(self) -> str:
-        """For `corpus.json`: codes may differ from one device to another."""
+        """For `corpus.json`: codes may differ between devices."""
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
 
     @property
@@ -75,14 +76,14 @@ class NemoCodec:
 
     @cached_property
     def sha256(self) -> str:
-        """Of the `.nemo` file."""
+        """SHA-256 of the `.nemo` file."""
         return sha256_of(self.file)
 
     @torch.inference_mode()
     def encode(self, audio: Tensor) -> Tensor:
         """Audio (B, frames · 1 764) float32 in [-1, 1] at 22 050 Hz → codes (B, frames, 4) int16.
 
-        Of the first and last `reach` frames the codes depend on where the audio ends, too.
+        The codes of the first and last `reach` frames also depend on where the audio ends.
         """
         if audio.ndim != 2 or audio.shape[1] % self.frame_samples:
             shape = tuple(audio.shape)
@@ -95,7 +96,7 @@ class NemoCodec:
             window = audio[None, row, first * self.frame_samples : last * self.frame_samples]
             if window.any():
                 codes[row, frame] = self._encode(window)[0][0, self.reach]
-            else:  # there may be many of these in a batch, all alike
+            else:  # a batch may have many of these, all identical
                 silence = self._encode(window)[0][0, self.reach] if silence is None else silence
                 codes[row, frame] = silence
         return codes
@@ -111,7 +112,7 @@ class NemoCodec:
         return self.synthesize(codes).clamp(-1, 1).cpu()
 
     def synthesize(self, codes: Tensor) -> Tensor:
-        """As `decode`, for training: with gradients, on the codec's device, and not clamped."""
+        """Like `decode`, for training: with gradients, on the codec's device, and not clamped."""
         tokens = codes.to(self.device, torch.int32).transpose(1, 2)
         lengths = torch.full((len(tokens),), tokens.shape[2], device=self.device)
         audio: Tensor = self.model.decode(tokens=tokens, tokens_len=lengths)[0]
@@ -120,11 +121,12 @@ class NemoCodec:
     def stream(
         self, batch: int = 1, lead: Tensor | None = None, device: torch.device | str = "cpu"
     ) -> "NemoCodecStream":
-        """As `Codec.stream`, but on the codec's own device; raises `RequestError` where the decoder looks ahead, as NanoCodec's does not."""
+        """Like `Codec.stream`, but on the codec's own device; raises `RequestError` if the decoder looks ahead
+        (NanoCodec's does not)."""
         return NemoCodecStream(self, batch, lead)
 
     def save(self, path: str | Path) -> None:
-        """Write a `.nemo` file that differs from the one it came from in the decoder alone; a reader never sees half of it."""
+        """Write, atomically, a `.nemo` file that differs from the original only in the decoder."""
         path = Path(path)
         whole = type(self.model).restore_from(str(self.file), map_location="cpu")
         whole.audio_decoder.load_state_dict(self.decoder.state_dict())
@@ -132,7 +134,7 @@ class NemoCodec:
             whole.save_to(str(part))
 
     def _encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes (B, frames, 4), and whether each frame (B, frames) has a latent on a border, both on the CPU."""
+        """Codes (B, frames, 4), and whether each frame (B, frames) has a latent close to a border, both on the CPU."""
         latent, lengths = self._latent(audio)
         quantizer = self.model.vector_quantizer
         groups = zip(quantizer.fsqs, latent.chunk(quantizer.num_codebooks, dim=1), strict=True)
@@ -149,7 +151,7 @@ class NemoCodec:
 
     @torch.inference_mode()
     def _reach(self) -> int:
-        """How many frames of audio before or after it a frame's latent depends on, found by changing one frame."""
+        """The number of audio frames before or after a frame that its latent depends on, found by changing one frame."""
         noise = torch.randn(2, _PROBE_FRAMES * self.frame_samples, generator=torch.Generator().manual_seed(0)) * 0.1
         middle = _PROBE_FRAMES // 2
         changed = noise[:1].clone()
@@ -159,7 +161,7 @@ class NemoCodec:
 
     @torch.inference_mode()
     def decoder_reach(self) -> tuple[int, int]:
-        """How many frames of audio before and after it the codes of a frame change, found in the same way."""
+        """The number of audio frames before and after a frame that its codes affect, found in the same way."""
         codes = torch.randint(CODEBOOK_SIZE, (1, _PROBE_FRAMES, CODEBOOKS), generator=torch.Generator().manual_seed(0))
         middle = _PROBE_FRAMES // 2
         changed = codes.clone()
@@ -170,15 +172,15 @@ class NemoCodec:
 
 
 class NemoCodecStream:
-    """As `CodecStream`: decodes codes as they come. NeMo's decoders keep no state, so the codes that a frame's audio still
-    depends on are decoded again with it."""
+    """Like `CodecStream`, a streaming decoder. NeMo's decoders have no state, so the codes that a frame's audio depends
+    on are decoded again with it."""
 
     def __init__(self, codec: NemoCodec, batch: int = 1, lead: Tensor | None = None) -> None:
-        """A row begins as if it had decoded the codes `lead` (frames, 4) before, or silence."""
+        """Rows start as if the codes `lead` (frames, 4), or silence, had been decoded before."""
         ahead, memory = codec.decoder_reach()
         if ahead:
             raise RequestError(
-                f"The codec {codec.file.name} can't speak live: its decoder looks {ahead} frames ahead; name one whose decoder "
+                f"The codec {codec.file.name} can't stream: its decoder looks {ahead} frames ahead; name one whose decoder "
                 f"is causal, such as {NANO_CODEC}."
             )
         self._codec = codec
@@ -188,17 +190,17 @@ class NemoCodecStream:
 
     @torch.inference_mode()
     def join(self) -> None:
-        """One row more, at its beginning."""
+        """Add a row in its initial state."""
         self._past = torch.cat([self._past, self._beginning])
 
     @torch.inference_mode()
     def leave(self, row: int) -> None:
-        """The row goes, and those after it move up."""
+        """Remove a row; later rows move up."""
         self._past = torch.cat([self._past[:row], self._past[row + 1 :]])
 
     @torch.inference_mode()
     def reset(self, row: int) -> None:
-        """The row goes back to its beginning."""
+        """Reset a row to its initial state."""
         self._past[row] = self._beginning[0]
 
     @torch.inference_mode()
@@ -233,12 +235,12 @@ def load_codec(name: str) -> AnyCodec:
 
 
 def check_file(path: Path) -> None:
-    """Raise `RequestError` where a `.nemo` file is not there, is none, or holds a codec of another geometry; loads nothing."""
+    """Raise `RequestError` if a `.nemo` file is missing, invalid, or a codec of another geometry; loads nothing."""
     check_geometry(nemo_config(path), str(path))
 
 
 def check_geometry(config: Mapping[str, Any], name: str) -> None:
-    """Raise `RequestError` where a NeMo codec's configuration is not of a recipe's geometry, that of `NANO_CODEC`."""
+    """Raise `RequestError` if a NeMo codec's geometry is not that of `NANO_CODEC`, which corpora require."""
     quantizer = config.get("vector_quantizer") or {}
     found = (
         config.get("sample_rate"),
@@ -249,7 +251,7 @@ def check_geometry(config: Mapping[str, Any], name: str) -> None:
     if found != (TARGET_RATE, TARGET_FRAME, CODEBOOKS, FSQ_LEVELS):
         rate, frame, groups, levels = found
         raise RequestError(
-            f"The codec {name} has {groups} codebooks of FSQ levels {list(levels)}, {frame} samples a frame at {rate} Hz; a "
-            f"corpus has {CODEBOOKS} of {list(FSQ_LEVELS)}, {TARGET_FRAME} samples a frame at {TARGET_RATE} Hz: name one "
+            f"The codec {name} has {groups} codebooks of FSQ levels {list(levels)}, {frame} samples per frame at {rate} Hz; a "
+            f"corpus has {CODEBOOKS} of {list(FSQ_LEVELS)}, {TARGET_FRAME} samples per frame at {TARGET_RATE} Hz: name one "
             f"like {NANO_CODEC}."
         )

@@ -17,7 +17,7 @@ from salm_duplex_model.codec.fsq import FiniteScalarQuantizer
 
 @dataclass(frozen=True, slots=True)
 class CodecConfig:
-    """Shapes. A frame (12.5 Hz) is made of `hops` hops (75 Hz); layers work at either rate."""
+    """Shapes. A frame (12.5 Hz) consists of `hops` hops (75 Hz); layers work at either rate."""
 
     sample_rate: int = 22_050
     frame_samples: int = 1_764
@@ -35,7 +35,7 @@ class CodecConfig:
 
     @property
     def hop(self) -> int:
-        """Samples in a hop."""
+        """Samples per hop."""
         return self.frame_samples // self.hops
 
     @property
@@ -45,7 +45,8 @@ class CodecConfig:
 
 
 SHORT = 8
-"""Of inputs so short a convolution is worked out by hand: the library takes six times as long for a frame of a live stream."""
+"""For inputs this short, a convolution is computed by hand: the library takes six times as long for a frame of a live
+stream."""
 
 
 class Block(nn.Module):
@@ -62,7 +63,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.narrow.bias)
 
     def add_to(self, x: Tensor, padded: Tensor) -> Tensor:
-        """x (B, T, channels) plus what its context (B, T + kernel − 1, channels) says."""
+        """x (B, T, channels) plus the output for its context (B, T + kernel − 1, channels)."""
         mixed = self.norm(self._convolve(padded))
         update: Tensor = self.narrow(F.gelu(self.widen(mixed)))
         return x + update
@@ -71,7 +72,7 @@ class Block(nn.Module):
         assert self.depthwise.bias is not None
         if (
             torch.compiler.is_compiling()
-        ):  # becomes one kernel, where the library's gradient of such convolutions is slow
+        ):  # compiles to one kernel, while the library's gradient of such convolutions is slow
             length = padded.shape[1] - self.context
             taps = self.depthwise.weight[:, 0].unbind(-1)
             return sum((padded[:, k : k + length] * tap for k, tap in enumerate(taps)), self.depthwise.bias)
@@ -82,7 +83,7 @@ class Block(nn.Module):
 
 
 class CenteredBlock(Block):
-    """A block that sees as far ahead as back."""
+    """A block with symmetric context."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, channels) → (B, T, channels)."""
@@ -90,7 +91,7 @@ class CenteredBlock(Block):
 
 
 class CausalBlock(Block):
-    """A block that sees only what came before."""
+    """A causal block."""
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, channels) and the inputs before them (B, context, channels) → output, and the last inputs."""
@@ -141,14 +142,14 @@ class Decoder(nn.Module):
         self.register_buffer("window", torch.hann_window(config.window), persistent=False)
 
     def initial_state(self, batch: int) -> list[Tensor]:
-        """What came before the first frame: nothing. One tensor a block, then the audio still to be added to."""
+        """The empty state before the first frame: one tensor per block, then the unfinished audio."""
         like = self.embed.weight
         blocks = [*self.frame_blocks, *self.hop_blocks]
         pasts = [like.new_zeros(batch, block.context, block.channels) for block in blocks]
         return [*pasts, like.new_zeros(batch, 3, self.config.hop)]
 
     def forward(self, latent: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Latents (B, frames, dimensions) → audio (B, frames · frame_samples), and the state after it."""
+        """Latents (B, frames, dimensions) → audio (B, frames · frame_samples), and the next state."""
         pasts, tail = iter(state[:-1]), state[-1]
         new_state = []
         x = self.embed(latent)
@@ -166,7 +167,7 @@ class Decoder(nn.Module):
 
 
 def _overlap_add(windows: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
-    """Add up windows (B, T, 4 · hop), one hop apart, on the tail (B, 3, hop) of earlier ones.
+    """Overlap-add windows (B, T, 4 · hop), one hop apart, onto the tail (B, 3, hop) of earlier ones.
 
     Window k starts at hop k, so a hop is complete once its own window is added: no window reaches back.
     """

@@ -1,7 +1,7 @@
-"""Personalize a codec: train its decoder on one voice, as the paper does with its codec, for codes that stay what they are.
+"""Personalize a codec: train its decoder on one voice, as in the paper, while its codes stay the same.
 
-The encoder is left alone, so a corpus made with the codec, and a model trained on it, go on with the personalized one, and
-only sound better. That also makes the work small: the codes of all speech are made once, and the decoder learns to say them.
+The encoder is unchanged, so existing corpora and models work with the personalized codec, and
+only sound better. It also makes training cheap: all speech is encoded once, and only the decoder is trained.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,15 @@ from salm_duplex_model.codec.losses import SpectralLoss
 from salm_duplex_model.codec.nemo import AnyCodec
 
 EDGE_FRAMES = 4
-"""At both ends of a crop a decoder misses the codes that are not in it: there nothing is learned."""
+"""At both ends of a crop, the decoder lacks the codes outside it: these frames are excluded from the loss."""
 _GAP_FRAMES = 4
 """Silence between two utterances."""
 
 
 @dataclass(frozen=True, slots=True)
 class PersonalizeSettings:
-    """How to train. A codec that already speaks well wants a lower learning rate than one that is new to its voice."""
+    """Training settings. A codec that already sounds good needs a lower learning rate than one that is new to its
+    voice."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -37,7 +38,7 @@ class PersonalizeSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the settings can't train anything."""
+        """Raises ValueError for invalid settings."""
         for name in ("steps", "batch", "learning_rate", "warmup_steps"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
@@ -53,13 +54,11 @@ def personalize(
 ) -> None:
     """Train the codec's decoder, in place, on utterances of the voice: int16 samples at 22 050 Hz, each (samples,).
 
-    Deterministic by `settings.seed` for one machine and thread count. Raises ValueError where there is too little speech, or the loss is no number any more.
-    """
+    Deterministic by `settings.seed` for a given machine and thread count. Raises ValueError if there is too little
+    speech, or if the loss becomes NaN."""
     codes, audio = _track(codec, utterances)
     if len(codes) < 2 * settings.crop_frames:
-        raise ValueError(
-            f"there are {len(codes) * 0.08:.1f} s of speech to train on, too little; bring a minute or more"
-        )
+        raise ValueError(f"{len(codes) * 0.08:.1f} s of speech is too little to train on; use a minute or more")
     decoder, device = codec.decoder, next(codec.decoder.parameters()).device
     criterion = SpectralLoss(codec.sample_rate).to(device)
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
@@ -73,7 +72,7 @@ def personalize(
         if not np.isfinite(losses[-1]):
             raise ValueError(f"the loss is {losses[-1]} at step {step + 1}; lower learning_rate")
         for group in optimizer.param_groups:
-            # Up in a straight line, and down in one to zero.
+            # Linear warm-up, then linear decay to zero.
             left = (settings.steps - step) / settings.steps
             group["lr"] = settings.learning_rate * min((step + 1) / settings.warmup_steps, left)
         optimizer.zero_grad()
@@ -87,7 +86,7 @@ def personalize(
 
 
 def _track(codec: AnyCodec, utterances: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """All utterances in a row with silence between them: codes (frames, 4), as `tokenize` makes them, and audio (frames, 1 764)."""
+    """All utterances, separated by silence: codes (frames, 4), as made by `tokenize`, and audio (frames, 1 764)."""
     size, silence = codec.frame_samples, codec.silence()
     codes, audio = [silence.expand(_GAP_FRAMES, -1)], [torch.zeros(_GAP_FRAMES, size)]
     for samples in utterances:

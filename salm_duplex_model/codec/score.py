@@ -1,4 +1,4 @@
-"""How well a codec keeps speech: STOI, PESQ and log-mel distance on sentences that training never saw."""
+"""The quality of a codec: STOI, PESQ and log-mel distance on sentences unseen in training."""
 
 import warnings
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def heldout_sentences() -> list[str]:
 
 
 def score_codec(codec: AnyCodec, voices: Sequence[str], sentences: Sequence[str], speak: Speak) -> dict[str, Any]:
-    """Each voice speaks each sentence; per voice the means over sentences, with their number.
+    """Each voice speaks each sentence; returns means over sentences per voice, with their number.
 
     STOI: 0 to 1 (Taal et al., 2011). PESQ: wideband MOS-LQO, 1 to 4.64 (ITU-T P.862.2). `mel_distance`: mean absolute
     difference of natural-log mel magnitudes, 80 bands. Higher is better for the first two, lower for the third.
@@ -45,10 +45,10 @@ def score_speech(codec: AnyCodec, utterances: Sequence[np.ndarray]) -> dict[str,
 
 
 def _score(codec: AnyCodec, samples: np.ndarray) -> tuple[float, float, float]:
-    """STOI, log-mel distance and PESQ of one sentence (int16 samples), coded and decoded."""
+    """STOI, log-mel distance and PESQ of one sentence (int16 samples), encoded and decoded."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it imports what setuptools has deprecated
-        from pesq import pesq  # of the extra [codec]
+        warnings.simplefilter("ignore")  # it imports a deprecated part of setuptools
+        from pesq import pesq  # from the extra [codec]
 
     original, decoded = _coded(codec, samples)
     pair = [soxr.resample(sound, codec.sample_rate, _PESQ_RATE) for sound in (original, decoded)]
@@ -56,13 +56,13 @@ def _score(codec: AnyCodec, samples: np.ndarray) -> tuple[float, float, float]:
 
 
 def _coded(codec: AnyCodec, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Int16 samples as float32, and the same coded and decoded; with silence at both ends, as a turn has in a dialogue."""
+    """Int16 samples as float32, and the same encoded and decoded; padded with silence, like a turn in a dialogue."""
     frames = -(-len(samples) // codec.frame_samples)
     margin = codec.reach * codec.frame_samples
     original = np.zeros(frames * codec.frame_samples + 2 * margin, np.float32)
     original[margin:][: len(samples)] = to_float(samples)
     decoded = codec.decode(codec.encode(torch.from_numpy(original)[None]))[0].numpy()
-    # One frame of the silence is enough to hear what the codec makes of it.
+    # One frame of the silence is enough to evaluate it.
     kept = slice(margin - codec.frame_samples, len(original) - margin + codec.frame_samples)
     return original[kept], decoded[kept]
 
@@ -70,7 +70,7 @@ def _coded(codec: AnyCodec, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _stoi_and_distance(original: np.ndarray, decoded: np.ndarray) -> tuple[float, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as above
-        from pystoi import stoi  # of the extra [codec]
+        from pystoi import stoi  # from the extra [codec]
 
     mel = MelSpectrogram(TARGET_RATE, 1024, 256, 80)
     log_mels = [mel(torch.from_numpy(sound)[None]).clamp(min=1e-5).log() for sound in (original, decoded)]

@@ -1,8 +1,7 @@
-"""Train the codec on synthetic speech, mostly in the agent's voice, as the paper fine-tunes its codec on the agent.
+"""Train the codec on synthetic speech, mostly in the agent's voice, like the paper fine-tunes its codec on the agent.
 
-Everything is remade from the settings: sentences are the dialogues' own and random words of `wordfreq`, and a synthesizer
-speaks them. No recording is needed.
-"""
+Everything is generated from the settings: sentences are from the dialogues or random words of `wordfreq`, and a
+synthesizer speaks them. No recordings are needed."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,22 +22,22 @@ from salm_duplex_model.codec.losses import SpectralLoss
 from salm_duplex_model.codec.network import CodecConfig, CodecNetwork
 
 Speak = Callable[[str, str], np.ndarray]
-"""A synthesizer: text and voice → int16 samples at 22 050 Hz; raises ValueError where the text has no sound."""
+"""A synthesizer: text and voice → int16 samples at 22 050 Hz; raises ValueError if the text has no sound."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodecTrainSettings:
-    """How to train. The defaults made the bundled checkpoint."""
+    """Training settings. The defaults are those of the bundled checkpoint."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     agent_voice: str = "en-us?pitch=45&range=45&rate=160"
     agent_hours: float = 3.0
-    """Speech made in the agent's voice."""
+    """Hours of speech in the agent's voice."""
     user_hours: float = 0.5
-    """Speech made in the users' voices, so that the codec does not fail on a voice it was not made for."""
+    """Hours of speech in user voices, so that the codec does not fail on other voices."""
     user_share: float = 0.12
-    """Share of the training crops that are in a user's voice."""
+    """Share of training crops in a user's voice."""
     steps: int = 8_000
     batch: int = 16
     crop_frames: int = 24
@@ -48,7 +47,7 @@ class CodecTrainSettings:
     checkpoint_every: int = 300
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the settings can't train anything."""
+        """Raises ValueError for invalid settings."""
         positive = ("steps", "batch", "crop_frames", "learning_rate", "warmup_steps", "checkpoint_every")
         for name in positive:
             if getattr(self, name) <= 0:
@@ -67,9 +66,9 @@ def train_codec(
     user_voices: Sequence[str],
     progress: Progress = silent,
 ) -> Codec:
-    """Train and write the codec to `out`; the state beside it (`.state`) lets the same call go on where it was ended.
+    """Train the codec and write it to `out`; the same call resumes from the state next to it (`.state`).
 
-    Deterministic by `settings.seed` for one machine and thread count. A checkpoint written midway is usable.
+    Deterministic by `settings.seed` for a given machine and thread count. Intermediate checkpoints are usable.
     """
     progress(0, settings.steps, f"speaking {settings.agent_hours + settings.user_hours:g} h of sentences")
     agent = _speech(
@@ -106,7 +105,7 @@ def train_codec(
         if done % settings.checkpoint_every == 0 or done == settings.steps:
             mean = running / ((done - 1) % settings.checkpoint_every + 1)
             pace = (time.monotonic() - begin) / (done - first)
-            progress(done, settings.steps, f"loss {mean:.4f}, {pace:.2f} s a step")
+            progress(done, settings.steps, f"loss {mean:.4f}, {pace:.2f} s per step")
             running = 0.0
             _save_state(state_path, done, settings, network, optimizer)
             Codec(network, _training(settings, done)).save(out)
@@ -119,16 +118,16 @@ def _training(settings: CodecTrainSettings, steps: int) -> dict[str, str | int |
 
 
 def _rate(step: int, settings: CodecTrainSettings) -> float:
-    """Linear warm-up, a plateau, then down to zero in a straight line over the last 40 % of the steps.
+    """Linear warm-up, a plateau, then linear decay to zero over the last 40 % of the steps.
 
-    On the plateau a run does not know yet how long it will be: `steps` may be changed when it is resumed.
+    On the plateau, the rate does not depend on `steps`, which may be changed when resuming.
     """
     decay = (settings.steps - step) / (0.4 * settings.steps)
     return min((step + 1) / settings.warmup_steps, 1.0, decay)
 
 
 def _sentences(texts: Sequence[str], seed: int) -> Iterator[str]:
-    """The given texts in random order, then random words without end."""
+    """The given texts in random order, then an infinite stream of random words."""
     from wordfreq import top_n_list  # of the extra [codec]
 
     random = np.random.default_rng([seed, 1])
@@ -136,7 +135,7 @@ def _sentences(texts: Sequence[str], seed: int) -> Iterator[str]:
         yield texts[i]
     words = top_n_list("en", 20_000)
     while True:
-        # The cube makes common words common, and still lets every word come.
+        # The cube makes common words common, but every word possible.
         ranks = (random.random(random.integers(1, 15)) ** 3 * len(words)).astype(int)
         commas = random.choice(["", ","], size=len(ranks), p=[0.9, 0.1])
         sentence = " ".join(words[rank] + comma for rank, comma in zip(ranks, commas, strict=True))
@@ -144,7 +143,7 @@ def _sentences(texts: Sequence[str], seed: int) -> Iterator[str]:
 
 
 def _speech(speak: Speak, sentences: Iterator[str], speakers: Sequence[str], hours: float, seed: int) -> np.ndarray:
-    """Int16 samples of sentences with silence between them; some are cut off, as an agent is that is barged in on."""
+    """Int16 samples of sentences separated by silence; some are cut off, like an agent that is interrupted."""
     random = np.random.default_rng([seed, 2])
     pieces: list[np.ndarray] = []
     wanted = int(hours * 3600 * 22_050)
@@ -162,7 +161,7 @@ def _speech(speak: Speak, sentences: Iterator[str], speakers: Sequence[str], hou
 
 
 def _crops(agent: np.ndarray, users: np.ndarray, step: int, settings: CodecTrainSettings, frame_samples: int) -> Tensor:
-    """The batch of one step (B, samples), drawn from (seed, step) alone, so that a resumed run sees the same."""
+    """The batch of one step (B, samples), drawn from (seed, step) only, so that a resumed run sees the same batches."""
     random = np.random.default_rng([settings.seed, 3, step])
     length = settings.crop_frames * frame_samples
     crops = np.empty((settings.batch, length), np.float32)
@@ -191,15 +190,15 @@ def _resume(
     network: CodecNetwork,
     optimizer: torch.optim.Optimizer,
 ) -> int:
-    """Steps already done, 0 where there is no state. Raises ValueError where the state is of other settings."""
+    """Steps already done, 0 without a state. Raises ValueError if the state has other settings."""
     if not path.exists():
         return 0
     try:
         state = torch.load(path, weights_only=True)
     except (RuntimeError, EOFError, UnpicklingError):
-        raise ValueError(f"'{path}' is damaged; remove it to start anew") from None
+        raise ValueError(f"'{path}' is damaged; remove it to start over") from None
     if state["settings"] | {"steps": settings.steps} != asdict(settings):
-        raise ValueError(f"'{path}' is of a run with other settings; remove it to start anew")
+        raise ValueError(f"'{path}' is from a run with other settings; remove it to start over")
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])

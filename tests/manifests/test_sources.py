@@ -102,7 +102,7 @@ def test_a_folder_stands_for_its_dialogue_files_at_any_depth(tmp_path):
     assert expand([f"{tmp_path}/*.jsonl"]) == [f"{tmp_path}/b.jsonl"]
     assert expand([f"{tmp_path}/**/*.gz"]) == [f"{tmp_path}/deep/er/c.JSON.gz", f"{tmp_path}/words.rttm.gz"]
     assert expand([f"{tmp_path}/notes.txt", "-"]) == [f"{tmp_path}/notes.txt", "-"]
-    with pytest.raises(UnreadableInput, match="holds no dialogue files"):
+    with pytest.raises(UnreadableInput, match="has no dialogue files"):
         expand([f"{tmp_path}/wav"])
     with pytest.raises(UnreadableInput, match="No file matches"):
         expand([f"{tmp_path}/*.csv"])

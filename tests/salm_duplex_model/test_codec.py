@@ -179,7 +179,7 @@ def test_settings_that_train_nothing(setting: str, value: float | str) -> None:
 def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
     settings = CodecTrainSettings(agent_hours=0.001, user_hours=0.001, steps=1, batch=1, crop_frames=2)
     train_codec([], tmp_path / "codec.safetensors", settings, speak, voices()[:3])
-    with pytest.raises(ValueError, match=r"codec\.state' is of a run with other settings"):
+    with pytest.raises(ValueError, match=r"codec\.state' is from a run with other settings"):
         train_codec([], tmp_path / "codec.safetensors", replace(settings, seed=1), speak, voices()[:3])
     (tmp_path / "codec.state").write_bytes(b"PK damaged")
     with pytest.raises(ValueError, match=r"codec\.state' is damaged; remove it"):

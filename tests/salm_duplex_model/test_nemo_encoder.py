@@ -109,9 +109,9 @@ def test_the_checkpoints_own_context_and_no_adapter(asr):
 def test_an_encoder_that_can_not_stream_is_refused(tmp_path):
     for name, changes, reason in (
         ("norm", {"preprocessor.normalize": "per_feature"}, "its spectrum is normalized over the recording"),
-        ("down", {"encoder.causal_downsampling": False}, "its down-sampling is not causal"),
+        ("down", {"encoder.causal_downsampling": False}, "its downsampling is not causal"),
         ("conv", {"encoder.conv_context_size": None}, "its convolutions are not causal"),
-        ("past", {"encoder.att_context_size": [-1, 0]}, "its attention looks back without limit"),
+        ("past", {"encoder.att_context_size": [-1, 0]}, "its attention has unlimited left context"),
         ("layers", {"encoder.att_context_style": "regular"}, "its attention looks ahead in every layer"),
     ):
         path = make_asr(tmp_path / f"{name}.nemo", changes)

@@ -38,7 +38,7 @@ def test_a_file_that_is_not_one_is_told(tmp_path, content):
             pass
     else:
         path.write_bytes(content)
-    with pytest.raises(RequestError, match=r"is not a \.nemo file, or it is damaged"):
+    with pytest.raises(RequestError, match=r"is not a \.nemo file, or is damaged"):
         nemo_config(path)
 
 

@@ -57,7 +57,7 @@ def test_two_codecs_are_not_mixed(talk, tmp_path):
         for name in ("one", "other")
     )
     assert codec_of([talk]) == "bundled" and codec_of([one, one]) == "nvidia/one"
-    with pytest.raises(RequestError, match="of the codec nvidia/other, those of"):
+    with pytest.raises(RequestError, match="from the codec nvidia/other, those of"):
         codec_of([one, other])
 
 

@@ -260,7 +260,7 @@ def test_a_run_keeps_its_corpora_s_codec_and_two_codecs_are_not_mixed(trained, t
     assert codec_of([open_corpus(tmp_path / "one")]) == "nvidia/one"
     both = ("--corpus", tmp_path / "one", "--corpus", tmp_path / "other")
     said = refused(run(*both, "--out", tmp_path / "run", "--preset", preset), 2)
-    assert "are of the codec nvidia/other, those of" in said and not (tmp_path / "run").exists()
+    assert "are from the codec nvidia/other, those of" in said and not (tmp_path / "run").exists()
 
 
 def test_a_run_of_another_preset_is_refused_and_named(trained, talk):
@@ -289,7 +289,7 @@ def test_a_checkpoint_of_other_sizes_is_refused(trained, talk, tmp_path):
     result = run(
         "--corpus", talk.url, "--out", tmp_path / "run", "--preset", preset, "--set", "model.llm.hidden_size=32"
     )
-    assert "of a model of other sizes" in refused(result, 2)
+    assert "from a model with other sizes" in refused(result, 2)
 
 
 def test_a_damaged_checkpoint_is_named(trained, talk, tmp_path):

@@ -271,7 +271,7 @@ def test_files_of_the_users_own_that_are_named_as_our_packages_change_nothing(tm
 def test_an_output_with_other_files_is_refused(tmp_path, write_jsonl):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "thesis.txt").write_text("precious")
-    with pytest.raises(RequestError, match="holds files that are not a corpus"):
+    with pytest.raises(RequestError, match="contains files that are not a corpus"):
         build([str(write_jsonl(openai("a")))], tmp_path / "c", load_recipe())
     assert (tmp_path / "c" / "thesis.txt").read_text() == "precious"
 

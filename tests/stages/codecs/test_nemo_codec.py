@@ -128,7 +128,7 @@ def test_a_causal_decoder_streams_what_it_decodes_at_once(tmp_path):
 
 def test_a_decoder_that_looks_ahead_cannot_speak_live(tokenizer):
     assert tokenizer.codec.decoder_reach()[0] > 0
-    with pytest.raises(RequestError, match=r"codec\.nemo can't speak live: its decoder looks \d+ frames ahead"):
+    with pytest.raises(RequestError, match=r"codec\.nemo can't stream: its decoder looks \d+ frames ahead"):
         tokenizer.codec.stream()
 
 

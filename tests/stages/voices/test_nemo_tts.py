@@ -156,7 +156,7 @@ def test_what_can_not_be_used_is_refused_before_any_work(folder, tmp_path):
     (tmp_path / "torn.nemo").write_bytes((folder / "crowd.nemo").read_bytes()[:100])
     asr, other = make_asr(tmp_path / "asr.nemo"), make_hifigan(tmp_path / "44100.nemo", rate=44_100)
     assert "does not exist" in refusal(f"synthesize.fastpitch={tmp_path}/none.nemo", hifigan)
-    assert "is not a .nemo file, or it is damaged" in refusal(f"synthesize.fastpitch={tmp_path}/torn.nemo", hifigan)
+    assert "is not a .nemo file, or is damaged" in refusal(f"synthesize.fastpitch={tmp_path}/torn.nemo", hifigan)
     assert "holds no FastPitchModel but EncDecCTCModel" in refusal(f"synthesize.fastpitch={asr}", hifigan)
     assert "holds no HifiGanModel but FastPitchModel" in refusal(fastpitch, f"synthesize.hifigan={folder}/crowd.nemo")
     assert "80 bands at 22050 Hz, and" in refusal(fastpitch, f"synthesize.hifigan={other}")

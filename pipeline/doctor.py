@@ -28,6 +28,13 @@ def examine() -> list[Finding]:
     return [
         _try("eSpeak NG", "synthesize", _espeak),
         _try("flite", "synthesize with voices that speech recognizers understand", _flite, extra=""),
+        _try(
+            "Hibari",
+            "synthesize with a natural agent's voice",
+            lambda: _package("hibari-tts", "hibari"),
+            extra="hibari",
+        ),
+        _try("Kokoro", "synthesize with natural voices, any number", _kokoro, extra="kokoro"),
         _try("Piper", "synthesize with neural voices from a folder", _piper, extra="piper"),
         _try(
             "NeMo FastPitch",
@@ -107,6 +114,14 @@ def _flite() -> str:
     except OSError as error:
         raise RuntimeError(f"{error}; {MEND} (a download of 14 MB)") from None
     return f"flite {version()} spoke {len(speech.words)} words; speakers {', '.join(SPEAKERS)}"
+
+
+def _kokoro() -> str:
+    from stages.voices.kokoro.engine import PACKAGES
+    from stages.voices.kokoro.styles import names
+
+    found = [_package(name, name.replace("-", "_")) for name in ("kokoro-onnx", *PACKAGES)]
+    return f"{found[0]}, {len(names())} styles and mixtures of them, about as fast as real time on one core"
 
 
 def _piper() -> str:

@@ -2,8 +2,9 @@
 
 Each engine is a stage, named in the recipe by its import path: `stages.voices.espeak:EspeakSynthesizer` (the
 default), `stages.voices.flite:FliteSynthesizer`, `stages.voices.speech_server:SpeechServerSynthesizer`,
-`stages.voices.piper:PiperSynthesizer`, `stages.voices.nemo_tts:FastPitchSynthesizer`,
-`stages.voices.magpie:MagpieSynthesizer`."""
+`stages.voices.hibari:HibariSynthesizer`, `stages.voices.kokoro:KokoroSynthesizer`, `stages.voices.piper:PiperSynthesizer`,
+`stages.voices.nemo_tts:FastPitchSynthesizer`, `stages.voices.magpie:MagpieSynthesizer`; `stages.voices.mixed:MixedSynthesizer` takes two.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import ClassVar, TypeVar

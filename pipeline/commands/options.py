@@ -21,8 +21,8 @@ RecipeOption = Annotated[
         "--recipe",
         metavar="FILE",
         parser=_recipe_file,
-        help=f"A YAML file, or the name of a bundled recipe: {', '.join(RECIPES)}. `salm-duplex recipe` prints the default "
-        "recipe.",
+        help=f"A YAML file, or the name of a bundled recipe: {', '.join(RECIPES)}. `salm-duplex recipe --list` says "
+        "what each is for.",
     ),
 ]
 SetOption = Annotated[

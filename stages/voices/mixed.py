@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from manifests.records import Speaker, Speech
+from manifests.records import SPLITS, Speaker, Speech
 from stages.base import import_named, stage_types
 from stages.synthesize import Request, Synthesizer, SynthesizerSettings
 
@@ -62,7 +62,9 @@ class MixedSynthesizer(Synthesizer[MixedSettings]):
     @classmethod
     def voices(cls, settings: MixedSettings) -> list[str]:
         offered = {role: engine.voices(own) for role, (engine, own) in settings.engines().items()}
-        return [*offered["agent"][:1], *offered["user"]]
+        agent, *users = offered["user"]
+        # What the users' engine would have the agent speak with is for an agent, where there are users enough without it.
+        return [*offered["agent"][:1], *(users if len(users) >= len(SPLITS) else [agent, *users])]
 
     @classmethod
     def check(cls, settings: MixedSettings) -> None:

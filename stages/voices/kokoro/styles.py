@@ -1,0 +1,81 @@
+"""The voices of Kokoro-82M: style vectors, and mixtures of them, each of which is a voice of its own.
+
+A style has a vector of 256 numbers for each length of the phonemes to speak, from 1 to 510. The 510 vectors of one style differ
+in few directions, so that `styles.npz` holds each style as the product of two small matrices; README.md there says where they come
+from, and `python -m stages.voices.kokoro.pack_styles` makes it anew.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from manifests.records import Voice
+
+STYLES = Path(__file__).with_name("styles.npz")
+AGENT = "af_heart"
+USERS = Path(__file__).with_name("user_voices.txt")
+LIKE = "a style such as 'af_heart', or a mixture such as 'af_bella:0.6+am_adam:0.4'"
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Styles with their weights, which sum to 1; a style alone has weight 1. Written `af_bella:0.6+am_adam:0.4`."""
+
+    parts: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Mixture":
+        """Raises ValueError, with what is wrong, where the text is not a voice."""
+        if Voice.parse(text).style or Voice.parse(text).recorded:
+            raise ValueError(f"'{text}' is not {LIKE}")
+        parts: dict[str, float] = {}
+        for part in text.split("+"):
+            name, colon, weight = part.partition(":")
+            if name not in names():
+                raise ValueError(f"Kokoro has no style '{name}'; its styles are {', '.join(names())}")
+            try:
+                value = float(weight) if colon else 1.0
+            except ValueError:
+                value = 0.0
+            if not 0 < value <= 1 or name in parts:
+                raise ValueError(f"'{text}' is not {LIKE}")
+            parts[name] = value
+        if abs(sum(parts.values()) - 1) > 1e-6:
+            raise ValueError(f"the weights of '{text}' sum to {sum(parts.values()):g} and not to 1")
+        return cls(tuple(parts.items()))
+
+    @property
+    def accent(self) -> str:
+        """That of the style with most weight, as eSpeak NG's name of a voice."""
+        name, _ = max(self.parts, key=lambda part: part[1])
+        return "en-gb" if name.startswith("b") else "en-us"
+
+    def style(self) -> np.ndarray:
+        """float32 (510, 1, 256): a vector for each number of phonemes."""
+        curves, directions = _factors()
+        mixed = sum(weight * (curves[name] @ directions[name]) for name, weight in self.parts)
+        return np.asarray(mixed, np.float32)[:, None]
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The styles: `af` and `am` are American women and men, `bf` and `bm` British ones."""
+    with np.load(STYLES, allow_pickle=False) as file:
+        return tuple(str(name) for name in file["names"])
+
+
+@cache
+def user_voices() -> list[str]:
+    """Mixtures that a speaker embedding tells apart; tests/benchmarks/kokoro_voices.py measures it."""
+    return USERS.read_text("utf-8").split()
+
+
+@cache
+def _factors() -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
+    """float32 (510, rank) and (rank, 256) of each style."""
+    with np.load(STYLES, allow_pickle=False) as file:
+        curves, directions = file["curves"], file["directions"]
+    return dict(zip(names(), curves, strict=True)), dict(zip(names(), directions, strict=True))

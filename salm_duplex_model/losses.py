@@ -43,11 +43,13 @@ def linear_cross_entropy(
 def softmax_errors(logits: Tensor, labels: Tensor, label_weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Logits (N, K, V), labels (N, K) and their weights (N, K) → the summed cross entropy, and its gradient in the logits, of
     their dtype."""
-    scores = logits.float()
-    total = scores.logsumexp(-1, keepdim=True)
-    at_label = torch.arange(logits.shape[-1], device=logits.device) == labels[..., None]
-    each = total[..., 0] - scores.gather(-1, labels[..., None])[..., 0]
-    gradient = (scores - total).exp() - at_label.float()
+    scores = logits.float().log_softmax(-1)
+    at_label = labels[..., None]
+    each = -scores.gather(-1, at_label)[..., 0]
+    if torch.compiler.is_compiling():  # fused into one pass over the logits
+        gradient = scores.exp() - (torch.arange(logits.shape[-1], device=logits.device) == at_label).float()
+    else:  # in place: at the size of logits, new memory costs more time than arithmetic
+        gradient = scores.exp_().scatter_add_(-1, at_label, scores.new_full(at_label.shape, -1))
     if label_weights is not None:
         each, gradient = each * label_weights, gradient * label_weights[..., None]
     return each.sum(), gradient.to(logits.dtype)

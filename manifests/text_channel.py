@@ -8,6 +8,8 @@ Of a turn that was cut off, the channel has the tokens of its whole text up to E
 shortened to what was heard would end seconds before the user even starts, and so tell that the user will.
 
 By words (`alignment="word"`, as Moshi and F-Actor lay it) a word's tokens stand from the frame in which it is heard on.
+
+The channel of what the *user* says, for a model that transcribes while it listens, has a rule of its own: `user_text_channel`.
 """
 
 from __future__ import annotations
@@ -16,16 +18,19 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from manifests.errors import RequestError
-from manifests.frames import frame_at
+from manifests.frames import SOURCE_FRAME, SOURCE_RATE, frame_at, frames_to_cover, to_samples
 from manifests.records import Speaker
+from manifests.words import words_of
 
 if TYPE_CHECKING:
     from lhotse import SupervisionSegment
+    from lhotse.supervision import AlignmentItem
 
 Alignment = Literal["turn", "word"]
 
@@ -81,6 +86,58 @@ def text_channel(
     return TextChannel(tokens, cut_tokens)
 
 
+def user_text_channel(
+    supervisions: Iterable[SupervisionSegment],
+    frames: int,
+    encode: Callable[[str], Sequence[int]],
+    special: SpecialTokens,
+    delay: int = 0,
+) -> TextChannel:
+    """Lay out what the user says over `frames` frames, each word once it has been heard.
+
+    PAD everywhere; BOS in the frame after the one in which a turn begins; a word's tokens, one per frame, after the frame in
+    which the word ends; EOS after the frame in which the turn ends; everything `delay` frames later. What finds its frame taken
+    waits, in order. Tokens that find no frame before the end of the dialogue are left out and counted. Backchannels, false
+    starts and side talk are laid out like turns; whether they need an answer is the agent's decision.
+
+    The model reads this channel back, so the channel must hold nothing that has not been heard yet. A model that is given the
+    future in training relies on it, and does not get it live. Hence:
+
+    * Words stand after their end. NeMo's `DuplexSTTModel` (3.0) lays out each word from its *start* (`word_align_position="left"`;
+      with "right", up to its end) and delays the whole channel by `delay_source_text_by` frames: 0 by default, 15 in the
+      released VoiceChat, according to those who ported it. Counted from a word's end, one or two frames are enough for words
+      of any length. A turn's whole text from the turn's start on, as in the agent's channel, would be a guess.
+    * Words have no case and no punctuation. A full stop would tell that the sentence, and often the turn, is over; a pause
+      without one, that the user will continue.
+    * Nobody knows at the beginning of a silence whether it is a pause or the end of the turn. So EOS is a label only: the model
+      predicts it and reads PAD in its place (`DuplexModel.embed`). Its input is then the same at a pause and at an end.
+
+    Raises `RequestError` for a turn without word times.
+    """
+    placed: list[tuple[int, Sequence[int]]] = []
+    for supervision in supervisions:
+        if supervision.speaker != "user":
+            continue
+        words = [
+            (" ".join(words_of(word.symbol)), word.end) for word in _timed_words(supervision, "model.user_text=false")
+        ]
+        words = [(text, end) for text, end in words if text]
+        placed.append((to_samples(supervision.start, SOURCE_RATE) // SOURCE_FRAME + 1, [special.bos]))
+        placed += zip(
+            map(_frame_after, (end for _, end in words)), _in_turn([text for text, _ in words], encode), strict=True
+        )
+        placed.append((_frame_after(supervision.end), [special.eos]))
+    tokens = np.full(frames, special.pad, dtype=np.int64)
+    free = cut_tokens = 0
+    for place, ids in sorted(placed, key=itemgetter(0)):
+        free = max(free, place + delay)
+        room = max(frames - free, 0)
+        tokens[free : free + len(ids)] = ids[:room]
+        cut_tokens += max(len(ids) - room, 0)
+        free += len(ids)
+    return TextChannel(tokens, cut_tokens)
+
+
 def is_cut_off(supervision: SupervisionSegment) -> bool:
     return bool((supervision.custom or {}).get("cut_off"))
 
@@ -122,12 +179,27 @@ def _placed(
     if alignment == "turn":
         yield 0, encode(whole_text(supervision))
         return
-    words = [(word.symbol, word.start) for word in (supervision.alignment or {}).get("word", ())]
-    if not words and text_heard(supervision):
-        raise RequestError(f"The turn {supervision.id} has no word times; train with data.text=turn.")
+    words = [(word.symbol, word.start) for word in _timed_words(supervision, "data.text=turn")]
     if under_way := (supervision.custom or {}).get("cut_word"):
         words.append((under_way[0], under_way[1]))
+    yield from zip((frame_at(start) for _, start in words), _in_turn([word for word, _ in words], encode), strict=True)
+
+
+def _timed_words(supervision: SupervisionSegment, mend: str) -> Sequence[AlignmentItem]:
+    words: Sequence[AlignmentItem] = (supervision.alignment or {}).get("word", ())
+    if not words and text_heard(supervision):
+        raise RequestError(f"The turn {supervision.id} has no word times; train with {mend}.")
+    return words
+
+
+def _in_turn(words: Sequence[str], encode: Callable[[str], Sequence[int]]) -> Iterator[Sequence[int]]:
+    """The tokens of each word of a turn."""
     before = len(encode("a"))
-    for number, (word, start) in enumerate(words):
+    for number, word in enumerate(words):
         # Behind another word: a tokenizer may write a word otherwise at a text's start.
-        yield frame_at(start), encode(f"a {word}")[before:] if number else encode(word)
+        yield encode(f"a {word}")[before:] if number else encode(word)
+
+
+def _frame_after(seconds: float) -> int:
+    """The first frame that starts at a time or after it."""
+    return frames_to_cover(to_samples(seconds, SOURCE_RATE), SOURCE_FRAME)

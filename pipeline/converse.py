@@ -1,6 +1,7 @@
 """`salm-duplex converse`: stream a user's recording through a session, frame by frame, as if live."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RA
 from pipeline.report.inspection import side_by_side
 from salm_duplex_model.checkpoint import load_run, read_config
 from salm_duplex_model.codec.nemo import load_codec
-from salm_duplex_model.evaluation.activity import text_turns
+from salm_duplex_model.evaluation.activity import text_turns, user_turns
 from salm_duplex_model.evaluation.timeline import Spoken
 from salm_duplex_model.session import Decoding, Session
 
@@ -26,15 +27,22 @@ class Conversation:
     agent: np.ndarray
     turns: list[Spoken]
     step_ms: list[float]
+    user_turns: list[Spoken] | None = None
+    """The user's turns as the model transcribes them; None unless it has `user_text`."""
 
     def as_dict(self) -> dict[str, Any]:
         steps = np.asarray(self.step_ms)
         return {
             "seconds": round(len(self.step_ms) * FRAME_SECONDS, 2),
-            "turns": [{"start_s": round(t.start, 2), "end_s": round(t.end, 2), "text": t.text} for t in self.turns],
+            "turns": _as_dicts(self.turns),
+            **({} if self.user_turns is None else {"user_turns": _as_dicts(self.user_turns)}),
             "step_ms_mean": round(float(steps.mean()), 2),
             "step_ms_p99": round(float(np.quantile(steps, 0.99)), 2),
         }
+
+
+def _as_dicts(turns: Sequence[Spoken]) -> list[dict[str, Any]]:
+    return [{"start_s": round(t.start, 2), "end_s": round(t.end, 2), "text": t.text} for t in turns]
 
 
 def converse(run: Path, user: Path, tail_s: float, decoding: Decoding, codec: str | None = None) -> Conversation:
@@ -50,14 +58,17 @@ def converse(run: Path, user: Path, tail_s: float, decoding: Decoding, codec: st
     heard[: len(samples)] = samples
     session = Session(model.for_inference(), load_codec(codec or read_config(run).codec), decoding=decoding)
     # The token that a step returns belongs to the next frame.
-    agent, tokens, step_ms = [], [tokenizer.special.pad], []
+    agent, tokens, user_tokens, step_ms = [], [tokenizer.special.pad], [tokenizer.special.pad], []
     for frame in torch.from_numpy(heard).view(frames, 1, SOURCE_FRAME):
         begun = time.perf_counter()
         agent.append(session.step(frame)[0].numpy())
         step_ms.append(1000 * (time.perf_counter() - begun))
         tokens.append(int(session.text[0]))
+        if session.user_text is not None:
+            user_tokens.append(int(session.user_text[0]))
     turns = text_turns(np.array(tokens), tokenizer.special, tokenizer.decode)
-    return Conversation(heard, np.concatenate(agent), turns, step_ms)
+    heard_turns = user_turns(np.array(user_tokens), tokenizer.special, tokenizer.decode)
+    return Conversation(heard, np.concatenate(agent), turns, step_ms, heard_turns if model.has_user_text else None)
 
 
 def read_user(path: Path) -> np.ndarray:

@@ -23,10 +23,12 @@ from manifests.corpus import Corpus, open_corpus
 from manifests.errors import RequestError, WorkError
 from manifests.frames import FRAME_SECONDS, TARGET_RATE
 from manifests.progress import Progress
+from manifests.text_channel import text_heard
 from pipeline.report.inspection import side_by_side
 from salm_duplex_model.checkpoint import latest, load_run, read_config
 from salm_duplex_model.codec.nemo import AnyCodec, load_codec
 from salm_duplex_model.evaluation import activity, bootstrap, full_duplex_bench
+from salm_duplex_model.evaluation.activity import user_turns
 from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure
 from salm_duplex_model.evaluation.judge import Judge
 from salm_duplex_model.evaluation.metrics import TAIL_S, TOLERANCE_FRAMES
@@ -98,6 +100,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
     sample: tuple[Played, Scores] | None = None
     for one in sets:
         hearing = Hearing(recognizer, utmos, codec)
+        transcripts: list[tuple[str, str]] = []
         examples = Examples(request.fdb / one.name if request.fdb else None)
         scores[one.name] = []
         progress(done, total, one.name)
@@ -107,6 +110,9 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
                     scored = score(played.cut, played.audio, played.tokens, tokenizer)
                     scores[one.name].append(scored)
                     hearing.hear(played, scored)
+                    if played.user_tokens is not None:
+                        written = user_turns(played.user_tokens, tokenizer.special, tokenizer.decode)
+                        transcripts.append((" ".join(turn.text for turn in written), _said_by_user(played.cut)))
                     if sample is None or _tells_more(scored, sample[1]):
                         sample = played, scored
                     examples.write(played, scored)
@@ -115,7 +121,10 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
         examples.close()
         figures[one.name] = {
             **summarize(scores[one.name]),
-            "text_perplexity": perplexity(model, tokenizer, one.cuts, request.batch, config.data.text),
+            "text_perplexity": perplexity(
+                model, tokenizer, one.cuts, request.batch, config.data.text, config.user_text_delay
+            ),
+            **({"user_wer": word_error_rate(*zip(*transcripts, strict=True))} if transcripts else {}),
             **hearing.figures(),
             "judge_score": NOTHING,
         }
@@ -132,6 +141,10 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
     if failure is not None:
         raise WorkError(f"{failure} All other figures are in {request.out}.")
     return result
+
+
+def _said_by_user(cut: MonoCut) -> str:
+    return " ".join(text_heard(supervision) for supervision in cut.supervisions if supervision.speaker == "user")
 
 
 def _judge(judge: Judge, scores: dict[str, list[Scores]], figures: dict[str, dict[str, Figure]]) -> WorkError | None:

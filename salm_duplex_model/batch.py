@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from manifests.frames import CODEBOOKS, SOURCE_FRAME
-from manifests.text_channel import Alignment, text_channel
+from manifests.text_channel import Alignment, text_channel, user_text_channel
 from salm_duplex_model.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class Batch:
     """Cuts side by side, padded to the longest: T frames.
 
     `audio` float32 (B, T · 1 280) in [-1, 1], `text` int64 (B, T), `codes` int64 (B, T, 4), `frames` int64 (B,) without the
-    padding, on the host; `cut_tokens` counts text tokens that found no room in their turn. In training, `unheard` bool (B, T) may mark
+    padding, on the host; `cut_tokens` counts text tokens that found no room. `user_text` int64 (B, T) is there for a model that has
+    the user's text channel. In training, `unheard` bool (B, T) may mark
     frames whose own codes the model is not to be told.
     """
 
@@ -36,6 +37,7 @@ class Batch:
     frames: Tensor
     cut_tokens: int = 0
     unheard: Tensor | None = None
+    user_text: Tensor | None = None
 
     @property
     def positions(self) -> int:
@@ -64,14 +66,20 @@ class Batch:
 
 
 def collate(
-    cuts: Sequence[MonoCut], tokenizer: TextTokenizer, audio: bool = True, alignment: Alignment = "turn"
+    cuts: Sequence[MonoCut],
+    tokenizer: TextTokenizer,
+    audio: bool = True,
+    alignment: Alignment = "turn",
+    user_delay: int | None = None,
 ) -> Batch:
-    """Load and pad cuts, the agent's text laid out by `alignment`; without `audio`, which takes the most time, the user is silent."""
+    """Load and pad cuts, the agent's text laid out by `alignment`, the user's with `user_delay` or, where that is None, not at all;
+    without `audio`, which takes the most time, the user is silent."""
     lengths = list(map(frames_of, cuts))
     shape = (len(cuts), max(lengths))
     users = torch.zeros(len(cuts), shape[1] * SOURCE_FRAME)
     text = torch.full(shape, tokenizer.special.pad, dtype=torch.int64)
     codes = torch.zeros(*shape, CODEBOOKS, dtype=torch.int64)
+    user_text = None if user_delay is None else text.clone()
     cut_tokens = 0
     for row, (cut, frames) in enumerate(zip(cuts, lengths, strict=True)):
         own = cut.load_custom("target_codes")
@@ -83,7 +91,12 @@ def collate(
         text[row, :frames] = torch.from_numpy(channel.tokens)
         codes[row, :frames] = torch.from_numpy(own)
         cut_tokens += channel.cut_tokens
-    return Batch(tuple(cut.id for cut in cuts), users, text, codes, torch.tensor(lengths), cut_tokens)
+        if user_text is not None and user_delay is not None:
+            channel = user_text_channel(cut.supervisions, frames, tokenizer.encode, tokenizer.special, user_delay)
+            user_text[row, :frames] = torch.from_numpy(channel.tokens)
+            cut_tokens += channel.cut_tokens
+    ids = tuple(cut.id for cut in cuts)
+    return Batch(ids, users, text, codes, torch.tensor(lengths), cut_tokens, user_text=user_text)
 
 
 def read_user(cut: MonoCut, into: np.ndarray) -> None:

@@ -28,10 +28,15 @@ class Channels:
     text_labels: Tensor
     code_labels: Tensor
     valid: Tensor
+    user_inputs: Tensor | None = None
+    user_labels: Tensor | None = None
+    """The user's text (B, T − 1), where the model has it."""
 
 
-def arrange(text: Tensor, codes: Tensor, frames: Tensor, special: SpecialTokens) -> Channels:
-    """Arrange text (B, T) and codes (B, T, 4), padded beyond each row's `frames` (B,)."""
+def arrange(
+    text: Tensor, codes: Tensor, frames: Tensor, special: SpecialTokens, user_text: Tensor | None = None
+) -> Channels:
+    """Arrange text (B, T), codes (B, T, 4) and the user's text (B, T), padded beyond each row's `frames` (B,)."""
     mark = text[..., None]
     codes = torch.where(mark == special.bos, SPEECH_BOS, codes)
     codes = torch.where(mark == special.eos, SPEECH_EOS, codes)
@@ -44,6 +49,8 @@ def arrange(text: Tensor, codes: Tensor, frames: Tensor, special: SpecialTokens)
         text_labels=text[:, 1:],
         code_labels=codes[:, 1:],
         valid=positions < (frames - 1).to(text.device, non_blocking=True)[:, None],
+        user_inputs=None if user_text is None else user_text[:, :-1],
+        user_labels=None if user_text is None else user_text[:, 1:],
     )
 
 

@@ -85,6 +85,10 @@ class ModelConfig(Section):
     tie_codes: bool = Field(
         default=False, description="one table of codes for embedding and head, as small LLMs do for text"
     )
+    user_text: bool = Field(
+        default=False,
+        description="a second text channel, of what the user says, predicted and read back, as in NeMo's DuplexSTTModel",
+    )
     lora: LoraConfig | None = None
     freeze: list[str] = Field(default=[], description="regular expressions; parameters whose name matches are fixed")
     activation_checkpointing: bool = False
@@ -112,6 +116,7 @@ class LossConfig(Section):
         default=TokenWeights(),
         description="of the labels of the text channel, in training; validation counts all alike",
     )
+    user_text_weight: float = Field(default=3.0, ge=0, description="with model.user_text: weight of the user's text")
     mask_padding: bool = Field(
         default=True, description="false: frames added to fill a batch count too, as in NeMo 3's DuplexS2SModel"
     )
@@ -128,6 +133,11 @@ class DataConfig(Section):
     weights: list[float] | None = Field(default=None, description="one for each corpus; default: by their hours")
     text: Alignment = Field(
         default="turn", description="the agent's text: from its turn's start on, or each word from when it is heard"
+    )
+    user_text_delay: int = Field(
+        default=1,
+        ge=0,
+        description="with model.user_text: frames from the end of a user's word to its tokens",
     )
     code_dropout: float = Field(
         default=0,
@@ -167,6 +177,11 @@ class RunConfig(Section):
     validation_seconds: float = Field(default=600, gt=0, description="validation audio used, at most")
     checkpoint_every: int = Field(default=100, ge=1, description="steps")
     keep_checkpoints: int = Field(default=2, ge=1)
+
+    @property
+    def user_text_delay(self) -> int | None:
+        """None where the model has no user's text channel."""
+        return self.data.user_text_delay if self.model.user_text else None
 
 
 def preset_names() -> list[str]:

@@ -90,7 +90,7 @@ def _seconds_a_frame(model: DuplexModel, config: RunConfig, device: torch.device
     text = torch.full((rows, frames), model.special.pad)
     codes = torch.zeros(rows, frames, CODEBOOKS, dtype=torch.int64)
     audio = 0.1 * torch.randn(rows, frames * SOURCE_FRAME)
-    batch = Batch(("noise",) * rows, audio, text, codes, torch.full((rows,), frames)).to(device)
+    batch = Batch(("noise",) * rows, audio, text, codes, torch.full((rows,), frames), user_text=text).to(device)
     model.to(device).train()
     if config.compile and device.type == "cuda":
         model.compile_parts()

@@ -18,6 +18,8 @@ class Decoded:
 
     text: Tensor
     codes: Tensor
+    user_text: Tensor | None = None
+    """As `text`, of a model that writes down what the user says."""
 
 
 @torch.inference_mode()
@@ -28,14 +30,19 @@ def greedy(model: DuplexModel, audio: Tensor, turn_taking: TurnTaking | None = N
     batch, frames = user.shape[:2]
     text = torch.full((batch, frames + 1), model.special.pad, device=audio.device)
     codes = torch.full((batch, frames + 1, CODEBOOKS), SPEECH_DELAY, device=audio.device)
+    user_text = torch.full_like(text, model.special.pad) if model.has_user_text else None
     cache = DynamicCache()
     turns = Turns(turn_taking, model.special, batch, audio.device) if turn_taking else None
     for t in range(frames):
-        vectors = model.embed(text[:, t : t + 1], codes[:, t : t + 1]) + user[:, t : t + 1]
-        text_logits, code_logits = (logits[:, 0] for logits in model.heads(model.hidden(vectors, cache)))
+        here = slice(t, t + 1)
+        read = None if user_text is None else user_text[:, here]
+        hidden = model.hidden(model.embed(text[:, here], codes[:, here], read) + user[:, here], cache)[:, 0]
+        text_logits, code_logits = model.heads(hidden)
         if turns is not None:
             text_logits = turns(text_logits, audio[:, t * SOURCE_FRAME : (t + 1) * SOURCE_FRAME])
         text[:, t + 1] = text_logits.argmax(-1)
         codes[:, t + 1] = code_logits.argmax(-1)
+        if user_text is not None:
+            user_text[:, t + 1] = model.user_text_head(hidden).argmax(-1)
     # The speech channel is one frame behind: the output at t + 1 is the audio of frame t.
-    return Decoded(text[:, :frames], codes[:, 1:])
+    return Decoded(text[:, :frames], codes[:, 1:], None if user_text is None else user_text[:, :frames])

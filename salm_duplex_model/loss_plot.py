@@ -9,12 +9,14 @@ from matplotlib.figure import Figure
 
 
 def write_loss_plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Text and code losses in nats per token over steps: training, validation, and the unigram entropy as a baseline."""
+    """Losses of text, codes and, if any, the user's text in nats per token over steps: training, validation, and the unigram
+    entropy as a baseline."""
+    channels = ["text", "codes", *(["user_text"] if rows and "user_text" in rows[-1] else [])]
     validated = [row for row in rows if "validation_text" in row]
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        figure = Figure(figsize=(10, 4), layout="constrained")
-        for axes, name in zip(figure.subplots(1, 2), ("text", "codes"), strict=True):
+        figure = Figure(figsize=(5 * len(channels), 4), layout="constrained")
+        for axes, name in zip(figure.subplots(1, len(channels)), channels, strict=True):
             axes.plot(
                 [r["step"] for r in rows], [r[name] for r in rows], color="#9aa5b1", linewidth=0.8, label="training"
             )
@@ -24,7 +26,7 @@ def write_loss_plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
                     steps, [r[f"validation_{name}"] for r in validated], "o-", color="#2a78b5", label="validation"
                 )
                 axes.axhline(validated[-1][f"unigram_{name}"], color="#b00020", linestyle="--", label="unigram")
-            axes.set(title=f"{name} channel", xlabel="step", ylabel="nats per token")
+            axes.set(title=f"{name.replace('_', ' ')} channel", xlabel="step", ylabel="nats per token")
             axes.set_ylim(bottom=0)
             axes.spines[["top", "right"]].set_visible(False)
             axes.legend(frameon=False)

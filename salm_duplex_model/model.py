@@ -4,6 +4,10 @@
     agent's text ─▶ LLM's token embedding ───────┼─ sum ─▶ LLM ─┬─▶ text head  (V)
     agent's codes ─▶ 4 embeddings, summed ───────┘              └─▶ code heads (4, 4 035)
 
+With `user_text` it also predicts what the user says and reads its prediction back, next to the agent's text. The LLM's own
+token embedding and text head serve for both, with one linear map each for the user's channel, initially the identity.
+(NeMo's `DuplexSTTModel` copies embedding and head, which adds 131 M parameters to TinyLlama; the maps add 8 M.)
+
 With the same weights it gives the logits and the losses of NeMo 3's `DuplexS2SModel`, which `tests/salm_duplex_model/
 test_nemo_model.py` shows.
 """
@@ -37,13 +41,24 @@ class LossSums:
     total: Tensor
     text: Tensor
     codes: Tensor
+    user_text: Tensor | None = None
+
+    def summed(self) -> dict[str, Tensor]:
+        """By the names of a run's log, in the measure of nats a frame (of the codes: a frame and codebook)."""
+        user = {} if self.user_text is None else {"user_text": self.user_text}
+        return {"loss": self.total.detach(), "text": self.text, "codes": self.codes / CODEBOOKS, **user}
 
 
 class DuplexModel(nn.Module):
     """Encoder, LLM, code embeddings and heads."""
 
     def __init__(
-        self, encoder: StreamingEncoder, llm: PreTrainedModel, special: SpecialTokens, tie_codes: bool = False
+        self,
+        encoder: StreamingEncoder,
+        llm: PreTrainedModel,
+        special: SpecialTokens,
+        tie_codes: bool = False,
+        user_text: bool = False,
     ) -> None:
         super().__init__()
         width = llm.get_input_embeddings().embedding_dim
@@ -56,6 +71,8 @@ class DuplexModel(nn.Module):
         self.code_head = nn.Linear(width, CODEBOOKS * SPEECH_VOCABULARY)
         nn.init.normal_(self.code_head.weight, std=0.02)
         nn.init.zeros_(self.code_head.bias)
+        self.user_embedding = _identity(width) if user_text else None
+        self.user_head = _identity(width) if user_text else None
         self._errors: Errors | None = None
         self.tied: set[str] = set()
         """Parameters that are another one under a second name: a checkpoint keeps them once."""
@@ -73,16 +90,22 @@ class DuplexModel(nn.Module):
         label_weights = text_label_weights(batch.text, self.special, loss.token_weight)
         if label_weights is not None:
             label_weights = label_weights[:, 1:].flatten()[:, None]
+        user_labels = None if channels.user_labels is None else channels.user_labels.flatten()
         if loss.mask_padding and batch.positions < len(hidden):
             # Heads are wide: on padding they are not even computed. The number is known, so nothing waits for the device.
             counted = channels.valid.flatten().nonzero_static(size=batch.positions)[:, 0]
             hidden, text_labels, code_labels = (part[counted] for part in (hidden, text_labels, code_labels))
             label_weights = None if label_weights is None else label_weights[counted]
+            user_labels = None if user_labels is None else user_labels[counted]
         head = self.llm.get_output_embeddings()
         text = linear_cross_entropy(hidden, head.weight, head.bias, text_labels, self._errors, label_weights)
         codes = linear_cross_entropy(hidden, self.code_head.weight, self.code_head.bias, code_labels, self._errors)
         total = loss.text_weight * text + loss.codes_weight * codes / CODEBOOKS
-        return LossSums(total, text.detach(), codes.detach())
+        if self.user_head is None or user_labels is None:
+            return LossSums(total, text.detach(), codes.detach())
+        mapped = self.user_head(hidden)
+        user = linear_cross_entropy(mapped, head.weight, head.bias, user_labels[:, None], self._errors)
+        return LossSums(total + loss.user_text_weight * user, text.detach(), codes.detach(), user.detach())
 
     def compile_parts(self) -> None:
         """Compile what is repeated, the layers, once for all of them and for batches of any shape."""
@@ -97,8 +120,9 @@ class DuplexModel(nn.Module):
         if torch.cuda.is_available():
             self.to("cuda")
         if self.code_head.weight.is_cuda and torch.cuda.is_bf16_supported(including_emulation=False):
-            for part in (self.llm, self.code_embedding, self.code_head):
-                part.to(torch.bfloat16)
+            for part in (self.llm, self.code_embedding, self.code_head, self.user_embedding, self.user_head):
+                if part is not None:
+                    part.to(torch.bfloat16)
         return self.eval().requires_grad_(False)
 
     def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -106,7 +130,10 @@ class DuplexModel(nn.Module):
         return self.heads(self.hidden(self.fuse(batch, self.channels(batch))))
 
     def channels(self, batch: Batch) -> Channels:
-        channels = arrange(batch.text, batch.codes, batch.frames, self.special)
+        if self.has_user_text and batch.user_text is None:
+            raise ValueError("the model has the user's text channel, and the batch has none")
+        user_text = batch.user_text if self.has_user_text else None
+        channels = arrange(batch.text, batch.codes, batch.frames, self.special, user_text)
         if batch.unheard is None:
             return channels
         told = channels.code_inputs.masked_fill(batch.unheard[:, :-1, None], SPEECH_DELAY)
@@ -115,15 +142,28 @@ class DuplexModel(nn.Module):
     def fuse(self, batch: Batch, channels: Channels) -> Tensor:
         """Channel fusion: one vector a position, (B, T − 1, width)."""
         user, _ = self.encoder(batch.audio, frames=batch.frames)
-        fused: Tensor = self.embed(channels.text_inputs, channels.code_inputs) + user[:, :-1]
+        fused: Tensor = self.embed(channels.text_inputs, channels.code_inputs, channels.user_inputs) + user[:, :-1]
         return fused
 
-    def embed(self, text: Tensor, codes: Tensor) -> Tensor:
-        """The agent's own text (B, T) and codes (B, T, 4) as vectors (B, T, width)."""
+    @property
+    def has_user_text(self) -> bool:
+        return self.user_head is not None
+
+    def embed(self, text: Tensor, codes: Tensor, user_text: Tensor | None = None) -> Tensor:
+        """The agent's own text (B, T), its codes (B, T, 4) and the user's text (B, T) as vectors (B, T, width).
+
+        The user's EOS is read as PAD, see `manifests.text_channel.user_text_channel`."""
         rows = codes + torch.arange(CODEBOOKS, device=codes.device) * SPEECH_VOCABULARY
-        vectors: Tensor = self.llm.get_input_embeddings()(text)
+        tokens = self.llm.get_input_embeddings()
+        vectors: Tensor = tokens(text)
         own_speech: Tensor = self.code_embedding(rows).sum(-2)
-        return vectors + own_speech
+        vectors = vectors + own_speech
+        if self.user_embedding is None:
+            return vectors
+        assert user_text is not None
+        known = user_text.masked_fill(user_text == self.special.eos, self.special.pad)
+        heard: Tensor = self.user_embedding(tokens(known))
+        return vectors + heard
 
     def hidden(
         self,
@@ -149,8 +189,19 @@ class DuplexModel(nn.Module):
         logits: Tensor = self.llm.get_output_embeddings()(hidden)
         return logits
 
+    def user_text_head(self, hidden: Tensor) -> Tensor:
+        """Logits (…, V) of the user's text; only for a model that has it."""
+        assert self.user_head is not None
+        return self.text_head(self.user_head(hidden))
+
     def heads(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         return self.text_head(hidden), self.code_head(hidden).unflatten(-1, (CODEBOOKS, SPEECH_VOCABULARY))
+
+
+def _identity(width: int) -> nn.Linear:
+    made = nn.Linear(width, width, bias=False)
+    nn.init.eye_(made.weight)
+    return made
 
 
 def build_model(
@@ -166,7 +217,7 @@ def build_model(
         torch.manual_seed(seed)
         llm = _llm(config, tokenizer, device)
         width = llm.get_input_embeddings().embedding_dim
-        model = DuplexModel(_encoder(config, width), llm, tokenizer.special, config.tie_codes)
+        model = DuplexModel(_encoder(config, width), llm, tokenizer.special, config.tie_codes, config.user_text)
     if config.lora is not None:
         _add_lora(llm, config)
     _freeze(model, config.freeze)

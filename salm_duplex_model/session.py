@@ -39,7 +39,8 @@ GREEDY = Decoding()
 
 class Session:
     """A batch of conversations. After a step `text` (B,) holds the token of the frame to come, `codes` (B, 4) the codes of
-    the frame just played, speech BOS and EOS among them."""
+    the frame just played, speech BOS and EOS among them. `user_text` (B,), None unless the model has `user_text`, is the most
+    likely token of the user's channel for the frame to come."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Session:
         self._places = torch.empty(0, dtype=torch.long, device=self.device)
         """The same, for the device."""
         self._text = torch.empty(0, dtype=torch.long, device=self.device)
+        self._user_text = torch.empty(0, dtype=torch.long, device=self.device)
         self._codes = torch.empty(0, CODEBOOKS, dtype=torch.long, device=self.device)
         self._encoder_state = model.encoder.initial_state(0)
         turn_taking = decoding.turn_taking
@@ -73,6 +75,10 @@ class Session:
     @property
     def text(self) -> Tensor:
         return self._text[self._places]
+
+    @property
+    def user_text(self) -> Tensor | None:
+        return self._user_text[self._places] if self.model.has_user_text else None
 
     @property
     def codes(self) -> Tensor:
@@ -104,7 +110,7 @@ class Session:
     def reset(self, row: int) -> None:
         """The row begins a new conversation, which knows nothing of the one before; the other rows go on."""
         place = self._rows[row]
-        self._text[place] = self.model.special.pad
+        self._text[place] = self._user_text[place] = self.model.special.pad
         self._codes[place] = SPEECH_DELAY
         for part, fresh in zip(self._encoder_state, self.model.encoder.initial_state(1), strict=True):
             part[place] = fresh[0]
@@ -121,8 +127,9 @@ class Session:
         return 1 << (conversations - 1).bit_length()
 
     def _seat(self, places: int) -> None:
-        self._text, self._codes, *self._encoder_state = (
-            seated(part, self._rows, places) for part in (self._text, self._codes, *self._encoder_state)
+        self._text, self._user_text, self._codes, *self._encoder_state = (
+            seated(part, self._rows, places)
+            for part in (self._text, self._user_text, self._codes, *self._encoder_state)
         )
         self._cache.seat(self._rows, places)
         if self._turns is not None:
@@ -151,22 +158,27 @@ class Session:
         heard, self._encoder_state = self.model.encoder(placed, self._encoder_state)
         if self._graph is None and self.device.type == "cuda":
             self._graph = Graph(self._answer, heard)
-        text_logits, code_logits = (self._graph or self._answer)(heard)
+        text_logits, code_logits, *user_logits = (self._graph or self._answer)(heard)
         self._cache.advance()
         if self._turns is not None:
             text_logits = self._turns(text_logits, placed)
         text = self._choose(text_logits[self._places], self.decoding.temperature)
         codes = self._choose(code_logits[self._places], self.decoding.code_temperature)
         self._text[self._places], self._codes[self._places] = text, codes
+        for logits in user_logits:
+            self._user_text[self._places] = logits[self._places].argmax(-1)
         return torch.where((codes < CODEBOOK_SIZE).all(-1, keepdim=True), codes, self._silence)
 
-    def _answer(self, heard: Tensor) -> tuple[Tensor, Tensor]:
-        """What the LLM makes of the frame heard (B, 1, width) and of its own last one, of all places: logits (B, …)."""
-        vectors = self.model.embed(self._text[:, None], self._codes[:, None]) + heard
+    def _answer(self, heard: Tensor) -> tuple[Tensor, ...]:
+        """What the LLM makes of the frame heard (B, 1, width) and of its own last one, of all places: logits (B, …) of text, of codes
+        and, where the model has it, of the user's text."""
+        vectors = self.model.embed(self._text[:, None], self._codes[:, None], self._user_text[:, None]) + heard
         # Positions count on though old frames are forgotten: rotary attention looks at distances alone.
         positions = self._cache.positions()
         mask = self._cache.mask(positions, self.model.code_head.weight.dtype)
-        return self.model.heads(self.model.hidden(vectors, self._cache, positions, mask)[:, 0])
+        hidden = self.model.hidden(vectors, self._cache, positions, mask)[:, 0]
+        user = (self.model.user_text_head(hidden),) if self.model.has_user_text else ()
+        return (*self.model.heads(hidden), *user)
 
     def _choose(self, logits: Tensor, temperature: float) -> Tensor:
         if temperature == 0:
@@ -179,7 +191,7 @@ class Session:
 class Graph:
     """A function of a tensor whose work on the GPU is captured once and then replayed, at the cost of a single launch."""
 
-    def __init__(self, function: Callable[[Tensor], tuple[Tensor, Tensor]], example: Tensor) -> None:
+    def __init__(self, function: Callable[[Tensor], tuple[Tensor, ...]], example: Tensor) -> None:
         """What it reads and writes besides must stay in its place; done twice in a row it must do the same."""
         self._input = example.clone()
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -191,7 +203,7 @@ class Graph:
         with torch.cuda.graph(self._graph):
             self._output = function(self._input)
 
-    def __call__(self, value: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, value: Tensor) -> tuple[Tensor, ...]:
         self._input.copy_(value)
         self._graph.replay()
         return self._output

@@ -49,17 +49,25 @@ class Steps:
     """The endless sequence of a process's `Step`s, loaded ahead by processes of their own.
 
     `corpora` are mixed by `config.weights`, each step's batch from one of them. `rank` of `world` processes works off its
-    share, in `config.accumulate` parts.
+    share, in `config.accumulate` parts. `user_delay` as of `collate`.
     """
 
     def __init__(
-        self, corpora: Sequence[Corpus], config: DataConfig, tokenizer: TextTokenizer, seed: int, rank: int, world: int
+        self,
+        corpora: Sequence[Corpus],
+        config: DataConfig,
+        tokenizer: TextTokenizer,
+        seed: int,
+        rank: int,
+        world: int,
+        user_delay: int | None = None,
     ) -> None:
         if config.weights is not None and len(config.weights) != len(corpora):
             raise RequestError(f"data.weights has {len(config.weights)} numbers for {len(corpora)} corpora.")
         self.streams = [CorpusStream(corpus, config, seed) for corpus in corpora]
         self.weights = config.weights or [corpus.info["statistics"]["hours"] for corpus in corpora]
         self.config, self.tokenizer, self.seed, self.rank, self.world = config, tokenizer, seed, rank, world
+        self.user_delay = user_delay
 
     def state_after(self, step: Step) -> dict[str, Any]:
         """What `seek` needs to go on after a step."""
@@ -113,7 +121,7 @@ class Steps:
         return load
 
     def _part(self, number: int, cuts: Sequence[MonoCut]) -> Batch:
-        batch = collate(cuts, self.tokenizer, alignment=self.config.text)
+        batch = collate(cuts, self.tokenizer, alignment=self.config.text, user_delay=self.user_delay)
         if self.config.code_dropout == 0:
             return batch
         # Drawn for each cut by itself, so that it does not matter which process has it.

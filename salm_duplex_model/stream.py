@@ -173,9 +173,10 @@ def first_batches(
     tokenizer: TextTokenizer,
     seconds: float,
     audio: bool = True,
+    user_delay: int | None = None,
 ) -> list[Batch]:
     """Batches of the first `seconds` of a split, divided between the corpora; from the training split if a corpus is too
-    small to have the other one. `audio` as in `collate`."""
+    small to have the other one. `audio` and `user_delay` as in `collate`."""
     batches: list[Batch] = []
     for corpus in corpora:
         left = seconds / len(corpora)
@@ -191,10 +192,10 @@ def first_batches(
             batch: list[MonoCut] = []
             for cut in chosen:
                 if batch and cut.duration * (len(batch) + 1) > config.batch_seconds / config.accumulate:
-                    batches.append(collate(batch, tokenizer, audio, config.text))
+                    batches.append(collate(batch, tokenizer, audio, config.text, user_delay))
                     batch = []
                 batch.append(cut)
-            batches.append(collate(batch, tokenizer, audio, config.text))
+            batches.append(collate(batch, tokenizer, audio, config.text, user_delay))
         except Exception as error:
             raise explained(corpus, used, error) from error
     return batches

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,13 @@ def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress:
         weight_decay=config.optimizer.weight_decay,
         fused=True,
     )
-    steps = Steps(opened, config.data, tokenizer, config.seed, rank, world)
+    steps = Steps(opened, config.data, tokenizer, config.seed, rank, world, config.user_text_delay)
     first = _resume(resumed, model, optimizer, steps)
-    validation = first_batches(opened, "validation", config.data, tokenizer, config.validation_seconds)
-    known = first_batches(opened, "train", config.data, tokenizer, UNIGRAM_SECONDS, audio=False)
+    laid_out = partial(
+        first_batches, opened, config=config.data, tokenizer=tokenizer, user_delay=config.user_text_delay
+    )
+    validation = laid_out("validation", seconds=config.validation_seconds)
+    known = laid_out("train", seconds=UNIGRAM_SECONDS, audio=False)
     unigram = unigram_losses(model, known, validation, tokenizer.size)
     log = _Log(run, rank, first)
     total = config.optimizer.steps
@@ -191,12 +195,13 @@ def _save(
 
 def _accumulate(
     model: DuplexModel, parts: Sequence[Batch | None], frames: int, config: RunConfig, device: torch.device, world: int
-) -> Tensor:
-    """Forward and backward over this process's parts; returns the whole batch's summed losses: weighted, text, codes.
+) -> dict[str, Tensor]:
+    """Forward and backward over this process's parts; returns the whole batch's summed losses, by their names.
 
     A part's summed loss is divided by the frames of the whole batch, so gradients add up to those of one large batch.
     """
-    sums = torch.zeros(3, device=device)
+    names: tuple[str, ...] = ()
+    sums = torch.zeros((), device=device)
     stand_in = next((part for part in parts if part is not None), None)
     for part in parts:
         # A process without a part must still run the sharded model with the others, with weight zero.
@@ -206,22 +211,24 @@ def _accumulate(
             losses = model(batch, config.loss)
         # FSDP averages gradients over processes; we need sums.
         (losses.total * (weight * world / frames)).backward()
-        sums += weight * torch.stack([losses.total.detach(), losses.text, losses.codes / CODEBOOKS])
+        names, own = zip(*losses.summed().items(), strict=True)
+        sums = sums + weight * torch.stack(own)
     if world > 1:
         dist.all_reduce(sums)
-    return sums
+    return dict(zip(names, sums, strict=True))
 
 
-def _losses(sums: Tensor, norm: Tensor, frames: int, step: int) -> dict[str, float]:
+def _losses(sums: dict[str, Tensor], norm: Tensor, frames: int, step: int) -> dict[str, float]:
     """Losses per frame and the gradient's norm, the only synchronization of a step with the device; raises if the
     norm is not finite."""
     whole = norm.full_tensor() if isinstance(norm, DTensor) else norm
-    loss, text, codes, size = torch.cat([sums / frames, whole[None].to(sums)]).tolist()
+    stacked = torch.stack(list(sums.values())) / frames
+    *losses, size = torch.cat([stacked, whole[None].to(stacked)]).tolist()
     if not math.isfinite(size):
         raise WorkError(
             f"The gradient is not finite at step {step}; lower optimizer.learning_rate; the last checkpoint is kept."
         )
-    return {"loss": loss, "text": text, "codes": codes, "gradient_norm": size}
+    return {**dict(zip(sums, losses, strict=True)), "gradient_norm": size}
 
 
 def _one_frame(model: DuplexModel) -> Batch:
@@ -232,6 +239,7 @@ def _one_frame(model: DuplexModel) -> Batch:
         tokens,
         torch.zeros(1, 2, CODEBOOKS, dtype=torch.int64),
         torch.tensor([2]),
+        user_text=tokens,
     )
 
 
@@ -256,17 +264,18 @@ def validate(model: DuplexModel, batches: Sequence[Batch], config: RunConfig, de
     process."""
     model.eval()
     plain = config.loss.model_copy(update={"mask_padding": True, "token_weight": TokenWeights()})
-    sums, frames = torch.zeros(2, device=device), 0
+    sums: dict[str, Tensor] = {}
+    frames = 0
     # Compiling is not worthwhile for so few batches.
     as_written = torch.compiler.set_stance("force_eager") if config.compile else nullcontext()
     for batch in batches:
         with autocast(config, device), as_written:
             losses = model(batch.to(device), plain)
-        sums += torch.stack([losses.text, losses.codes / CODEBOOKS])
+        for name, own in losses.summed().items():
+            sums[name] = sums.get(name, 0) + own
         frames += int((batch.frames - 1).sum())
     model.train()
-    text, codes = (sums / max(frames, 1)).tolist()
-    return {"validation_text": text, "validation_codes": codes}
+    return {f"validation_{name}": float(sums[name] / max(frames, 1)) for name in sums if name != "loss"}
 
 
 def unigram_losses(
@@ -278,18 +287,20 @@ def unigram_losses(
     far too low a baseline: it knows which few of the 4 032 codes occur.)"""
 
     def labels(batches: Sequence[Batch]) -> list[np.ndarray]:
-        """The text labels, and the labels of each codebook, of all frames."""
+        """The text labels, those of each codebook and, if any, those of the user's text, of all frames."""
         arranged = [model.channels(batch) for batch in batches]
         text = np.concatenate([c.text_labels[c.valid].numpy() for c in arranged])
         codes = np.concatenate([c.code_labels[c.valid].numpy() for c in arranged])
-        return [text, *codes.T]
+        user = [c.user_labels[c.valid].numpy() for c in arranged if c.user_labels is not None]
+        return [text, *codes.T, *([np.concatenate(user)] if user else [])]
 
-    sizes = [vocabulary, *[SPEECH_VOCABULARY] * CODEBOOKS]
-    text, *books = [
-        _cross_entropy(known, new, size)
-        for known, new, size in zip(labels(training), labels(validation), sizes, strict=True)
+    marks = [
+        _cross_entropy(known, new, SPEECH_VOCABULARY if 1 <= number <= CODEBOOKS else vocabulary)
+        for number, (known, new) in enumerate(zip(labels(training), labels(validation), strict=True))
     ]
-    return {"unigram_text": text, "unigram_codes": float(np.mean(books))}
+    text, books, user = marks[0], marks[1 : 1 + CODEBOOKS], marks[1 + CODEBOOKS :]
+    names = ("unigram_text", "unigram_codes", "unigram_user_text")
+    return dict(zip(names, (text, float(np.mean(books)), *user), strict=False))
 
 
 def _cross_entropy(known: np.ndarray, new: np.ndarray, size: int) -> float:

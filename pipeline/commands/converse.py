@@ -19,7 +19,10 @@ def command(
     ],
     out: Annotated[Path, typer.Option("--out", help="WAV file to write.")],
     stereo: Annotated[bool, typer.Option("--stereo", help="Write both channels: user left, agent right.")] = False,
-    text: Annotated[bool, typer.Option("--text", help="Print the agent's words with times.")] = False,
+    text: Annotated[
+        bool,
+        typer.Option("--text", help="Print the agent's words with times, and the user's if the model has `user_text`."),
+    ] = False,
     tail: Annotated[float, typer.Option("--tail", min=0, max=600, help="Seconds of silence after the recording.")] = 4,
     *,
     speaking: Speaking,
@@ -34,8 +37,9 @@ def command(
     if as_json:
         print_json({"out": str(out), **told})
         return
-    for turn in conversation.turns if text else ():
-        out_console.print(f"{turn.start:7.2f} – {turn.end:6.2f} s  {escape(turn.text)}")
+    said = [(turn, "") for turn in conversation.turns] + [(turn, "user: ") for turn in conversation.user_turns or ()]
+    for turn, speaker in sorted(said, key=lambda one: one[0].start) if text else ():
+        out_console.print(f"{turn.start:7.2f} – {turn.end:6.2f} s  {speaker}{escape(turn.text)}")
     out_console.print(
         f"Wrote {out}: {told['seconds']} s; a step of 80 ms took {told['step_ms_mean']} ms on average, "
         f"{told['step_ms_p99']} at the 99th percentile"

@@ -60,3 +60,16 @@ def text_turns(tokens: np.ndarray, special: SpecialTokens, decode: Callable[[Seq
             text = decode([int(token) for token in tokens[begin:end]])
             turns.append(Spoken(float(begin) * FRAME_SECONDS, float(end) * FRAME_SECONDS, text.strip()))
     return turns
+
+
+def user_turns(tokens: np.ndarray, special: SpecialTokens, decode: Callable[[Sequence[int]], str]) -> list[Spoken]:
+    """The user's turns on a model's channel of the user's text, int (frames,): the words between one mark and the next, from the
+    first word on. A wrong EOS, at a pause, splits a turn and loses no words."""
+    marks = np.flatnonzero((tokens == special.bos) | (tokens == special.eos))
+    turns = []
+    for begin, end in itertools.pairwise([0, *marks, len(tokens)]):
+        words = begin + np.flatnonzero(~np.isin(tokens[begin:end], (special.pad, special.bos, special.eos)))
+        if len(words):
+            text = decode(tokens[words].tolist()).strip()
+            turns.append(Spoken(float(words[0]) * FRAME_SECONDS, float(end) * FRAME_SECONDS, text))
+    return turns

@@ -24,11 +24,13 @@ STRETCH = 25
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What the agent did in a dialogue and its tail: `audio` float32 (T · 1 764,) at 22 050 Hz, `tokens` int64 (T,)."""
+    """What the agent did in a dialogue and its tail: `audio` float32 (T · 1 764,) at 22 050 Hz, `tokens` int64 (T,), and the user's
+    text channel likewise, where the model has it."""
 
     cut: MonoCut
     audio: np.ndarray
     tokens: np.ndarray
+    user_tokens: np.ndarray | None = None
 
 
 def batches(cuts: Sequence[MonoCut], batch: int) -> list[list[MonoCut]]:
@@ -41,16 +43,20 @@ def play(model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding:
     """Play one batch of cuts, each padded with silence to the longest and `TAIL_S` more."""
     session = Session(model, codec, batch=len(cuts), decoding=decoding)
     frames = _frames(cuts)
-    codes, tokens = [], [session.text]
-    for thought, token in _answers(session, cuts, frames):
+    codes, tokens, user_tokens = [], [session.text], [session.user_text]
+    for thought, token, user_token in _answers(session, cuts, frames):
         codes.append(thought)
         tokens.append(token)
+        user_tokens.append(user_token)
     # Nobody listens live: decoded in long stretches, the same audio takes a fraction of the time.
     stretches = torch.split(torch.stack(codes, 1), STRETCH, dim=1)
     sound = torch.cat([session.sound(stretch).cpu() for stretch in stretches], 1).numpy()
     text = torch.stack(tokens, 1).cpu().numpy()
+    known = [user_token for user_token in user_tokens if user_token is not None]
+    user_text = torch.stack(known, 1).cpu().numpy() if known else None
     for row, (cut, length) in enumerate(zip(cuts, frames, strict=True)):
-        yield Played(cut, sound[row, : length * TARGET_FRAME], text[row, :length])
+        own = None if user_text is None else user_text[row, :length]
+        yield Played(cut, sound[row, : length * TARGET_FRAME], text[row, :length], own)
 
 
 def written(
@@ -59,7 +65,7 @@ def written(
     """The same without the sound, which takes half the time: each cut and its text channel, int64 (T,)."""
     session = Session(model, codec, batch=len(cuts), decoding=decoding)
     frames = _frames(cuts)
-    tokens = [session.text, *(text for _, text in _answers(session, cuts, frames))]
+    tokens = [session.text, *(text for _, text, _ in _answers(session, cuts, frames))]
     channels = torch.stack(tokens, 1).cpu().numpy()
     for row, (cut, length) in enumerate(zip(cuts, frames, strict=True)):
         yield cut, channels[row, :length]
@@ -71,11 +77,11 @@ def _frames(cuts: Sequence[MonoCut]) -> list[int]:
 
 def _answers(
     session: Session, cuts: Sequence[MonoCut], frames: Sequence[int]
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Frame by frame the codes to play and the text of the frame after it, (B, 4) and (B,)."""
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
+    """Frame by frame the codes to play (B, 4), and the text and the user's text of the frame after it (B,)."""
     user = torch.zeros(len(cuts), max(frames), SOURCE_FRAME)
     for row, cut in enumerate(cuts):
         samples = torch.from_numpy(cut.load_audio()[0])
         user[row].view(-1)[: len(samples)] = samples
     for t in range(max(frames)):
-        yield session.think(user[:, t]), session.text
+        yield session.think(user[:, t]), session.text, session.user_text

@@ -59,16 +59,22 @@ def word_error_rate(hypotheses: Sequence[str], references: Sequence[str]) -> Fig
 
 @torch.inference_mode()
 def perplexity(
-    model: DuplexModel, tokenizer: TextTokenizer, cuts: Sequence[MonoCut], batch: int, alignment: Alignment = "turn"
+    model: DuplexModel,
+    tokenizer: TextTokenizer,
+    cuts: Sequence[MonoCut],
+    batch: int,
+    alignment: Alignment = "turn",
+    user_delay: int | None = None,
 ) -> Figure:
     """Of the reference agent's text with the reference's past fed in, over frames that are not PAD (BOS and EOS are counted).
 
-    `n` is the number of such frames.
+    A model that has the user's text channel is fed the words that were said, laid out with `user_delay`. `n` is the number of such frames.
     """
     device = next(model.parameters()).device
     sums = []
     for first in range(0, len(cuts), batch):
-        loaded = collate(cuts[first : first + batch], tokenizer, alignment=alignment).to(device)
+        some = cuts[first : first + batch]
+        loaded = collate(some, tokenizer, alignment=alignment, user_delay=user_delay).to(device)
         channels = model.channels(loaded)
         logits, _ = model.logits(loaded)
         losses = F.cross_entropy(logits.float().transpose(1, 2), channels.text_labels, reduction="none")

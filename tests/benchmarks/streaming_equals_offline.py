@@ -29,16 +29,18 @@ def main(run: Path, corpus: Path, split: str, dialogues: int) -> int:
     for cut in islice(open_corpus(corpus).cuts(split), dialogues):
         audio = torch.from_numpy(cut.load_audio())
         session = Session(model, codec)
-        text, codes = [session.text], [torch.full((1, 4), SPEECH_DELAY)]
+        text, codes, user = [session.text], [torch.full((1, 4), SPEECH_DELAY)], [session.user_text]
         for frame in audio.split(SOURCE_FRAME, dim=1):
             session.think(frame)
             text.append(session.text)
             codes.append(session.codes)
+            user.append(session.user_text)
+        read = torch.stack(user[:-1], 1) if model.has_user_text else None
         said, played = torch.stack(text, 1), torch.stack(codes, 1)
         offline = greedy(model, audio)
         same = torch.equal(said[:, :-1], offline.text) and torch.equal(played[:, 1:], offline.codes)
         heard, _ = model.encoder(audio)
-        text_logits, code_logits = model.heads(model.hidden(model.embed(said[:, :-1], played[:, :-1]) + heard))
+        text_logits, code_logits = model.heads(model.hidden(model.embed(said[:, :-1], played[:, :-1], read) + heard))
         agree = (text_logits.argmax(-1) == said[:, 1:]).sum() + (code_logits.argmax(-1) == played[:, 1:]).sum()
         passes, choices = passes + int(agree), choices + 5 * heard.shape[1]
         equal, total, frames = equal + same, total + 1, frames + heard.shape[1]

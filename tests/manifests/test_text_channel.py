@@ -4,7 +4,9 @@ from lhotse import SupervisionSegment
 from lhotse.supervision import AlignmentItem
 
 from manifests.errors import RequestError
-from manifests.text_channel import SpecialTokens, text_channel, text_for_frames
+from manifests.records import TokenizedDialogue
+from manifests.shards import build_cut
+from manifests.text_channel import SpecialTokens, text_channel, text_for_frames, user_text_channel
 
 SPECIAL = SpecialTokens(pad=0, bos=1, eos=2)
 
@@ -88,3 +90,81 @@ def test_by_words_a_turn_needs_word_times():
 )
 def test_text_for_frames(least, most, kept):
     assert text_for_frames("one two, three four.", least, most) == kept
+
+
+def user_turn(start: float, end: float, *words: tuple[str, float, float], event: str = "turn") -> SupervisionSegment:
+    """Words as (symbol, start, end)."""
+    said = turn("user", start, round(end - start, 8), " ".join(word for word, *_ in words))
+    said.alignment = {"word": [AlignmentItem(w, a, round(b - a, 8)) for w, a, b in words]}
+    said.custom = {"event": event}
+    return said
+
+
+def user_layout(*turns: SupervisionSegment, frames: int = 20, delay: int = 0) -> list[int]:
+    return user_text_channel(turns, frames, letters, SPECIAL, delay).tokens.tolist()
+
+
+def test_a_word_of_the_users_stands_once_it_has_been_heard():
+    # It begins in frame 1 and ends in frame 8; "hi" ends amid frame 3, "you" exactly with frame 8.
+    said = user_turn(0.1, 0.72, ("Hi", 0.1, 0.3), ("you!", 0.5, 0.72))
+    space, h, i, y, o, u = map(ord, " hiyou")
+    assert user_layout(said) == [0, 0, 1, 0, h, i, 0, 0, 0, space, y, o, u, 2, 0, 0, 0, 0, 0, 0]
+    assert user_layout(said, turn("agent", 0, 1.6, "oh"), delay=2)[:17] == [0, 0, *user_layout(said)[:15]]
+
+
+def test_what_finds_its_frame_taken_waits_in_order():
+    late = [user_turn(0, 0.08, ("abc", 0, 0.08)), user_turn(0.16, 0.32, ("d", 0.16, 0.32), event="backchannel")]
+    a, b, c, d = map(ord, "abcd")
+    #                              the first turn's EOS, the second's BOS, and "d" come late; EOS too
+    assert user_layout(*late, frames=10) == [0, 1, a, b, c, 2, 1, d, 2, 0]
+    short = user_text_channel(late, 7, letters, SPECIAL)
+    assert short.tokens.tolist() == [0, 1, a, b, c, 2, 1] and short.cut_tokens == 2
+
+
+@pytest.mark.parametrize("event", ["backchannel", "false_start", "side_talk", "barge_in"])
+def test_whatever_the_user_says_is_laid_out_alike(event):
+    assert user_layout(user_turn(0, 0.3, ("Um,", 0, 0.3), event=event)) == user_layout(
+        user_turn(0, 0.3, ("um", 0, 0.3))
+    )
+
+
+def test_a_user_s_turn_needs_word_times():
+    with pytest.raises(RequestError, match=r"no word times; train with model\.user_text=false"):
+        user_text_channel([turn("user", 0, 0.8, "a b")], 12, letters, SPECIAL)
+    assert user_layout(turn("user", 0.08, 0.16, ""), frames=5) == [0, 0, 1, 2, 0]
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_the_users_channel_holds_nothing_that_has_not_been_heard(timelines, delay):
+    """Cut short at any frame, the user's speech gives the same channel up to there, except for EOS, which is not read back."""
+    random = np.random.default_rng(0)
+    told = 0
+
+    def initials(text: str) -> list[int]:
+        return [ord(word[0]) for word in text.split()]
+
+    for timeline in timelines[:4]:
+        silence, codes = np.zeros(0, np.int16), np.zeros((timeline.frames, 4), np.int16)
+        whole = build_cut(TokenizedDialogue(timeline, silence, silence, codes=codes), {}).supervisions
+        for moment in random.uniform(0, timeline.frames, 20).astype(int):
+            heard = [part for s in whole if s.speaker == "user" and (part := until(s, moment * 0.08)) is not None]
+            known, all_of_it = (
+                user_text_channel(said, timeline.frames, initials, SPECIAL, delay).tokens[: moment + 1]
+                for said in (heard, whole)
+            )
+            told += int((known != all_of_it).sum())
+            for tokens in (known, all_of_it):
+                tokens[tokens == SPECIAL.eos] = SPECIAL.pad
+            assert known.tolist() == all_of_it.tolist()
+    assert told >= 3 * (delay == 0), "EOS must differ: that is why it is not read back"
+
+
+def until(said: SupervisionSegment, moment: float) -> SupervisionSegment | None:
+    """What of a turn has been heard by a moment: its words so far, and no mark that stands for more."""
+    if said.start >= moment:
+        return None
+    cut = turn("user", said.start, min(said.end, moment) - said.start, "")
+    cut.alignment = {
+        "word": [w._replace(symbol=w.symbol.strip(".,?!")) for w in said.alignment["word"] if w.end <= moment]
+    }
+    return cut

@@ -14,6 +14,7 @@ from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model, parameters_by_part
 
 SMALL = ModelConfig(llm=LlamaConfig(hidden_size=64, layers=2, heads=2, intermediate_size=128))
+LISTENING = SMALL.model_copy(update={"user_text": True})
 FRAME = 1_280
 
 
@@ -42,6 +43,34 @@ def test_no_output_depends_on_later_user_audio(talk):
         # Whole matrices are multiplied, and their shape is the same: what came before is bit for bit the same.
         assert torch.equal(one[:, :t], other[:, :t])
         assert not torch.allclose(one[:, t], other[:, t])
+
+
+@torch.no_grad()
+def test_without_the_users_text_a_model_is_as_it_was_and_with_it_all_else_begins_alike(talk):
+    (plain, tokenizer), (more, _) = build_model(SMALL), build_model(LISTENING)
+    assert more.state_dict().keys() - plain.state_dict().keys() == {"user_embedding.weight", "user_head.weight"}
+    assert all(torch.equal(tensor, more.state_dict()[name]) for name, tensor in plain.state_dict().items())
+    batch = collate(list(talk.cuts("train"))[:1], tokenizer, user_delay=1)
+    assert plain(batch, LossConfig()).user_text is None
+    assert torch.equal(plain(batch, LossConfig()).total, plain(replace(batch, user_text=None), LossConfig()).total)
+    with pytest.raises(ValueError, match="the batch has none"):
+        more(replace(batch, user_text=None), LossConfig())
+
+
+def test_the_users_text_has_a_loss_of_its_own_and_goes_back_in_without_eos(talk):
+    model, tokenizer = build_model(LISTENING, seed=1)
+    batch, special = collate(list(talk.cuts("train")), tokenizer, user_delay=1), tokenizer.special
+    channels = model.channels(batch)
+    assert {special.bos, special.eos} < set(channels.user_labels.flatten().tolist())
+    logits = model.user_text_head(model.hidden(model.fuse(batch, channels)))
+    expected = F.cross_entropy(logits[channels.valid], channels.user_labels[channels.valid], reduction="sum")
+    found = model(batch, LossConfig(user_text_weight=2))
+    torch.testing.assert_close(found.user_text, expected.detach())
+    torch.testing.assert_close(found.total, 3 * found.text + found.codes + 2 * expected)
+    without = replace(batch, user_text=batch.user_text.masked_fill(batch.user_text == special.eos, special.pad))
+    assert torch.equal(model.logits(without)[0], model.logits(batch)[0])
+    silent = replace(batch, user_text=torch.full_like(batch.user_text, special.pad))
+    assert not torch.allclose(model.logits(silent)[0], model.logits(batch)[0])
 
 
 @torch.no_grad()

@@ -42,6 +42,14 @@ def either(request, model, tmp_path_factory):
     return made.eval(), tokenizer
 
 
+@pytest.fixture(scope="module")
+def listener():
+    """A model that writes down what the user says; in random weights' hands likely and unlikely tokens come by turns."""
+    net, tokenizer = build_model(ModelConfig(llm=LLM, user_text=True), seed=5)
+    torch.nn.init.normal_(net.user_head.weight, std=0.2, generator=torch.Generator().manual_seed(1))
+    return net.eval(), tokenizer
+
+
 def play(session: Session, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     text, codes, agent = [], [], []
     for t in range(audio.shape[1] // FRAME):
@@ -73,6 +81,37 @@ def test_streaming_equals_offline_where_chances_are_summed(either, talk):
         marks = [int(token) for token in row if token in (net.special.bos, net.special.eos)]
         assert marks[0] == net.special.bos and len(marks) > 4
         assert (net.special.eos, net.special.eos) not in pairwise(marks)
+
+
+def test_streaming_equals_offline_where_the_users_words_are_written_down_and_read_back(listener, talk):
+    net, tokenizer = listener
+    batch = collate(list(talk.cuts("train")), tokenizer)
+    session, written = Session(net, Codec.bundled(), batch=4), []
+    for frame in batch.audio[:, : 60 * FRAME].split(FRAME, 1):
+        session.think(frame)
+        written.append(session.user_text)
+    streamed, decoded = torch.stack(written, 1), greedy(net, batch.audio[:, : 60 * FRAME])
+    assert torch.equal(streamed[:, :-1], decoded.user_text[:, 1:])
+    assert torch.equal(session.text, greedy(net, batch.audio[:, : 61 * FRAME]).text[:, -1])
+    assert len(torch.unique(streamed)) > 10
+    # Fed back, it changes what the agent does.
+    net.user_embedding.requires_grad_(False).weight.neg_()
+    assert not torch.equal(greedy(net, batch.audio[:, : 60 * FRAME]).codes, decoded.codes)
+    net.user_embedding.weight.neg_()
+
+
+def test_who_joins_begins_with_nothing_written_down(listener, talk):
+    net, tokenizer = listener
+    audio = collate(list(talk.cuts("train")), tokenizer).audio[:, : 30 * FRAME]
+    session = Session(net, Codec.bundled())
+    play(session, audio[:1])
+    session.join()
+    session.leave(0)
+    assert session.user_text.tolist() == [net.special.pad]
+    fresh = Session(net, Codec.bundled())
+    for frame in audio[1:2].split(FRAME, 1):
+        assert torch.equal(session.think(frame), fresh.think(frame))
+        assert torch.equal(session.user_text, fresh.user_text)
 
 
 def test_marks_are_played_as_silence(model, talk):

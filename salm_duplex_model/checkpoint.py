@@ -162,6 +162,8 @@ def load_weights(model: DuplexModel, checkpoint: Path) -> None:
     path = checkpoint / "model.safetensors"
     try:
         weights = load_file(path)
+        if model.auxiliary is None:
+            weights = _without_auxiliary(weights)
         missing, unexpected = model.load_state_dict(weights, strict=False)
     except (OSError, SafetensorError) as error:
         raise RequestError(
@@ -173,6 +175,11 @@ def load_weights(model: DuplexModel, checkpoint: Path) -> None:
         ) from None
     if wrong := sorted(({*missing} - model.tied) | {*unexpected}):
         raise RequestError(f"The checkpoint {path} is from another model (it differs in {wrong[0]}); use its preset.")
+
+
+def _without_auxiliary(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without the heads of auxiliary losses, which only training needs."""
+    return {name: tensor for name, tensor in weights.items() if not name.startswith("auxiliary.")}
 
 
 def load_trainer(checkpoint: Path) -> dict[str, Any]:
@@ -202,7 +209,7 @@ def slim(run: Path, out: Path) -> Path:
         place.mkdir(parents=True)
         write_config(out, config)
         shutil.copytree(run / LLM, out / LLM)
-        weights = load_file(checkpoint / "model.safetensors")
+        weights = _without_auxiliary(load_file(checkpoint / "model.safetensors"))
         save_file({name: tensor.half() for name, tensor in weights.items()}, place / "model.safetensors")
         if turn_taking is not None:
             write_turn_taking(out, turn_taking)

@@ -114,12 +114,33 @@ class LossConfig(Section):
     codes_weight: float = Field(default=4.0, ge=0)
     token_weight: TokenWeights = Field(
         default=TokenWeights(),
-        description="of the labels of the text channel, in training; validation counts all alike",
+        description="weights of the text channel's labels in training; validation losses are unweighted",
     )
     user_text_weight: float = Field(default=3.0, ge=0, description="with model.user_text: weight of the user's text")
+    auxiliary_weight: float = Field(
+        default=0, ge=0, description="weight of the auxiliary losses on the encoder's output, see `auxiliary.py`"
+    )
     mask_padding: bool = Field(
         default=True, description="false: frames added to fill a batch count too, as in NeMo 3's DuplexS2SModel"
     )
+
+
+class AugmentConfig(Section):
+    """Changes to the user's audio when a cut is loaded for training, see `augment.py`; none by default."""
+
+    level_db: tuple[float, float] = Field(default=(0, 0), description="range of the gain, drawn for each cut")
+    noise_share: float = Field(default=0, ge=0, le=1, description="share of cuts with noise added")
+    noise_snr_db: tuple[float, float] = Field(
+        default=(5, 30), description="range of speech above noise, drawn for each"
+    )
+
+    @model_validator(mode="after")
+    def _from_low_to_high(self) -> "AugmentConfig":
+        for name in ("level_db", "noise_snr_db"):
+            low, high = getattr(self, name)
+            if not -100 <= low <= high <= 100:
+                raise ValueError(f"'{name}' must go from low to high, within ±100 dB")
+        return self
 
 
 class DataConfig(Section):
@@ -139,6 +160,7 @@ class DataConfig(Section):
         ge=0,
         description="with model.user_text: frames from the end of a user's word to its tokens",
     )
+    augment: AugmentConfig = AugmentConfig()
     code_dropout: float = Field(
         default=0,
         ge=0,
@@ -153,6 +175,9 @@ class OptimizerConfig(Section):
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_steps: int = Field(default=40, ge=0)
+    encoder_steps: int = Field(
+        default=0, ge=0, description="first steps, which train only the encoder, on the auxiliary losses"
+    )
     schedule: Literal["cosine", "inverse_sqrt", "constant"] = "cosine"
     final_share: float = Field(default=0.05, ge=0, le=1, description="of the learning rate, at a cosine's end")
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
@@ -177,6 +202,19 @@ class RunConfig(Section):
     validation_seconds: float = Field(default=600, gt=0, description="validation audio used, at most")
     checkpoint_every: int = Field(default=100, ge=1, description="steps")
     keep_checkpoints: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _encoder_steps_have_a_loss(self) -> "RunConfig":
+        if self.optimizer.encoder_steps and not self.loss.auxiliary_weight:
+            raise ValueError("'optimizer.encoder_steps' train on auxiliary losses; set 'loss.auxiliary_weight' too")
+        return self
+
+    def at(self, step: int) -> "RunConfig":
+        """The configuration of a step, counted from 0: while only the encoder is trained, the other losses have zero weight."""
+        if step >= self.optimizer.encoder_steps:
+            return self
+        alone = {"text_weight": 0.0, "codes_weight": 0.0, "user_text_weight": 0.0}
+        return self.model_copy(update={"loss": self.loss.model_copy(update=alone)})
 
     @property
     def user_text_delay(self) -> int | None:

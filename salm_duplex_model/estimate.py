@@ -14,7 +14,8 @@ from salm_duplex_model.config import CausalEncoderConfig, RunConfig
 from salm_duplex_model.encoder import HOPS
 from salm_duplex_model.losses import CHUNK
 from salm_duplex_model.model import DuplexModel, build_model, parameters_by_part
-from salm_duplex_model.trainer import autocast, learning_rate, runs_in_bf16
+from salm_duplex_model.precision import autocast, runs_in_bf16
+from salm_duplex_model.trainer import learning_rate
 
 
 @dataclass(frozen=True, slots=True)

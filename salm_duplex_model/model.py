@@ -13,7 +13,7 @@ test_nemo_model.py` shows.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ from transformers import LlamaConfig as HfLlamaConfig
 from manifests.errors import RequestError
 from manifests.frames import CODEBOOKS
 from manifests.text_channel import SpecialTokens
+from salm_duplex_model.auxiliary import AuxiliaryHeads
 from salm_duplex_model.batch import Batch
 from salm_duplex_model.channels import SPEECH_DELAY, SPEECH_VOCABULARY, Channels, arrange, text_label_weights
 from salm_duplex_model.config import LlamaConfig, LossConfig, ModelConfig, NemoEncoderConfig
@@ -42,11 +43,13 @@ class LossSums:
     text: Tensor
     codes: Tensor
     user_text: Tensor | None = None
+    auxiliary: dict[str, Tensor] = field(default_factory=dict)
 
     def summed(self) -> dict[str, Tensor]:
         """By the names of a run's log, in the measure of nats a frame (of the codes: a frame and codebook)."""
         user = {} if self.user_text is None else {"user_text": self.user_text}
-        return {"loss": self.total.detach(), "text": self.text, "codes": self.codes / CODEBOOKS, **user}
+        auxiliary = {f"auxiliary_{name}": value for name, value in self.auxiliary.items()}
+        return {"loss": self.total.detach(), "text": self.text, "codes": self.codes / CODEBOOKS, **user, **auxiliary}
 
 
 class DuplexModel(nn.Module):
@@ -73,6 +76,7 @@ class DuplexModel(nn.Module):
         nn.init.zeros_(self.code_head.bias)
         self.user_embedding = _identity(width) if user_text else None
         self.user_head = _identity(width) if user_text else None
+        self.auxiliary: AuxiliaryHeads | None = None
         self._errors: Errors | None = None
         self.tied: set[str] = set()
         """Parameters that are another one under a second name: a checkpoint keeps them once."""
@@ -82,10 +86,16 @@ class DuplexModel(nn.Module):
             self.code_head.weight = self.code_embedding.weight
             self.tied.add("code_head.weight")
 
+    def add_auxiliary_heads(self, seed: int) -> None:
+        """Add the heads of the auxiliary losses, initialized from `seed`; only training needs them."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.auxiliary = AuxiliaryHeads(self.code_embedding.embedding_dim)
+
     def forward(self, batch: Batch, loss: LossConfig) -> LossSums:
         """The losses of a batch: what training calls."""
-        channels = self.channels(batch)
-        hidden = self.hidden(self.fuse(batch, channels)).flatten(0, 1)
+        channels, heard = self.channels(batch), self.hear(batch)
+        hidden = self.hidden(self.fuse(heard, channels)).flatten(0, 1)
         text_labels, code_labels = channels.text_labels.flatten()[:, None], channels.code_labels.flatten(0, 1)
         label_weights = text_label_weights(batch.text, self.special, loss.token_weight)
         if label_weights is not None:
@@ -101,11 +111,17 @@ class DuplexModel(nn.Module):
         text = linear_cross_entropy(hidden, head.weight, head.bias, text_labels, self._errors, label_weights)
         codes = linear_cross_entropy(hidden, self.code_head.weight, self.code_head.bias, code_labels, self._errors)
         total = loss.text_weight * text + loss.codes_weight * codes / CODEBOOKS
+        auxiliary: dict[str, Tensor] = {}
+        if self.auxiliary is not None and batch.auxiliary is not None:
+            auxiliary = self.auxiliary(heard[:, :-1], batch.auxiliary[:, :-1])
+            total = total + loss.auxiliary_weight * torch.stack([*auxiliary.values()]).sum()
+            auxiliary = {name: value.detach() for name, value in auxiliary.items()}
         if self.user_head is None or user_labels is None:
-            return LossSums(total, text.detach(), codes.detach())
+            return LossSums(total, text.detach(), codes.detach(), auxiliary=auxiliary)
         mapped = self.user_head(hidden)
         user = linear_cross_entropy(mapped, head.weight, head.bias, user_labels[:, None], self._errors)
-        return LossSums(total + loss.user_text_weight * user, text.detach(), codes.detach(), user.detach())
+        total = total + loss.user_text_weight * user
+        return LossSums(total, text.detach(), codes.detach(), user.detach(), auxiliary)
 
     def compile_parts(self) -> None:
         """Compile what is repeated, the layers, once for all of them and for batches of any shape."""
@@ -127,7 +143,7 @@ class DuplexModel(nn.Module):
 
     def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Text logits (B, T − 1, V) and code logits (B, T − 1, 4, 4 035) of a batch, its own channels fed in."""
-        return self.heads(self.hidden(self.fuse(batch, self.channels(batch))))
+        return self.heads(self.hidden(self.fuse(self.hear(batch), self.channels(batch))))
 
     def channels(self, batch: Batch) -> Channels:
         if self.has_user_text and batch.user_text is None:
@@ -139,11 +155,15 @@ class DuplexModel(nn.Module):
         told = channels.code_inputs.masked_fill(batch.unheard[:, :-1, None], SPEECH_DELAY)
         return replace(channels, code_inputs=told)
 
-    def fuse(self, batch: Batch, channels: Channels) -> Tensor:
-        """Channel fusion: one vector a position, (B, T − 1, width)."""
-        user, _ = self.encoder(batch.audio, frames=batch.frames)
-        fused: Tensor = self.embed(channels.text_inputs, channels.code_inputs, channels.user_inputs) + user[:, :-1]
-        return fused
+    def hear(self, batch: Batch) -> Tensor:
+        """The encoder's output, (B, T, width)."""
+        heard: Tensor = self.encoder(batch.audio, frames=batch.frames)[0]
+        return heard
+
+    def fuse(self, heard: Tensor, channels: Channels) -> Tensor:
+        """Channel fusion: one vector a position, (B, T − 1, width), from the encoder's output (B, T, width)."""
+        own = self.embed(channels.text_inputs, channels.code_inputs, channels.user_inputs)
+        return own + heard[:, :-1]
 
     @property
     def has_user_text(self) -> bool:

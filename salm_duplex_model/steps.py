@@ -17,9 +17,11 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from manifests.corpus import Corpus
 from manifests.errors import RequestError, WorkError
+from manifests.frames import SOURCE_FRAME
 from manifests.identity import digest
+from salm_duplex_model.augment import augment
 from salm_duplex_model.batch import Batch, collate, frames_of
-from salm_duplex_model.config import DataConfig
+from salm_duplex_model.config import AugmentConfig, DataConfig
 from salm_duplex_model.stream import CorpusStream, explained, seed_of
 from salm_duplex_model.tokenizer import TextTokenizer
 
@@ -49,7 +51,7 @@ class Steps:
     """The endless sequence of a process's `Step`s, loaded ahead by processes of their own.
 
     `corpora` are mixed by `config.weights`, each step's batch from one of them. `rank` of `world` processes works off its
-    share, in `config.accumulate` parts. `user_delay` as of `collate`.
+    share, in `config.accumulate` parts. `user_delay` and `auxiliary` as of `collate`.
     """
 
     def __init__(
@@ -61,13 +63,14 @@ class Steps:
         rank: int,
         world: int,
         user_delay: int | None = None,
+        auxiliary: bool = False,
     ) -> None:
         if config.weights is not None and len(config.weights) != len(corpora):
             raise RequestError(f"data.weights has {len(config.weights)} numbers for {len(corpora)} corpora.")
         self.streams = [CorpusStream(corpus, config, seed) for corpus in corpora]
         self.weights = config.weights or [corpus.info["statistics"]["hours"] for corpus in corpora]
         self.config, self.tokenizer, self.seed, self.rank, self.world = config, tokenizer, seed, rank, world
-        self.user_delay = user_delay
+        self.user_delay, self.auxiliary = user_delay, auxiliary
 
     def state_after(self, step: Step) -> dict[str, Any]:
         """What `seek` needs to go on after a step."""
@@ -121,14 +124,26 @@ class Steps:
         return load
 
     def _part(self, number: int, cuts: Sequence[MonoCut]) -> Batch:
-        batch = collate(cuts, self.tokenizer, alignment=self.config.text, user_delay=self.user_delay)
+        batch = collate(
+            cuts,
+            self.tokenizer,
+            alignment=self.config.text,
+            user_delay=self.user_delay,
+            auxiliary=self.auxiliary,
+        )
+        if self.config.augment != AugmentConfig():
+            for row, draw in enumerate(self._draws(number, batch, "augment")):
+                augment(batch.audio[row, : int(batch.frames[row]) * SOURCE_FRAME].numpy(), self.config.augment, draw)
         if self.config.code_dropout == 0:
             return batch
-        # Drawn for each cut by itself, so that it does not matter which process has it.
-        draws = [np.random.default_rng(seed_of(self.seed, f"{number}-{id}-unheard")) for id in batch.ids]
+        draws = self._draws(number, batch, "unheard")
         frames = batch.text.shape[1]
         unheard = np.stack([draw.random() * self.config.code_dropout > draw.random(frames) for draw in draws])
         return replace(batch, unheard=torch.from_numpy(unheard))
+
+    def _draws(self, number: int, batch: Batch, purpose: str) -> list[np.random.Generator]:
+        """One generator per cut, so that the draws do not depend on which process loads it."""
+        return [np.random.default_rng(seed_of(self.seed, f"{number}-{id}-{purpose}")) for id in batch.ids]
 
 
 class _Share(IterableDataset):  # type: ignore[type-arg]

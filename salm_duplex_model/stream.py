@@ -174,9 +174,10 @@ def first_batches(
     seconds: float,
     audio: bool = True,
     user_delay: int | None = None,
+    auxiliary: bool = False,
 ) -> list[Batch]:
     """Batches of the first `seconds` of a split, divided between the corpora; from the training split if a corpus is too
-    small to have the other one. `audio` and `user_delay` as in `collate`."""
+    small to have the other one. `audio`, `user_delay` and `auxiliary` as in `collate`."""
     batches: list[Batch] = []
     for corpus in corpora:
         left = seconds / len(corpora)
@@ -192,10 +193,10 @@ def first_batches(
             batch: list[MonoCut] = []
             for cut in chosen:
                 if batch and cut.duration * (len(batch) + 1) > config.batch_seconds / config.accumulate:
-                    batches.append(collate(batch, tokenizer, audio, config.text, user_delay))
+                    batches.append(collate(batch, tokenizer, audio, config.text, user_delay, auxiliary))
                     batch = []
                 batch.append(cut)
-            batches.append(collate(batch, tokenizer, audio, config.text, user_delay))
+            batches.append(collate(batch, tokenizer, audio, config.text, user_delay, auxiliary))
         except Exception as error:
             raise explained(corpus, used, error) from error
     return batches

@@ -7,12 +7,10 @@ model is sharded over the workers with FSDP2, and every step's batch is divided 
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -31,13 +29,15 @@ from manifests.frames import CODEBOOKS, SOURCE_FRAME
 from manifests.identity import differences
 from manifests.progress import Progress, silent
 from salm_duplex_model import checkpoint
+from salm_duplex_model.auxiliary import unlabeled
 from salm_duplex_model.batch import Batch
-from salm_duplex_model.channels import SPEECH_VOCABULARY
-from salm_duplex_model.config import OptimizerConfig, RunConfig, TokenWeights
+from salm_duplex_model.config import OptimizerConfig, RunConfig
 from salm_duplex_model.loss_plot import write_loss_plot
 from salm_duplex_model.model import DuplexModel, build_model
+from salm_duplex_model.precision import autocast, runs_in_bf16
 from salm_duplex_model.steps import Steps, on_device
 from salm_duplex_model.stream import codec_of, first_batches, open_for_training
+from salm_duplex_model.validation import unigram_losses, validate
 
 UNIGRAM_SECONDS = 3_600
 """Maximum training audio whose labels are counted for the unigram baseline."""
@@ -54,6 +54,8 @@ def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress:
     config = config.model_copy(update={"codec": codec_of(opened)})
     torch.manual_seed(config.seed)
     model, tokenizer = build_model(config.model, config.seed, device)
+    if config.loss.auxiliary_weight:
+        model.add_auxiliary_heads(config.seed)
     resumed = _agreed(lambda: _prepare_run(run, config, model, tokenizer.save))
     if resumed is not None:
         checkpoint.load_weights(model, resumed)
@@ -70,13 +72,12 @@ def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress:
         weight_decay=config.optimizer.weight_decay,
         fused=True,
     )
-    steps = Steps(opened, config.data, tokenizer, config.seed, rank, world, config.user_text_delay)
+    laid_out: dict[str, Any] = {"user_delay": config.user_text_delay, "auxiliary": config.loss.auxiliary_weight > 0}
+    steps = Steps(opened, config.data, tokenizer, config.seed, rank, world, **laid_out)
     first = _resume(resumed, model, optimizer, steps)
-    laid_out = partial(
-        first_batches, opened, config=config.data, tokenizer=tokenizer, user_delay=config.user_text_delay
-    )
-    validation = laid_out("validation", seconds=config.validation_seconds)
-    known = laid_out("train", seconds=UNIGRAM_SECONDS, audio=False)
+    how = (config.data, tokenizer)
+    validation = first_batches(opened, "validation", *how, config.validation_seconds, **laid_out)
+    known = first_batches(opened, "train", *how, UNIGRAM_SECONDS, audio=False, **laid_out)
     unigram = unigram_losses(model, known, validation, tokenizer.size)
     log = _Log(run, rank, first)
     total = config.optimizer.steps
@@ -89,7 +90,7 @@ def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress:
         for number, step in enumerate(on_device(steps.iterate(first, total), device), first):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(number, config.optimizer)
-            sums = _accumulate(model, step.parts, step.frames, config, device, world)
+            sums = _accumulate(model, step.parts, step.frames, config.at(number), device, world)
             norm = clip_grad_norm_(model.parameters(), config.optimizer.clip)
             optimizer.step()
             optimizer.zero_grad()
@@ -240,72 +241,8 @@ def _one_frame(model: DuplexModel) -> Batch:
         torch.zeros(1, 2, CODEBOOKS, dtype=torch.int64),
         torch.tensor([2]),
         user_text=tokens,
+        auxiliary=unlabeled(1, 2),
     )
-
-
-def autocast(config: RunConfig, device: torch.device) -> AbstractContextManager[Any]:
-    return torch.autocast(device.type, torch.bfloat16) if runs_in_bf16(config, device) else nullcontext()
-
-
-def runs_in_bf16(config: RunConfig, device: torch.device) -> bool:
-    return config.precision == "bf16" or (config.precision == "auto" and _quick_in_bf16(device))
-
-
-def _quick_in_bf16(device: torch.device) -> bool:
-    """A CPU without bf16 instructions takes ten times as long as in fp32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-
-
-@torch.no_grad()
-def validate(model: DuplexModel, batches: Sequence[Batch], config: RunConfig, device: torch.device) -> dict[str, float]:
-    """Mean losses in nats per token, each label counted once, over the frames of the batches; the same in every
-    process."""
-    model.eval()
-    plain = config.loss.model_copy(update={"mask_padding": True, "token_weight": TokenWeights()})
-    sums: dict[str, Tensor] = {}
-    frames = 0
-    # Compiling is not worthwhile for so few batches.
-    as_written = torch.compiler.set_stance("force_eager") if config.compile else nullcontext()
-    for batch in batches:
-        with autocast(config, device), as_written:
-            losses = model(batch.to(device), plain)
-        for name, own in losses.summed().items():
-            sums[name] = sums.get(name, 0) + own
-        frames += int((batch.frames - 1).sum())
-    model.train()
-    return {f"validation_{name}": float(sums[name] / max(frames, 1)) for name in sums if name != "loss"}
-
-
-def unigram_losses(
-    model: DuplexModel, training: Sequence[Batch], validation: Sequence[Batch], vocabulary: int
-) -> dict[str, float]:
-    """The validation losses of a model that knows only the label frequencies in training: the baseline, in nats.
-
-    With add-one smoothing, since a label may be unseen. (The entropy of a short validation set's own labels would be
-    far too low a baseline: it knows which few of the 4 032 codes occur.)"""
-
-    def labels(batches: Sequence[Batch]) -> list[np.ndarray]:
-        """The text labels, those of each codebook and, if any, those of the user's text, of all frames."""
-        arranged = [model.channels(batch) for batch in batches]
-        text = np.concatenate([c.text_labels[c.valid].numpy() for c in arranged])
-        codes = np.concatenate([c.code_labels[c.valid].numpy() for c in arranged])
-        user = [c.user_labels[c.valid].numpy() for c in arranged if c.user_labels is not None]
-        return [text, *codes.T, *([np.concatenate(user)] if user else [])]
-
-    marks = [
-        _cross_entropy(known, new, SPEECH_VOCABULARY if 1 <= number <= CODEBOOKS else vocabulary)
-        for number, (known, new) in enumerate(zip(labels(training), labels(validation), strict=True))
-    ]
-    text, books, user = marks[0], marks[1 : 1 + CODEBOOKS], marks[1 + CODEBOOKS :]
-    names = ("unigram_text", "unigram_codes", "unigram_user_text")
-    return dict(zip(names, (text, float(np.mean(books)), *user), strict=False))
-
-
-def _cross_entropy(known: np.ndarray, new: np.ndarray, size: int) -> float:
-    counts = np.bincount(known, minlength=size) + 1.0
-    return float(-np.log(counts / counts.sum())[new].mean())
 
 
 def learning_rate(step: int, config: OptimizerConfig) -> float:

@@ -29,7 +29,8 @@ from salm_duplex_model.model import build_model
 from salm_duplex_model.session import Session
 from salm_duplex_model.stream import codec_of
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
-from salm_duplex_model.trainer import learning_rate, train, validate
+from salm_duplex_model.trainer import learning_rate, train
+from salm_duplex_model.validation import validate
 
 
 def command(*arguments: object) -> list[str]:
@@ -154,6 +155,43 @@ def test_with_the_users_text_a_run_resumes_exactly_and_its_model_writes_down_the
     assert one.user_tokens.shape == one.tokens.shape
     with pytest.raises(RequestError, match=r"another model\.user_text"):
         train([talk.url], tmp_path / "run", RunConfig.model_validate(SMALL_RUN))
+
+
+def test_with_every_switch_a_run_resumes_exactly_and_its_agent_has_no_auxiliary_heads(talk, tmp_path):
+    settings = {
+        **SMALL_RUN,
+        "loss": {"auxiliary_weight": 2, "token_weight": {"pad": 0.3, "bos": 5}},
+        "data": {**SMALL_RUN["data"], "augment": {"level_db": [-9, 3], "noise_share": 0.5}},
+        "optimizer": {**SMALL_RUN["optimizer"], "encoder_steps": 5},
+        "keep_checkpoints": 3,
+    }
+    config = RunConfig.model_validate(settings)
+    train([talk.url], tmp_path / "run", config)
+    rows, names = read_log(tmp_path / "run"), ("speaking", "speech", "projection")
+    first, last = ([row[f"auxiliary_{name}"] for name in names] for row in (rows[0], rows[-1]))
+    assert all(now < 0.9 * before for now, before in zip(last, first, strict=True))
+    assert rows[-1]["loss"] == pytest.approx(3 * rows[-1]["text"] + 4 * rows[-1]["codes"] + 2 * sum(last), rel=1e-5)
+    assert rows[-1]["validation_auxiliary_speech"] > 0
+    assert rows[0]["loss"] == pytest.approx(2 * sum(first), rel=1e-5)
+    new, warm = (
+        build_model(config.model)[0].state_dict(),
+        load_file(tmp_path / "run/checkpoints/00000004/model.safetensors"),
+    )
+    changed = {
+        name for name, tensor in warm.items() if name in new and not torch.allclose(tensor, new[name], rtol=1e-3)
+    }
+    assert changed and all(name.startswith("encoder.") for name in changed)
+    place = tmp_path / "run/checkpoints/00000012"
+    weights = (place / "model.safetensors").read_bytes()
+    for step in (8, 12):
+        shutil.rmtree(tmp_path / f"run/checkpoints/{step:08d}")
+    train([talk.url], tmp_path / "run", config)
+    assert read_log(tmp_path / "run") == rows
+    assert (place / "model.safetensors").read_bytes() == weights
+    assert "auxiliary.linear.weight" in load_file(place / "model.safetensors")
+    assert load_run(tmp_path / "run")[0].auxiliary is None
+    assert not any("auxiliary" in name for name in load_file(slim(tmp_path / "run", tmp_path / "slim")))
+    assert load_run(tmp_path / "slim")[0].auxiliary is None
 
 
 def test_pre_trained_parts_mixed_corpora_and_lora_train_together(talk, tmp_path):
@@ -349,6 +387,7 @@ def test_too_little_memory_is_told_before_any_work(talk, preset, tmp_path):
         (["--set", "optimizer.step=3"], "no key 'optimizer.step'"),
         (["--set", "model.llm=nowhere/model"], "nowhere/model can't be loaded"),
         (["--set", "optimizer.learning_rate=-1"], "optimizer.learning_rate is wrong"),
+        (["--set", "optimizer.encoder_steps=9"], "set 'loss.auxiliary_weight' too"),
     ],
 )
 def test_wrong_requests_are_refused(talk, tmp_path, arguments, said):

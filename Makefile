@@ -1,4 +1,4 @@
-# `make demo`, `make demo-natural` and `make test` set up everything; `make train-demo` goes on to a trained agent.
+# `make demo`, `make demo-natural` and `make test` set up everything; `make train-demo` also trains an agent.
 PYTHON ?= python3.11
 
 .PHONY: demo demo-natural train-demo test quick docs clean
@@ -9,7 +9,7 @@ demo: .venv/installed
 	@echo
 	@echo "Open demo/corpus/report.html, and listen to demo/*.wav (left: user, right: agent)."
 
-# Ten short dialogues in natural voices: under ten minutes on two cores from nothing. The bundled codec is not made for this agent.
+# Ten short dialogues in natural voices: under ten minutes on two cores from scratch. The bundled codec is not trained for this agent.
 demo-natural: .venv/natural
 	awk 'length > 500 && length < 1000' pipeline/data/dialogues.jsonl | head -10 \
 		| .venv/bin/salm-duplex build - --out demo/natural/corpus --recipe natural
@@ -17,7 +17,7 @@ demo-natural: .venv/natural
 	@echo
 	@echo "Open demo/natural/corpus/report.html, and listen to demo/natural/*.wav (left: user, right: agent)."
 
-# From nothing to an agent to talk to: about an hour on two cores.
+# From scratch to an agent to talk to: about an hour on two cores.
 train-demo: .venv/installed
 	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl --set ingest.takes=6 --set ingest.test=0.1 \
 		--set render.noise.share=0.5 --out demo/talk/corpus
@@ -45,7 +45,7 @@ quick: .venv-test/installed
 docs: .venv-test/installed
 	.venv-test/bin/mkdocs build --strict
 
-# What the embedded defaults need, and nothing more.
+# Only what the embedded defaults need.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --constraint constraints.txt --editable .

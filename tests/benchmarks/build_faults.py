@@ -85,7 +85,7 @@ def undisturbed(tmp_path_factory) -> dict[str, bytes]:
     return tree(out)
 
 
-def test_a_machine_lost_in_mid_build_costs_only_what_it_was_doing(undisturbed, tmp_path):
+def test_a_machine_lost_in_mid_build_costs_only_its_current_work(undisturbed, tmp_path):
     out = tmp_path / "corpus"
     with machines() as (cluster, nodes):
         process = start(out, cluster.address)
@@ -151,7 +151,7 @@ def test_a_stopped_driver_and_the_same_command_again(undisturbed, tmp_path, stop
     assert ("how" in runs[0]) == (stop is interrupted)
 
 
-def test_workers_killed_as_for_want_of_memory(undisturbed, tmp_path):
+def test_workers_killed_as_if_out_of_memory(undisturbed, tmp_path):
     out = tmp_path / "corpus"
     with machines() as (cluster, _):
         process = start(out, cluster.address)

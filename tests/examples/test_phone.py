@@ -71,14 +71,14 @@ def test_a_share_of_the_users_call_the_same_ones_in_any_batch(rendered):
     assert all(np.array_equal(a.user, b.user) for a, b in zip(together, alone, strict=True))
 
 
-def test_a_voice_that_a_telephone_does_not_carry_is_rejected(rendered):
+def test_a_voice_lost_on_the_telephone_is_rejected(rendered):
     kept, lost = phone().process([rendered[0], with_tone(rendered[1], 60)])
     assert not isinstance(kept, Rejected)
     assert (lost.id, lost.stage, lost.reason) == (rendered[1].dialogue.id, "phone", "lost_in_band")
     assert lost.message.endswith("over the 15 of phone.max_loss_db.")
 
 
-def test_it_runs_alone_on_what_render_wrote(tmp_path, rendered, monkeypatch):
+def test_it_runs_alone_on_the_output_of_render(tmp_path, rendered, monkeypatch):
     monkeypatch.chdir(ROOT)
     (tmp_path / "render").mkdir()
     with RecordWriter(tmp_path / "render") as writer:
@@ -113,7 +113,7 @@ def refusal(path: Path, out: Path, changes: Sequence[str]) -> str:
     return said
 
 
-def test_a_list_in_the_wrong_order_is_refused_before_any_work(tmp_path, write_jsonl):
+def test_a_list_in_the_wrong_order_is_rejected_before_any_work(tmp_path, write_jsonl):
     order = "stages=[speak, cast, synthesize, phone, schedule, render, verify, tokenize]"
     said = refusal(write_jsonl(openai("a")), tmp_path / "corpus", [order])
     assert (
@@ -122,7 +122,7 @@ def test_a_list_in_the_wrong_order_is_refused_before_any_work(tmp_path, write_js
     ) in said
 
 
-def test_a_class_that_is_no_stage_is_refused_before_any_work(tmp_path, write_jsonl):
+def test_a_class_that_is_not_a_stage_is_rejected_before_any_work(tmp_path, write_jsonl):
     said = refusal(write_jsonl(openai("a")), tmp_path / "corpus", ["phone.use=json:JSONDecoder"])
     assert (
         "The recipe's phone.use names 'json:JSONDecoder', which is not a Stage; see docs/write_a_stage.md and examples/phone.py."

@@ -34,7 +34,7 @@ def record() -> DuplexDialogue:
     return DuplexDialogue(Timeline(spoken, segments, 125), user, agent)
 
 
-def test_a_row_says_what_the_timeline_holds(record):
+def test_a_row_describes_the_timeline(record):
     row = dialogue_row(record)
     assert (row["frames"], row["duration_s"], row["turns"]) == (125, 10.0, 4)
     assert (row["barge_ins"], row["backchannels"], row["pauses"]) == (1, 0, 1)
@@ -49,7 +49,7 @@ def test_a_row_says_what_the_timeline_holds(record):
     assert row["agent_peak_dbfs"] == 0.0
 
 
-def test_a_backchannel_is_no_turn(record):
+def test_a_backchannel_is_not_a_turn(record):
     *before, last = record.timeline.segments
     mm_hm = segment(2, 4.0, 0.5, 1, 1, event="backchannel")
     timeline = replace(record.timeline, segments=(*before[:2], mm_hm, before[2], last))
@@ -59,7 +59,7 @@ def test_a_backchannel_is_no_turn(record):
         assert row[name] == without[name]
 
 
-def test_what_was_not_looked_for_is_null_or_empty_and_what_was_is_there(record):
+def test_what_was_not_checked_is_null_or_empty_and_what_was_is_present(record):
     row = dialogue_row(record)
     assert (row["least_heard"], row["edge_errors_s"], row["noise"], row["noise_snr_db"]) == (None, [], "", None)
     checked = replace(record, checks=Checks(least_heard=0.9, edge_errors_s=(0.01, -0.02)))

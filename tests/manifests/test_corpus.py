@@ -29,7 +29,7 @@ def test_a_dialogue_is_found_without_reading_the_other_shards(tmp_path, rendered
     assert np.array_equal(np.rint(cut.load_audio()[0] * 32_768), other.user)
 
 
-def test_a_row_that_does_not_know_its_shard_takes_the_split(small_corpus):
+def test_a_row_without_a_shard_reads_the_split(small_corpus):
     rows = small_corpus.dialogues.read("id", "split", "shard")[3:5]
     known = small_corpus.cuts_of(rows)
     unknown = small_corpus.cuts_of(rows.assign(shard=pd.NA))

@@ -49,7 +49,7 @@ def test_plain_lhotse_reads_it(small_corpus: Corpus, url: str) -> None:
     same(small_corpus.cuts("train"), plain)
 
 
-def test_a_server_that_fails_and_breaks_off_changes_no_cut(
+def test_a_server_that_fails_and_disconnects_changes_no_cut(
     small_corpus: Corpus, url: str, faulty: FaultyProxy, faulty_s3: str
 ) -> None:
     faulty.share = 0.3
@@ -68,7 +68,7 @@ def test_a_server_that_goes_away_in_the_middle_ends_the_reading_with_a_sentence(
         list(cuts)
 
 
-def test_what_is_no_corpus_is_refused_by_its_url(s3: str) -> None:
+def test_what_is_not_a_corpus_is_rejected_by_its_url(s3: str) -> None:
     with pytest.raises(RequestError, match=f"^{s3}/none is not a corpus: there is no corpus.json"):
         open_corpus(f"{s3}/none")
     Store(f"{s3}/begun").write(".build/plan/a", b"")

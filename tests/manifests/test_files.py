@@ -6,7 +6,7 @@ import pytest
 from manifests.files import create_whole, is_unfinished, sha256_of, unfinished, write_whole
 
 
-def test_a_file_is_there_whole_or_not_at_all(tmp_path):
+def test_a_file_is_written_atomically(tmp_path):
     path = tmp_path / "file"
     with pytest.raises(OSError), unfinished(path) as part:
         part.write_bytes(b"half")
@@ -18,7 +18,7 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path):
     assert path.read_bytes() == b"two" and list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+def test_a_folder_is_written_atomically(tmp_path):
     with unfinished(tmp_path / "folder") as part:
         part.mkdir()
         (part / "file").touch()

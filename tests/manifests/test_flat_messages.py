@@ -33,7 +33,7 @@ def read(*messages: object) -> list:
     return list(as_trees(enumerate(messages, 1)))
 
 
-def test_a_file_of_messages_is_a_dialogue_a_tree(write_jsonl, tmp_path):
+def test_a_file_of_messages_is_one_dialogue_per_tree(write_jsonl, tmp_path):
     path = write_jsonl(*FIRST, *SECOND)
     pq.write_table(pa.Table.from_pylist([*FIRST, *SECOND]), tmp_path / "d.parquet")
     for name in (path, tmp_path / "d.parquet"):
@@ -52,7 +52,7 @@ def test_messages_in_any_order_within_a_tree_or_without_its_name_are_read():
     assert [(at, tree["message_tree_id"]) for at, tree in read(*nameless)] == [(1, "a"), (6, "x")]
 
 
-def test_a_message_away_from_its_tree_is_told_with_what_to_do():
+def test_a_message_away_from_its_tree_is_reported_with_what_to_do():
     found = read(*FIRST[:2], *SECOND, FIRST[3], {"messages": []}, message("ab", "a"), message("ab", "a"))
     assert [(at, one.reason if isinstance(one, BrokenRecord) else [*one]) for at, one in found] == [
         (1, ["message_tree_id", "prompt"]), (3, ["message_tree_id", "prompt"]), (5, "no_parent"), (6, ["messages"]),
@@ -63,7 +63,7 @@ def test_a_message_away_from_its_tree_is_told_with_what_to_do():
     assert [one.reason for _, one in read(*circle)] == ["no_parent"] * 2
 
 
-def test_a_tree_of_too_many_messages_is_not_held(monkeypatch):
+def test_a_tree_with_too_many_messages_is_not_held_in_memory(monkeypatch):
     monkeypatch.setattr(flat_messages, "MOST_MESSAGES", 4)
     (_, broken), (_, tree) = read(*FIRST, *SECOND)
     assert broken.reason == "too_long" and tree["message_tree_id"] == "t2"

@@ -30,7 +30,7 @@ def test_all_formats_give_the_same_dialogue(raw):
     assert dialogue.id == "file-000001"
 
 
-def test_system_message_becomes_the_system_prompt_and_no_turn():
+def test_system_message_becomes_the_system_prompt_and_not_a_turn():
     raw = {"id": 7, "messages": [{"role": "system", "content": "Be kind."}, *SAME_DIALOGUE["openai"]["messages"]]}
     dialogue = parse_dialogue(raw, "file:1", "x")
     assert (dialogue.id, dialogue.system_prompt, len(dialogue.turns)) == ("7", "Be kind.", 2)
@@ -46,7 +46,7 @@ def test_agent_may_speak_first():
     assert [turn.speaker for turn in parse_dialogue(raw, "f:1", "x").turns] == ["agent", "user"]
 
 
-def test_own_form_fixes_voice_event_and_gap():
+def test_native_format_sets_voice_event_and_gap():
     raw = {
         "turns": [
             {"speaker": "agent", "text": "A long story."},
@@ -96,7 +96,7 @@ def test_what_is_wrong_is_named(raw, reason):
         {"turns": [{"speaker": "user", "text": "Hi", "voice": "\ud83d"}, {"speaker": "agent", "text": "Hello"}]},
     ],
 )
-def test_half_a_surrogate_pair_is_refused(raw):
+def test_half_a_surrogate_pair_is_rejected(raw):
     with pytest.raises(BadDialogue, match="half of a surrogate pair") as caught:
         parse_dialogue(raw, "f:1", "x")
     assert caught.value.reason == "not_utf8"
@@ -110,7 +110,7 @@ def test_an_id_is_a_string_or_a_whole_number(id):
 
 
 @pytest.mark.parametrize("gap", [float("nan"), float("inf"), -0.1, 61])
-def test_a_gap_that_is_no_duration_is_refused(gap):
+def test_a_gap_that_is_not_a_duration_is_rejected(gap):
     raw = {"turns": [{"speaker": "user", "text": "Hi", "gap_s": gap}, {"speaker": "agent", "text": "Hello"}]}
     with pytest.raises(BadDialogue, match="gap_s"):
         parse_dialogue(raw, "f:1", "x")

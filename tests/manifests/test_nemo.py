@@ -66,7 +66,7 @@ def test_target_and_source_tokens_equal_nemos(cuts, tokenizer):
             assert (ours.tokens == special.bos).sum() == sum(s.speaker == speaker for s in cut.supervisions)
 
 
-def test_no_token_tells_of_an_interruption_before_it(tmp_path, tokenizer):
+def test_no_token_reveals_an_interruption_in_advance(tmp_path, tokenizer):
     """Up to the user's onset a cut-off turn's tokens are those of its whole text, in NeMo's channel and in ours, also where the text
     is longer than the time to the cut."""
     from nemo.collections.speechlm2.data.s2s_dataset import build_token_channel

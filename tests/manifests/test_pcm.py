@@ -3,7 +3,7 @@ import numpy as np
 from manifests.pcm import to_float, to_int16
 
 
-def test_every_sample_comes_back_as_it_was():
+def test_every_sample_comes_back_unchanged():
     samples = np.arange(-32_768, 32_768).astype(np.int16)
     floats = to_float(samples)
     assert floats.dtype == np.float32 and floats.min() == -1 and floats.max() < 1

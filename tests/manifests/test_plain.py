@@ -12,7 +12,7 @@ from manifests.records import TokenizedDialogue
 
 @given(records)
 @settings(max_examples=150, deadline=None)
-def test_any_record_comes_back_from_json_as_it_was(record):
+def test_any_record_comes_back_from_json_unchanged(record):
     plain, kept = to_plain(record)
     assert same(from_plain(json.loads(json.dumps(plain)), kept), record)
 
@@ -47,7 +47,7 @@ def test_audio_is_kept_with_its_rate_and_codes_without_one(rendered):
         ({"timeline": None}, "timeline"),
     ],
 )
-def test_what_is_no_record_is_refused_by_the_field(rendered, change, reason):
+def test_an_invalid_record_is_rejected_naming_the_field(rendered, change, reason):
     plain, kept = to_plain(rendered[0])
     with pytest.raises(ValueError, match=reason):
         from_plain(plain | change, kept)

@@ -31,7 +31,7 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(json_text, "MAX_RECORD_BYTES", 200)
 
 
-def test_a_broken_line_is_told_and_the_rest_is_read():
+def test_a_broken_line_is_reported_and_the_rest_is_read():
     lines = [json.dumps(RECORDS[0]), '{"id": "broken', json.dumps(RECORDS[1])]
     found = read("\n".join(lines))
     assert [position for position, _ in found] == [1, 2, 3]
@@ -40,7 +40,7 @@ def test_a_broken_line_is_told_and_the_rest_is_read():
     assert found[2][1] == RECORDS[1]
 
 
-def test_a_broken_first_line_costs_itself_alone():
+def test_a_broken_first_line_affects_only_itself():
     assert told('{"id": "broken\n\n{"id": 1}\n{"id": 2}') == ["broken_json", {"id": 1}, {"id": 2}]
     assert [position for position, _ in read('{"id": "broken\n\n{"id": 1}')] == [1, 3]
 
@@ -50,7 +50,7 @@ def test_an_object_of_several_lines_is_one_dialogue_or_a_mapping():
     assert told(json.dumps({r["id"]: {"data": r["data"]} for r in RECORDS}, indent=2)) == RECORDS
 
 
-def test_bytes_that_are_not_utf8_cost_their_record_alone():
+def test_bytes_that_are_not_utf8_affect_only_their_record():
     found = read(b'{"id": "a"}\n{"id": "\xff\xfe"}\n{"id": "c"}')
     assert [getattr(value, "reason", value) for _, value in found] == [{"id": "a"}, "not_utf8", {"id": "c"}]
     assert "Line 2" in found[1][1].message
@@ -65,14 +65,14 @@ def test_any_unicode_encoding_is_read_with_its_mark_or_without(encoding, small_c
     assert told(json.dumps(lines, indent=1).encode(encoding)) == lines
 
 
-def test_marks_between_records_are_no_part_of_them():
+def test_marks_between_records_are_not_part_of_them():
     lines = [json.dumps(record).encode() for record in RECORDS]
     assert told(b"\n".join(b"\xef\xbb\xbf" + line for line in lines)) == RECORDS
     assert told(b"".join(b"\x1e" + line + b"\n" for line in lines)) == RECORDS
     assert told(b"\xef\xbb\xbf[" + lines[0] + b"]\n\xef\xbb\xbf[" + lines[1] + b"]") == RECORDS
 
 
-def test_half_a_character_of_utf16_costs_its_record_alone():
+def test_half_a_character_of_utf16_affects_only_its_record():
     content = "\n".join(map(json.dumps, RECORDS)).encode("utf-16")
     assert told(content + b"\0") == [RECORDS[0], "not_utf8"]
 
@@ -86,13 +86,13 @@ def test_an_array_cut_short_keeps_what_stands_before_the_cut():
     "content",
     ["[1, 2 3]", "[1, 2, ]", "[1, 2}", "[1, 2,, 3]", "[1, 2, nil]", "[1, 2" + ", [" * 9_999],
 )
-def test_what_is_wrong_in_an_array_is_told_in_its_place(content):
+def test_what_is_wrong_in_an_array_is_reported_in_its_place(content):
     assert told(content) == [1, 2, "broken_json"]
 
 
 @pytest.mark.parametrize("between", ["", " ", "\n", "\n\n", ",\n", ", ", "\r\n"])
 @pytest.mark.parametrize("indent", [None, 1, 4])
-def test_files_put_end_to_end_are_all_read(between, indent, small_chunks):
+def test_concatenated_files_are_all_read(between, indent, small_chunks):
     objects = [json.dumps(record, indent=indent) for record in RECORDS]
     arrays = [json.dumps([record, record], indent=indent) for record in RECORDS]
     assert told(between.join(objects)) == RECORDS
@@ -106,7 +106,7 @@ def test_files_put_end_to_end_are_all_read(between, indent, small_chunks):
 @pytest.mark.parametrize(
     "broken", ['{"id": "b", "data": ["Bye" "So"]}', '{"id": "b"', '{"id": "b",}', '{"id": "b', '{"id": nil}', "b}"]
 )
-def test_what_is_broken_costs_itself_alone(indent, broken):
+def test_what_is_broken_affects_only_itself(indent, broken):
     """Each record on lines of its own: as JSON lines, in an array, and after one another over several lines."""
     good = [{"id": n, "data": ["Hi", {"deep": "x"}]} for n in range(4)]
     texts = [json.dumps(record, indent=indent) for record in good]
@@ -118,12 +118,12 @@ def test_what_is_broken_costs_itself_alone(indent, broken):
     assert told(inner.replace('"id": 1', '"id" 1')) == [good[0], "broken_json", *good[2:]]
 
 
-def test_a_trailing_comma_costs_nothing_behind_it():
+def test_a_trailing_comma_affects_nothing_after_it():
     assert told('{"id": 1},\n{"id": 2},\n') == [{"id": 1}, {"id": 2}]
     assert told('[{"id": 1},\n{"id": 2},\n]\n{"id": 3}') == [{"id": 1}, {"id": 2}, "broken_json", {"id": 3}]
 
 
-def test_a_list_a_line_is_a_dialogue_a_line(small_chunks):
+def test_each_line_with_a_list_is_a_dialogue(small_chunks):
     talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
     lines = [
         json.dumps(talk),
@@ -147,11 +147,11 @@ def test_the_true_place_of_what_is_broken_is_named():
     assert record.message.startswith("Line 1 is not valid JSON")
 
 
-def test_a_line_break_within_a_string_costs_one_record():
+def test_a_line_break_within_a_string_affects_one_record():
     assert told('{"id": 1}\n{"id": "a\nb\nc"}\n{"id": 2}') == [{"id": 1}, "broken_json", {"id": 2}]
 
 
-def test_an_object_that_holds_many_dialogues_gives_each():
+def test_an_object_with_many_dialogues_yields_each():
     found = Counter()
     bare = [{"data": record["data"]} for record in RECORDS]
 
@@ -186,14 +186,14 @@ def test_deep_nesting_and_endless_numbers_are_broken_records():
     assert told("[{}, " + "1" * 5_000 + "]") == [{}, "broken_json"]
 
 
-def test_too_long_a_record_is_told_and_not_held(small_chunks):
+def test_a_record_that_is_too_long_is_reported_and_not_held_in_memory(small_chunks):
     assert told("{}\n" + json.dumps({"id": "x" * 300}) + '\n{"id": 2}\n') == [{}, "too_long", {"id": 2}]
     assert told("[{}, " + json.dumps("x" * 300)) == [{}, "broken_json"]
     assert told(json.dumps({"id": "x" * 300}, indent=2)) == ["too_long"]
     assert told(json.dumps({"id": "x" * 300})) == ["too_long"]
 
 
-def test_blank_content_holds_no_record(small_chunks):
+def test_blank_content_has_no_record(small_chunks):
     assert read("") == read("\n\n  \n") == read(" " * 100) == read("[]") == read(" [ ] ") == []
     assert told("{}" + "\n" * 100 + "{}") == told("{}" + " " * 100 + "\n{}") == [{}, {}]
 
@@ -230,7 +230,7 @@ def test_a_damaged_parquet_file_is_a_broken_record():
     assert (position, record.reason) == (1, "broken_parquet")
 
 
-def test_a_parquet_value_that_is_not_utf8_costs_its_row_alone():
+def test_a_parquet_value_that_is_not_utf8_affects_only_its_row():
     text = pa.array([b"a", b"\xff\xfe", b"c"]).cast(pa.large_binary()).view(pa.large_string())
     found = [getattr(row, "reason", row) for _, row in read_parquet(parquet(pa.table({"id": text})))]
     assert found == [{"id": "a"}, "broken_parquet", {"id": "c"}]
@@ -248,7 +248,7 @@ def test_pickled_objects_in_parquet_are_never_opened():
     assert rows == [(1, {"id": "a"}), (2, {"id": "b"})]
 
 
-def test_a_key_with_two_values_costs_its_record_alone(small_chunks):
+def test_a_key_with_two_values_affects_only_its_record(small_chunks):
     twice, same = (
         '{"id": "a", "data": ["Hi", "Yo"], "data": ["Bye", "So"]}',
         '{"id": "b", "data": ["Hi", "Yo"], "id": "b"}',
@@ -261,7 +261,7 @@ def test_a_key_with_two_values_costs_its_record_alone(small_chunks):
     assert told(nested) == ["duplicate_key"]
 
 
-def test_dialogues_of_one_id_in_one_object_are_told():
+def test_dialogues_of_one_id_in_one_object_are_reported():
     content = '{"a": {"data": ["Hi", "Yo"]}, "b": {"data": ["Bye", "So"]}, "a": {"data": ["1", "2"]}}'
     *found, (_, broken) = read(content)
     assert [value["id"] for _, value in found] == ["a", "b"] and found[0][1]["data"] == ["1", "2"]

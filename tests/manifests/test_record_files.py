@@ -12,7 +12,7 @@ from manifests.record_files import RecordWriter, UnreadableRecords, read_record_
 from manifests.records import Dialogue, DuplexDialogue, Rejected, Timeline, TokenizedDialogue
 
 
-def test_every_kind_of_record_comes_back_as_it_was(tmp_path, timelines, rendered):
+def test_every_kind_of_record_comes_back_unchanged(tmp_path, timelines, rendered):
     tokenized = TokenizedDialogue.of(
         rendered[0], np.arange(rendered[0].timeline.frames * 4, dtype=np.int16).reshape(-1, 4)
     )
@@ -33,7 +33,7 @@ def test_every_kind_of_record_comes_back_as_it_was(tmp_path, timelines, rendered
     assert [r.reason for r in read_rejected(tmp_path)] == ["empty"]
 
 
-def test_a_folder_without_records_and_a_damaged_line_are_told(tmp_path, timelines):
+def test_a_folder_without_records_and_a_damaged_line_are_reported(tmp_path, timelines):
     with pytest.raises(UnreadableRecords, match=r"holds no records\.jsonl"):
         next(read_record_files(tmp_path))
     with RecordWriter(tmp_path) as writer:
@@ -55,7 +55,7 @@ def test_a_record_cannot_name_a_file_outside_its_folder(tmp_path, rendered):
 
 @given(st.lists(records, max_size=4))
 @settings(max_examples=60, deadline=None)
-def test_any_records_come_back_from_a_folder_as_they_were(written):
+def test_any_records_come_back_from_a_folder_unchanged(written):
     with TemporaryDirectory() as folder:
         with RecordWriter(Path(folder)) as writer:
             for number, record in enumerate(written):
@@ -77,7 +77,7 @@ def renamed(record, id):
 
 
 @given(st.lists(st.from_type(Rejected), max_size=4))
-def test_any_rejected_dialogues_come_back_as_they_were(written):
+def test_any_rejected_dialogues_come_back_unchanged(written):
     with TemporaryDirectory() as folder:
         with RecordWriter(Path(folder)) as writer:
             for one in written:

@@ -22,7 +22,7 @@ def test_a_path_or_a_lhotse_cut(tmp_path):
     assert parse_recording("b.flac") == Recording("b.flac")
 
 
-def test_in_our_own_form(tmp_path):
+def test_in_the_native_format(tmp_path):
     turns = [{"speaker": "user", "text": "Hi.", "recording": "a.wav"}, {"speaker": "agent", "text": "Hello."}]
     dialogue = parse_dialogue({"turns": turns}, "file:1", "x")
     assert [turn.recording for turn in dialogue.turns] == [Recording("a.wav"), None]
@@ -42,7 +42,7 @@ SOURCE = {"type": "file", "channels": [0], "source": "a.wav"}
         ({"duration": 1, "recording": {"sources": [SOURCE], "transforms": [{"name": "Speed"}]}}, "modifies its audio"),
     ],
 )
-def test_what_is_no_recording_is_told(raw, message):
+def test_what_is_not_a_recording_is_reported(raw, message):
     with pytest.raises(BadDialogue, match=message):
         parse_recording(raw)
 
@@ -54,7 +54,7 @@ def test_relative_paths_count_from_the_dialogue_file(tmp_path):
     assert found_beside("s3://other/a.wav", "d.jsonl") == "s3://other/a.wav"
 
 
-def test_exactly_the_stretch_is_read(tmp_path):
+def test_exactly_the_requested_part_is_read(tmp_path):
     ramp = np.arange(-8_000, 8_000, dtype=np.int16)
     soundfile.write(tmp_path / "a.wav", np.stack([0 * ramp, ramp], axis=1), 8_000)
     samples, rate = read_recording(Recording(str(tmp_path / "a.wav"), 0.5, 0.25, 1))
@@ -64,7 +64,7 @@ def test_exactly_the_stretch_is_read(tmp_path):
     assert len(whole) == 16_000
 
 
-def test_what_can_not_be_read_has_a_reason(tmp_path):
+def test_what_cannot_be_read_has_a_reason(tmp_path):
     (tmp_path / "text.wav").write_text("no audio")
     soundfile.write(tmp_path / "long.wav", np.zeros(8_000 * (MAX_SECONDS + 1), np.int16), 8_000)
     soundfile.write(tmp_path / "short.wav", np.zeros(8_000, np.int16), 8_000)

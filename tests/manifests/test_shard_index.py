@@ -63,7 +63,7 @@ def test_the_other_dialogues_of_a_shard_are_not_read(split: Store) -> None:
         CutReader().cut(split, 7, others[0])
 
 
-def test_what_is_not_there_is_named(split: Store) -> None:
+def test_what_does_not_exist_is_named(split: Store) -> None:
     with pytest.raises(KeyError):
         CutReader().cut(split, 7, "nobody")
     with pytest.raises(WorkError, match=r"cuts\.000008\.jsonl\.gz is missing"):
@@ -78,7 +78,7 @@ def test_what_is_not_there_is_named(split: Store) -> None:
         CutReader().cut(split, 7, LONG)
 
 
-def test_places_are_forgotten_where_there_are_many(split: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_places_are_evicted_when_there_are_many(split: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("manifests.shard_index.MOST_MEMBERS", 9)
     reader = CutReader()
     for cut in read_cuts(split):

@@ -29,7 +29,7 @@ def split(request: pytest.FixtureRequest, tmp_path: Path, rendered) -> Store:
     return store
 
 
-def test_holes_between_shard_numbers_do_no_harm(split: Store, rendered) -> None:
+def test_gaps_between_shard_numbers_do_no_harm(split: Store, rendered) -> None:
     assert [cut.id for cut in read_cuts(split)] == [record.dialogue.id for record in rendered[:6]]
     assert all(np.any(cut.load_audio()) for cut in read_cuts(split))
     assert damaged_file(split) is None
@@ -41,7 +41,7 @@ def test_shuffled_shards_are_the_same_wherever_they_are(split: Store, rendered) 
 
 
 @pytest.mark.parametrize("split", ["local"], indirect=True)
-def test_nemos_reader_takes_shards_with_holes(split: Store, rendered) -> None:
+def test_nemos_reader_reads_shards_with_gaps(split: Store, rendered) -> None:
     from nemo.collections.common.data.lhotse.cutset import read_cutset_from_config
     from omegaconf import OmegaConf
 
@@ -63,7 +63,7 @@ def test_a_file_that_is_cut_short_is_named(split: Store) -> None:
     assert damaged is not None and damaged[0] == f"{split.url}/target_audio.000003.tar"
 
 
-def test_what_is_left_out_is_not_read(split):
+def test_skipped_fields_are_not_read(split):
     for field in ("target_audio", "context_audio"):
         for name in [name for name in split.names() if name.startswith(field)]:
             split.write(name, b"unreadable")
@@ -72,7 +72,7 @@ def test_what_is_left_out_is_not_read(split):
 
 
 @pytest.mark.parametrize("split", ["local"], indirect=True)
-def test_a_cut_that_names_a_command_is_refused_and_runs_nothing(split: Store, tmp_path: Path) -> None:
+def test_a_cut_that_names_a_command_is_rejected_and_runs_nothing(split: Store, tmp_path: Path) -> None:
     def name_a_command(line: bytes) -> bytes:
         cut = json.loads(line)
         cut["recording"]["sources"] = [{"type": "command", "channels": [0, 1], "source": f"touch {tmp_path}/ran"}]

@@ -49,7 +49,7 @@ def test_plain_lhotse_gives_back_audio_codes_and_timeline(shard, tokenized):
         assert cut.custom["task"] == "s2s_duplex"
 
 
-def test_supervisions_say_what_is_heard(shard, tokenized):
+def test_supervisions_describe_what_is_heard(shard, tokenized):
     for cut, record in zip(CutSet.from_shar(in_dir=shard), tokenized, strict=True):
         assert [s.start for s in cut.supervisions] == sorted(s.start for s in cut.supervisions)
         for s, segment in zip(cut.supervisions, record.timeline.segments, strict=True):
@@ -65,7 +65,7 @@ def test_supervisions_say_what_is_heard(shard, tokenized):
             assert s.end <= cut.duration
 
 
-def test_what_was_made_of_a_turn_is_labeled_and_counted(tokenized):
+def test_what_speak_did_to_a_turn_is_labeled_and_counted(tokenized):
     timeline = tokenized[0].timeline
     assert all("edit" not in s.custom for s in build_cut(tokenized[0], PROVENANCE).supervisions)
     edits = (None, "part", "added", "part")
@@ -106,7 +106,7 @@ def test_a_reference_of_the_agents_voice_is_the_cuts_context_audio(tmp_path, tok
     assert all(np.array_equal(np.rint(h[:n] * 32768), r) for h, n, r in zip(heard, lengths, references, strict=True))
 
 
-def test_a_cut_that_lhotse_can_not_take_is_named_with_its_file(tmp_path, tokenized):
+def test_a_cut_that_lhotse_cannot_read_is_named_with_its_file(tmp_path, tokenized):
     write_shard(tmp_path, 0, tokenized, PROVENANCE)
     assert damaged_file(Store(tmp_path)) is None
     cuts = tmp_path / "cuts.000000.jsonl.gz"

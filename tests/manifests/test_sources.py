@@ -50,7 +50,7 @@ def test_content_not_name_decides_how_a_file_is_read(tmp_path, content, pack):
 
 
 @pytest.mark.parametrize("content", CONTENT.values(), ids=CONTENT.keys())
-def test_a_limit_reads_fewer_and_tells_the_same_fingerprint(tmp_path, content):
+def test_a_limit_reads_fewer_and_gives_the_same_fingerprint(tmp_path, content):
     path = tmp_path / "dialogues"
     path.write_bytes(content)
     source = Source(str(path))
@@ -72,7 +72,7 @@ def test_standard_input_is_read(content):
     assert done.stdout.decode().strip() == f"{list(enumerate(RECORDS, 1))} stdin"
 
 
-def test_gzip_and_zstd_files_put_end_to_end_are_read_whole(tmp_path):
+def test_gzip_and_zstd_concatenated_files_are_read_whole(tmp_path):
     for pack in (gzip.compress, zstandard.ZstdCompressor().compress):
         path = tmp_path / "two"
         path.write_bytes(pack(JSONL + b"\n") + pack(JSONL))
@@ -119,7 +119,7 @@ def test_folders_and_patterns_of_a_url_are_found():
     assert [read(url) for url in found] == [RECORDS, RECORDS]
 
 
-def test_what_is_not_there_is_told_from_what_can_not_be_reached(s3, moto, monkeypatch):
+def test_what_does_not_exist_is_reported_from_what_cannot_be_reached(s3, moto, monkeypatch):
     with pytest.raises(UnreadableInput, match=r"The input memory://nowhere/a\.jsonl does not exist"):
         expand(["memory://nowhere/a.jsonl"])
     with pytest.raises(UnreadableInput, match="does not exist"):
@@ -138,7 +138,7 @@ def test_what_is_not_there_is_told_from_what_can_not_be_reached(s3, moto, monkey
 
 
 @pytest.mark.parametrize("pack", PACKED.values(), ids=PACKED.keys())
-def test_a_bucket_is_read_to_its_end_though_requests_fail(faulty, faulty_s3, pack):
+def test_a_bucket_is_read_completely_despite_failing_requests(faulty, faulty_s3, pack):
     content = {"a.jsonl": JSONL + b"\n" + JSONL, "deep/b.json": CONTENT["array"], "c.parquet": CONTENT["parquet"]}
     for name, data in content.items():
         Store(faulty_s3).write(name, pack(data))

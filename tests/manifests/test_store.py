@@ -55,7 +55,7 @@ def test_what_another_process_writes_is_seen_at_once(store: Store) -> None:
     assert store.names() == [] and not store.exists("late")
 
 
-def test_a_file_that_is_not_there_is_no_failure_of_the_store(store: Store) -> None:
+def test_a_missing_file_is_not_a_failure_of_the_store(store: Store) -> None:
     store.write("a", b"")
     with pytest.raises(FileNotFoundError):
         store.read("b")
@@ -63,7 +63,7 @@ def test_a_file_that_is_not_there_is_no_failure_of_the_store(store: Store) -> No
         store.open("b")
 
 
-def test_a_file_is_read_piece_by_piece_from_anywhere(store: Store) -> None:
+def test_a_file_is_read_in_blocks_from_any_position(store: Store) -> None:
     content = os.urandom(20_000_000)
     store.write("big", content)
     with store.open("big") as file:
@@ -133,7 +133,7 @@ def test_a_connection_that_breaks_in_the_middle_of_a_file_cuts_nothing_off(fault
     assert "cut" in faulty.failed
 
 
-def test_a_server_that_is_away_for_twenty_seconds_is_waited_for(faulty: FaultyProxy, faulty_s3: str) -> None:
+def test_a_server_that_is_unavailable_for_twenty_seconds_is_waited_for(faulty: FaultyProxy, faulty_s3: str) -> None:
     store = Store(faulty_s3)
     store.write("a", b"before")
     faulty.down_for(20)
@@ -150,7 +150,7 @@ def test_slow_answers_are_waited_for(faulty: FaultyProxy, faulty_s3: str) -> Non
     assert store.names() == ["a"] and store.read("a") == b"1"
 
 
-def test_a_store_that_stays_away_is_named_with_the_mend(faulty: FaultyProxy, faulty_s3: str) -> None:
+def test_a_store_that_stays_unavailable_is_named_with_the_fix(faulty: FaultyProxy, faulty_s3: str) -> None:
     faulty.stop()
     with pytest.raises(WorkError) as caught:
         Store(faulty_s3 + "/corpus", patience_s=1).read("a")
@@ -158,7 +158,7 @@ def test_a_store_that_stays_away_is_named_with_the_mend(faulty: FaultyProxy, fau
     assert str(caught.value).endswith("; check the address and the network.")
 
 
-def test_a_host_that_does_not_exist_is_said_to_be_out_of_reach(
+def test_a_host_that_does_not_exist_is_reported_as_unreachable(
     moto: str, s3: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_s3(moto, "http://no-such-host.invalid", monkeypatch)
@@ -167,14 +167,14 @@ def test_a_host_that_does_not_exist_is_said_to_be_out_of_reach(
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/corpus", "http://no-such-host.invalid/corpus"])
-def test_a_web_server_that_is_away_is_not_taken_for_a_missing_file(url: str) -> None:
+def test_a_web_server_that_is_unavailable_is_not_taken_for_a_missing_file(url: str) -> None:
     with pytest.raises(WorkError, match=r"can't be reached: .*; check the address and the network\.$"):
         Store(url, patience_s=1).read("corpus.json")
     with pytest.raises(WorkError, match="can't be reached"):
         Store(url, patience_s=1).exists("corpus.json")
 
 
-def test_a_bucket_that_does_not_exist_is_said_to(s3: str) -> None:
+def test_a_missing_bucket_is_reported_as_such(s3: str) -> None:
     store = Store("s3://there-is-no-such-bucket/corpus")
     for use in (store.check, store.names, lambda: store.write("a", b""), lambda: store.read("a")):
         with pytest.raises(
@@ -183,14 +183,14 @@ def test_a_bucket_that_does_not_exist_is_said_to(s3: str) -> None:
             use()
 
 
-def test_missing_credentials_are_said_to_be(s3: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_credentials_are_reported_as_such(s3: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with pytest.raises(RequestError, match=r"Unable to locate credentials; check the credentials and permissions\.$"):
         Store(s3).check()
 
 
-def test_a_protocol_that_is_unknown_or_not_installed_is_refused() -> None:
+def test_a_protocol_that_is_unknown_or_not_installed_is_rejected() -> None:
     with pytest.raises(RequestError, match="foo"):
         Store("foo://bucket/corpus")
     with pytest.raises(RequestError, match="needs a package that is not installed"):

@@ -34,7 +34,7 @@ def small_groups(monkeypatch):
 
 
 @pytest.mark.parametrize("sizes", [(20,), (1,) * 20, (0, 13, 0, 7), (6, 1, 7, 6)])
-def test_the_bytes_are_those_of_the_rows_however_they_were_spread(tmp_path, small_groups, sizes):
+def test_the_bytes_depend_only_on_the_rows_not_on_their_files(tmp_path, small_groups, sizes):
     rows = rejected(20)
     ends = list(itertools.accumulate(sizes))
     for number, (size, end) in enumerate(zip(sizes, ends, strict=True)):
@@ -49,7 +49,7 @@ def test_the_bytes_are_those_of_the_rows_however_they_were_spread(tmp_path, smal
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [7, 7, 6]
 
 
-def test_a_table_of_no_rows_has_its_columns(tmp_path):
+def test_an_empty_table_has_its_columns(tmp_path):
     assert pq.read_table(joined(tmp_path / "none.parquet", [])).schema.equals(REJECTED)
 
 

@@ -41,5 +41,5 @@ def test_voices_in_one_value_of_a_table_come_back_commas_and_all(voices):
     assert split_voices(join_voices(voices)) == sorted(voices)
 
 
-def test_embedded_voices_stand_in_tables_as_they_are():
+def test_embedded_voices_are_unchanged_in_tables():
     assert join_voices(["rms?pitch=100&rate=95", "en-gb+f3?pitch=55"]) == "en-gb+f3?pitch=55,rms?pitch=100&rate=95"

@@ -64,7 +64,7 @@ def findings(corpus: Corpus) -> dict[str, Finding]:
     return {one.question: one for one in found}
 
 
-def test_a_corpus_that_tells_nothing_passes_and_its_report_says_so(tmp_path: Path, records) -> None:
+def test_a_corpus_that_reveals_nothing_passes_and_its_report_says_so(tmp_path: Path, records) -> None:
     corpus = make_corpus(tmp_path, records)
     found = findings(corpus)
     assert not [one for one in found.values() if one.passed is False]
@@ -74,7 +74,7 @@ def test_a_corpus_that_tells_nothing_passes_and_its_report_says_so(tmp_path: Pat
     assert "as NeMo reads it" in report(open_corpus(tmp_path))
 
 
-def test_what_tells_is_found(tmp_path: Path, records) -> None:
+def test_leaks_are_found(tmp_path: Path, records) -> None:
     """NeMo lays out `text` as it is, so that it must not be shortened to what was heard; the last frames before a cut
     have the codes of the silence behind it; users are louder where they interrupt."""
 
@@ -99,7 +99,7 @@ def test_what_tells_is_found(tmp_path: Path, records) -> None:
     assert found[FORESEEN].passed
 
 
-def test_too_few_events_are_no_verdict(tmp_path: Path, records) -> None:
+def test_too_few_events_give_no_verdict(tmp_path: Path, records) -> None:
     found = findings(make_corpus(tmp_path, records[:20]))
     assert found[FORESEEN].passed is None and found[CUT].passed is None
 
@@ -110,7 +110,7 @@ def as_take(record: TokenizedDialogue, take: int) -> TokenizedDialogue:
     return replace(record, timeline=replace(record.timeline, spoken=replace(spoken, dialogue=renamed)))
 
 
-def test_takes_of_one_script_are_one_witness(tmp_path: Path, records) -> None:
+def test_takes_of_one_script_count_once(tmp_path: Path, records) -> None:
     """All takes of a directed script are interrupted at the same words: a probe that has seen one of them knows the
     others."""
     takes = [as_take(record, take) for record in records[:80] for take in range(2, 5)]

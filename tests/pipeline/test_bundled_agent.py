@@ -29,7 +29,7 @@ def asked(tmp_path_factory):
     return path, LEAD_S + len(question) / SOURCE_RATE
 
 
-def test_it_answers_once_the_user_has_ended(asked, tmp_path):
+def test_it_answers_when_the_user_has_finished(asked, tmp_path):
     user, end = asked
     command = [sys.executable, "-m", "pipeline.cli", "converse", "bundled", "--user", user, "--out", tmp_path / "a.wav"]
     done = subprocess.run([*map(str, command), "--tail", "6", "--json"], capture_output=True, text=True)

@@ -38,7 +38,7 @@ BAD_DIALOGUES = {
 }
 
 
-def test_each_kind_of_bad_dialogue_is_rejected_with_its_reason_and_the_build_goes_on(tmp_path):
+def test_each_kind_of_bad_dialogue_is_rejected_with_its_reason_and_the_build_continues(tmp_path):
     lines = [json.dumps(openai("good")), *(line for line in BAD_DIALOGUES.values() if line)]
     good, bytes_file = tmp_path / "dialogues.jsonl", tmp_path / "bytes.jsonl"
     good.write_text("\n".join(lines), "utf-8")
@@ -62,58 +62,58 @@ def test_when_nothing_is_usable_the_work_has_failed(tmp_path, write_jsonl):
     assert "No dialogue could be used" in result.stderr
 
 
-def test_a_missing_input_is_refused_before_any_work(tmp_path):
+def test_a_missing_input_is_rejected_before_any_work(tmp_path):
     said = refused(run("build", tmp_path / "nowhere.jsonl", "--out", tmp_path / "c"))
     assert "nowhere.jsonl does not exist" in said
     assert not (tmp_path / "c").exists()
 
 
-def test_a_wrong_recipe_key_is_refused_with_the_allowed_ones(tmp_path, write_jsonl):
+def test_a_wrong_recipe_key_is_rejected_with_the_allowed_ones(tmp_path, write_jsonl):
     said = refused(run("build", write_jsonl(openai("a")), "--out", tmp_path / "c", "--set", "schedule.barge=1"))
     assert "no key 'schedule.barge'" in said and "barge_in" in said
     assert not (tmp_path / "c").exists()
 
 
-def test_an_unknown_voice_is_refused_before_any_work(tmp_path, write_jsonl):
+def test_an_unknown_voice_is_rejected_before_any_work(tmp_path, write_jsonl):
     voice = "cast.agent_voice=en-us+nobody?pitch=50&range=50&rate=160"
     said = refused(run("build", write_jsonl(openai("a")), "--out", tmp_path / "c", "--set", voice))
     assert "no voice 'en-us+nobody'" in said
     assert not (tmp_path / "c").exists()
 
 
-def test_an_output_that_cannot_be_written_is_refused(tmp_path, write_jsonl):
+def test_an_output_that_cannot_be_written_is_rejected(tmp_path, write_jsonl):
     (tmp_path / "file").write_text("in the way")
     said = refused(run("build", write_jsonl(openai("a")), "--out", tmp_path / "file" / "c"))
     assert "can't be written" in said
 
 
-def test_a_codec_for_no_voice_is_refused(tmp_path):
+def test_a_codec_without_voices_is_rejected(tmp_path):
     said = refused(run("codec", "train", "--out", tmp_path / "c.safetensors", "--set", "agent_voice='en?volume=1'"))
     assert "'en?volume=1' is not like" in said
 
 
-def test_a_folder_that_is_no_corpus_is_told(tmp_path):
+def test_a_folder_that_is_not_a_corpus_is_reported(tmp_path):
     assert "is not a corpus" in refused(run("inspect", tmp_path))
     assert "is not a corpus" in refused(run("report", tmp_path))
 
 
-def test_a_corpus_of_another_format_version_is_told(tmp_path):
+def test_a_corpus_with_another_format_version_is_reported(tmp_path):
     (tmp_path / "corpus.json").write_text('{"format_version": 99}')
     assert "format version 99" in refused(run("inspect", tmp_path))
 
 
-def test_an_unknown_stage_is_refused(tmp_path):
+def test_an_unknown_stage_is_rejected(tmp_path):
     said = refused(run("stage", "sing", "--in", tmp_path, "--out", tmp_path / "o"))
     assert "no stage 'sing'" in said and "synthesize" in said
 
 
-def test_a_stage_without_its_input_is_told(tmp_path):
+def test_a_stage_without_its_input_is_reported(tmp_path):
     said = refused(run("stage", "render", "--in", tmp_path, "--out", tmp_path / "o"))
     assert "holds no records.jsonl" in said
     assert not (tmp_path / "o").exists()
 
 
-def test_a_stage_on_another_stages_records_is_told(tmp_path, write_jsonl):
+def test_a_stage_on_another_stages_records_is_reported(tmp_path, write_jsonl):
     assert run("stage", "ingest", "--in", write_jsonl(openai("a")), "--out", tmp_path / "i").returncode == 0
     result = run("stage", "render", "--in", tmp_path / "i", "--out", tmp_path / "o")
     assert result.returncode in (1, 2)
@@ -149,7 +149,7 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [[], ["build"], ["stage"], ["inspect"], ["codec"], ["doctor"], ["recipe"]])
-def test_help_names_what_there_is(arguments):
+def test_help_lists_the_commands(arguments):
     result = run(*arguments, "--help")
     assert result.returncode == 0
     assert "Usage" in result.stdout

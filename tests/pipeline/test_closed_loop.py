@@ -50,7 +50,7 @@ def test_words_are_heard_before_the_codec_and_after_it(heard, nemo_codec, tmp_pa
         assert "agent&#39;s words wrong, after the codec" in page
 
 
-def test_wrong_words_are_told_with_what_is_heard(heard):
+def test_wrong_words_are_reported_with_what_is_heard(heard):
     recipe = load_recipe(overrides=FLITE)
     (record,) = heard
     words = recipe.stage("verify").make(0)

@@ -113,12 +113,12 @@ def test_what_is_trained_on_are_the_codes_of_a_corpus_and_their_audio():
         ("steps=0", "must be above 0, not 0"),
     ],
 )
-def test_a_wrong_setting_is_refused(tmp_path, recordings, override, said):
+def test_a_wrong_setting_is_rejected(tmp_path, recordings, override, said):
     with pytest.raises(RequestError, match=said):
         personalize("bundled", recordings, tmp_path / "c.safetensors", [override], silent)
 
 
-def test_a_request_that_cannot_be_met_is_refused(tmp_path, recordings):
+def test_a_request_that_cannot_be_met_is_rejected(tmp_path, recordings):
     with pytest.raises(RequestError, match=r"must end in \.safetensors"):
         personalize("bundled", recordings, tmp_path / "c.nemo", [], silent)
     with pytest.raises(RequestError, match="neither a corpus nor a folder"):

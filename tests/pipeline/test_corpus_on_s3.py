@@ -64,7 +64,7 @@ def test_codec_personalize_hears_the_same_voice(store: Store, small_corpus: Corp
     assert read_voice(store.url).keys() == read_voice(small_corpus.url).keys()
 
 
-def test_a_corpus_that_is_not_there_is_refused_in_a_sentence(s3: str) -> None:
+def test_a_corpus_that_does_not_exist_is_rejected_in_a_sentence(s3: str) -> None:
     for arguments in (("report", f"{s3}/none"), ("inspect", f"{s3}/none"), ("scenes", f"{s3}/none", "--out", "unused")):
         done = run(*arguments)
         assert done.returncode == 2 and f"{s3}/none is not a corpus" in done.stderr

@@ -96,7 +96,7 @@ def test_playing_gives_each_dialogue_its_own_audio_and_text_however_they_are_bat
     assert alone.tokens[0] == tokenizer.special.pad
 
 
-def test_batches_hold_dialogues_of_like_length_and_all_of_them(small_corpus):
+def test_batches_have_dialogues_of_similar_length_and_all_of_them(small_corpus):
     cuts = list(small_corpus.cuts("train"))
     made = batches(cuts, 4)
     assert sorted(cut.id for batch in made for cut in batch) == sorted(cut.id for cut in cuts)
@@ -104,7 +104,7 @@ def test_batches_hold_dialogues_of_like_length_and_all_of_them(small_corpus):
     assert lengths == sorted(lengths, reverse=True)
 
 
-def test_a_faultless_agent_is_seen_as_one(request_of, small_corpus, monkeypatch):
+def test_a_faultless_agent_gets_faultless_scores(request_of, small_corpus, monkeypatch):
     monkeypatch.setattr(pipeline.evaluate, "play", faultless)
     result = evaluate(request_of(limit=None), quietly)
     own, reference = (result[key][small_corpus.name] for key in ("sets", "reference"))
@@ -118,7 +118,7 @@ def test_a_faultless_agent_is_seen_as_one(request_of, small_corpus, monkeypatch)
     assert "text_barge_in_success_rate" not in rows and "text_perplexity" in rows
 
 
-def test_a_judge_that_is_not_there_fails_the_work_and_keeps_the_rest(request_of, monkeypatch):
+def test_a_judge_that_does_not_exist_fails_the_work_and_keeps_the_rest(request_of, monkeypatch):
     monkeypatch.setattr(pipeline.evaluate, "play", faultless)
     monkeypatch.setattr("salm_duplex_model.evaluation.judge.RETRY.total", 0)
     request = request_of(judge="http://127.0.0.1:9/v1", judge_model="nobody")
@@ -128,12 +128,12 @@ def test_a_judge_that_is_not_there_fails_the_work_and_keeps_the_rest(request_of,
     assert own["turn_taken_rate"]["value"] == 1 and own["judge_score"]["value"] is None
 
 
-def test_two_corpora_of_one_name_are_refused(request_of, small_corpus):
+def test_two_corpora_with_one_name_are_rejected(request_of, small_corpus):
     with pytest.raises(RequestError, match="the same folder name"):
         evaluate(request_of(corpora=[small_corpus.url] * 2), quietly)
 
 
-def test_a_judge_without_a_model_is_refused(request_of):
+def test_a_judge_without_a_model_is_rejected(request_of):
     with pytest.raises(RequestError, match="belong together"):
         evaluate(request_of(judge="http://localhost"), quietly)
 
@@ -157,7 +157,7 @@ def test_the_command(tiny_run, small_corpus, tmp_path):
     assert "1/1 dialogues" in result.stderr
 
 
-def test_wrong_requests_are_refused(tiny_run, small_corpus, tmp_path):
+def test_wrong_requests_are_rejected(tiny_run, small_corpus, tmp_path):
     corpus, out = small_corpus.url, tmp_path / "e.json"
     assert "not a training run" in refused(command(tmp_path, corpus, out, "--split", "train"))
     assert "no dialogue in a split 'test'; it has: train" in refused(command(tiny_run, corpus, out))

@@ -63,11 +63,11 @@ def test_a_language_decides_what_the_recipe_leaves_open():
         (["ingest.language=de", "verify.recognizer=pocketsphinx"], "pocketsphinx, recognizes only English"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_the_language_is_refused_in_a_sentence(overrides, message):
+def test_what_does_not_fit_the_language_is_rejected_in_a_sentence(overrides, message):
     with pytest.raises(RequestError, match=message) as refused:
         check_stages(load_recipe(overrides=overrides))
     assert "\n" not in str(refused.value)
 
 
-def test_own_words_do_for_a_language_that_has_none_bundled():
+def test_phrases_in_the_recipe_work_for_a_language_without_bundled_ones():
     load_recipe(overrides=["ingest.language=hu", "speak.backchannel.share=0.5", "speak.backchannel.texts=[igen]"])

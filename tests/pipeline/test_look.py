@@ -63,7 +63,7 @@ def test_what_is_made_of_the_text_is_counted(write_jsonl):
     assert expected in " ".join(printed(path).split())
 
 
-def test_the_stage_ingest_tells_what_was_not_used(write_jsonl, tmp_path, recipe):
+def test_the_stage_ingest_reports_what_was_not_used(write_jsonl, tmp_path, recipe):
     path = write_jsonl(*(openai(f"d{n}", f"{n}?", "Yes.") | {"tools": ["f"]} for n in range(3)))
     counts = run_stage("ingest", str(path), str(tmp_path / "out"), recipe)
     assert counts == {"kept": 3, "rejected": 0, "not_used": {"tools": 3}}
@@ -96,7 +96,7 @@ def test_a_parquet_without_dialogues_names_its_columns(tmp_path, recipe):
     assert refusal.number == 2 and "No dialogue format has the keys name, price" in refusal.message
 
 
-def test_a_file_that_is_not_there_or_is_empty_is_a_wrong_request(tmp_path):
+def test_a_file_that_does_not_exist_or_is_empty_is_a_wrong_request(tmp_path):
     (tmp_path / "empty.jsonl").touch()
     for name, message in (("none.jsonl", "does not exist"), ("empty.jsonl", "has no dialogues")):
         with pytest.raises(RequestError, match=message):

@@ -36,7 +36,7 @@ def test_the_command_uses_its_own_packages(folder, on_path):
     run("stage", "speak", "--in", "ingested", "--out", "spoken")
 
 
-def test_a_stage_of_ones_own_in_the_working_folder_is_found(folder):
+def test_a_custom_stage_in_the_working_folder_is_found(folder):
     (folder / "mine.py").write_text("from stages.render import Render\nclass Louder(Render): ...\n")
     printed = subprocess.run([COMMAND, "recipe", "--set", "render.use=mine:Louder"], cwd=folder, capture_output=True)
     assert b"use: mine:Louder" in printed.stdout

@@ -52,7 +52,7 @@ def test_a_printed_recipe_is_the_same_recipe(tmp_path):
     assert load_recipe(path).id == load_recipe(overrides=["seed=5"]).id != load_recipe().id
 
 
-def test_resources_do_not_make_another_corpus():
+def test_resources_do_not_change_the_corpus():
     assert load_recipe(overrides=["tokenize.resources.cpus=1"]).id == load_recipe().id
 
 
@@ -75,7 +75,7 @@ def test_a_stage_is_left_out_another_inserted_and_each_has_its_section():
         recipe.stage("verify")
 
 
-def test_a_limit_on_failures_does_not_make_another_corpus():
+def test_a_limit_on_failures_does_not_change_the_corpus():
     assert load_recipe().max_failed == 0.01
     assert load_recipe(overrides=["max_failed=0"]).id == load_recipe().id
 
@@ -128,14 +128,14 @@ def test_what_is_wrong_is_named_with_what_is_allowed(override, said):
     assert said in recipe_error(override)
 
 
-def test_a_module_of_ones_own_that_breaks_is_named(tmp_path, monkeypatch):
+def test_a_custom_module_that_fails_is_named(tmp_path, monkeypatch):
     (tmp_path / "half_written.py").write_text("class Mine(Stge): ...\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert "can't be imported: NameError: name 'Stge' is not defined" in recipe_error("render.use=half_written:Mine")
 
 
 @pytest.mark.parametrize("name", ["quick_and_patient", "in_the_wild", "in_the_wild.yaml", "directed"])
-def test_a_recipe_that_comes_with_the_package_is_given_by_its_name(name):
+def test_a_bundled_recipe_is_given_by_name(name):
     printed = CliRunner().invoke(app, ["recipe", "--recipe", name])
     assert printed.exit_code == 0
     assert recipe_from(yaml.safe_load(printed.stdout)).id != load_recipe().id
@@ -147,7 +147,7 @@ def test_a_file_of_that_name_comes_first(tmp_path, monkeypatch):
     assert "seed: 3" in CliRunner().invoke(app, ["recipe", "--recipe", "in_the_wild.yaml"]).stdout
 
 
-def test_a_recipe_file_that_is_none_is_told(tmp_path):
+def test_an_invalid_recipe_file_is_reported(tmp_path):
     assert "does not exist" in recipe_error(path=tmp_path / "none.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("seed: [1\n")
@@ -165,7 +165,7 @@ def test_a_recipe_file_that_is_none_is_told(tmp_path):
         ("schedule:\n  barge_in:\n    share: 1\n    share: 0\n", "'share' twice, on lines 3 and 4"),
     ],
 )
-def test_a_key_that_stands_twice_is_refused(tmp_path, text, where):
+def test_a_duplicate_key_is_rejected(tmp_path, text, where):
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
     with pytest.raises(RequestError, match=where):

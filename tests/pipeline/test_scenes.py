@@ -32,7 +32,7 @@ def scenes(corpus, tmp_path_factory):
     return {name: open_corpus(out / name) for name in CHOSEN}
 
 
-def test_a_scene_of_a_corpus_in_the_wild_has_only_the_sound_that_it_asks_for():
+def test_a_scene_of_a_corpus_in_the_wild_has_only_its_own_sound():
     recipe = load_recipe(SHIPPED / "in_the_wild.yaml").as_dict()
     wild = SimpleNamespace(info={"identity": {"recipe": recipe}}, url="wild")
     for name in SCENES:
@@ -50,7 +50,7 @@ def test_a_scene_of_a_directed_corpus_has_no_director():
         assert "director" not in [spec.name for spec in recipe_from(scene_recipe(directed, name, 1)).stages]
 
 
-def test_scenes_hold_the_test_dialogues_in_voices_of_the_test(corpus, scenes):
+def test_scenes_have_the_test_dialogues_in_voices_of_the_test(corpus, scenes):
     words = {split: {cut.supervisions[0].text for cut in corpus.cuts(split)} for split in ("train", "test")}
     heard = {row["user_voice"] for row in rows_of(corpus.dialogues) if row["split"] != "test"}
     for name, scene in scenes.items():
@@ -63,7 +63,7 @@ def test_scenes_hold_the_test_dialogues_in_voices_of_the_test(corpus, scenes):
             assert not first & words["train"]
 
 
-def test_each_scene_holds_what_it_asks_and_nothing_else(scenes):
+def test_each_scene_has_its_behavior_and_nothing_else(scenes):
     counts = {
         name: {
             key: sum(row[key] for row in rows_of(scene.dialogues)) for key in ("barge_ins", "pauses", "backchannels")
@@ -94,7 +94,7 @@ def test_a_wait_is_long_an_impatient_user_waits_half_and_a_monologue_is_one_turn
         assert len(cut.supervisions[0].text.split()) == sum(len(text.split()) for text in said)
 
 
-def test_a_scene_that_is_not_there_and_a_corpus_without_a_test_split(corpus, small_corpus, tmp_path):
+def test_a_scene_that_does_not_exist_and_a_corpus_without_a_test_split(corpus, small_corpus, tmp_path):
     with pytest.raises(RequestError, match="no scene 'rain'; the scenes are plain, impatient"):
         make_scenes(corpus, tmp_path, ["rain"], 1, None, None)
     with pytest.raises(RequestError, match="test or validation, not from 'train'"):

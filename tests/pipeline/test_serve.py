@@ -239,7 +239,7 @@ def test_twenty_callers_three_of_whom_misbehave(talkative):
             assert all(row["step_ms"] > 0 for row in stats)
 
 
-def test_a_caller_is_sent_away_with_a_reason(talkative):
+def test_a_caller_is_disconnected_with_a_reason(talkative):
     async def scene() -> None:
         async with served(talkative, Bounds(max_sessions=2, idle_s=1)) as url, aiohttp.ClientSession() as http:
 
@@ -262,7 +262,7 @@ def test_a_caller_is_sent_away_with_a_reason(talkative):
     asyncio.run(scene())
 
 
-def test_pages_of_other_sites_and_callers_over_the_number_are_refused(talkative):
+def test_pages_of_other_sites_and_callers_over_the_number_are_rejected(talkative):
     async def scene() -> None:
         async with served(talkative, Bounds(max_sessions=1, idle_s=60)) as url, aiohttp.ClientSession() as http:
 
@@ -293,7 +293,7 @@ def test_pages_of_other_sites_and_callers_over_the_number_are_refused(talkative)
     asyncio.run(scene())
 
 
-def test_who_still_talks_is_told_that_the_server_stops(talkative):
+def test_active_callers_are_notified_that_the_server_stops(talkative):
     async def scene(url: str, process_stops: asyncio.Event) -> tuple[int, str]:
         async with aiohttp.ClientSession() as http, http.ws_connect(f"{url}/talk") as ws:
             await ws.send_bytes(FRAME)
@@ -319,7 +319,7 @@ def test_who_still_talks_is_told_that_the_server_stops(talkative):
         process.kill()
 
 
-def test_what_can_not_be_served_is_refused_in_a_sentence(talkative, tmp_path):
+def test_what_cannot_be_served_is_rejected_in_a_sentence(talkative, tmp_path):
     def refused(*arguments: object) -> str:
         command = [sys.executable, "-m", "pipeline.cli", "serve", *map(str, arguments)]
         result = subprocess.run(command, capture_output=True, text=True)
@@ -440,7 +440,7 @@ def number_of(conversation: Conversation) -> int | None:
     return conversation.next()[1]
 
 
-def test_frames_that_come_early_wait_and_missing_ones_are_silence():
+def test_early_frames_wait_and_missing_ones_are_silence():
     talk = Conversation(lambda spoken: None)
     frame = np.ones(SOURCE_FRAME, dtype=np.int16)
     talk.hear(frame)

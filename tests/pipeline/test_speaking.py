@@ -48,7 +48,7 @@ def test_a_point_belongs_to_its_weights_and_goes_with_them(folder, tmp_path):
     assert read_turn_taking(folder) is None
 
 
-def test_what_makes_no_sense_is_refused_in_a_sentence(folder):
+def test_invalid_values_are_rejected_in_a_sentence(folder):
     for text, told in (
         ("start", "--turn-taking takes key=value, as in --turn-taking start=0.35,stop=0.5, not 'start'"),
         ("begin=1", "The turn taking has no key 'begin'; the keys are: start, stop, memory"),

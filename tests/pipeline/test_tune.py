@@ -64,7 +64,7 @@ def test_twice_gives_the_same_bytes_and_the_point_is_used(request_of, own_run):
     assert Speaking().decoding(own_run).turn_taking == (TurnTaking(**point) if point else None)
 
 
-def test_a_point_is_kept_only_where_it_beats_the_likeliest_token(request_of, own_run, monkeypatch):
+def test_a_point_is_stored_only_if_it_beats_the_likeliest_token(request_of, own_run, monkeypatch):
     monkeypatch.setattr("pipeline.tune.START_COST", {"unprompted_starts_per_min": 1.0})
     (own_run / "checkpoints/00000007/turn_taking.yaml").write_text("start: 0.1\n")
     result = tune(
@@ -74,7 +74,7 @@ def test_a_point_is_kept_only_where_it_beats_the_likeliest_token(request_of, own
     assert read_turn_taking(own_run) is None
 
 
-def test_the_cost_of_a_point_is_the_weighted_sum_of_what_there_is():
+def test_the_cost_of_a_point_is_the_weighted_sum_of_the_measured_figures():
     found = dict.fromkeys(("false_alarm_rate", "unprompted_starts_per_min", "false_stop_rate"), NOTHING)
     found |= {"chance_stop_rate": Figure(0.25, 8, None), "turn_ended_rate": Figure(1.0, 9, None)}
     found |= {"turn_taken_rate": Figure(0.9, 10, None), "pause_take_over_rate": Figure(0.2, 10, None)}
@@ -85,7 +85,7 @@ def test_the_cost_of_a_point_is_the_weighted_sum_of_what_there_is():
     assert point.stop_cost == pytest.approx(-0.5 + 0.25 - 1 + 0.1)
 
 
-def test_wrong_requests_are_refused(request_of, own_run, tmp_path):
+def test_wrong_requests_are_rejected(request_of, own_run, tmp_path):
     with pytest.raises(RequestError, match="no dialogue in a split 'validation'; it has: train"):
         tune(request_of(split="validation"), quietly)
     (own_run / ".tune").mkdir()

@@ -90,6 +90,6 @@ def test_it_is_drawn_for_each_step_and_cut_and_changes_the_user_alone(talk):
     assert not torch.equal(whole[0, cut], whole[1, cut])
 
 
-def test_bounds_in_the_wrong_order_are_refused():
+def test_bounds_in_the_wrong_order_are_rejected():
     with pytest.raises(ValidationError, match="'level_db' must go from low to high"):
         AugmentConfig(level_db=(3, -3))

@@ -9,7 +9,7 @@ from salm_duplex_model.batch import collate, frames_of
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 
 
-def test_cuts_stand_side_by_side_padded_to_the_longest(talk):
+def test_cuts_are_padded_to_the_longest(talk):
     cuts, tokenizer = list(talk.cuts("train")), TextTokenizer.load(BUNDLED)
     batch = collate(cuts, tokenizer)
     longest = max(map(frames_of, cuts))

@@ -140,7 +140,7 @@ def test_bundled_checkpoint_is_small_and_of_the_default_agent(codec: Codec) -> N
 @pytest.mark.parametrize(
     "damage", ["empty", "truncated", "text", "foreign", "other format", "missing tensor", "other shape"]
 )
-def test_bad_checkpoint_is_refused_by_name(codec: Codec, tmp_path: Path, damage: str) -> None:
+def test_bad_checkpoint_is_rejected_by_name(codec: Codec, tmp_path: Path, damage: str) -> None:
     path = tmp_path / "bad.safetensors"
     tensors = load_file(BUNDLED)
     header = {"format": 1, "config": {}, "training": {}}
@@ -171,12 +171,12 @@ def test_missing_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("setting", "value"), [("steps", 0), ("user_share", 1.5), ("agent_hours", 0.0)])
-def test_settings_that_train_nothing(setting: str, value: float | str) -> None:
+def test_invalid_settings(setting: str, value: float | str) -> None:
     with pytest.raises(ValueError, match=r"above 0|between 0 and 1|longer than"):
         CodecTrainSettings(**{setting: value})
 
 
-def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
+def test_state_of_another_run_is_rejected(tmp_path: Path) -> None:
     settings = CodecTrainSettings(agent_hours=0.001, user_hours=0.001, steps=1, batch=1, crop_frames=2)
     train_codec([], tmp_path / "codec.safetensors", settings, speak, voices()[:3])
     with pytest.raises(ValueError, match=r"codec\.state' is from a run with other settings"):
@@ -186,7 +186,7 @@ def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
         train_codec([], tmp_path / "codec.safetensors", settings, speak, voices()[:3])
 
 
-def test_training_resumes_where_it_was_ended(tmp_path: Path) -> None:
+def test_training_resumes_where_it_was_stopped(tmp_path: Path) -> None:
     settings = CodecTrainSettings(
         agent_hours=0.01, user_hours=0.01, steps=4, batch=2, crop_frames=4, checkpoint_every=2
     )

@@ -6,7 +6,7 @@ from salm_duplex_model.encoder import CausalEncoder
 FRAME = 1_280
 
 
-def test_frame_by_frame_equals_whole():
+def test_frame_by_frame_equals_offline():
     encoder = CausalEncoder(CausalEncoderConfig(), 48).eval()
     audio = 0.1 * torch.randn(2, 20 * FRAME)
     whole, _ = encoder(audio, encoder.initial_state(2))

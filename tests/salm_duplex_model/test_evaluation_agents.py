@@ -115,7 +115,7 @@ def test_an_agent_that_never_stops_talking(figures, by):
 
 
 @pytest.mark.parametrize("by", ["", "text_"])
-def test_an_agent_that_never_speaks_has_no_success_in_falling_silent(figures, by):
+def test_an_agent_that_never_speaks_cannot_succeed_in_falling_silent(figures, by):
     got = values(figures["silent"])
     assert figures["silent"][by + "barge_in_success_rate"] == Figure(None, 0, None)
     assert got[by + "barge_in_met_rate"] == got[by + "turn_taken_rate"] == 0

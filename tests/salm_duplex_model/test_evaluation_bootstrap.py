@@ -21,7 +21,7 @@ def test_one_dialogue_has_no_interval():
     assert mean([[0.0, 1.0], []]).ci95 is None
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says():
+def test_the_interval_has_the_nominal_coverage():
     random = np.random.default_rng(1)
     covered = 0
     for _ in range(200):
@@ -30,7 +30,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     assert 180 <= covered <= 199
 
 
-def test_events_of_one_dialogue_are_drawn_together():
+def test_events_of_one_dialogue_are_resampled_together():
     together = mean([[float(i % 2)] * 10 for i in range(20)])
     apart = mean([[float(i % 2)] for i in range(200)])
     assert together.n == apart.n == 200
@@ -38,7 +38,7 @@ def test_events_of_one_dialogue_are_drawn_together():
     assert width[0] > 2 * width[1]
 
 
-def test_figures_are_repeatable_and_agreeing_events_have_no_width():
+def test_figures_are_reproducible_and_identical_events_have_zero_width():
     samples = [[0.1, 0.5], [0.9], [0.3]]
     assert mean(samples) == mean(samples)
     assert mean([[1.0]] * 5).ci95 == (1.0, 1.0)

@@ -56,7 +56,7 @@ def test_an_agent_that_never_stops():
     assert got["fdb_turn_latency_s"] == got["fdb_interruption_latency_s"] == [0]
 
 
-def test_the_rest_of_an_answer_that_gave_way_is_no_output():
+def test_the_rest_of_an_answer_that_gave_way_is_not_output():
     got = samples([Interval(0, 1.9), Interval(5.5, 14.1), Interval(15, 18)])
     assert got["fdb_pause_tor"] == [0]
     assert got["fdb_turn_latency_s"] == pytest.approx([0.5])

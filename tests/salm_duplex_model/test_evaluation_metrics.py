@@ -50,11 +50,11 @@ def test_barge_in(agent, met, success, latency):
         (spans((2.6, 4.9)), spans((2.5, 9.0)), []),  # silent already
     ],
 )
-def test_who_yields_neither_sounds_nor_writes_on(agent, text, yields):
+def test_an_agent_that_yields_stops_speaking_and_writing(agent, text, yields):
     assert m.barge_in_yield_rate(BARGE, agent, text) == yields
 
 
-def test_repeated_barge_ins_come_within_15_s_of_the_one_before():
+def test_repeated_barge_ins_come_within_15_s_of_the_previous_one():
     three = scene(user(5, 6, "barge_in"), user(20, 21, "barge_in"), user(36, 37, "barge_in"))
     agent = spans((4, 5.5), (15, 22), (30, 36.5))
     assert m.barge_in_success_rate(three, agent) == [1, 0, 1]
@@ -82,7 +82,7 @@ def test_a_restart_while_the_user_barges_in_is_a_false_alarm():
     assert m.false_alarm_rate(BARGE, spans((2.6, 5.6), (6.2, 9))) == [0, 1]
 
 
-def test_a_start_in_a_backchannel_is_no_false_alarm():
+def test_a_start_in_a_backchannel_is_not_a_false_alarm():
     assert m.false_alarm_rate(scene(user(0, 1), user(3, 3.5, "backchannel")), spans((3.2, 5))) == [0]
 
 
@@ -125,20 +125,20 @@ def test_false_stops(agent, stops):
     assert m.false_stop_rate(LONG, agent) == stops
 
 
-def test_a_false_start_is_no_reason_to_stop():
+def test_a_false_start_is_not_a_reason_to_stop():
     one = scene(user(0, 1), user(8, 8.4, "false_start"), reference=((1.64, 20),), duration=22)
     assert m.false_stop_rate(one, spans((1.6, 20))) == [0]
     assert m.false_stop_rate(one, spans((1.6, 8.8))) == [1]
 
 
-def test_side_talk_is_not_to_be_answered():
+def test_side_talk_must_not_be_answered():
     one = scene(user(0, 1), user(8, 9, "side_talk"), user(10, 11), reference=((1.64, 5), (11.64, 14)), duration=16)
     assert m.side_talk_answer_rate(one, spans((1.6, 5), (11.6, 14))) == [0]
     assert m.side_talk_answer_rate(one, spans((1.6, 5), (9.5, 12))) == [1]
     assert m.false_alarm_rate(one, spans((1.6, 5), (11.6, 14))) == [0, 0]
 
 
-def test_chance_stops_are_told_at_moments_without_the_user():
+def test_chance_stops_are_reported_at_moments_without_the_user():
     quiet = scene(user(0, 1), reference=((1.64, 12),), duration=14)
     # Whole seconds, 3 s after the user's end and 3 s before the reference's: 4 … 9.
     assert m.chance_stop_rate(quiet, spans((1.6, 12))) == [0] * 6
@@ -217,7 +217,7 @@ def test_a_start_in_a_silence_in_which_the_agent_may_ask_again_is_prompted_once(
     assert m.unprompted_starts_per_min(one, spans((1.6, 3), (9, 10), (11, 12), (15.6, 18))) == [1]
 
 
-def test_a_backchannel_of_the_agents_is_no_turn_where_the_labels_hold_some():
+def test_an_agents_backchannel_is_not_a_turn_if_the_labels_have_some():
     agent = spans((4, 4.5), (6, 7.5), (9.8, 10.3), (12, 12.5))
     plain = scene(user(0, 10), reference=((10.64, 12),))
     assert plain.turns_of(agent) == agent
@@ -225,7 +225,7 @@ def test_a_backchannel_of_the_agents_is_no_turn_where_the_labels_hold_some():
     assert held.turns_of(agent) == agent[1:]
 
 
-def test_whoever_is_told_to_wait_says_nothing():
+def test_whoever_is_reported_to_wait_says_nothing():
     turns = [user(0, 1), UserTurn(5, 5.5, "", "barge_in", act="wait"), user(12, 12.5)]
     one = scene(*turns, reference=((1.6, 5.6), (13, 15)))
     assert m.wait_answer_rate(one, spans((1.6, 5.6), (13, 15))) == [0]

@@ -95,7 +95,7 @@ def test_a_recognizer_hears_each_turn_with_a_margin():
         ("The mark is 7", None),
     ],
 )
-def test_only_a_number_is_a_mark(answer, mark):
+def test_only_a_number_is_a_score(answer, mark):
     assert parse_mark(answer) == mark
 
 
@@ -155,7 +155,7 @@ def test_the_judge_is_asked_with_the_key_and_retried(endpoint, monkeypatch):
     assert request["model"] == "a-judge" and "Where is it?" in request["messages"][1]["content"]
 
 
-def test_an_answer_that_is_no_number_is_asked_for_once_more_and_then_none(endpoint, monkeypatch):
+def test_an_answer_that_is_not_a_number_is_requested_once_more_and_then_dropped(endpoint, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     Endpoint.answers += [(200, "Seven, I think"), (200, "7"), (200, "hm"), (200, "hm")]
     judge = quick(endpoint)
@@ -165,7 +165,7 @@ def test_an_answer_that_is_no_number_is_asked_for_once_more_and_then_none(endpoi
 
 
 @pytest.mark.parametrize(("status", "content"), [(401, ""), (200, "odd")])
-def test_a_judge_that_fails_is_told_without_the_key(endpoint, monkeypatch, status, content):
+def test_a_judge_that_fails_is_reported_without_the_key(endpoint, monkeypatch, status, content):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     Endpoint.answers += [(status, content)]
     with pytest.raises(WorkError, match="The judge at") as failure:

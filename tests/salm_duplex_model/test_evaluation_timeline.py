@@ -29,7 +29,7 @@ def test_sound_is_found_to_the_window():
     assert speech(tone((1, 2), level=0.004)) == []  # −51 dBFS: what a codec makes of silence
 
 
-def test_a_pause_between_sentences_is_no_falling_silent_and_a_click_is_no_turn():
+def test_a_pause_between_sentences_is_no_falling_silent_and_a_click_is_not_a_turn():
     assert np.allclose(edges(speech(tone((1.0, 2.0), (2.45, 3.0)))), [(1.0, 3.0)], atol=0.02)
     assert len(speech(tone((1.0, 2.0), (2.55, 3.0)))) == 2
     assert speech(tone((1.0, 1.05))) == []
@@ -54,7 +54,7 @@ def _supervision(number: int, speaker: str, start: float, duration: float, **cus
     return SupervisionSegment(f"s{number}", "r", start, duration, speaker=speaker, text="x", custom=custom)
 
 
-def test_a_scene_holds_what_the_labels_say():
+def test_a_scene_matches_the_labels():
     cut = dummy_cut(0, duration=30.0)
     cut.supervisions = [
         _supervision(2, "user", 6.0, 0.4, event="backchannel"),
@@ -93,7 +93,7 @@ def test_clipping(start, end, left):
     assert Interval(2, 5).clipped(start, end) == (Interval(*left) if left else None)
 
 
-def test_the_agents_backchannels_are_no_turns_and_a_silence_ends_with_the_users_answer():
+def test_the_agents_backchannels_are_not_turns_and_a_silence_ends_with_the_users_answer():
     cut = dummy_cut(0, duration=60.0)
     cut.supervisions = [
         _supervision(0, "user", 0.0, 8.0, event="turn"),

@@ -7,7 +7,7 @@ from salm_duplex_model.evaluation.timeline import Interval
 from salm_duplex_model.evaluation.utmos import Utmos
 
 
-def test_speech_alone_is_marked_its_silence_left_out(tmp_path):
+def test_only_speech_is_scored_without_its_silence(tmp_path):
     utmos = Utmos(make_utmos(tmp_path / "utmos.pt"))
     second = np.sin(2 * np.pi * 440 * np.arange(22_050) / 22_050)
     silence = np.zeros(22_050)
@@ -17,7 +17,7 @@ def test_speech_alone_is_marked_its_silence_left_out(tmp_path):
     assert utmos(audio, []) is None
 
 
-def test_what_is_no_model_is_refused(tmp_path):
+def test_what_is_not_a_model_is_rejected(tmp_path):
     with pytest.raises(RequestError, match=r"does not exist; get utmos_scripted\.pt"):
         Utmos(tmp_path / "none.pt")
     (tmp_path / "text.pt").write_text("no model")

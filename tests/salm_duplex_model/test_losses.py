@@ -46,7 +46,7 @@ def test_what_is_frozen_gets_no_gradient_and_without_gradients_the_value_is_the_
         assert torch.equal(linear_cross_entropy(hidden, weight, None, labels), value.detach())
 
 
-def test_no_labels_give_a_loss_of_zero():
+def test_without_labels_the_loss_is_zero():
     weight = torch.randn(6, 8, requires_grad=True)
     value = linear_cross_entropy(torch.zeros(0, 8), weight, None, torch.zeros(0, 1, dtype=int))
     value.backward()

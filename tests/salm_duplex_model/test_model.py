@@ -46,7 +46,7 @@ def test_no_output_depends_on_later_user_audio(talk):
 
 
 @torch.no_grad()
-def test_without_the_users_text_a_model_is_as_it_was_and_with_it_all_else_begins_alike(talk):
+def test_the_users_text_adds_parameters_and_leaves_the_others_unchanged(talk):
     (plain, tokenizer), (more, _) = build_model(SMALL), build_model(LISTENING)
     assert more.state_dict().keys() - plain.state_dict().keys() == {"user_embedding.weight", "user_head.weight"}
     assert all(torch.equal(tensor, more.state_dict()[name]) for name, tensor in plain.state_dict().items())
@@ -57,7 +57,7 @@ def test_without_the_users_text_a_model_is_as_it_was_and_with_it_all_else_begins
         more(replace(batch, user_text=None), LossConfig())
 
 
-def test_the_users_text_has_a_loss_of_its_own_and_goes_back_in_without_eos(talk):
+def test_the_users_text_has_its_own_loss_and_is_fed_back_without_eos(talk):
     model, tokenizer = build_model(LISTENING, seed=1)
     batch, special = collate(list(talk.cuts("train")), tokenizer, user_delay=1), tokenizer.special
     channels = model.channels(batch)
@@ -74,7 +74,7 @@ def test_the_users_text_has_a_loss_of_its_own_and_goes_back_in_without_eos(talk)
 
 
 @torch.no_grad()
-def test_of_codes_unheard_nothing_goes_in(talk):
+def test_codes_that_are_not_heard_are_not_fed_back(talk):
     model, tokenizer = build_model(SMALL)
     batch = collate(list(talk.cuts("train"))[:1], tokenizer)
     deaf = replace(batch, unheard=torch.ones_like(batch.text, dtype=torch.bool))
@@ -114,12 +114,12 @@ def test_freezing_by_pattern():
         build_model(SMALL.model_copy(update={"freeze": ["nothing"]}))
 
 
-def test_a_missing_llm_is_told():
+def test_a_missing_llm_is_reported():
     with pytest.raises(RequestError, match="nowhere/model can't be loaded"):
         build_model(SMALL.model_copy(update={"llm": "nowhere/model"}))
 
 
-def test_a_missing_nemo_encoder_is_told():
+def test_a_missing_nemo_encoder_is_reported():
     from salm_duplex_model.config import NemoEncoderConfig
 
     with pytest.raises(RequestError, match=r"gone\.nemo does not exist"):

@@ -51,7 +51,7 @@ def stream(encoder: NemoEncoder, audio: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def test_frame_by_frame_equals_whole(encoder):
+def test_frame_by_frame_equals_offline(encoder):
     audio = noise(3, 101)  # longer than what attention looks back on
     whole, _ = encoder(audio)
     assert whole.shape == (3, 101, 48)
@@ -72,7 +72,7 @@ def test_a_vector_hears_nothing_after_its_frame(encoder):
 
 
 @torch.inference_mode()
-def test_what_fills_up_a_batch_changes_nothing(encoder):
+def test_padding_of_a_batch_changes_nothing(encoder):
     audio, frames = noise(3, 31), torch.tensor([31, 18, 25])
     together, _ = encoder(audio, frames=frames)
     for row, length in enumerate(frames.tolist()):
@@ -106,7 +106,7 @@ def test_the_checkpoints_own_context_and_no_adapter(asr):
     torch.testing.assert_close(stream(encoder, audio), encoder(audio)[0], atol=1e-4, rtol=1e-4)
 
 
-def test_an_encoder_that_can_not_stream_is_refused(tmp_path):
+def test_an_encoder_that_cannot_stream_is_rejected(tmp_path):
     for name, changes, reason in (
         ("norm", {"preprocessor.normalize": "per_feature"}, "its spectrum is normalized over the recording"),
         ("down", {"encoder.causal_downsampling": False}, "its downsampling is not causal"),
@@ -119,6 +119,6 @@ def test_an_encoder_that_can_not_stream_is_refused(tmp_path):
             make(path, None)
 
 
-def test_a_context_that_is_no_whole_chunks_is_refused():
+def test_a_context_that_is_not_whole_chunks_is_rejected():
     with pytest.raises(ValidationError, match="past must be a multiple"):
         NemoEncoderConfig(name="x", context=(70, 3))

@@ -15,7 +15,7 @@ def nemo(path, content: str):
     return path
 
 
-def test_a_file_says_what_it_holds_and_another_class_is_refused(tmp_path):
+def test_a_file_states_its_class_and_another_class_is_rejected(tmp_path):
     path = nemo(tmp_path / "codec.nemo", "target: nemo.collections.tts.models.AudioCodecModel\nsample_rate: 22050\n")
     assert check_class(path, "AudioCodecModel")["sample_rate"] == 22_050
     with pytest.raises(RequestError, match="holds no ASRModel but AudioCodecModel"):
@@ -31,7 +31,7 @@ def test_a_file_that_was_replaced_is_read_again(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", None])
-def test_a_file_that_is_not_one_is_told(tmp_path, content):
+def test_a_file_that_is_not_one_is_reported(tmp_path, content):
     path = tmp_path / "a.nemo"
     if content is None:
         with tarfile.open(path, "w"):
@@ -42,7 +42,7 @@ def test_a_file_that_is_not_one_is_told(tmp_path, content):
         nemo_config(path)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     path = tmp_path / "gone.nemo"
     with pytest.raises(RequestError, match="does not exist; check the path"):
         load_nemo("ASRModel", str(path))
@@ -50,6 +50,6 @@ def test_a_missing_file_is_told(tmp_path):
         nemo_config(nemo_file(str(path), "AudioCodecModel"))
 
 
-def test_names_of_the_hub_have_an_owner():
+def test_hub_names_have_an_owner():
     assert is_hub_name("nvidia/parakeet-ctc-0.6b")
     assert not any(map(is_hub_name, ("folder/model.nemo", "tts_en_fastpitch", "a/b/c")))

@@ -99,7 +99,7 @@ def row(batch, i):
 
 
 @torch.no_grad()
-def test_where_padding_does_not_count_we_differ_on_purpose(models, batches):
+def test_without_padding_we_differ_on_purpose(models, batches):
     _, ours, _ = models
     _, mine = batches
     alone = [ours(row(mine, i), LossConfig()) for i in range(4)]

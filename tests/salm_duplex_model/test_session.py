@@ -70,7 +70,7 @@ def test_streaming_equals_offline(either, talk):
     assert agent.shape == (4, codes.shape[1] * 1_764)
 
 
-def test_streaming_equals_offline_where_chances_are_summed(either, talk):
+def test_streaming_equals_offline_with_summed_probabilities(either, talk):
     net, tokenizer = either
     batch = collate(list(talk.cuts("train")), tokenizer)
     text, codes, _ = play(Session(net, Codec.bundled(), batch=4, decoding=SUMS), batch.audio)
@@ -135,7 +135,7 @@ def test_one_conversation_does_not_hear_the_other(either, talk):
 
 
 @pytest.mark.parametrize("decoding", [Decoding(), SUMS])
-def test_a_row_that_begins_anew_is_as_a_fresh_one_and_the_others_go_on(either, talk, decoding):
+def test_a_reset_row_equals_a_fresh_one_and_the_others_continue(either, talk, decoding):
     net, tokenizer = either
     audio = collate(list(talk.cuts("train")), tokenizer).audio[:, : 60 * FRAME]
     session = Session(net, Codec.bundled(), batch=3, decoding=decoding)
@@ -154,7 +154,7 @@ def test_a_row_that_begins_anew_is_as_a_fresh_one_and_the_others_go_on(either, t
 
 
 @pytest.mark.parametrize("decoding", [Decoding(), SUMS])
-def test_rows_join_and_leave_while_others_go_on(either, talk, monkeypatch, decoding):
+def test_rows_join_and_leave_while_others_continue(either, talk, monkeypatch, decoding):
     monkeypatch.setattr("salm_duplex_model.window_cache.FIRST_SIZE", 8)  # buffers grow with rows of several ages
     net, tokenizer = either
     audio = collate(list(talk.cuts("train")), tokenizer).audio[:, : 60 * FRAME]
@@ -173,7 +173,7 @@ def test_rows_join_and_leave_while_others_go_on(either, talk, monkeypatch, decod
     assert len(session.text) == 0
 
 
-def test_memory_stays_the_same_however_long_it_lasts(model):
+def test_memory_is_constant_over_any_duration(model):
     net, _ = model
     session = Session(net, Codec.bundled(), context_frames=40)
     places = set()
@@ -219,7 +219,7 @@ def test_within_the_window_nothing_is_lost(model, talk):
     assert torch.equal(short[1], long[1])
 
 
-def test_sampling_is_repeatable_whoever_else_is_there_and_differs_by_seed(model):
+def test_sampling_is_reproducible_regardless_of_other_rows_and_differs_by_seed(model):
     net, _ = model
     audio = 0.05 * torch.randn(3, 20 * FRAME)
     drawn = [
@@ -231,7 +231,7 @@ def test_sampling_is_repeatable_whoever_else_is_there_and_differs_by_seed(model)
         assert not torch.equal(drawn[0][part], drawn[2][part])
 
 
-def test_text_may_be_greedy_where_codes_are_drawn(model):
+def test_text_may_be_greedy_while_codes_are_sampled(model):
     net, _ = model
     audio = 0.05 * torch.randn(1, FRAME)
     greedy = Session(net, Codec.bundled())

@@ -27,7 +27,7 @@ def test_parts_of_all_processes_make_up_the_batch(talk):
         assert step.frames == sum(frames[i] - 1 for part in step.parts if part for i in part.ids)
 
 
-def test_code_dropout_is_drawn_for_each_cut_whoever_works_on_it(talk):
+def test_code_dropout_is_drawn_per_cut_regardless_of_the_worker(talk):
     tokenizer = TextTokenizer.load(BUNDLED)
     data = RunConfig(**SMALL_RUN).data.model_copy(update={"code_dropout": 0.8})
 
@@ -50,7 +50,7 @@ def test_an_epoch_has_every_dialogue_once(talk):
     assert sorted(seen[0]) == sorted(seen[1]) == sorted(cut.id for cut in talk.cuts("train"))
 
 
-def test_resumed_at_a_step_the_stream_is_as_it_would_have_been(talk):
+def test_resumed_at_a_step_the_stream_is_the_same(talk):
     def steps() -> Steps:
         return Steps([talk], RunConfig.model_validate(SMALL_RUN).data, TextTokenizer.load(BUNDLED), 3, 0, 1)
 
@@ -61,7 +61,7 @@ def test_resumed_at_a_step_the_stream_is_as_it_would_have_been(talk):
         assert [part.ids for part in here.parts] == [part.ids for part in there.parts]
 
 
-def test_steps_come_in_order_whatever_the_number_of_loaders(talk):
+def test_steps_are_in_order_for_any_number_of_loaders(talk):
     config = RunConfig.model_validate(SMALL_RUN).data
 
     def steps(loaders: int) -> list[tuple]:

@@ -23,7 +23,7 @@ def changed(talk, path, **facts):
     return open_corpus(path)
 
 
-def test_a_batch_holds_no_more_seconds_than_asked_for_and_another_seed_gives_another_order(talk):
+def test_a_batch_has_no_more_seconds_than_requested_and_another_seed_gives_another_order(talk):
     def drawn(seed: int) -> list[list[str]]:
         stream = CorpusStream(talk, DATA, seed)
         batches = [stream.next() for _ in range(8)]
@@ -44,7 +44,7 @@ def test_a_corpus_with_fewer_dialogues_than_it_says_is_not_read_to_a_silent_end(
             stream.next()
 
 
-def test_a_corpus_without_a_training_split_is_refused(talk, tmp_path):
+def test_a_corpus_without_a_training_split_is_rejected(talk, tmp_path):
     statistics = talk.info["statistics"]
     changed(talk, tmp_path / "none", statistics=statistics | {"dialogues": statistics["dialogues"] | {"train": 0}})
     with pytest.raises(RequestError, match="no dialogue in its training split"):

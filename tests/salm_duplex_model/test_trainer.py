@@ -81,7 +81,7 @@ def test_killed_and_resumed_the_curve_is_the_same(trained, talk, tmp_path):
     assert done.read_bytes() == there.read_bytes()
 
 
-def test_validation_counts_every_label_alike_whatever_their_weights_in_training(trained, talk):
+def test_validation_weighs_all_labels_equally_regardless_of_training_weights(trained, talk):
     folder, *_ = trained
     model, tokenizer = load_run(folder)
     config, batches = read_config(folder), [collate(list(talk.cuts("train")), tokenizer)]
@@ -125,7 +125,7 @@ def test_a_slim_run_answers_as_the_whole_one_in_half_the_space(trained, talk, tm
         slim(tmp_path, tmp_path / "other")
 
 
-def test_one_table_of_codes_is_trained_kept_once_and_gone_on_with(talk, tmp_path):
+def test_one_table_of_codes_is_trained_stored_once_and_resumed(talk, tmp_path):
     config = RunConfig.model_validate(SMALL_RUN)
     train([talk.url], tmp_path / "run", config)
     model, _ = load_run(tmp_path / "run")
@@ -273,7 +273,7 @@ def test_schedules():
     assert learning_rate(39, root) == pytest.approx(0.5)
 
 
-def test_dry_run_says_what_it_will_take(talk, preset):
+def test_the_dry_run_prints_its_estimate(talk, preset):
     result = run("--corpus", talk.url, "--out", "unused", "--preset", preset, "--dry-run", "--json")
     assert result.returncode == 0, result.stderr
     needs = json.loads(result.stdout)
@@ -301,7 +301,7 @@ def test_a_damaged_shard_is_named(talk, preset, tmp_path, damage):
     assert str(shard) in said and "damaged" in said and "copy it again" in said
 
 
-def test_a_corpus_of_another_format_version_is_refused(talk, preset, tmp_path):
+def test_a_corpus_with_another_format_version_is_rejected(talk, preset, tmp_path):
     shutil.copytree(talk.url, tmp_path / "corpus")
     info = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
     (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(info | {"format_version": 99}))
@@ -323,13 +323,13 @@ def test_a_run_keeps_its_corpora_s_codec_and_two_codecs_are_not_mixed(trained, t
     assert "are from the codec nvidia/other, those of" in said and not (tmp_path / "run").exists()
 
 
-def test_a_run_of_another_preset_is_refused_and_named(trained, talk):
+def test_a_run_of_another_preset_is_rejected_and_named(trained, talk):
     folder, _, _ = trained
     said = refused(run("--corpus", talk.url, "--out", folder, "--preset", "tiny"), 2)
     assert "is a run with another data.batch_seconds" in said
 
 
-def test_going_on_with_another_corpus_is_refused(trained, talk, tmp_path):
+def test_resuming_with_another_corpus_is_rejected(trained, talk, tmp_path):
     folder, preset, _ = trained
     shutil.copytree(folder, tmp_path / "run")
     shutil.copytree(talk.url, tmp_path / "corpus")
@@ -340,7 +340,7 @@ def test_going_on_with_another_corpus_is_refused(trained, talk, tmp_path):
     assert "trained on other corpora" in said
 
 
-def test_a_checkpoint_of_other_sizes_is_refused(trained, talk, tmp_path):
+def test_a_checkpoint_of_other_sizes_is_rejected(trained, talk, tmp_path):
     folder, preset, _ = trained
     shutil.copytree(folder, tmp_path / "run")
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
@@ -372,7 +372,7 @@ def test_damaged_moments_are_named(trained, talk, tmp_path):
         train([talk.url], tmp_path / "run", read_config(folder))
 
 
-def test_too_little_memory_is_told_before_any_work(talk, preset, tmp_path):
+def test_too_little_memory_is_reported_before_any_work(talk, preset, tmp_path):
     said = refused(
         run("--corpus", talk.url, "--out", tmp_path / "run", "--preset", preset, "--set", "data.batch_seconds=1e9"), 2
     )
@@ -390,6 +390,6 @@ def test_too_little_memory_is_told_before_any_work(talk, preset, tmp_path):
         (["--set", "optimizer.encoder_steps=9"], "set 'loss.auxiliary_weight' too"),
     ],
 )
-def test_wrong_requests_are_refused(talk, tmp_path, arguments, said):
+def test_wrong_requests_are_rejected(talk, tmp_path, arguments, said):
     assert said in refused(run("--corpus", talk.url, "--out", tmp_path / "run", *arguments), 2)
     assert not (tmp_path / "run").exists()

@@ -106,29 +106,29 @@ def spoken(heard_before_its_end: bool = False) -> Turns:
     return turns
 
 
-def test_an_agent_that_has_just_spoken_does_not_start_on_small_chances_until_the_user_is_heard():
+def test_an_agent_that_has_just_spoken_does_not_start_on_small_probabilities_until_the_user_is_heard():
     turns = spoken()
     assert until_start(turns, 0.15, SILENCE, 200) is None
     turns(chances(0.01), VOICE)
     assert until_start(turns, 0.15, SILENCE, 20) == 2
 
 
-def test_who_talks_over_an_agent_until_it_forgets_to_end_is_answered():
+def test_a_user_who_talks_over_an_agent_until_it_misses_its_end_is_answered():
     turns = Turns(TurnTaking(0.35, 0.35, 0.85), SPECIAL, 1, CPU)
     assert until_start(turns, 0.4, SILENCE, 1) == 1
     turns(chances(0.01), VOICE)
     assert until_start(turns, 0.15, SILENCE, 20) == 3
 
 
-def test_a_great_chance_starts_it_whether_the_user_is_heard_or_not():
+def test_a_high_probability_starts_it_even_if_the_user_is_not_heard():
     assert until_start(spoken(), 0.6, SILENCE, 20) == 1
 
 
-def test_who_barged_in_is_answered():
+def test_a_user_a_user_who_barged_in_is_answered():
     assert until_start(spoken(heard_before_its_end=True), 0.15, SILENCE, 20) == 3
 
 
-def test_steady_noise_is_no_voice_once_it_is_known():
+def test_steady_noise_is_not_a_voice_once_it_is_known():
     turns = spoken()
     noise = 0.01 * torch.randn(300, 1, 160, generator=torch.Generator().manual_seed(0))
     for frame in noise[:150]:
@@ -142,6 +142,6 @@ def test_steady_noise_is_no_voice_once_it_is_known():
 
 
 @pytest.mark.parametrize("wrong", [{"start": 0}, {"stop": -1}, {"memory": 1}, {"begin": 0.5}])
-def test_settings_that_make_no_sense_are_refused(wrong):
+def test_invalid_settings_are_rejected(wrong):
     with pytest.raises(ValidationError):
         TypeAdapter(TurnTaking).validate_python(wrong)

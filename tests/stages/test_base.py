@@ -58,7 +58,7 @@ def test_a_second_base_does_not_hide_the_stage():
     assert stage_types(Both).takes is DuplexDialogue
 
 
-def test_a_stage_that_leaves_its_records_open_is_refused():
+def test_a_stage_that_leaves_its_records_open_is_rejected():
     class Open(Stage):
         pass
 
@@ -66,9 +66,9 @@ def test_a_stage_that_leaves_its_records_open_is_refused():
         stage_types(Open)
 
 
-def test_a_stage_loads_where_it_has_a_setup_of_its_own():
+def test_a_stage_loads_if_it_has_its_own_setup():
     assert loads(Phone) and loads(Bare) and loads(Cast) and not loads(Filter) and not loads(Schedule)
 
 
-def test_embedded_stages_need_the_same_so_that_they_run_in_one_process():
+def test_embedded_stages_have_equal_resources_and_run_in_one_process():
     assert {spec.resources for spec in load_recipe().stages} == {Resources()}

@@ -17,7 +17,7 @@ def test_one_agent_voice_and_many_user_voices():
     assert len({t.voice for t in turns if t.speaker == "user"}) > 30
 
 
-def test_a_dialogue_has_one_user_voice_whatever_else_is_cast():
+def test_a_dialogue_has_one_user_voice_regardless_of_other_dialogues():
     alone = cast([make_dialogue("d7")])[0]
     among = cast([make_dialogue(f"d{i}") for i in range(10)])[7]
     assert alone == among
@@ -35,7 +35,7 @@ def test_splits_share_no_voice_and_use_all():
     assert not drawn["train"] & drawn["test"]
 
 
-def test_a_voice_that_the_input_fixes_is_kept():
+def test_a_voice_set_in_the_input_is_kept():
     from dataclasses import replace
 
     dialogue = make_dialogue()
@@ -43,6 +43,6 @@ def test_a_voice_that_the_input_fixes_is_kept():
     assert cast([fixed])[0].turns[0].voice == "en+f3"
 
 
-def test_too_few_voices_are_refused():
+def test_too_few_voices_are_rejected():
     with pytest.raises(ValueError, match="three different speakers"):
         CastSettings(user_voices=[str(DEFAULT_AGENT_VOICE), "en+f1", "en+f2"])

@@ -53,7 +53,7 @@ def test_the_same_dialogue_has_the_same_events_in_any_batch(spoken):
     assert max(d.direction.events for d in together) <= 6
 
 
-def test_a_share_is_directed_and_the_rest_keeps_what_was_drawn(spoken):
+def test_a_share_is_directed_and_the_rest_keeps_the_drawn_events(spoken):
     made = direct(spoken, share=0.5)
     kept = [d for d in made if d.direction is None]
     assert 3 < len(kept) < len(made) - 3
@@ -68,13 +68,13 @@ def test_a_share_is_directed_and_the_rest_keeps_what_was_drawn(spoken):
             )
 
 
-def test_a_dialogue_without_cues_stays_as_it_is():
+def test_a_dialogue_without_cues_is_unchanged():
     (made,) = direct(speak([make_dialogue(lines=("Hi.", "Hello."))]))
     assert (made.direction.by, made.direction.events, made.direction.failed) == ("rules", 0, "")
     assert [turn.event for turn in made.turns] == [None, None]
 
 
-def test_a_director_before_the_words_are_spoken_is_told():
+def test_a_director_before_the_words_are_spoken_is_reported():
     with pytest.raises(WorkError, match="put it after 'speak'"):
         direct([make_dialogue()])
 
@@ -130,7 +130,7 @@ def test_tables_count_what_was_written_and_what_found_no_room(cuts):
     assert {row["director"] for row in rows} == {"rules"} and {row["director_failed"] for row in rows} == {""}
 
 
-def test_card_and_report_tell_what_the_director_did_and_what_was_left_as_it_was(cuts, tmp_path):
+def test_card_and_report_tell_what_the_director_did_and_what_was_left_unchanged(cuts, tmp_path):
     def told(record, direction: Direction):
         spoken = record.timeline.spoken
         dialogue = replace(spoken.dialogue, split="train", direction=direction)

@@ -29,7 +29,7 @@ def test_every_record_is_kept_or_rejected(write_jsonl):
     assert result.rejected[1].id == "b"
 
 
-def test_duplicates_are_found_whatever_the_case_punctuation_and_spacing(write_jsonl):
+def test_duplicates_are_found_regardless_of_case_punctuation_and_spacing(write_jsonl):
     path = write_jsonl(openai("a", "Hello, there!", "Good day."), openai("b", "hello   THERE", "“Good day”"))
     assert [r.reason for r in read(path).rejected] == ["duplicate_text"]
 
@@ -46,7 +46,7 @@ def test_splits_lie_around_their_shares_and_share_no_dialogue(write_jsonl):
     assert len({text_key(d) for d in result.dialogues}) == 2_000
 
 
-def test_more_input_moves_nobody(write_jsonl):
+def test_more_input_moves_no_dialogue(write_jsonl):
     few = splits(read(write_jsonl(*many(400), name="few.jsonl")))
     more = splits(read(write_jsonl(*reversed(many(1_500)), name="more.jsonl")))
     assert few == {id: more[id] for id in few}
@@ -89,7 +89,7 @@ def test_it_is_a_stream_that_gives_dialogues_before_it_has_read_them_all(write_j
     assert (first.id, stream.fingerprints, stream.read) == ("d0", {}, 1)
 
 
-def test_takes_stand_one_after_the_other(write_jsonl):
+def test_takes_are_consecutive(write_jsonl):
     result = read(write_jsonl(*many(2)), takes=2)
     assert [d.id for d in result.dialogues] == ["d0", "d0-take2", "d1", "d1-take2"]
 
@@ -112,7 +112,7 @@ def test_the_same_id_in_two_files_is_two_dialogues(write_jsonl):
     assert [(r.id, r.reason) for r in result.rejected] == [("b", "duplicate_id")]
 
 
-def test_an_id_that_is_but_a_conversations_may_come_twice(write_jsonl):
+def test_a_conversation_id_may_occur_twice(write_jsonl):
     records = [openai("", f"{n}?", "Yes.") | {"conversation_id": "x"} for n in range(3)]
     result = read(write_jsonl(*records, name="f.jsonl"))
     assert [d.id for d in result.dialogues] == ["x", "f-000002", "f-000003"] and not result.rejected
@@ -167,7 +167,7 @@ def test_good_ids_are_kept():
     assert safe_id("dlg-2bb049fc_1.json") == "dlg-2bb049fc_1.json"
 
 
-def test_fingerprint_is_of_the_content_not_its_packing(tmp_path):
+def test_the_fingerprint_is_of_the_content_not_its_compression(tmp_path):
     line = json.dumps(openai("a")).encode()
     (tmp_path / "a.jsonl").write_bytes(line)
     (tmp_path / "b.jsonl").write_bytes(gzip.compress(line))

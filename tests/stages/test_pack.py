@@ -18,7 +18,7 @@ def test_a_rows_shard_is_the_one_that_holds_its_cut(tmp_path, rendered):
     assert [row["id"] for row in pq.read_table(tmp_path / REJECTED).to_pylist()] == ["x"]
 
 
-def test_a_shard_without_dialogues_has_its_tables_alone(tmp_path):
+def test_a_shard_without_dialogues_has_only_its_tables(tmp_path):
     pack(tmp_path, 0, [], [], PROVENANCE)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([DIALOGUES, REJECTED])
     assert pq.read_table(tmp_path / DIALOGUES).num_rows == 0

@@ -10,7 +10,7 @@ from stages.render import Render, RenderSettings
 from stages.schedule import Schedule, ScheduleSettings
 
 
-def test_both_channels_last_the_same_whole_frames(rendered):
+def test_both_channels_have_the_same_number_of_whole_frames(rendered):
     for record in rendered:
         assert len(record.user) == record.timeline.frames * SOURCE_FRAME
         assert len(record.agent) == record.timeline.frames * TARGET_FRAME
@@ -28,7 +28,7 @@ def test_exact_silence_outside_segments_and_sound_inside(rendered):
             assert not channel[silent].any()
 
 
-def test_the_agent_is_heard_to_fall_silent_one_cut_off_after_the_user_starts(rendered):
+def test_the_agent_audibly_falls_silent_one_cut_off_after_the_user_starts(rendered):
     measured = []
     for record in rendered:
         for agent, user in zip(record.timeline.segments, record.timeline.segments[1:], strict=False):
@@ -51,7 +51,7 @@ def test_no_click_at_the_edges_of_a_cut(rendered):
                 assert np.abs(np.diff(np.append(heard[-20:], 0))).max() < 1500
 
 
-def test_levels_are_as_asked_and_nothing_clips(rendered):
+def test_levels_are_as_requested_and_nothing_clips(rendered):
     for record in rendered:
         speech = np.concatenate(
             [record.agent[s.start : s.end] for s in record.timeline.segments if s.speaker == "agent" and not s.cut_off]
@@ -62,7 +62,7 @@ def test_levels_are_as_asked_and_nothing_clips(rendered):
         assert np.abs(record.user.astype(int)).max() < 0.9 * 32768
 
 
-def test_a_level_that_would_clip_is_turned_down_as_a_whole():
+def test_a_level_that_would_clip_is_attenuated_as_a_whole():
     spoken = spoken_noise(("user", 1.0, 3), ("agent", 1.0, 3))
     spoken.speech[1].samples[100] = 32767  # one spike far above the rest
     timeline = Schedule(ScheduleSettings(), 0).process([spoken])[0]
@@ -97,7 +97,7 @@ def test_a_pause_is_silent_and_the_speech_goes_on_where_it_stopped():
     assert same.mean() > 0.98  # all but the fades at the pauses' edges
 
 
-def test_noise_lies_under_the_users_channel_alone():
+def test_noise_is_only_on_the_users_channel():
     spoken = spoken_noise(("user", 2.0, 5), ("agent", 2.0, 6))
     timeline = Schedule(ScheduleSettings(tail_s=20), 0).process([spoken])[0]
     settings = {"share": 1, "snr_db_low": 20, "snr_db_high": 20, "bursts_a_minute": 0}
@@ -129,7 +129,7 @@ def test_noise_is_as_far_below_a_voice_that_its_peaks_keep_soft():
     assert speech_dbfs - noise_dbfs == pytest.approx(20, abs=1)
 
 
-def test_bursts_are_where_they_are_said_to_be():
+def test_bursts_are_where_their_labels_say():
     spoken = spoken_noise(("user", 2.0, 5), ("agent", 2.0, 6))
     timeline = Schedule(ScheduleSettings(tail_s=50), 0).process([spoken])[0]
     settings = {"share": 1, "snr_db_low": 80, "snr_db_high": 80, "bursts_a_minute": 30}

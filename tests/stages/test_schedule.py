@@ -40,7 +40,7 @@ def test_a_barge_in_cuts_the_agent_after_exactly_the_cut_off():
     assert seconds(agent)[0] + 0.8 <= seconds(user)[0]
 
 
-def test_a_cut_turn_keeps_only_the_words_said_whole():
+def test_a_cut_turn_keeps_only_the_words_said_completely():
     _, agent, _, _ = schedule(spoken_noise(*THREE), **always()).segments
     assert 0 < len(agent.words) < 20
     assert agent.text_heard == " ".join(f"w{i}" for i in range(len(agent.words)))
@@ -65,7 +65,7 @@ def test_shares_of_zero_and_one_are_never_and_always():
     assert 10 <= half <= 30
 
 
-def test_an_agent_turn_too_short_to_cut_is_left_alone():
+def test_an_agent_turn_too_short_to_cut_is_unchanged():
     short = (("user", 1.0, 3), ("agent", 1.2, 4), ("user", 1.0, 3), ("agent", 1.0, 3))
     assert not any(s.cut_off for s in schedule(spoken_noise(*short), **always()).segments)
 
@@ -81,7 +81,7 @@ def test_the_input_may_fix_a_barge_in_or_forbid_it():
     assert schedule(with_event("turn"), **always()).segments[2].event == "turn"
 
 
-def test_a_fixed_barge_in_that_cannot_be_rejects_the_dialogue():
+def test_an_impossible_fixed_barge_in_rejects_the_dialogue():
     spoken = spoken_noise(("user", 1.0, 3), ("agent", 0.5, 2), ("user", 1.0, 3))
     turns = (*spoken.dialogue.turns[:2], replace(spoken.dialogue.turns[2], event="barge_in"))
     result = schedule(replace(spoken, dialogue=replace(spoken.dialogue, turns=turns)))
@@ -108,13 +108,13 @@ def test_a_fixed_gap_is_kept():
     assert seconds(user)[0] - seconds(agent)[1] == pytest.approx(2.5, abs=2 / SOURCE_RATE)
 
 
-def test_too_long_a_dialogue_is_rejected():
+def test_a_dialogue_that_is_too_long_is_rejected():
     result = schedule(spoken_noise(*THREE), max_dialogue_s=5)
     assert isinstance(result, Rejected)
     assert result.reason == "dialogue_too_long"
 
 
-def test_the_timeline_depends_on_seed_and_id_alone():
+def test_the_timeline_depends_only_on_seed_and_id():
     spoken = spoken_noise(*THREE)
     random.seed(1)
     np.random.seed(1)
@@ -161,7 +161,7 @@ def test_range_is_checked():
         Range(low=2, high=1)
 
 
-def test_real_dialogues_hold_barge_ins(timelines):
+def test_real_dialogues_have_barge_ins(timelines):
     assert make_dialogue().id == "one"
     assert any(s.cut_off for t in timelines for s in t.segments)
 
@@ -175,7 +175,7 @@ def with_backchannel(spoken, after: int, text: str = "", seconds: float = 0.4):
     return replace(spoken, dialogue=replace(spoken.dialogue, turns=tuple(turns)), speech=tuple(speech))
 
 
-def test_the_agent_talks_on_through_a_backchannel():
+def test_the_agent_talks_through_a_backchannel():
     quiet = schedule(spoken_noise(*THREE), **always(share=0.0))
     timeline = schedule(with_backchannel(spoken_noise(*THREE), 1), **always(share=0.0))
     _, agent, aside, user, _ = timeline.segments
@@ -196,7 +196,7 @@ def test_a_barge_in_comes_after_a_backchannel_in_the_same_turn():
             assert timeline.segments[events.index("barge_in") - 2].cut_off
 
 
-def test_a_backchannel_without_room_is_left_out_or_refused():
+def test_a_backchannel_without_room_is_dropped_or_rejected():
     short = spoken_noise(("user", 1.0, 3), ("agent", 1.2, 4), ("user", 1.0, 3), ("agent", 1.0, 3))
     assert "backchannel" not in {s.event for s in schedule(with_backchannel(short, 1)).segments}
     refused = schedule(with_backchannel(short, 1, text="mm-hm"))
@@ -204,7 +204,7 @@ def test_a_backchannel_without_room_is_left_out_or_refused():
     assert refused.reason == "backchannel_impossible"
 
 
-def test_a_pause_pushes_back_what_follows_it():
+def test_a_pause_delays_what_follows_it():
     paused = {"share": 1, "turn_share": 1, "words": 3, "length_s": {"low": 0.7, "high": 0.7}}
     spoken = spoken_noise(*THREE)
     plain, timeline = (schedule(spoken, **always(share=0.0), pause=p) for p in ({"share": 0}, paused))
@@ -237,7 +237,7 @@ def with_events(spoken, **events: str):
     return replace(spoken, dialogue=replace(spoken.dialogue, turns=tuple(turns)))
 
 
-def test_a_false_start_falls_into_the_agents_turn_which_goes_on():
+def test_a_false_start_falls_into_the_agents_turn_which_continues():
     spoken = with_events(
         spoken_noise(("user", 2.0, 6), ("agent", 8.0, 24), ("user", 0.5, 2), ("user", 2.0, 6), ("agent", 2.0, 6)),
         at2="false_start",
@@ -248,7 +248,7 @@ def test_a_false_start_falls_into_the_agents_turn_which_goes_on():
     assert seconds(turn)[0] > seconds(agent)[1]
 
 
-def test_nobody_answers_side_talk_and_nothing_barges_in_behind_it():
+def test_nobody_answers_side_talk_and_nothing_barges_in_after_it():
     spoken = with_events(
         spoken_noise(("user", 2.0, 6), ("agent", 8.0, 24), ("user", 1.0, 3), ("user", 2.0, 6), ("agent", 2.0, 6)),
         at2="side_talk",
@@ -285,7 +285,7 @@ def said_after(spoken, words: int, event: str, text: str = ""):
 @pytest.mark.parametrize(
     ("event", "words"), [("barge_in", 5), ("barge_in", 12), ("backchannel", 5), ("backchannel", 12)]
 )
-def test_what_is_said_after_certain_words_begins_soon_after_them(event, words):
+def test_a_reaction_to_certain_words_starts_soon_after_them(event, words):
     starts = set()
     for seed in range(20):
         _, agent, user, *_ = schedule(
@@ -317,7 +317,7 @@ TALKATIVE = (("user", 2.0, 6), ("agent", 4.0, 12), ("user", 8.0, 24), ("agent", 
 MM_HM = Turn("agent", text="", spoken="mm-hm", event="backchannel")
 
 
-def test_the_agents_backchannel_falls_into_the_users_turn_which_goes_on():
+def test_the_agents_backchannel_falls_into_the_users_turn_which_continues():
     for number in range(20):
         spoken = with_turn(spoken_noise(*TALKATIVE, id=f"d{number}"), 2, MM_HM, 0.4, 1)
         pauses = {"share": number % 2, "turn_share": 1, "words": 12}
@@ -335,7 +335,7 @@ def test_the_agents_backchannel_comes_soon_after_a_phrase():
     assert 0.16 <= seconds(aside)[0] - (user.start + user.words[11].end) / SOURCE_RATE <= 0.56
 
 
-def test_an_agents_backchannel_without_room_is_left_out_or_refused():
+def test_an_agents_backchannel_without_room_is_dropped_or_rejected():
     short = spoken_noise(("user", 2.0, 6), ("agent", 4.0, 12))
     assert len(schedule(with_turn(short, 0, MM_HM, 0.4, 1)).segments) == 2
     refused = schedule(with_turn(short, 0, replace(MM_HM, text="mm-hm"), 0.4, 1))
@@ -354,7 +354,7 @@ def test_the_agent_asks_again_after_a_long_silence():
         assert seconds(segments[3])[0] > seconds(segments[1])[1] + 6
 
 
-def test_users_pause_behind_fillers():
+def test_users_pause_after_fillers():
     spoken = spoken_noise(*THREE)
     turns = (
         replace(spoken.dialogue.turns[0], disfluencies=tuple(Disfluency("hesitation", n, 1) for n in (1, 4))),
@@ -429,7 +429,7 @@ def with_sentences(spoken, *ends: int):
     return replace(spoken, dialogue=replace(spoken.dialogue, turns=tuple(turns)), speech=tuple(speech))
 
 
-def test_the_agent_waits_and_begins_again_with_the_sentence_in_which_it_was_cut():
+def test_the_agent_waits_and_resumes_at_the_start_of_the_interrupted_sentence():
     for number in range(40):
         spoken = held(with_sentences(spoken_noise(*THREE, id=f"d{number}"), 7, 13, 19), 8)
         profile = "human" if number % 2 else "paper"
@@ -449,7 +449,7 @@ def test_after_stop_the_users_next_turn_comes_late_and_the_agent_says_nothing_be
     assert seconds(user)[0] - seconds(agent)[1] >= 5.5
 
 
-def test_a_wait_that_finds_no_room_is_left_out_with_what_belongs_to_it():
+def test_a_wait_without_room_is_dropped_with_its_turns():
     spoken = held(with_sentences(spoken_noise(*THREE), 1, 19), 0)  # too early in the turn
     made = schedule(spoken, barge_in={"share": 0})
     assert [s.speaker for s in made.segments] == ["user", "agent", "user", "agent"]

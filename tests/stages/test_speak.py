@@ -16,7 +16,7 @@ def speak(*lines, **settings):
     return stage.process([make_dialogue(lines=lines)])[0]
 
 
-def test_the_written_text_stays_beside_the_spoken():
+def test_the_written_text_is_kept_with_the_spoken():
     made = speak("It costs **$5**.", "Fine.")
     assert isinstance(made, Dialogue)
     assert made.turns[0].text == "It costs **$5**."
@@ -60,7 +60,7 @@ def test_what_the_user_says_between_parts_is_drawn_by_the_seed():
     assert set(said[0]) <= set(phrases("en").go_on)
 
 
-def test_a_long_answer_is_shortened_or_rejected_where_the_recipe_says_so():
+def test_a_long_answer_is_shortened_or_rejected_if_the_recipe_says_so():
     (_, answer) = speak("How?", ANSWER, max_turn_words=20, long="shorten").turns
     assert answer.spoken == "First you dig a hole. Then you put the tree in, roots down, and fill it. Water it well."
     assert (answer.text, answer.edit) == (ANSWER, "shortened")
@@ -72,7 +72,9 @@ def test_a_long_answer_is_shortened_or_rejected_where_the_recipe_says_so():
 def test_what_cannot_be_cut_is_rejected_by_its_reason():
     assert "a user turn is not cut" in speak(ANSWER, "Yes.", max_turn_words=12).message
     message = speak("How?", "Yes. " + "and so on " * 5, max_turn_words=12).message
-    assert message.endswith("it can't be cut: 15 words from 'and so on and so' on have no end of a sentence or clause.")
+    assert message.endswith(
+        "it can't be cut: the 15 words from 'and so on and so' on have no end of a sentence or clause."
+    )
     stage = Speak(SpeakSettings(max_turn_words=12), 0)
     stage.setup()
     written = make_dialogue(lines=("How?", ANSWER))
@@ -81,7 +83,7 @@ def test_what_cannot_be_cut_is_rejected_by_its_reason():
         assert reason in stage.process([replace(written, turns=tuple(turns))])[0].message
 
 
-def test_what_is_put_in_has_the_voice_that_the_input_fixes():
+def test_added_turns_have_the_voice_set_in_the_input():
     made = speak("How?", ANSWER, max_turn_words=12)
     turns = (replace(made.turns[0], voice="mine"), *made.turns[1:])
     cast = Cast(CastSettings(), 0)
@@ -138,7 +140,7 @@ def test_side_talk_stands_before_a_turn_of_the_user_that_follows_the_agents():
     assert turns[2].spoken == "No, not you."
 
 
-def test_backchannels_by_the_minute():
+def test_backchannels_per_minute():
     lines = ("Go on.", "and walk on " * 30 + "then.") * 3
     settings = {"backchannel": {"per_minute": 6, "share": 0}}
     stage = Speak(SpeakSettings(**settings), 0)
@@ -150,7 +152,7 @@ def test_backchannels_by_the_minute():
     assert any([t.event for t in d.turns].count("backchannel") > 3 for d in made), "several in a turn"
 
 
-def test_what_is_not_read_out_is_counted_on_the_turn():
+def test_what_is_not_read_aloud_is_counted_on_the_turn():
     (_, answer) = speak("How?", "*smiles* So:\n\n```py\nx = 1\n```\n\na | b\n--|--\n1 | 2").turns
     assert answer.spoken == "So. Here is the code. Here is the table."
     assert answer.left_out == ("code", "table", "stage direction")
@@ -158,7 +160,7 @@ def test_what_is_not_read_out_is_counted_on_the_turn():
     assert answer.spoken == "Look."
 
 
-def test_code_or_tables_reject_the_dialogue_where_the_recipe_says_so():
+def test_code_or_tables_reject_the_dialogue_if_the_recipe_says_so():
     for settings, reason in (({"code": {"reject": True}}, "has_code"), ({"table": {"reject": True}}, "has_table")):
         rejected = speak("How?", "```\nx\n```\n\n|a|b|\n|-|-|\n|1|2|", **settings)
         assert (rejected.reason, rejected.message[:16]) == (reason, "Turn 2 (agent): ")
@@ -172,7 +174,7 @@ def test_a_list_is_read_item_after_item():
     assert speak("How?", "You can 1) walk 2) run").turns[1].spoken == "You can. one, walk. two, run"
 
 
-def test_a_turn_without_words_is_left_out_and_those_beside_it_become_one():
+def test_a_turn_without_words_is_dropped_and_its_neighbors_are_merged():
     made = speak("Thanks,", "👍", "Bye!", "*waves happily at you* 👋", "Wait.", "Yes?")
     assert [(t.speaker, t.text, t.spoken) for t in made.turns] == [
         ("user", "Thanks,\nBye!\nWait.", "Thanks. Bye! Wait."),
@@ -183,12 +185,12 @@ def test_a_turn_without_words_is_left_out_and_those_beside_it_become_one():
     assert [t.text for t in made.turns] == ["Hello!", "Hi."]
 
 
-def test_a_dialogue_that_is_none_without_its_wordless_turn_is_rejected():
+def test_a_dialogue_that_is_incomplete_without_its_wordless_turn_is_rejected():
     assert (speak("Hi.", "👍").reason, speak("Hi.", "*nods*", "Bye.").reason) == ("emoji_only", "directions_only")
     assert speak("Hi.", "*nods*").message == "Turn 2 (agent): It has stage directions and nothing to say."
 
 
-def test_recordings_beside_a_wordless_turn_stay_apart():
+def test_recordings_next_to_a_wordless_turn_stay_separate():
     written = make_dialogue(lines=("Thanks.", "👍", "Bye.", "Bye."))
     turns = [replace(t, recording=Recording(f"{n}.wav")) if n != 1 else t for n, t in enumerate(written.turns)]
     stage = Speak(SpeakSettings(), 0)
@@ -239,7 +241,7 @@ def test_the_agent_asks_again_before_the_user_answers():
     assert "reprompt" not in acts, "the user talks to somebody else there"
 
 
-def test_the_user_has_the_agent_wait_or_stop():
+def test_the_user_makes_the_agent_wait_or_stop():
     answer = "Turn left at the church. Then walk on along the river for a while. There it is, behind the mill."
     stage = Speak(SpeakSettings(hold={"share": 1, "turn_share": 1}), 0)
     stage.setup()

@@ -19,7 +19,7 @@ def through(records: list, *stages: str, **settings: str) -> list:
     return records
 
 
-def test_the_agents_voice_says_the_reference_besides():
+def test_the_agents_voice_also_speaks_the_reference():
     dialogues = [make_dialogue("d0"), make_dialogue("d1")]
     spoken = through(dialogues, "speak", "cast", "synthesize", reference=REFERENCE)
     stage = EspeakSynthesizer(SynthesizerSettings(), 0)
@@ -47,7 +47,7 @@ class Choosy(Synthesizer):
         return noise_speech(1, 2)
 
 
-def test_a_voice_that_can_not_say_it_rejects_the_dialogue():
+def test_a_voice_that_cannot_say_it_rejects_the_dialogue():
     stage = Choosy(SynthesizerSettings(reference=REFERENCE), 0)
     stage.setup()
     (rejected,) = stage.process(through([make_dialogue()], "speak", "cast"))

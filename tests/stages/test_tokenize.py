@@ -17,7 +17,7 @@ def tokenizer():
     return stage
 
 
-def test_one_code_of_four_a_frame_and_the_same_again(tokenizer, rendered):
+def test_four_codes_per_frame_reproducibly(tokenizer, rendered):
     first, again = tokenizer.process(rendered), tokenizer.process(rendered)
     for before, one, two in zip(rendered, first, again, strict=True):
         assert one.dialogue.id == before.dialogue.id
@@ -37,7 +37,7 @@ def test_codes_decode_to_the_agents_speech_and_its_silence(tokenizer, rendered):
         assert level[silent].max() < 10 ** (-50 / 20)
 
 
-def test_silence_before_a_turn_does_not_tell_that_it_comes(tokenizer, rendered):
+def test_silence_before_a_turn_does_not_reveal_it(tokenizer, rendered):
     for record in tokenizer.process(rendered):
         heard = np.zeros(record.timeline.frames, dtype=bool)
         for segment in agent_segments(record):
@@ -47,7 +47,7 @@ def test_silence_before_a_turn_does_not_tell_that_it_comes(tokenizer, rendered):
         assert (record.codes[heard] != tokenizer.silence).any(axis=1).mean() > 0.9
 
 
-def test_codes_before_a_cut_off_do_not_tell_that_it_comes(tokenizer, rendered):
+def test_codes_before_a_cut_off_do_not_reveal_it(tokenizer, rendered):
     cut_offs = 0
     for record, whole in zip(rendered, tokenizer.process(rendered), strict=True):
         uncut = iter(record.uncut)

@@ -62,7 +62,7 @@ def test_good_dialogues_pass_with_their_figures(kept):
     assert len({error for record in kept for error in record.checks.edge_errors_s}) > 10  # heard, not copied
 
 
-def test_noise_under_the_user_is_no_speech(listening, timelines):
+def test_noise_on_the_users_channel_is_not_speech(listening, timelines):
     noise = {"share": 1, "snr_db_low": 15, "snr_db_high": 30, "bursts_a_minute": 10}
     noisy = Render(RenderSettings(noise=noise), 0).process(timelines)
     found = listening.process(noisy)
@@ -155,7 +155,7 @@ def test_edges_are_judged_together_and_the_sentence_has_the_worst(rendered):
     assert judged(record, "user", [(start - 0.1, end - 0.2) for start, end in heard], edge_frames=3) == ""
 
 
-def test_missing_and_extra_speech_are_told_with_their_place(rendered):
+def test_missing_and_extra_speech_are_reported_with_their_place(rendered):
     record = rendered[0]
     heard = exact(record, "user")
     (start, end), *others = heard
@@ -178,7 +178,7 @@ def test_clipping_is_seen_at_any_level_and_sound_is_not_clipping(level):
     assert clipped_samples(np.zeros(100, np.int16)) == 0
 
 
-def test_words_are_recognized_turn_by_turn_and_wrong_ones_are_told(rendered, tmp_path):
+def test_words_are_recognized_turn_by_turn_and_wrong_ones_are_reported(rendered, tmp_path):
     """By a NeMo checkpoint that was never trained: all that it hears is wrong."""
     asr = str(make_asr(tmp_path / "asr.nemo"))
     (found,) = verify(recognizer=asr, wer=0.5).process(rendered[:1])
@@ -191,7 +191,7 @@ def test_words_are_recognized_turn_by_turn_and_wrong_ones_are_told(rendered, tmp
     assert len(wers) == len(rendered[0].timeline.segments) and min(wers) > 0.5
 
 
-def test_without_a_model_only_clipping_is_looked_for(rendered):
+def test_without_a_model_only_clipping_is_checked(rendered):
     stage = verify()
     assert stage.made_by() == {}
     assert [r.checks for r in stage.process(rendered)] == [Checks(r.checks.clipped) for r in stage.process(rendered)]
@@ -210,7 +210,7 @@ def test_what_made_the_checks_is_recorded(listening):
         ({"edge_frames": 0}, "greater than 0"),
     ],
 )
-def test_a_wrong_setting_is_refused_before_any_work(settings, said):
+def test_a_wrong_setting_is_rejected_before_any_work(settings, said):
     with pytest.raises(ValidationError, match=said):
         VerifySettings(**settings)
 
@@ -250,7 +250,7 @@ def test_the_user_is_heard_before_room_echo_and_line(listening, timelines, kept)
 
 
 @pytest.mark.parametrize("effects", [("room",), ("microphone", "level_changes", "telephone", "codec", "packet_loss")])
-def test_the_edges_of_turns_hold_after_all_that_befalls_them(listening, timelines, effects):
+def test_the_edges_of_turns_hold_after_all_effects(listening, timelines, effects):
     """Heard on the channel itself: within two frames."""
     wild = Render(RenderSettings(**{name: EFFECTS[name] for name in effects}), 0).process(timelines[:5])
     edges = [

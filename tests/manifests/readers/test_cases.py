@@ -208,7 +208,7 @@ def test_a_mark_that_no_turn_of_the_user_follows_is_counted():
     }
 
 
-def test_lists_line_by_line_and_arrays_end_to_end_are_all_read():
+def test_lists_line_by_line_and_concatenated_arrays_are_all_read():
     assert (
         read("61")
         == read("62")

@@ -148,7 +148,7 @@ def test_thoughts_are_taken_out_of_what_the_agent_says(text, said):
     assert turns[1].text == said
 
 
-def test_a_text_of_marks_alone_is_no_trap():
+def test_a_text_of_marks_only_is_handled():
     """It would take minutes where each mark looked for its end."""
     for mark in ("[INST]", "<<SYS>>[INST]", "<|im_start|>", "### ", "\n\nHuman:", "<think>"):
         for raw in ({"text": mark * 30_000}, {"prompt": mark * 30_000, "completion": mark * 30_000}):
@@ -158,7 +158,7 @@ def test_a_text_of_marks_alone_is_no_trap():
                 assert error.reason
 
 
-def test_what_is_nested_too_deep_is_rejected():
+def test_what_is_nested_too_deeply_is_rejected():
     deep: dict = {}
     for _ in range(900):
         deep = {"parts": [deep], "role": deep, "data": deep}
@@ -180,7 +180,7 @@ def test_a_think_tag_that_someone_speaks_of_stays():
     ]
 
 
-def test_the_envelope_gives_its_id_to_what_lies_in_it():
+def test_the_envelope_gives_its_id_to_its_dialogue():
     raw = {"id": "outer", "data": {"messages": chat("role", "content", "user", "assistant")}}
     assert read_dialogue(raw, "", "x").dialogue.id == "outer"
     raw["data"]["id"] = "inner"
@@ -270,14 +270,14 @@ def test_a_field_beside_a_tree_without_a_pointer_is_counted():
     assert read_dialogue(raw, "", "x").not_used == {"conversation_id": 1, "x": 1}
 
 
-def test_a_record_of_no_shape_is_none():
+def test_a_record_without_a_shape_is_not_a_dialogue():
     assert shape_of({"chat": [], "note": "x"}) is None and shape_of({}) is None
     with pytest.raises(BadDialogue, match="keys a, b"):
         read_dialogue({"b": 1, "a": {"data": {"data": {"data": {"data": {}}}}}}, "", "x")
 
 
 @pytest.mark.parametrize("replies", [True, 3, "no", {"text": "no"}])
-def test_replies_that_are_no_list_are_refused_by_name(replies) -> None:
+def test_replies_that_are_not_a_list_are_rejected_by_name(replies) -> None:
     below = {"role": "assistant", "text": "Hi.", "replies": replies}
     tree = {"prompt": {"role": "prompter", "text": "Hello there.", "replies": [below]}}
     with pytest.raises(BadDialogue, match="The replies to message 2 must be a list"):

@@ -133,7 +133,7 @@ def finished(out: Path) -> list[Path]:
     return [path for path in store.iterdir() if not path.name.startswith(".")] if store.is_dir() else []
 
 
-def test_a_second_build_into_the_same_place_is_refused_and_the_first_one_finishes(corpus, tmp_path):
+def test_a_second_build_to_the_same_folder_is_rejected_and_the_first_one_finishes(corpus, tmp_path):
     out = tmp_path / "twice"
     first = subprocess.Popen(build_arguments(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while not (out / ".build" / "lease.json").exists():
@@ -153,14 +153,14 @@ def test_another_seed_gives_another_corpus(corpus, tmp_path):
     assert mine["manifest/dialogues.parquet"] != theirs["manifest/dialogues.parquet"]
 
 
-def test_a_finished_corpus_is_left_as_it_is(corpus):
+def test_a_finished_corpus_is_unchanged(corpus):
     before = {p: p.stat().st_mtime_ns for p in corpus.rglob("*")}
     result = subprocess.run(build_arguments(corpus, "--json"), check=True, capture_output=True, text=True)
     assert json.loads(result.stdout)["dialogues_read"] == LIMIT
     assert {p: p.stat().st_mtime_ns for p in corpus.rglob("*")} == before
 
 
-def test_another_recipe_on_the_same_output_is_refused_and_named(corpus):
+def test_another_recipe_on_the_same_output_is_rejected_and_named(corpus):
     with pytest.raises(RequestError, match=r"contains another build .*recipe\.schedule\.agent_gap_s"):
         build([str(BUNDLED)], corpus, load_recipe(None, [*OVERRIDES, "schedule.agent_gap_s=1"]), limit=LIMIT)
 
@@ -206,7 +206,7 @@ def test_a_stage_that_always_raises_ends_the_build_and_is_named(tmp_path, write_
     assert "the room is on fire" in (tmp_path / "c" / ".build" / "error.log").read_text()
 
 
-def test_few_dialogues_that_a_stage_raises_or_hangs_over_are_rejected_by_name_and_the_rest_is_built(
+def test_few_dialogues_on_which_a_stage_raises_or_hangs_are_rejected_by_name_and_the_rest_is_built(
     tmp_path, write_jsonl
 ):
     ids = [*(f"d{i}" for i in range(10)), "raise", "hang"]
@@ -226,7 +226,7 @@ def test_few_dialogues_that_a_stage_raises_or_hangs_over_are_rejected_by_name_an
     assert [number in (2, 3) for number in corpus.info["run_log"][-1]["begun_more_than_once"].values()] == [True]
 
 
-def test_more_lost_dialogues_than_the_recipe_allows_end_the_build_and_a_mended_stage_resumes_it(tmp_path, write_jsonl):
+def test_more_lost_dialogues_than_the_recipe_allows_end_the_build_and_a_fixed_stage_resumes_it(tmp_path, write_jsonl):
     ids = [*(f"d{i}" for i in range(10)), "raise"]
     refused = run_with("PickyRender", tmp_path, write_jsonl, ids, "--set", "pack.shard_size=4")
     assert refused.returncode == 1
@@ -241,7 +241,7 @@ def test_more_lost_dialogues_than_the_recipe_allows_end_the_build_and_a_mended_s
     assert info["statistics"]["rejected_by_reason"] == {"render/stage_failed": 1}
 
 
-def test_a_set_up_that_raises_is_told_of_as_one(tmp_path, write_jsonl):
+def test_a_set_up_that_raises_is_reported_of_as_one(tmp_path, write_jsonl):
     result = run_with("UnpreparedRender", tmp_path, write_jsonl, ["a"])
     assert result.returncode == 1
     assert "The stage 'render' failed" in result.stderr
@@ -256,7 +256,7 @@ def test_a_stage_that_takes_its_process_down_ends_the_build(tmp_path, write_json
     assert "Traceback" not in result.stderr
 
 
-def test_files_of_the_users_own_that_are_named_as_our_packages_change_nothing(tmp_path, write_jsonl):
+def test_user_files_named_like_our_packages_change_nothing(tmp_path, write_jsonl):
     path = write_jsonl(openai("a"), openai("b", "Another question?", "Another answer."))
     for name in ("pipeline", "stages", "manifests"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('this is not salm-duplex')\n")
@@ -268,7 +268,7 @@ def test_files_of_the_users_own_that_are_named_as_our_packages_change_nothing(tm
     assert open_corpus(tmp_path / "c").info["statistics"]["dialogues_read"] == 2
 
 
-def test_an_output_with_other_files_is_refused(tmp_path, write_jsonl):
+def test_an_output_with_other_files_is_rejected(tmp_path, write_jsonl):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "thesis.txt").write_text("precious")
     with pytest.raises(RequestError, match="contains files that are not a corpus"):
@@ -276,7 +276,7 @@ def test_an_output_with_other_files_is_refused(tmp_path, write_jsonl):
     assert (tmp_path / "c" / "thesis.txt").read_text() == "precious"
 
 
-def test_a_finished_shard_that_vanishes_is_an_error_with_a_mend(tmp_path, write_jsonl):
+def test_a_finished_shard_that_vanishes_is_an_error_with_a_fix(tmp_path, write_jsonl):
     """The finished shards are looked for when the corpus is put together, not trusted from memory."""
     recipe = load_recipe()
     store = Store(tmp_path / "c")

@@ -21,7 +21,7 @@ def names(pool) -> list[str]:
     return [spec.name for spec in pool.specs]
 
 
-def test_stages_that_need_the_same_run_in_one_process():
+def test_stages_with_equal_resources_run_in_one_process():
     (pool,) = pools(STAGES, cpus=2, gpus=0, workers=2, shards=9)
     assert names(pool) == ["speak", "cast", "synthesize", "schedule", "render", "verify", "tokenize"]
     assert (pool.size, pool.cpus, pool.gpus) == (2, 1, 0)
@@ -31,7 +31,7 @@ def test_no_more_workers_than_shards():
     assert pools(STAGES, cpus=16, gpus=0, workers=16, shards=3)[0].size == 3
 
 
-def test_a_gpu_stage_is_a_pool_of_its_own_and_its_cores_are_kept_free():
+def test_a_gpu_stage_is_a_separate_pool_and_its_cores_are_kept_free():
     cores, gpu = pools(with_resources(tokenize={"gpus": 1}), cpus=3, gpus=1, workers=3, shards=9)
     assert names(gpu) == ["tokenize"]
     assert (gpu.size, gpu.cpus, gpu.gpus) == (1, 1, 1)
@@ -48,7 +48,7 @@ def test_pools_around_a_gpu_stage_share_the_cores():
     assert before.size * before.cpus + after.size * after.cpus + gpu.size * gpu.cpus <= 2
 
 
-def test_what_no_cluster_holds_is_refused_with_its_name():
+def test_what_exceeds_the_cluster_is_rejected_by_name():
     with pytest.raises(RequestError, match="'tokenize' needs 1 cores and 1 GPUs, but Ray has 2 and 0"):
         pools(with_resources(tokenize={"gpus": 1}), cpus=2, gpus=0, workers=2, shards=9)
 

@@ -41,7 +41,7 @@ def test_shards_end_at_their_number_of_dialogues_or_at_their_size():
     )
 
 
-def test_a_corpus_without_a_run_log_is_refused(small_corpus):
+def test_a_corpus_without_a_run_log_is_rejected(small_corpus):
     with pytest.raises(RequestError, match="records no work"):
         rates_of(small_corpus)
 

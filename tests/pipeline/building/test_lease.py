@@ -46,7 +46,7 @@ def seen_from_elsewhere(store: Store, **changes: object) -> None:
     store.write(FILE, json.dumps(json.loads(store.read(FILE)) | {"host": "elsewhere"} | changes).encode())
 
 
-def test_a_second_build_is_refused_by_name_of_the_first(store: Store, holder: subprocess.Popen) -> None:
+def test_a_second_build_is_rejected_by_name_of_the_first(store: Store, holder: subprocess.Popen) -> None:
     with (
         pytest.raises(RequestError, match=f"{store.url} is already being built by process {holder.pid} on .*, since "),
         Lease(store),
@@ -65,14 +65,14 @@ def test_it_follows_once_the_first_is_gone(store: Store, holder: subprocess.Pope
     assert not store.exists(FILE)
 
 
-def test_another_machines_build_that_does_not_beat_is_taken_over(store: Store) -> None:
+def test_another_machines_build_without_heartbeat_is_taken_over(store: Store) -> None:
     with Lease(store, beat_s=600):
         seen_from_elsewhere(store, token="other")
         with Lease(store, beat_s=0.5, stale_s=2) as second:
             assert json.loads(store.read(FILE))["pid"] == os.getpid() and not second.lost
 
 
-def test_another_machines_build_that_beats_is_not(store: Store) -> None:
+def test_another_machines_build_with_heartbeat_is_not(store: Store) -> None:
     with Lease(store, beat_s=600):
         seen_from_elsewhere(store, token="other")
         later = threading.Timer(1, seen_from_elsewhere, (store,), {"token": "other", "beat": 1})
@@ -85,7 +85,7 @@ def test_another_machines_build_that_beats_is_not(store: Store) -> None:
         later.join()
 
 
-def test_a_build_whose_lease_another_took_knows_that_it_lost_it(store: Store) -> None:
+def test_a_build_that_lost_its_lease_notices(store: Store) -> None:
     with Lease(store, beat_s=0.2) as lease:
         seen_from_elsewhere(store, token="other")
         for _ in range(300):

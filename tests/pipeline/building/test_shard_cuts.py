@@ -31,7 +31,7 @@ def test_a_shard_ends_before_it_holds_too_much_audio():
     assert [len(items) for _, items in shards] == [2, 2, 1]
 
 
-def test_a_dialogue_too_large_for_any_shard_is_one_by_itself():
+def test_a_dialogue_too_large_for_any_shard_is_its_own_shard():
     shards = cut([dialogue(0), dialogue(1, characters=1_000_000), dialogue(2)], PackSettings(shard_mb=1))
     assert [items for _, items in shards] == [["d0"], ["d1"], ["d2"]]
 

@@ -55,7 +55,7 @@ def parcel(*ids: str) -> Parcel:
     return Parcel("train-000000", [make_dialogue(id) for id in ids])
 
 
-def test_a_dialogue_over_which_a_stage_raises_is_rejected_alone_with_its_traceback():
+def test_a_dialogue_on_which_a_stage_raises_is_the_only_one_rejected_with_its_traceback():
     done = chain(Picky).run(parcel("d1", "d2", "d3", "d4"))
     assert done.failure is None
     assert [record.id for record in done.records] == ["d1", "d2", "d4"]
@@ -65,20 +65,20 @@ def test_a_dialogue_over_which_a_stage_raises_is_rejected_alone_with_its_traceba
     assert "Traceback" in rejected.traceback and "three is too much" in rejected.traceback
 
 
-def test_a_stage_that_returns_too_little_loses_its_dialogues_by_name_and_not_in_silence():
+def test_a_stage_that_returns_too_little_loses_its_dialogues_by_name_and_not_silently():
     done = chain(Forgetful).run(parcel("d1", "d2"))
     assert done.records == []
     assert [(r.id, r.reason) for r in done.rejected] == [("d1", FAILED), ("d2", FAILED)]
 
 
-def test_a_set_up_that_raises_is_told_of_as_one():
+def test_a_set_up_that_raises_is_reported_of_as_one():
     done = chain(Picky, Helpless).run(parcel("d1"))
     assert done.failure and done.failure.stage == "helpless"
     assert done.failure.reason == "setup failed: OSError: no such model"
     assert done.records == [] and done.rejected == []
 
 
-def test_what_no_dialogue_is_to_blame_for_fails_the_shard():
+def test_an_error_not_caused_by_a_dialogue_fails_the_shard():
     done = chain(Cut).run(parcel("d1", "d2"))
     assert done.failure and done.failure.reason == "The speech server does not answer; start it."
 
@@ -88,7 +88,7 @@ def attempt(folder: Path) -> None:
     (folder / "result").write_text(",".join([*(r.id for r in done.records), *(r.message for r in done.rejected)]))
 
 
-def test_a_dialogue_over_which_a_stage_hangs_is_found_and_rejected_by_the_attempts_after(tmp_path):
+def test_a_dialogue_on_which_a_stage_hangs_is_found_and_rejected_by_the_attempts_after(tmp_path):
     context = multiprocessing.get_context("fork")
     codes = []
     for _ in range(3):

@@ -60,7 +60,7 @@ def test_nemos_loader_gives_the_corpus_sample_for_sample(small_corpus: Corpus, l
     assert_is_the_corpus(batch_of(config, llm), small_corpus)
 
 
-def test_a_corpus_at_a_url_is_read_where_it_is(small_corpus: Corpus, llm: Path, s3: str) -> None:
+def test_a_corpus_at_a_url_is_read_in_place(small_corpus: Corpus, llm: Path, s3: str) -> None:
     copy_into(Store(f"{s3}/corpus"), Path(small_corpus.url))
     out = Store(f"{s3}/out")
     assert any("smart_open" in sentence for sentence in export_nemo(open_corpus(f"{s3}/corpus"), out)["use"])

@@ -50,7 +50,7 @@ def test_left_is_the_agent_and_right_the_user_in_time(small_corpus: Corpus, expo
             assert sum(energy) == pytest.approx(sum(expected), rel=0.01)
 
 
-def test_words_are_the_supervisions_with_the_one_that_is_cut_off(small_corpus: Corpus, exported: Path) -> None:
+def test_words_are_the_supervisions_including_the_one_that_is_cut_off(small_corpus: Corpus, exported: Path) -> None:
     cut_words = 0
     for row, cut in zip(rows(exported), small_corpus.cuts("train"), strict=True):
         found = json.loads((exported / row["path"]).with_suffix(".json").read_text("utf-8"))["alignments"]
@@ -66,7 +66,7 @@ def test_words_are_the_supervisions_with_the_one_that_is_cut_off(small_corpus: C
     assert cut_words, "an interruption in the middle of a word must be among them"
 
 
-def test_a_word_of_no_length_is_left_out_and_counted(small_corpus: Corpus, tmp_path: Path) -> None:
+def test_a_word_of_zero_length_is_dropped_and_counted(small_corpus: Corpus, tmp_path: Path) -> None:
     """As moshi-finetune's loader would, in silence."""
     from dataclasses import replace
 

@@ -34,7 +34,7 @@ class Stops(Moshi):
         raise KeyboardInterrupt
 
 
-def test_a_stopped_export_resumes_without_writing_what_is_whole(small_corpus: Corpus, tmp_path: Path) -> None:
+def test_a_stopped_export_resumes_without_rewriting_complete_files(small_corpus: Corpus, tmp_path: Path) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     result = export(small_corpus, Moshi(), Store(whole))
     with pytest.raises(KeyboardInterrupt):
@@ -58,7 +58,7 @@ def test_a_finished_export_is_not_made_again(small_corpus: Corpus, tmp_path: Pat
     assert files(tmp_path / "out") == before
 
 
-def test_what_cannot_be_carried_is_counted(small_corpus: Corpus, tmp_path: Path) -> None:
+def test_what_cannot_be_exported_is_counted(small_corpus: Corpus, tmp_path: Path) -> None:
     lost = export(small_corpus, Moshi(), Store(tmp_path / "out"))["lost"]
     cuts = list(small_corpus.cuts("train"))
     turns = [s for cut in cuts for s in cut.supervisions]
@@ -69,9 +69,7 @@ def test_what_cannot_be_carried_is_counted(small_corpus: Corpus, tmp_path: Path)
     assert "words" not in lost and "system prompts" not in lost
 
 
-def test_a_folder_that_holds_something_else_is_refused(
-    small_corpus: Corpus, empty_corpus: Corpus, tmp_path: Path
-) -> None:
+def test_a_folder_with_other_contents_is_rejected(small_corpus: Corpus, empty_corpus: Corpus, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(RequestError, match="is not an export"):

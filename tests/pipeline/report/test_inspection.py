@@ -14,7 +14,7 @@ def cut(small_corpus):
     return small_corpus.cut(row["id"])
 
 
-def test_text_tells_who_says_what_when_and_what_was_lost(cut):
+def test_the_text_shows_who_says_what_and_when_and_what_was_lost(cut):
     text = inspect_text(cut)
     agent = next(s for s in cut.supervisions if s.custom["cut_off"])
     assert f"{agent.start:.2f}" in text
@@ -56,13 +56,13 @@ def test_the_timeline_is_a_picture_with_something_on_it(cut, tmp_path):
     assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 20
 
 
-def test_an_id_that_is_not_there_is_told(small_corpus):
+def test_an_id_that_does_not_exist_is_reported(small_corpus):
     with pytest.raises(RequestError, match="holds no dialogue 'nobody'; ids are like d0"):
         small_corpus.cut("nobody")
     with pytest.raises(RequestError, match="it was rejected: Turn 1"):
         small_corpus.cut("bad")
 
 
-def test_an_id_in_an_empty_corpus_is_told(empty_corpus):
+def test_an_id_in_an_empty_corpus_is_reported(empty_corpus):
     with pytest.raises(RequestError, match="holds no dialogue 'nobody'"):
         empty_corpus.cut("nobody")

@@ -35,12 +35,12 @@ def test_numbers_are_those_of_the_tables(small_corpus):
     assert stat(page, "hours") == f"{sum(row['duration_s'] for row in rows) / 3600:.2f}"
 
 
-def test_what_was_not_used_of_the_input_is_told(small_corpus):
+def test_what_was_not_used_of_the_input_is_reported(small_corpus):
     assert stat(report(small_corpus), "not_used.tools") == "1"
     assert "| not used: `tools` | 1 |" in card(small_corpus)
 
 
-def test_five_dialogues_can_be_heard_for_as_long_as_they_last(small_corpus):
+def test_five_dialogues_can_be_heard_in_full(small_corpus):
     page = report(small_corpus)
     sounds = [base64.b64decode(text) for text in re.findall(r"data:audio/mpeg;base64,([^\"]+)", page)]
     assert len(sounds) == page.count('<svg class="timeline"') == 5
@@ -56,7 +56,7 @@ def test_the_same_corpus_gives_the_same_page_and_card(small_corpus):
     assert card(small_corpus) == card(small_corpus)
 
 
-def test_nothing_is_loaded_from_elsewhere_and_no_place_or_host_is_named(small_corpus):
+def test_nothing_is_loaded_from_elsewhere_and_no_path_or_host_is_named(small_corpus):
     page = report(small_corpus)
     assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
     assert "://" not in page
@@ -100,7 +100,7 @@ def test_the_fixture_is_of_real_dialogues(small_corpus):
     assert replace(make_dialogue("d0")).id == rows_of(small_corpus.dialogues)[0]["id"]
 
 
-def test_what_befalls_the_users_channel_is_told_and_heard(tmp_path, timelines):
+def test_the_effects_on_the_users_channel_are_reported_and_heard(tmp_path, timelines):
     settings = RenderSettings(echo={"share": 1}, telephone={"share": 1}, room={"share": 1}, noise={"share": 1})
     wild = Render(settings, 0).process(timelines[:2])
     corpus = make_corpus(tmp_path, wild)

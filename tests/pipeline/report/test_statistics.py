@@ -54,13 +54,13 @@ def test_figures_of_the_splits_add_up(tables):
     assert parts["validation"]["share_of_those_with_barge_in"] is None
 
 
-def test_quantiles_are_exact_and_none_of_nothing():
+def test_quantiles_are_exact_and_missing_without_data():
     made = quantiles(np.arange(101))
     assert made == {"n": 101, "min": 0, "p10": 10, "median": 50, "mean": 50, "p90": 90, "max": 100}
     assert quantiles(np.array([])) is None
 
 
-def test_a_figure_more_is_one_entry_more(monkeypatch, tmp_path, rendered):
+def test_a_new_figure_needs_one_entry(monkeypatch, tmp_path, rendered):
     """Table, statistics, card and report have it without another word."""
     import corpus_material
     import pyarrow as pa

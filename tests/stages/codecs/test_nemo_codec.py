@@ -126,7 +126,7 @@ def test_a_causal_decoder_streams_what_it_decodes_at_once(tmp_path):
     assert torch.allclose(stream.decode(codes[:1, :5]), whole[:1, : 5 * FRAME], atol=1e-5)
 
 
-def test_a_decoder_that_looks_ahead_cannot_speak_live(tokenizer):
+def test_a_decoder_that_looks_ahead_cannot_stream(tokenizer):
     assert tokenizer.codec.decoder_reach()[0] > 0
     with pytest.raises(RequestError, match=r"codec\.nemo can't stream: its decoder looks \d+ frames ahead"):
         tokenizer.codec.stream()
@@ -166,26 +166,26 @@ def refusal(codec: object) -> str:
     return str(caught.value)
 
 
-def test_a_codec_that_is_not_there_is_refused_with_the_recipe(tmp_path):
+def test_a_codec_that_does_not_exist_is_rejected_with_the_recipe(tmp_path):
     assert "does not exist" in refusal(tmp_path / "none.nemo")
     assert "a name on the hub such as nvidia/" in refusal("bundled")
     (tmp_path / "text.nemo").write_text("not a codec")
     assert "not a .nemo file" in refusal(tmp_path / "text.nemo")
 
 
-def test_a_codec_of_another_geometry_is_refused_with_the_recipe(tmp_path, nemo_codec):
+def test_a_codec_of_another_geometry_is_rejected_with_the_recipe(tmp_path, nemo_codec):
     path = with_config(tmp_path / "other.nemo", nemo_codec, num_groups=8, num_levels_per_group=[8, 7, 6, 6])
     said = refusal(path)
     assert "8 codebooks of FSQ levels [8, 7, 6, 6]" in said and "a corpus has 4 of [9, 8, 8, 7]" in said
 
 
-def test_a_loaded_model_of_another_kind_is_refused(tmp_path):
+def test_a_loaded_model_of_another_kind_is_rejected(tmp_path):
     asr = make_asr(tmp_path / "asr.nemo")
     with pytest.raises(RequestError, match=r"asr\.nemo has None codebooks"):
         NemoCodec.load(str(asr))
 
 
-def test_a_codec_of_the_hub_that_cannot_be_had_is_told():
+def test_a_hub_codec_that_is_not_available_is_reported():
     with pytest.raises(RequestError, match=r"nobody/no-codec can't be loaded .*name a \.nemo file"):
         NemoCodec.load("nobody/no-codec")
 

@@ -81,7 +81,7 @@ USELESS = {
 }
 
 
-def test_what_can_not_be_used_leaves_the_dialogue_as_it_was_and_is_counted(url, asking, tmp_path):
+def test_what_cannot_be_used_leaves_the_dialogue_unchanged_and_is_counted(url, asking, tmp_path):
     before = asking(*USELESS, "fine")
     made = directs(url, tmp_path).process(before)
     assert [d.direction.failed for d in made] == [*USELESS.values(), ""]
@@ -90,12 +90,12 @@ def test_what_can_not_be_used_leaves_the_dialogue_as_it_was_and_is_counted(url, 
     assert [len(log(url, word)) for word in USELESS if word != "forbidden"] == [2] * 6, "each is asked once more"
 
 
-def test_a_model_that_is_told_what_is_wrong_may_do_better(url, asking, tmp_path):
+def test_a_model_may_correct_its_answer_after_an_error(url, asking, tmp_path):
     (made,) = directs(url, tmp_path).process(asking("careless"))
     assert (made.direction.events, made.direction.failed, len(log(url, "careless"))) == (2, "", 2)
 
 
-def test_a_cached_run_asks_nothing_and_makes_the_same(url, asking, tmp_path):
+def test_a_cached_run_makes_no_requests_and_the_same_dialogues(url, asking, tmp_path):
     dialogues = asking("cached", "idle", *USELESS)
     asked = settings(url, tmp_path)
     ChatDirector.check(asked)
@@ -128,7 +128,7 @@ def test_the_cache_may_be_at_a_url(url, asking):
     assert directs(url, where).process(asking("remote")) == first and len(log(url, "remote")) == 1
 
 
-def test_takes_of_a_dialogue_are_asked_about_once(url, asking, tmp_path):
+def test_takes_of_a_dialogue_need_one_request(url, asking, tmp_path):
     (one,) = asking("twofold")
     made = directs(url, tmp_path).process([one, replace(one, id="d-take2")])
     assert made[0].turns == made[1].turns and len(log(url, "twofold")) == 1
@@ -143,7 +143,7 @@ def test_a_busy_server_is_waited_for(url, asking, tmp_path):
     assert second["at"] - first["at"] >= 1  # the server's Retry-After, far over the back-off
 
 
-def test_one_dialogue_without_an_answer_is_left_as_it_was_and_asked_about_again(url, asking, tmp_path):
+def test_one_dialogue_without_an_answer_is_unchanged_and_requested_again(url, asking, tmp_path):
     dialogues = asking("broken", "well")
     made = directs(url, tmp_path, retries=1).process(dialogues)
     assert [d.direction.failed for d in made] == ["no_answer", ""]
@@ -169,14 +169,14 @@ def test_an_endpoint_that_is_down_stops_the_build_with_one_sentence(url, asking,
         directs(gone, tmp_path).process(asking("one", "two"))
 
 
-def test_so_many_requests_are_under_way_and_no_more(asking, tmp_path):
+def test_concurrent_requests_are_limited(asking, tmp_path):
     with chat_server(tmp_path) as url:
         directs(url, tmp_path / "cache", at_once=3).process(asking(*(f"slow{n}" for n in range(9))))
         count = urllib3.request("GET", url).json()
     assert count["requests"] == 9 and count["most_at_once"] <= 3
 
 
-def test_a_server_that_knows_no_schemas_is_asked_without(asking, tmp_path):
+def test_a_server_without_schemas_gets_requests_without_one(asking, tmp_path):
     with chat_server(tmp_path, "--no-schema") as url:
         made = directs(url, tmp_path / "cache", at_once=1).process(asking("old", "older"))
         assert [d.direction.events for d in made] == [2, 2]
@@ -200,7 +200,7 @@ def test_the_key_comes_from_the_environment_and_goes_nowhere_else(asking, tmp_pa
     assert kept and KEY.encode() not in kept + asked.model_dump_json().encode()
 
 
-def test_a_recipe_names_the_endpoint_and_how_it_is_asked_makes_no_other_corpus():
+def test_a_recipe_names_the_endpoint_and_request_settings_do_not_change_the_corpus():
     def recipe(*more: str):
         order = "stages=[speak, director, cast, synthesize, schedule, render, verify, tokenize]"
         use = "director.use=stages.directing.chat:ChatDirector"

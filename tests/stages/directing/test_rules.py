@@ -32,7 +32,7 @@ def interruptions(*lines: str) -> list[tuple[int, int, str, str]]:
 WAY = "Take the tram to the old market, get off at the museum, and ask for Mister Brown at the desk."
 
 
-def test_who_objects_interrupts_once_what_is_objected_to_is_said():
+def test_a_user_who_objects_interrupts_right_after_the_statement():
     assert interruptions("How do I get there?", WAY, "Wait, which museum is it?", "The big one.") == [(2, 12, "", "")]
     assert interruptions("How do I get there?", WAY, "Thanks a lot.", "Bye.") == []
 
@@ -42,7 +42,7 @@ def test_a_no_to_a_question_is_an_answer():
     assert interruptions("Hello.", asks, "No, thanks.", "Bye.") == []
 
 
-def test_numbers_and_items_of_a_list_are_asked_about_and_told_again():
+def test_numbers_and_list_items_are_asked_about_and_confirmed():
     ((turn, after, says, reply),) = interruptions("How much?", "That comes to forty two dollars with the tip and all.")
     assert (turn, after) == (2, 6)
     assert "forty two dollars?" in says and reply == "Yes, forty two dollars with the tip and all."
@@ -60,7 +60,7 @@ def test_backchannels_fit_what_was_said():
     assert says[0][1] in ("oh no", "oh", "hmm") and says[1][1] in ("okay", "got it", "right")
 
 
-def test_users_look_for_words_before_numbers_and_conjunctions_and_mix_small_things_up():
+def test_users_search_for_words_before_numbers_and_conjunctions_and_mix_small_things_up():
     (um,) = found("I would like three apples.", "Sure.", kinds=("hesitation",))
     assert (um.after_word, um.says in ("um", "uh", "er")) == (3, True)
     assert found("I, um, would like three apples.", "Sure.", kinds=("hesitation",)) == []

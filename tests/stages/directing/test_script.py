@@ -60,7 +60,7 @@ def test_an_interruption_without_words_is_the_users_next_turn_begun_early():
     assert made.turns[2] == replace(dialogue.turns[2], event="barge_in", after_words=18)
 
 
-def test_backchannels_take_the_place_of_those_that_were_drawn():
+def test_backchannels_replace_the_drawn_ones():
     aside = Turn("user", "", spoken="mm", event="backchannel")
     start = Turn("user", "", spoken="Wait, which", event="false_start")
     before = spoken()
@@ -72,7 +72,7 @@ def test_backchannels_take_the_place_of_those_that_were_drawn():
     assert [t.event for t in kept.turns] == [None, None, "backchannel", "false_start", None, None]
 
 
-def test_hesitations_take_the_place_of_fillers_that_were_drawn():
+def test_hesitations_replace_drawn_fillers():
     lines = [Turn("user", "Hello. What time is it, in 3 hours from now?"), Turn("agent", "Ten.")]
     stage = Speak(SpeakSettings.model_validate({"filler": {"per_minute": 60}}), 0)
     stage.setup()
@@ -85,7 +85,7 @@ def test_hesitations_take_the_place_of_fillers_that_were_drawn():
     assert [one.kind for one in kept.turns[0].disfluencies].count("hesitation") == len(drawn.turns[0].disfluencies)
 
 
-def test_what_is_put_in_has_the_voices_that_the_input_fixes():
+def test_added_turns_have_the_voices_set_in_the_input():
     turns = (
         Turn("user", "Hello there.", voice="ann"),
         Turn("agent", AGENT, voice="bob"),
@@ -95,7 +95,7 @@ def test_what_is_put_in_has_the_voices_that_the_input_fixes():
     assert [turn.voice for turn in made.turns] == ["ann", "bob", "ann", "bob", "ann"]
 
 
-def test_hesitations_and_corrections_stand_among_the_words_and_say_where():
+def test_hesitations_and_corrections_are_among_the_words_and_labeled():
     dialogue = spoken(Turn("user", "Hello. I need a table for 3 on Monday."), Turn("agent", "Sure."))
     made = write(
         dialogue,
@@ -146,14 +146,14 @@ def test_hesitations_and_corrections_stand_among_the_words_and_say_where():
         ([event("interruption", 2, 8, "Wait.", "见")], "unspeakable"),
     ],
 )
-def test_what_is_out_of_bounds_is_refused_with_a_reason(events, reason):
+def test_what_is_out_of_bounds_is_rejected_with_a_reason(events, reason):
     with pytest.raises(Unusable) as caught:
         write(spoken(), *events)
     assert caught.value.reason == reason
 
 
-def test_a_kind_that_is_not_wanted_is_refused():
-    with pytest.raises(Unusable, match="those that are: hesitation"):
+def test_a_kind_that_is_not_allowed_is_rejected():
+    with pytest.raises(Unusable, match="the allowed kinds are: hesitation"):
         write(spoken(), event("backchannel", 2, 8, "mm"), kinds=("hesitation",))
 
 
@@ -164,14 +164,14 @@ def test_a_kind_that_is_not_wanted_is_refused():
         {"mood": "bad"},
     ],
 )  # fmt: skip
-def test_what_is_no_event_is_none(wrong):
+def test_what_is_not_an_event_is_rejected(wrong):
     right = {"kind": "backchannel", "turn": 2, "after_word": 8, "says": "mm"}
     assert Event.model_validate(right)
     with pytest.raises(ValidationError):
         Event.model_validate(right | wrong)
 
 
-def test_what_the_input_fixes_stays_as_it_is():
+def test_what_the_input_sets_is_unchanged():
     agent = Turn("agent", AGENT)
     recorded = Turn("user", "Hello there, how are you today?", recording=Recording("a.wav"))
     for fixed in (

@@ -49,7 +49,7 @@ def test_speech_says_how_its_word_times_were_found(aligner):
     assert finished("… —", audio, RATE, None, aligner).word_times == "estimated"
 
 
-def test_what_is_no_aligner_is_told(tmp_path):
+def test_what_is_not_an_aligner_is_reported(tmp_path):
     with pytest.raises(RequestError, match=r"neither a NeMo CTC model \(a \.nemo file\) nor a folder"):
         check_aligner(str(tmp_path))
     with pytest.raises(RequestError, match="does not exist"):

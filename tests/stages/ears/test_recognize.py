@@ -9,7 +9,7 @@ from stages.ears.recognize import check_recognizer, load_recognizer
 from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, Espeak
 
 
-def test_pocketsphinx_hears_words_and_the_same_again():
+def test_pocketsphinx_recognizes_words_reproducibly():
     samples, _ = Espeak().speak("leave the square on the north side", DEFAULT_AGENT_VOICE)
     speech = samples[: len(samples) // 441 * 441].astype(np.float32)
     import soxr
@@ -27,18 +27,18 @@ def test_a_nemo_checkpoint_is_loaded_from_its_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["whisper", "nowhere.nemo", "a/b/c"])
-def test_an_unknown_recognizer_is_refused(name):
+def test_an_unknown_recognizer_is_rejected(name):
     with pytest.raises(RequestError, match="neither pocketsphinx nor a NeMo checkpoint"):
         load_recognizer(name)
 
 
-def test_a_file_that_is_no_nemo_checkpoint_is_refused(tmp_path):
+def test_a_file_that_is_not_a_nemo_checkpoint_is_rejected(tmp_path):
     (tmp_path / "broken.nemo").write_bytes(b"no archive")
     with pytest.raises(RequestError, match="can't be loaded"):
         load_recognizer(str(tmp_path / "broken.nemo"))
 
 
-def test_a_missing_extra_is_named_with_its_mend(monkeypatch):
+def test_a_missing_extra_is_named_with_its_fix(monkeypatch):
     monkeypatch.setitem(sys.modules, "pocketsphinx", None)  # as where it is not installed
     with pytest.raises(ValueError, match=r"pip install '\.\[asr\]'"):
         check_recognizer("pocketsphinx")

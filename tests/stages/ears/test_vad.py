@@ -40,7 +40,7 @@ def test_speech_is_found_at_its_edges_in_silence_and_in_noise(bundled, spoken):
             assert end == pytest.approx((start + len(spoken)) / RATE, abs=0.08)
 
 
-def test_silence_noise_and_knocks_are_no_speech(bundled):
+def test_silence_noise_and_knocks_are_not_speech(bundled):
     random = np.random.default_rng(1)
     hiss = random.normal(0, 300, 20 * 16_000)
     knocks = hiss.copy()
@@ -68,7 +68,7 @@ def test_a_file_a_folder_and_a_name_on_the_hub_give_the_same_model(bundled, spok
         assert model.speech(spoken, RATE) == bundled.speech(spoken, RATE)
 
 
-def test_a_model_of_several_speakers_hears_any_of_them(tmp_path, spoken):
+def test_a_model_for_several_speakers_detects_any_of_them(tmp_path, spoken):
     """A powerset model, as segmentation-3.0 is, made here and untrained: the path is what counts."""
     from pyannote.audio.core.task import Problem, Resolution, Specifications
     from pyannote.audio.models.segmentation import PyanNet
@@ -94,7 +94,7 @@ class Harm:
         return subprocess.check_output, (["touch", "harmed"],)
 
 
-def test_a_checkpoint_that_would_run_code_is_refused_and_does_not(tmp_path, monkeypatch):
+def test_a_checkpoint_that_would_run_code_is_rejected_and_does_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"pyannote.audio": Harm(), "state_dict": {}}, "evil.ckpt")
     with pytest.raises(UnusableModel, match=r"not a weights-only pyannote\.audio checkpoint"):
@@ -102,7 +102,7 @@ def test_a_checkpoint_that_would_run_code_is_refused_and_does_not(tmp_path, monk
     assert not (tmp_path / "harmed").exists()
 
 
-def test_a_checkpoint_that_names_a_foreign_class_is_refused():
+def test_a_checkpoint_that_names_a_foreign_class_is_rejected():
     import io
 
     facts = torch.load(BUNDLED, weights_only=False)
@@ -114,7 +114,7 @@ def test_a_checkpoint_that_names_a_foreign_class_is_refused():
     assert "antigravity" not in sys.modules
 
 
-def test_what_is_no_checkpoint_is_told(tmp_path):
+def test_what_is_not_a_checkpoint_is_reported(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.ckpt").write_text("hello")
     for name, said in (

@@ -52,7 +52,7 @@ def test_nothing_is_heard_before_its_time_and_little_of_it_late(through, setting
         assert energy[4_000 + 160] > 0.9 * energy[-1]  # within 10 ms
 
 
-def test_by_default_all_is_let_through():
+def test_by_default_everything_passes():
     for through, settings in ((through_microphone, MicrophoneSettings()), (through_telephone, TelephoneSettings())):
         heard, band = through(CLICK, settings, random.Random(0))
         assert heard is CLICK and band is None

@@ -41,13 +41,13 @@ def test_an_echo_beyond_the_end_is_cut_there_and_the_user_stays_under_it(agent):
     assert heard[-1000:] - user[-1000:] == pytest.approx(np.full(1000, echo.gain * 1000 / 32_768), rel=0.2)
 
 
-def test_by_default_there_is_none(agent):
+def test_by_default_there_is_no_echo(agent):
     user = np.zeros(64_000, np.float32)
     heard, echo = add_echo(user, agent, EchoSettings(), random.Random(0))
     assert heard is user and echo is None
 
 
 @pytest.mark.parametrize("gain", [{"low": 0.3, "high": 0.2}, {"low": 0, "high": 2}])
-def test_a_gain_that_can_not_be_is_refused(gain):
+def test_a_gain_that_cannot_be_is_rejected(gain):
     with pytest.raises(ValidationError, match=r"'low'"):
         EchoSettings(gain=gain)

@@ -20,14 +20,14 @@ def test_gains_are_what_the_label_says_when_it_says_it():
     assert steps.min() >= 2 and steps.max() <= 8
 
 
-def test_between_two_gains_it_changes_evenly_in_db():
+def test_the_gain_is_interpolated_linearly_in_db():
     heard, changes = change_level(STEADY, LevelChangeSettings(share=1), random.Random(3))
     one, other = changes.levels[:2]
     middle = 20 * np.log10(heard[(one.at + other.at) // 2] / 0.1)
     assert middle == pytest.approx((one.gain_db + other.gain_db) / 2, abs=0.05)
 
 
-def test_what_fits_stays_as_it_is_and_what_would_clip_is_turned_down_as_a_whole():
+def test_what_fits_is_unchanged_and_what_would_clip_is_attenuated_as_a_whole():
     fits = np.array([0.5, -0.99], np.float32)
     assert turned_down(fits)[0] is fits and turned_down(fits)[1] == 0
     loud = np.array([0.5, -1.78, 0.1])

@@ -37,7 +37,7 @@ def settings(path, **more) -> NoiseRecordingSettings:
     return NoiseRecordingSettings(share=1, manifest=str(path), **more)
 
 
-def test_noise_lies_under_all_of_the_channel_at_the_level_that_the_label_says(folder):
+def test_noise_is_on_the_whole_channel_at_the_level_that_the_label_says(folder):
     seen = set()
     for seed in range(8):
         silent = np.zeros(80_000, np.float32)
@@ -63,7 +63,7 @@ def test_a_short_recording_is_repeated_and_cut_to_the_sample(folder):
     assert heard == pytest.approx(scale * expected, abs=1e-6)
 
 
-def test_cuts_are_heard_as_far_as_they_go(folder):
+def test_only_the_part_in_the_cut_is_heard(folder):
     heard, noise = add_recorded_noise(
         np.zeros(40_000, np.float32), SPEECH_DBFS, settings(folder / "cuts.jsonl"), random.Random(0)
     )
@@ -72,7 +72,7 @@ def test_cuts_are_heard_as_far_as_they_go(folder):
     assert np.corrcoef(heard, expected)[0, 1] > 0.9999
 
 
-def test_of_a_long_recording_a_stretch_is_taken(tmp_path):
+def test_a_part_of_a_long_recording_is_used(tmp_path):
     long = np.linspace(0.1, 0.9, 150 * 4_000)
     soundfile.write(tmp_path / "long.wav", long, 4_000, subtype="FLOAT")
     RecordingSet.from_recordings([Recording.from_file(tmp_path / "long.wav", recording_id="a")]).to_file(
@@ -91,7 +91,7 @@ def test_of_a_long_recording_a_stretch_is_taken(tmp_path):
     assert len(starts) == 3
 
 
-def test_a_silent_recording_is_told(tmp_path):
+def test_a_silent_recording_is_reported(tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(1_000), 16_000)
     path = tmp_path / "silent.jsonl"
     RecordingSet.from_recordings([Recording.from_file(tmp_path / "silent.wav", recording_id="hush")]).to_file(path)

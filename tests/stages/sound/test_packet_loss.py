@@ -25,7 +25,7 @@ def first_of_runs(lost) -> list[int]:
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.1, 0.3])
-def test_as_many_packets_are_lost_as_asked_for_and_no_more_than_a_few_in_a_row(rate):
+def test_the_requested_share_of_packets_is_lost_and_no_more_than_a_few_in_a_row(rate):
     silent = np.zeros(PACKET * 20_000, np.float32)
     _, loss = lossy(silent, rate={"low": rate, "high": rate})
     assert len(loss.lost) / 20_000 == pytest.approx(rate, rel=0.15)
@@ -34,7 +34,7 @@ def test_as_many_packets_are_lost_as_asked_for_and_no_more_than_a_few_in_a_row(r
     assert 2 <= runs.max() <= MOST_IN_A_ROW
 
 
-def test_what_arrives_is_as_it_was_but_for_a_short_blend_after_a_loss():
+def test_received_packets_are_unchanged_except_for_a_short_blend_after_a_loss():
     heard, loss = lossy()
     touched = np.zeros(len(VOICE), bool)
     for packet in loss.lost:
@@ -59,14 +59,14 @@ def test_no_click_where_packets_are_missing():
     assert max(np.abs(np.diff(heard[edge - 2 : edge + PACKET + BLEND])).max() for edge in edges) < 2 * steepest
 
 
-def test_a_long_loss_dies_away():
+def test_a_long_loss_fades_out():
     heard, loss = lossy(rate={"low": 0.3, "high": 0.3}, burst=4)
     longest = next(p for p in first_of_runs(loss.lost) if all(p + i in loss.lost for i in range(MOST_IN_A_ROW)))
     level = [rms(heard[(longest + i) * PACKET : (longest + i + 1) * PACKET]) for i in range(MOST_IN_A_ROW)]
     assert level[0] > level[1] > level[2] > level[3] == level[4] == 0
 
 
-def test_what_is_put_in_place_of_silence_is_silence():
+def test_silence_is_concealed_by_silence():
     quiet = np.concatenate([np.zeros(16_000), VOICE[:16_000]]).astype(np.float32)
     heard, _ = lossy(quiet, rate={"low": 0.3, "high": 0.3})
     assert not heard[:16_000].any()
@@ -81,7 +81,7 @@ def test_the_first_and_the_last_packet_may_be_lost_and_a_broken_one_too():
         assert all(0 <= packet <= 3 for packet in loss.lost)
 
 
-def test_the_same_again_and_by_default_none():
+def test_it_is_reproducible_and_off_by_default():
     assert np.array_equal(lossy(seed=4)[0], lossy(seed=4)[0])
     assert lossy(seed=4)[1] != lossy(seed=5)[1]
     heard, loss = lose_packets(VOICE, PacketLossSettings(), random.Random(0))

@@ -39,7 +39,7 @@ def test_the_agents_channel_stays_bit_for_bit_and_the_users_as_long(sounding, re
         assert wild.timeline == clean.timeline or wild.timeline is clean.timeline
 
 
-def test_the_same_seed_and_dialogue_sound_the_same_whatever_is_beside_them(sounding, timelines):
+def test_the_same_seed_and_dialogue_sound_the_same_in_any_batch(sounding, timelines):
     (alone,) = Render(RenderSettings(**EVERYTHING), 0).process([timelines[2]])
     assert np.array_equal(alone.user, sounding[2].user) and alone.sound == sounding[2].sound
     (other,) = Render(RenderSettings(**EVERYTHING), 1).process([timelines[2]])
@@ -47,7 +47,7 @@ def test_the_same_seed_and_dialogue_sound_the_same_whatever_is_beside_them(sound
     assert sounding[0].sound != sounding[1].sound
 
 
-def test_one_effect_does_not_move_what_is_drawn_for_another(sounding, timelines):
+def test_one_effect_does_not_change_the_random_numbers_of_another(sounding, timelines):
     (fewer,) = Render(RenderSettings(**{"echo": {"share": 1}, "level_changes": {"share": 1}}), 0).process(
         [timelines[0]]
     )
@@ -56,7 +56,7 @@ def test_one_effect_does_not_move_what_is_drawn_for_another(sounding, timelines)
     assert fewer.sound.microphone is None and fewer.noise is None
 
 
-def test_what_would_clip_is_turned_down_and_says_so(timelines):
+def test_what_would_clip_is_attenuated_and_labeled(timelines):
     loud = {"share": 1, "gain_db": {"low": 19, "high": 20}}
     (record,) = Render(RenderSettings(level_changes=loud), 0).process([timelines[0]])
     (clean,) = Render(RenderSettings(), 0).process([timelines[0]])

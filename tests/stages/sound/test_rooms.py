@@ -32,7 +32,7 @@ def reverberation_s(response: np.ndarray, high_db: float, low_db: float) -> floa
 
 
 @pytest.mark.parametrize("rt60_s", [0.15, 0.3, 0.5, 0.8])
-def test_a_room_rings_as_long_as_its_label_says(click, rt60_s):
+def test_the_reverberation_time_is_that_of_the_label(click, rt60_s):
     settings = RoomSettings(share=1, rt60_s={"low": rt60_s, "high": rt60_s})
     for seed in range(3):
         heard, room = in_room(click, click != 0, settings, random.Random(seed))
@@ -50,7 +50,7 @@ def test_the_direct_sound_stays_where_it_was(click):
         assert np.abs(heard[: CLICK_AT - BEFORE]).max() < 1e-6
 
 
-def test_a_response_is_the_same_each_time_and_another_in_another_place():
+def test_a_response_is_reproducible_and_depends_on_the_place():
     places = np.array([1.0, 1.2, 1.1]), np.array([1.6, 1.5, 1.3])
     one = simulated_response((4.0, 3.0, 2.5), *places, 0.3)
     assert np.array_equal(one, simulated_response((4.0, 3.0, 2.5), *places, 0.3))
@@ -86,7 +86,7 @@ def test_recorded_responses_are_drawn_and_their_direct_sound_stays_where_it_was(
     assert seen == {"hall": pytest.approx(0.6, rel=0.1), "office": pytest.approx(0.25, rel=0.1)}
 
 
-def test_a_silent_response_is_told_and_one_that_does_not_ring_changes_nothing(click, tmp_path):
+def test_a_silent_response_is_reported_and_one_without_reverberation_changes_nothing(click, tmp_path):
     for name, peak in (("silent", 0.0), ("dead", 0.5)):
         response = np.zeros(1_600, np.float32)
         response[100] = peak
@@ -112,7 +112,7 @@ def test_speech_stays_as_loud_as_it_was(rendered, timelines):
         assert levels[0] + wet.sound.turned_down_db == pytest.approx(levels[1], abs=0.1)
 
 
-def test_turns_begin_and_end_where_their_labels_say_within_two_frames(timelines):
+def test_turns_start_and_end_where_their_labels_say_within_two_frames(timelines):
     """By their energy: begun is above −20 dB of a turn's own level, over 10 ms; ended is below it for good."""
     edges = []
     for record in Render(RenderSettings(room={"share": 1}), 0).process(timelines):
@@ -142,11 +142,11 @@ def test_turns_begin_and_end_where_their_labels_say_within_two_frames(timelines)
         ),
         (
             '{"id": "a", "sources": [{"type": "file", "channels": [0], "source": "gone.wav"}], "duration": 1}\n',
-            "nothing is",
+            "is missing at",
         ),
     ],
 )
-def test_a_manifest_that_can_not_be_used_is_refused_before_any_work(tmp_path, content, reason):
+def test_a_manifest_that_cannot_be_used_is_rejected_before_any_work(tmp_path, content, reason):
     path = tmp_path / "recordings.jsonl"
     path.write_text(content)
     listed.cache_clear()
@@ -155,7 +155,7 @@ def test_a_manifest_that_can_not_be_used_is_refused_before_any_work(tmp_path, co
     Render.check(RenderSettings(room={"share": 0, "recordings": str(path)}))
 
 
-def test_a_manifest_that_is_not_there_is_refused_and_one_that_is_goes_into_the_corpus(tmp_path, manifest):
+def test_a_manifest_that_does_not_exist_is_rejected_and_one_that_is_goes_into_the_corpus(tmp_path, manifest):
     with pytest.raises(RequestError, match=r"gone\.jsonl"):
         Render.check(RenderSettings(room={"share": 1, "recordings": str(tmp_path / "gone.jsonl")}))
     stage = Render(RenderSettings(room={"share": 1, "recordings": str(manifest)}), 0)
@@ -164,7 +164,7 @@ def test_a_manifest_that_is_not_there_is_refused_and_one_that_is_goes_into_the_c
     assert Render(RenderSettings(), 0).made_by() == {}
 
 
-def test_a_response_that_can_not_be_read_rejects_its_dialogue(tmp_path, timelines):
+def test_a_response_that_cannot_be_read_rejects_its_dialogue(tmp_path, timelines):
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     path = tmp_path / "recordings.jsonl"
     path.write_text(

@@ -58,7 +58,7 @@ def test_mulaw_is_g711_at_8_khz():
     assert np.abs(heard[800:-800]).max() < 0.01
 
 
-def test_fewer_bits_leave_less_of_it(speech):
+def test_fewer_bits_preserve_less(speech):
     def distance(kbps: float) -> float:
         settings = CodecSettings(share=1, kinds=["opus"], opus_kbps={"low": kbps, "high": kbps})
         return float(np.mean((through_codec(speech, settings, random.Random(0))[0] - speech) ** 2))
@@ -66,7 +66,7 @@ def test_fewer_bits_leave_less_of_it(speech):
     assert distance(8) > 2 * distance(16) > 2 * distance(48)
 
 
-def test_the_bit_rate_is_the_one_that_libsndfile_was_asked_for(speech, monkeypatch):
+def test_the_bit_rate_is_the_one_requested_from_libsndfile(speech, monkeypatch):
     sizes = []
     write = soundfile.write
 
@@ -83,7 +83,7 @@ def test_the_bit_rate_is_the_one_that_libsndfile_was_asked_for(speech, monkeypat
     assert sizes == pytest.approx([16, 32], rel=0.25)
 
 
-def test_the_same_again_and_by_default_none(speech):
+def test_it_is_reproducible_and_off_by_default(speech):
     settings = CodecSettings(share=1, kinds=["opus"])
     assert np.array_equal(
         through_codec(speech, settings, random.Random(3))[0], through_codec(speech, settings, random.Random(3))[0]

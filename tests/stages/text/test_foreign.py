@@ -79,7 +79,7 @@ def test_no_english_word_is_said(language: str) -> None:
         ("hu", "5 ∑ 6", "unsupported_symbol", "The character '∑' (n-ary summation) has no known reading in Hungarian"),
     ],
 )
-def test_what_has_no_reading_is_refused(language: str, text: str, reason: str, message: str) -> None:
+def test_what_has_no_reading_is_rejected(language: str, text: str, reason: str, message: str) -> None:
     with pytest.raises(Unspeakable, match=re.escape(message)) as refused:
         as_it_is(language)(text)
     assert refused.value.reason == reason

@@ -26,13 +26,13 @@ ENGLISH = [
 
 
 @pytest.mark.parametrize("code", OTHERS)
-def test_another_language_is_told(code: str) -> None:
+def test_another_language_is_reported(code: str) -> None:
     assert other_language(" ".join(OTHERS[code]), "en") == code
     assert other_language(" ".join(OTHERS[code]), code) is None
 
 
 @pytest.mark.parametrize("lines", ENGLISH)
-def test_english_with_foreign_words_and_what_is_too_short_to_tell_stay(lines: tuple[str, ...]) -> None:
+def test_english_with_foreign_words_and_short_texts_are_kept(lines: tuple[str, ...]) -> None:
     assert other_language(" ".join(lines), "en") is None
 
 
@@ -55,7 +55,7 @@ def test_ingest_rejects_by_language(write_jsonl) -> None:
     assert "de" in [one.id for one in ingested([path], IngestSettings(language="de")).dialogues]
 
 
-def test_a_language_that_is_none_is_refused() -> None:
+def test_an_unknown_language_is_rejected() -> None:
     with pytest.raises(ValidationError, match="two-letter code of a language"):
         IngestSettings(language="english")
 

@@ -19,7 +19,7 @@ def test_a_sentence_that_is_too_long_is_cut_at_its_clauses():
     assert parts(STORY, 6) == ["It rained. The boat was late,", "as ever, and nobody cared.", "We ate. Then it came!"]
 
 
-def test_a_clause_that_is_too_long_is_refused():
+def test_a_clause_that_is_too_long_is_rejected():
     with pytest.raises(Uncuttable, match="4 words from 'one two three four' on"):
         parts("Yes. one two three four", 3)
 

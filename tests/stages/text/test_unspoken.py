@@ -23,7 +23,7 @@ from stages.text.unspoken import with_items_apart, with_phrases, without_directi
         ("Yes (laughing softly) and no (long pause)", "Yes and no", 2),
     ],
 )
-def test_stage_directions_go(written, plain, number):
+def test_stage_directions_are_removed(written, plain, number):
     left, found = without_directions(written)
     assert (left.strip(), found) == (plain, number)
     assert without_directions(left) == (left, 0)
@@ -45,7 +45,7 @@ def said(text: str) -> tuple[str, list[str]]:
     return with_phrases(text, lambda kind: f"<{kind}>")
 
 
-def test_a_phrase_stands_for_a_block_where_it_stood():
+def test_a_phrase_replaces_a_block_in_its_place():
     assert said("So:\n```py\nx = 1\n\ny = 2\n```\nThat's it.") == ("So:\n\n<code>\n\nThat's it.", ["code"])
     assert said("1. one\n   ~~~\n   x\n   ~~~\n2. two") == ("1. one\n\n   <code>\n\n2. two", ["code"])
     assert said("- ```\n  x\n  ```\n> ```\n> y") == ("\n- <code>\n\n\n> <code>\n", ["code", "code"])

@@ -66,7 +66,7 @@ def test_files_of_lines_are_read_recording_by_recording(tmp_path: Path, name: st
     assert max(one.end for one in found[0]) == 2.0
 
 
-def test_cuts_are_parted_at_the_pauses_that_were_put_into_them(tmp_path: Path, small_corpus) -> None:
+def test_cuts_are_split_at_inserted_pauses(tmp_path: Path, small_corpus) -> None:
     cut = next(iter(small_corpus.cuts("train")))
     cut.recording = cut.custom = None
     turn = cut.supervisions[0]
@@ -86,7 +86,7 @@ def test_cuts_are_parted_at_the_pauses_that_were_put_into_them(tmp_path: Path, s
         ("x.rttm.gz", "plain", "can't be read"),
     ],
 )
-def test_what_can_not_be_read_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(RequestError, match=message):
         list(recordings(tmp_path / name))

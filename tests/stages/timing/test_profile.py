@@ -38,7 +38,7 @@ def test_ranks_are_even_over_all_and_alike_within_a_speaker() -> None:
     assert 0.15 < np.corrcoef(drawn[:, 0], drawn[:, 1])[0, 1] < 0.35
 
 
-def test_between_quantiles_is_a_straight_line() -> None:
+def test_quantiles_are_interpolated_linearly() -> None:
     seconds = [float(number) for number in range(21)]
     assert [quantile(seconds, rank) for rank in (0, 0.5, 0.525, 1, 2)] == [0, 10, 10.5, 20, 20]
 
@@ -109,7 +109,7 @@ def test_a_timeline_by_a_profile_measures_as_the_profile(name: str, talk: tuple)
     assert found.contained_per_minute == 0, "an overlap never puts one turn inside another"
 
 
-def test_a_speaker_never_talks_over_himself() -> None:
+def test_speakers_never_overlap_themselves() -> None:
     turns = (("user", 2.0, 6), ("agent", 8.0, 24)) * 3
     made = spoken_noise(*turns, ("user", 0.5, 1), ("user", 2.0, 6))
     own = made.dialogue.turns
@@ -150,7 +150,7 @@ def test_by_default_the_agent_waits_for_the_end_of_the_users_turn() -> None:
     assert overlapped > 20
 
 
-def test_the_agent_pauses_where_asked_to_and_its_cuts_stay_where_they_are() -> None:
+def test_the_agent_pauses_if_requested_and_its_cuts_stay_where_they_are() -> None:
     fixed = {"profile": "human", "barge_in": {"share": 1}}
     without, paused = (scheduled(fixed | {"agent_pauses": pauses}, 200) for pauses in (False, True))
     assert not [p for timeline in without for s in timeline.segments if s.speaker == "agent" for p in s.pauses]
@@ -192,7 +192,7 @@ def test_an_agents_gap_with_a_tail() -> None:
         ("a: [", "is no timing profile"),
     ],
 )
-def test_a_profile_that_is_none_is_refused(tmp_path: Path, text: str | None, message: str) -> None:
+def test_an_invalid_profile_is_rejected(tmp_path: Path, text: str | None, message: str) -> None:
     path = tmp_path / "mine.yaml"
     if text is not None:
         path.write_text(text)

@@ -30,7 +30,7 @@ def flite() -> Flite:
 
 
 @pytest.mark.parametrize("speaker", SPEAKERS)
-def test_the_same_speech_whatever_was_spoken_before(flite, speaker):
+def test_the_same_speech_regardless_of_earlier_texts(flite, speaker):
     first = flite.speak("Fresh vision.", FliteVoice(speaker))
     flite.speak("Something else.", FliteVoice(SPEAKERS[0], rate=120))
     again = flite.speak("Fresh vision.", FliteVoice(speaker))
@@ -52,7 +52,7 @@ def test_the_same_speech_while_other_threads_draw_random_numbers(flite, speaker)
     assert all(np.array_equal(first.samples, samples) for samples in again)
 
 
-def test_it_goes_on_when_its_process_is_gone():
+def test_it_recovers_when_its_process_dies():
     flite = Flite()
     first = flite.speak("Fresh vision.", FliteVoice("awb"))
     flite._process.kill()
@@ -101,13 +101,13 @@ def test_pitch_and_rate_change_the_voice(flite):
         ("rms?pitch=110", "can't change its pitch"),
     ],
 )
-def test_a_voice_that_there_is_not_is_refused(voice, said):
+def test_an_unknown_voice_is_rejected(voice, said):
     with pytest.raises(RequestError, match="can't be used") as caught:
         FliteSynthesizer.check_voices(SynthesizerSettings(), [voice])
     assert said in str(caught.value)
 
 
-def test_voices_are_dealt_out_by_speaker(flite):
+def test_voices_are_split_by_speaker(flite):
     assert len(set(voices())) == len(voices()) == 48
     FliteSynthesizer.check_voices(SynthesizerSettings(), voices())
     pools = voice_pools(voices(), 0)

@@ -61,7 +61,7 @@ def test_it_is_understood(hibari: HibariSynthesizer) -> None:
     assert len(set(heard.lower().split()) & {"would", "like", "two", "please", "there", "anything", "else"}) >= 5
 
 
-def test_the_agent_and_the_users_have_synthesizers_of_their_own(tmp_path: Path) -> None:
+def test_the_agent_and_the_users_have_separate_synthesizers(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(MIXED)
     recipe = load_recipe(path)
@@ -95,7 +95,7 @@ def test_a_wrong_engine_is_named(tmp_path: Path, agent: str, said: str) -> None:
         load_recipe(path)
 
 
-def test_a_voice_that_is_not_there_is_refused() -> None:
+def test_a_voice_that_does_not_exist_is_rejected() -> None:
     with pytest.raises(RequestError, match="hibari-tts has heart"):
         HibariSynthesizer.check_voices(HibariSettings(), ["nobody"])
 

@@ -92,12 +92,12 @@ def test_users_have_forty_mixtures_in_all_splits() -> None:
         ("af_bella?rate=9", "is not a style such as"),
     ],
 )
-def test_a_voice_that_there_is_not(voice: str, said: str) -> None:
+def test_an_unknown_voice(voice: str, said: str) -> None:
     with pytest.raises(RequestError, match=rf"The voice '.*' can't be used: .*{said}"):
         KokoroSynthesizer.check_voices(KokoroSettings(), [voice])
 
 
-def test_parts_of_another_model_are_refused(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_another_model_are_rejected(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(engine, "PACKAGES", engine.PACKAGES[:1])
     with pytest.raises(RequestError, match="do not make the whole model"):

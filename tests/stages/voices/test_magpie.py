@@ -61,7 +61,7 @@ def test_every_prompt_is_a_voice(folder):
 
 
 @pytest.mark.parametrize("kind", ["own", "prompted"])
-def test_a_text_is_drawn_alike_whatever_was_spoken_before(kind, request):
+def test_a_text_is_sampled_the_same_regardless_of_earlier_texts(kind, request):
     stage = request.getfixturevalue(kind)
     voice, other = stage.voices(stage.settings)[:2]
     first = stage.speak(TEXT, voice)
@@ -110,7 +110,7 @@ def test_a_long_text_is_spoken_sentence_by_sentence(own):
         )
 
 
-def test_where_voices_come_from_is_told(own, prompted, folder):
+def test_the_origin_of_voices_is_reported(own, prompted, folder):
     about = MagpieSynthesizer.about(own.settings, "own#1")
     digests = {key: about.pop(key) for key in ("magpie_sha256", "codec_sha256")}
     assert about == {"engine": "NeMo MagpieTTS", "source": f"{folder}/own.nemo", "license": "its own"}
@@ -120,7 +120,7 @@ def test_where_voices_come_from_is_told(own, prompted, folder):
 
 
 @pytest.mark.parametrize("voice", ["own", "own#4", "../own#1", "voice0"])
-def test_a_voice_that_there_is_not(own, voice):
+def test_an_unknown_voice(own, voice):
     with pytest.raises(RequestError, match=rf"The voice '{voice}' can't be used: .* has own#0, own#1"):
         MagpieSynthesizer.check_voices(own.settings, [voice])
     with pytest.raises(ValueError, match="has no voice"):
@@ -146,7 +146,7 @@ def refusal(*lines: str) -> str:
     return message
 
 
-def test_what_can_not_be_used_is_refused_before_any_work(folder, tmp_path):
+def test_what_cannot_be_used_is_rejected_before_any_work(folder, tmp_path):
     own, prompted = f"synthesize.magpie={folder}/own.nemo", f"synthesize.magpie={folder}/prompted.nemo"
     assert "does not exist" in refusal(f"synthesize.magpie={tmp_path}/none.nemo")
     assert "holds no MagpieTTSModel but AudioCodecModel" in refusal(f"synthesize.magpie={folder}/codec.nemo")

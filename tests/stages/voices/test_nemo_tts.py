@@ -48,7 +48,7 @@ def test_three_recipe_lines_and_every_speaker_is_a_voice(folder):
     assert chosen.stage("cast").settings.user_voices == ["crowd#0", "crowd#3", "crowd#1"]
 
 
-def test_a_text_is_spoken_whatever_was_spoken_before(fastpitch):
+def test_a_text_is_spoken_the_same_regardless_of_earlier_texts(fastpitch):
     first = fastpitch.speak(TEXT, "crowd#1")
     other = fastpitch.speak("Fine.", "crowd#1")
     again = fastpitch.speak(TEXT, "crowd#1")
@@ -57,7 +57,7 @@ def test_a_text_is_spoken_whatever_was_spoken_before(fastpitch):
     assert 300 < loudness < 20_000 and len(first.samples) > len(other.samples) > 0
 
 
-def test_each_speaker_is_another(fastpitch):
+def test_each_speaker_sounds_different(fastpitch):
     spoken = {fastpitch.speak(TEXT, f"crowd#{n}").samples.tobytes() for n in range(5)}
     assert len(spoken) == 5
 
@@ -89,7 +89,7 @@ def test_a_word_without_sound_lies_between_its_neighbors(fastpitch):
     assert yes.start < middle.start < you.start == without.words[1].start
 
 
-def test_words_that_the_tokens_do_not_tell_apart_have_estimated_times(fastpitch):
+def test_words_that_tokens_do_not_separate_have_estimated_times(fastpitch):
     """Between bars a tokenizer takes sounds as they are written, spaces and all."""
     speech = fastpitch.speak("Yes |K AE1 N| you.", "crowd#1")
     assert speech.word_times == "estimated" and [word.text for word in speech.words] == [
@@ -122,7 +122,7 @@ def test_what_was_spoken_is_kept_in_the_cache(folder, fastpitch, tmp_path):
     assert np.array_equal(first.samples, fastpitch.speak(TEXT, "crowd#1").samples)
 
 
-def test_where_voices_come_from_is_told(fastpitch, folder):
+def test_the_origin_of_voices_is_reported(fastpitch, folder):
     about = FastPitchSynthesizer.about(fastpitch.settings, "crowd#1")
     digests = {key: value for key, value in about.items() if key.endswith("_sha256")}
     assert set(digests) == {"fastpitch_sha256", "hifigan_sha256"}
@@ -135,7 +135,7 @@ def test_where_voices_come_from_is_told(fastpitch, folder):
 
 
 @pytest.mark.parametrize("voice", ["crowd", "crowd#5", "../crowd#1", "nobody"])
-def test_a_voice_that_there_is_not(fastpitch, voice):
+def test_an_unknown_voice(fastpitch, voice):
     with pytest.raises(RequestError, match=rf"The voice '{voice}' can't be used: .* has crowd#0, crowd#1"):
         FastPitchSynthesizer.check_voices(fastpitch.settings, [voice])
     with pytest.raises(ValueError, match="has no voice"):
@@ -151,7 +151,7 @@ def refusal(*lines: str) -> str:
     return message
 
 
-def test_what_can_not_be_used_is_refused_before_any_work(folder, tmp_path):
+def test_what_cannot_be_used_is_rejected_before_any_work(folder, tmp_path):
     fastpitch, hifigan = f"synthesize.fastpitch={folder}/crowd.nemo", f"synthesize.hifigan={folder}/hifigan.nemo"
     (tmp_path / "torn.nemo").write_bytes((folder / "crowd.nemo").read_bytes()[:100])
     asr, other = make_asr(tmp_path / "asr.nemo"), make_hifigan(tmp_path / "44100.nemo", rate=44_100)

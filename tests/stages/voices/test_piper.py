@@ -37,7 +37,7 @@ def test_one_recipe_line_and_a_folder_of_voices(folder):
     spec.stage_class.check_voices(spec.settings, ["alan", "crowd#3"])
 
 
-def test_a_text_is_spoken_whatever_was_spoken_before(piper):
+def test_a_text_is_spoken_the_same_regardless_of_earlier_texts(piper):
     first = piper.speak("Good morning. How are you?", "alan")
     other = piper.speak("Fine.", "crowd#2")
     again = piper.speak("Good morning. How are you?", "alan")
@@ -47,26 +47,26 @@ def test_a_text_is_spoken_whatever_was_spoken_before(piper):
     assert len(first.samples) > 3 * len(other.samples) > 0
 
 
-def test_each_speaker_of_a_voice_is_one(piper):
+def test_each_speaker_of_a_voice_is_a_speaker(piper):
     crossings = [np.sum(np.diff(np.sign(piper.speak("Hello.", f"crowd#{n}").samples)) != 0) for n in range(4)]
     assert crossings == sorted(set(crossings)) and crossings[3] > 1.2 * crossings[0]
 
 
-def test_where_voices_come_from_is_told(piper, folder):
+def test_the_origin_of_voices_is_reported(piper, folder):
     about = PiperSynthesizer.about(piper.settings, "crowd#1")
     assert about.pop("sha256") and about == {"engine": "Piper", "source": "crowd.onnx", "license": "CC0-1.0"}
     assert set(piper.made_by()) == {"piper-tts", "voices_sha256"}
 
 
 @pytest.mark.parametrize("voice", ["crowd", "crowd#4", "../alan", "nobody"])
-def test_a_voice_that_there_is_not(piper, voice):
+def test_an_unknown_voice(piper, voice):
     with pytest.raises(RequestError, match=rf"The voice '{voice}' can't be used: .* has alan, crowd#0"):
         PiperSynthesizer.check_voices(piper.settings, [voice])
     with pytest.raises(ValueError, match="has no voice"):
         piper.speak("Hello.", voice)
 
 
-def test_an_empty_folder_and_a_single_voice_are_told(tmp_path):
+def test_an_empty_folder_and_a_single_voice_are_reported(tmp_path):
     use = ["synthesize.use=stages.voices.piper:PiperSynthesizer", f"synthesize.folder={tmp_path}"]
     with pytest.raises(RequestError, match=r"holds no Piper voice; pip install '\.\[piper\]', and download"):
         PiperSynthesizer.check(PiperSettings(folder=str(tmp_path)))

@@ -79,7 +79,7 @@ def test_an_aligner_finds_the_words_of_a_recording_without_times(tmp_path):
         assert word.start == pytest.approx(start - starts[0], abs=800)
 
 
-def test_what_holds_no_speech_is_refused(tmp_path):
+def test_what_has_no_speech_is_rejected(tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
     with pytest.raises(BadDialogue, match="holds no speech") as error:
         recorded_speech(turn(), Recording(str(tmp_path / "silent.wav")))

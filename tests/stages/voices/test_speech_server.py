@@ -72,7 +72,7 @@ def test_the_speech_is_the_servers_and_its_word_times_are_called_estimated(serve
     assert (speech.words[0].start, speech.words[-1].end) == (0, len(theirs))
 
 
-def test_what_fails_for_a_while_is_asked_for_again(server):
+def test_temporary_failures_are_retried(server):
     lines = ("You are busy.", "It is broken twice.", "You are hanging around.", "It is cut off.")
     (spoken,) = stage(server.url).process([dialogue("d", *lines)])
     assert isinstance(spoken, SpokenDialogue)
@@ -83,7 +83,7 @@ def test_what_fails_for_a_while_is_asked_for_again(server):
     assert second["at"] - first["at"] >= 1  # the server's Retry-After, far over the back-off
 
 
-def test_what_fails_for_good_rejects_its_dialogue_alone(server):
+def test_a_permanent_failure_rejects_only_its_dialogue(server):
     good, bad = dialogue("good", "All is well."), dialogue("bad", "This is fine.", "It is always broken.")
     odd = dialogue("odd", "It is nonsense.")
     kept, refused, garbled = stage(server.url).process([good, bad, odd])
@@ -94,12 +94,12 @@ def test_what_fails_for_good_rejects_its_dialogue_alone(server):
     assert garbled.message == "Turn 1 (user) could not be spoken: the speech server's answer is not a WAV file."
 
 
-def test_a_server_that_speaks_nothing_is_no_fault_of_the_dialogues(server):
+def test_a_server_that_fails_for_all_texts_rejects_no_dialogue(server):
     with pytest.raises(WorkError, match="speaks nothing: the speech server answers with status 500"):
         stage(server.url).process([dialogue("d", "One is always broken.", "Two is always broken.")])
 
 
-def test_what_was_spoken_is_not_asked_for_again(server, tmp_path):
+def test_finished_speech_is_not_requested_again(server, tmp_path):
     said = dialogue("d", "Keep this sentence.", "And that one.", "Keep this sentence.")
     (first,) = stage(server.url, tmp_path).process([said])
     assert len(server.log("Keep this sentence.")) == 1
@@ -122,7 +122,7 @@ def test_requests_keep_to_the_rate(server):
     assert times[-1] - times[0] >= 0.25  # three steps of 0.1 s, less what a thread may be late
 
 
-def test_a_server_that_is_not_there_is_one_sentence(tmp_path):
+def test_a_server_that_does_not_exist_is_one_sentence(tmp_path):
     gone = Server()
     gone.stop()
     with pytest.raises(RequestError, match=r"can't be reached \(NewConnectionError\); start it"):
@@ -131,7 +131,7 @@ def test_a_server_that_is_not_there_is_one_sentence(tmp_path):
         stage(gone.url).process([make_dialogue(f"d{n}") for n in range(50)])
 
 
-def test_wrong_voice_and_model_are_told_before_any_work(server, tmp_path):
+def test_wrong_voice_and_model_are_reported_before_any_work(server, tmp_path):
     with pytest.raises(RequestError, match=r"The voice 'eve' can't be used: .*status 400 \(no voice eve"):
         SpeechServerSynthesizer.check_voices(settings(server.url, tmp_path), ["ann", "eve"])
     with pytest.raises(RequestError, match=r"status 404; check synthesize\.url, synthesize\.model and the key in"):
@@ -159,7 +159,7 @@ def test_the_key_comes_from_the_environment_and_goes_nowhere_else(tmp_path, monk
 
 
 @pytest.mark.parametrize("url", ["https://me:s3cret-key@host/v1", "https://host/v1?key=s3cret-key"])
-def test_a_key_in_the_address_is_refused_and_not_repeated(url):
+def test_a_key_in_the_address_is_rejected_and_not_repeated(url):
     with pytest.raises(RequestError, match="'url' must not contain a key") as caught:
         load_recipe(
             overrides=["synthesize.use=stages.voices.speech_server:SpeechServerSynthesizer", f"synthesize.url={url}"]
@@ -167,7 +167,7 @@ def test_a_key_in_the_address_is_refused_and_not_repeated(url):
     assert KEY not in str(caught.value)
 
 
-def test_how_the_server_is_asked_makes_no_other_corpus():
+def test_request_settings_do_not_change_the_corpus():
     def recipe(*more):
         use = "synthesize.use=stages.voices.speech_server:SpeechServerSynthesizer"
         return load_recipe(overrides=[use, *(f"synthesize.{m}" for m in more)])

@@ -21,7 +21,7 @@ def normalizer() -> Normalizer:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_forms_are_read_as_the_table_wants(normalizer: Normalizer, kind: str) -> None:
+def test_forms_are_read_as_in_the_table(normalizer: Normalizer, kind: str) -> None:
     forms = {written: reading for own, written, reading in TABLE if own == kind}
     assert {written: normalizer(written) for written in forms} == forms
 
@@ -48,7 +48,7 @@ SENTENCES = st.lists(st.tuples(st.sampled_from(WORDS), st.one_of(FORMS, WRITTEN)
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(SENTENCES, st.sampled_from(WORDS))
-def test_a_mixture_of_forms_is_read_for_good_keeps_its_words_and_emits_no_symbol(
+def test_a_mixture_of_forms_is_idempotent_keeps_its_words_and_emits_no_symbol(
     normalizer: Normalizer, sentence: list[tuple[str, str]], last: str
 ) -> None:
     written = " ".join(f"{word} {form}" for word, form in sentence) + f" {last}."

@@ -63,6 +63,26 @@ ARMS = {
     "tail": Arm("sums, agent gap with a tail", "tail"),
     "no_backchannels": Arm("tail, no backchannels in the corpus", "no_backchannels"),
     "events": Arm("tail, every kind of event in the corpus", "events"),
+    "auxiliary": Arm("events, auxiliary losses on the encoder's output", "events", ("loss.auxiliary_weight=5",)),
+    "encoder_first": Arm(
+        "auxiliary, the encoder alone for the first tenth",
+        "events",
+        ("loss.auxiliary_weight=5", "optimizer.encoder_steps=300"),
+    ),
+    "user_text": Arm("events, the user's text channel", "events", ("model.user_text=true",)),
+    "weighted": Arm(
+        "events, weights of NeMo's example for VoiceChat",
+        "events",
+        ("loss.token_weight={pad: 0.2, inside: 0.2, bos: 10}",),
+    ),
+    "weighted_more": Arm(
+        "events, weights of VoiceChat as released",
+        "events",
+        ("loss.token_weight={bos: 12.5, eos: 7.5, text: 5}",),
+    ),
+    "augmented": Arm(
+        "events, noise and level drawn at load", "events", ("data.augment={level_db: [-12, 6], noise_share: 0.5}",)
+    ),
 }
 
 SHOWN = {

@@ -1,4 +1,4 @@
-"""The dataset card: a README.md as Hugging Face wants it, from the corpus's own numbers."""
+"""The dataset card: a README.md in Hugging Face's format, from the corpus's own numbers."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from manifests.figures import Column, Distribution, Number
 from stages.text.languages import ENGLISH
 
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
-"""Hugging Face's names for the number of dialogues, by powers of ten from a thousand on."""
+"""Hugging Face's size categories, by powers of ten from a thousand."""
 
 SHOWN = 20
-"""So many of the things that the input holds and that were not used; `corpus.json` has all."""
+"""Maximum number of unused contents of the input listed; `corpus.json` has all."""
 
 
 def card(corpus: Corpus) -> str:
-    """The card of the corpus itself. No path and no clock time: equal corpora have equal cards."""
-    # The Parquet tables are what Hugging Face's viewer can show; one without rows would only make it fail.
+    """The card of the corpus. It contains no paths or clock times: equal corpora have equal cards."""
+    # Hugging Face's viewer shows the Parquet tables; one without rows would make it fail.
     tables = (("dialogues", "manifest", corpus.dialogues), ("rejected", "rejected", corpus.rejected))
     configs = [{"config_name": name, "data_files": f"{folder}/*.parquet"} for name, folder, rows in tables if len(rows)]
     columns = [(f"`{c.name}`", f"`{c.type}`", c.unit, c.definition) for c in COLUMNS]
@@ -31,7 +31,8 @@ def card(corpus: Corpus) -> str:
 
 
 def compose_card(corpus: Corpus, data: dict[str, Any], format: str, tags: tuple[str, ...] = ()) -> str:
-    """Markdown with a YAML header, in which `data` says where the files lie; `format` is the section that describes them."""
+    """Markdown with a YAML header, in which `data` has the locations of the files; `format` is the section that
+    describes them."""
     recipe_id = corpus.recipe_id or "(empty)"
     title = f"salm-duplex corpus {recipe_id}"
     header = yaml.safe_dump(_header(corpus, title, tags) | data, sort_keys=False).strip()
@@ -63,12 +64,12 @@ def _header(corpus: Corpus, title: str, tags: tuple[str, ...]) -> dict[str, Any]
 
 
 def _language(recipe: dict[str, Any]) -> str:
-    """What the dialogues are read in, by its ISO 639-1 code."""
+    """The language of the dialogues, as an ISO 639-1 code."""
     return str(recipe.get("speak", {}).get("language") or recipe.get("ingest", {}).get("language") or ENGLISH)
 
 
 def _figures(statistics: dict[str, Any]) -> list[tuple[str, Any, str]]:
-    """Title, value and, of distributions, definition of every figure."""
+    """Title, value and, for distributions, definition of every figure."""
     return [
         ("dialogues read", statistics["dialogues_read"], ""),
         ("dialogues", sum(statistics["dialogues"].values()), ""),
@@ -112,21 +113,21 @@ def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
 
 
 def _making(info: dict[str, Any], recipe_id: str) -> list[str]:
-    """Sentences; a stage of the user's own may not have the embedded one's settings, and is then not spoken of."""
+    """Sentences on the recipe; a custom stage without the embedded one's settings is not mentioned."""
     recipe, schedule = info["identity"]["recipe"], info["identity"]["recipe"].get("schedule", {})
     sentences = [f"Recipe `{recipe_id}`, seed {recipe['seed']}; the whole recipe is in `corpus.json`."]
     if (gap := schedule.get("agent_gap_s")) is not None:
         sentences.append(f"The agent waits {gap} s before it speaks.")
     if isinstance(barge_in := schedule.get("barge_in"), dict):
         sentences.append(
-            f"Of the dialogues with an agent turn long enough, {100 * barge_in['share']:g} % are to hold a barge-in; "
+            f"Of the dialogues with a long enough agent turn, the target share with a barge-in is {100 * barge_in['share']:g} %; "
             f"the agent falls silent {barge_in['cut_off_s']} s after the user's onset."
         )
     if voices := info["statistics"]["agent_voices"]:
         sentences.append(f"The agent's voice: {', '.join(map(_code, voices))}.")
     made = sorted({(v["engine"], v["license"]) for v in info.get("voices", {}).values() if "engine" in v})
-    sentences += [f"The voices are spoken by {engine}; their license: {license}." for engine, license in made]
-    # A codec's path would differ between machines; its bytes are what counts.
+    sentences += [f"The voices are by {engine}; their license: {license}." for engine, license in made]
+    # A codec's path would differ between machines; only its content matters.
     for facts in info.get("made_by", {}).get("tokenize", []):
         if "codec_sha256" in facts:
             sentences.append(f"The codec: SHA-256 `{facts['codec_sha256']}`, run on {facts.get('device', 'cpu')}.")
@@ -138,18 +139,18 @@ def _inputs(inputs: dict[str, str]) -> str:
 
 
 def _code(text: str) -> str:
-    """Text that Markdown takes as it is."""
+    """Text that Markdown renders literally."""
     return f"`{' '.join(text.replace('`', '’').split())}`"
 
 
 _INTRODUCTION = """\
-Synthetic two-channel conversations between a user and a voice agent, made from text dialogues by salm-duplex after the
-recipe of SALM-Duplex (arXiv 2505.15670): the agent can be interrupted, and falls silent."""
+Synthetic two-channel conversations between a user and a voice agent, made from text dialogues by salm-duplex following
+SALM-Duplex (arXiv 2505.15670): the agent can be interrupted, and falls silent."""
 
 _FORMAT = """\
 ## Format
 
-A folder for each split, in Lhotse Shar; `report.html` has plots and dialogues to hear. With Lhotse:
+One folder per split, in Lhotse Shar format; `report.html` has plots and dialogues to listen to. With Lhotse:
 
 ```python
 from lhotse import CutSet
@@ -171,40 +172,39 @@ input_cfg:
 A cut has
 
 * `recording`: the user's channel, 16 000 Hz; `target_audio`: the agent's, 22 050 Hz; both last the same whole number of
-  frames of 80 ms;
+  80 ms frames;
 * `target_codes`: the codec's codes of the agent's channel, int16 (frames, 4), 4 032 codes in each codebook; each turn is
-  encoded by itself, a cut-off one as if it had gone on, and the frames between turns have one code of silence, so that no
-  code tells of what is to come;
-* `supervisions`, one for each turn, ordered by start: `speaker` (user or agent), `text` as one token a frame lays it out (see below),
-  `alignment["word"]`, and custom `event` (turn, barge_in, backchannel, false_start or side_talk), `cut_off`, `text_heard` (the words heard whole),
-  `text_full` (with what a cut-off took), `cut_word` ([word, start in seconds] of the word that the cut falls into),
-  `text_written` (as in the input; of an answer in parts, with the first of them), `edit` of a turn that is not just what was written (shortened: the first sentences of an answer;
-  part: of an answer in several turns; added: what the user says between these), `left_out` where it is not read out in full (code and table, in place of which a phrase is spoken, and stage direction), `voice`, `speech` (synthesis or recording), `word_times` (how the words' times were found), and, where silences were put into the turn, `pauses`
-  ([start, length] in seconds), and, where the speaker hesitates or takes words back, `disfluencies` ([hesitation or self_correction, words, start, length
-  in seconds]), and `act` (what the turn is for: reprompt, the agent asks again after a long silence; wait and stop, the user silences the agent; go_on and
-  resume, it begins again with the sentence in which it was cut), of a barge-in `barge_in` (`place`: early, middle or late, by thirds of the agent's whole
-  turn; `in_row`: 2 and more where the agent's turn before was interrupted, too), of a cut-off turn `yields` (in_word or after_word);
-* custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` where the dialogue has one, `director` (rules, or a model) where one wrote events into it, and, where there is noise on the user's channel,
-  `noise` (its `kind`, and `snr_db`, the level of the speech above it) and `noise_bursts` ([start, length] in seconds);
-* custom `room` (`rt60_s`, and its walls or the `recording` of its impulse response), `echo`, `noise_recording`, `microphone`, `level_changes` ([second, dB], evenly from one to the next), `telephone`, `codec`, `packet_loss` (`lost`: packets counted from 0) and `turned_down_db`, where the recipe
-  lets these befall the user's channel, with their parameters.
+  encoded separately, a cut-off one as if it had continued, and the frames between turns have the same silence code, so that no
+  code reveals what comes next;
+* `supervisions`, one for each turn, ordered by start: `speaker` (user or agent), `text` as laid out at one token per frame (see below),
+  `alignment["word"]`, and custom `event` (turn, barge_in, backchannel, false_start or side_talk), `cut_off`, `text_heard` (the words heard completely),
+  `text_full` (including what a cut-off removed), `cut_word` ([word, start in seconds] of the word that is cut off),
+  `text_written` (as in the input; for an answer in parts, in the first of them), `edit` for a turn that differs from the input (shortened: the first sentences of an answer;
+  part: of an answer in several turns; added: a user turn between these), `left_out` for contents that are not read aloud (code and table, replaced by a phrase, and stage direction), `voice`, `speech` (synthesis or recording), `word_times` (how word times were found), for inserted silences `pauses`
+  ([start, length] in seconds), for hesitations and corrections `disfluencies` ([hesitation or self_correction, words, start, length
+  in seconds]), `act` (the function of the turn: reprompt, the agent asks again after a long silence; wait and stop, the user silences the agent; go_on and
+  resume, the agent resumes at the start of the interrupted sentence), for a barge-in `barge_in` (`place`: early, middle or late, by thirds of the agent's full
+  turn; `in_row`: 2 or more if the agent's previous turn was also interrupted), and for a cut-off turn `yields` (in_word or after_word);
+* custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` if the dialogue has one, `director` (rules, or a model) if one wrote events into it, and, for noise on the user's channel,
+  `noise` (its `kind`, and `snr_db`, the level of the speech relative to it) and `noise_bursts` ([start, length] in seconds);
+* custom `room` (`rt60_s`, and its walls or the `recording` of its impulse response), `echo`, `noise_recording`, `microphone`, `level_changes` ([second, dB], linearly interpolated), `telephone`, `codec`, `packet_loss` (`lost`: packet numbers from 0) and `turned_down_db`: the effects on the user's channel, with their parameters.
 
-The agent's channels never tell what the user will do. Text runs ahead of speech, so the `text` of a cut-off turn is as much as is
-laid out by the user's onset, of its whole text and not of what is heard: shortened to that, it would end seconds before the
-interruption. From the onset on it may end early; a trainer that can should lay out `text_full` up to EOS.
+The agent's channels never reveal what the user will do. Text runs ahead of speech, so the `text` of a cut-off turn is the part of its
+whole text that is laid out by the user's onset, not only what is heard: shortened to that, it would end seconds before the
+interruption. After the onset, it may end early; a trainer that can should lay out `text_full` up to EOS.
 
-No two splits share a dialogue or a user's voice. `rejected/*.parquet` has a row for each dialogue that was dropped, with
-the reason, and `manifest/*.parquet` one for each that was kept:"""
+No two splits share a dialogue or a user's voice. `rejected/*.parquet` has a row for each rejected dialogue, with
+the reason, and `manifest/*.parquet` a row for each kept one:"""
 
 _LIMITS = """\
 ## Limits
 
-The speech is synthetic and sounds so; with the embedded voices it is that of eSpeak NG. The dialogues were written, not
-spoken, and who speaks when follows the recipe: people pause, overlap and interrupt in more ways. The user's channel
-holds what the recipe puts there, not a real microphone's room and noise. Scores on such speech say little about real
+The speech is synthetic and sounds synthetic; the embedded voices are eSpeak NG's. The dialogues were written, not
+spoken, and the timing follows the recipe: people pause, overlap and interrupt in more ways. The user's channel
+has the recipe's sound effects, not a real microphone's room and noise. Scores on such speech say little about real
 callers.
 
 ## License
 
-The corpus inherits the licenses of the dialogues that it was made from, and of the voices that speak them: look them up
-before you pass it on."""
+The corpus inherits the licenses of its dialogues and voices: check them
+before you redistribute it."""

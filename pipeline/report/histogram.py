@@ -13,14 +13,14 @@ from manifests.figures import Distribution
 
 INKS = {"#010203": "var(--ink)", "#010204": "var(--soft)", "#010205": "var(--line)"}
 BARS = {"agent": "#010206", "user": "#010207", "event": "#010208"}
-"""Stand-ins that matplotlib can draw with, for colors that the page's style decides, by day and by night."""
+"""Placeholder colors for matplotlib, replaced by the page's style in light and dark mode."""
 BINS = 40
 UNITS = {"s": "seconds", "WER": "word error rate"}
-"""Units as an axis spells them, where it is not as a table does."""
+"""Units as spelled on an axis, if different from a table."""
 
 
 def histogram_svg(figure: Distribution, unit: str, values: np.ndarray, marks: tuple[float, ...]) -> str:
-    """The plot of one distribution's values, with the recipe's marked."""
+    """The plot of one distribution, with the recipe's values marked."""
     edges = _edges(values, unit, marks, figure.signed)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -51,7 +51,7 @@ def histogram_svg(figure: Distribution, unit: str, values: np.ndarray, marks: tu
 
 
 def _edges(values: np.ndarray, unit: str, marks: tuple[float, ...], signed: bool) -> np.ndarray:
-    """The edges of the bars. Nothing is left out: the axis holds the least and the greatest value, and the marks."""
+    """The edges of the bars. The axis covers the minimum, the maximum and the marks."""
     span = [values.min(), values.max(), *marks, *([] if signed else [0.0])]
     low, high = float(min(span)), float(max(span))
     if unit == "words":
@@ -69,8 +69,8 @@ def _inline(svg: str, name: str) -> str:
     )
     for pattern, put in (
         (r'( version="[^"]*"| xmlns(:\w+)?="[^"]*")', ""),
-        (r"<defs>\s*<style.*?</style>\s*</defs>", ""),  # it would reach beyond the plot
-        (r'<g id="[^"]*"', "<g"),  # equal in every plot, and nothing refers to them
+        (r"<defs>\s*<style.*?</style>\s*</defs>", ""),  # it would affect the page outside the plot
+        (r'<g id="[^"]*"', "<g"),  # the same ids in every plot, and nothing refers to them
         (r"<!--.*?-->\s*", ""),
         (r"font-family: [^;]*;", "font-family: inherit;"),
     ):

@@ -19,7 +19,7 @@ TEMPLATE = Path(__file__).parent / "report.html.j2"
 
 
 def report(corpus: Corpus) -> str:
-    """The page. No path and no clock time: equal corpora have equal reports."""
+    """The page. It contains no paths or clock times: equal corpora have equal reports."""
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         TEMPLATE.read_text("utf-8")
     )

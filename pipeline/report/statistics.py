@@ -13,8 +13,8 @@ from manifests.table import Table
 def corpus_statistics(
     dialogues: Table, rejected: Table, read: int, not_used: dict[str, int] | None = None
 ) -> dict[str, Any]:
-    """Counts that add up to `read`, hours, quantiles: what `manifests/columns.py` makes of each column. `not_used` counts what
-    the input holds beside its dialogues' words."""
+    """Counts that add up to `read`, hours, quantiles: the figures of `manifests/columns.py`. `not_used` has counts of the
+    input's other contents."""
     rows = _rows(dialogues)
     whole, parts = _numbers(rows), _each_split(rows)
     refused = rejected.read("stage", "reason")
@@ -40,7 +40,7 @@ def split_numbers(dialogues: Table) -> dict[str, dict[str, Any]]:
 
 
 def quantiles(values: np.ndarray) -> dict[str, float] | None:
-    """Least, 10 %, median, mean, 90 % and greatest of the values; None where there are none."""
+    """Minimum, 10 %, median, mean, 90 % and maximum of the values; None without values."""
     if not len(values):
         return None
     low, p10, median, p90, high = np.quantile(values.astype(np.float64), [0, 0.1, 0.5, 0.9, 1])
@@ -49,7 +49,7 @@ def quantiles(values: np.ndarray) -> dict[str, float] | None:
 
 
 def _rows(dialogues: Table) -> pd.DataFrame:
-    """The columns that numbers are made of."""
+    """The columns needed for the figures."""
     names = {name for column, figure in numbers() for name in (column.name, *figure.beside)}
     return dialogues.read(*sorted(names))
 

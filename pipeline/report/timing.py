@@ -1,4 +1,4 @@
-"""What a timing profile asks for, beside what a corpus has."""
+"""The targets of a timing profile next to a corpus's figures."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ QUARTILES = (0.25, 0.5, 0.75)
 
 
 class Row(NamedTuple):
-    """One figure: as the profile has it and as the corpus has it, in the same order."""
+    """One figure: the profile's and the corpus's values, in the same order."""
 
     title: str
     target: tuple[float, ...]
@@ -24,9 +24,10 @@ class Row(NamedTuple):
 
 
 def timing_rows(corpus: Corpus) -> list[Row]:
-    """Quartiles in seconds, the share of overlaps, and what happens so often a minute; nothing where the corpus has no profile, or its file is out of reach.
+    """Quartiles in seconds, the share of overlaps, and rates per minute; empty if the corpus has no profile, or its
+    file is unavailable.
 
-    Barge-ins have rules of their own and are left out.
+    Barge-ins have their own rules and are not included.
     """
     recipe: dict[str, Any] = corpus.info["identity"]["recipe"]
     settings = recipe.get("schedule", {})
@@ -67,8 +68,8 @@ def timing_rows(corpus: Corpus) -> list[Row]:
     contained = int(rows["backchannels"].sum() + rows["false_starts"].sum())
     return [
         *(row for row in found if row.n),
-        _a_minute(f"pauses a minute of {who}speech", profile.pauses_per_minute, len(pauses), spoken_s),
-        _a_minute("backchannels and false starts a minute", profile.contained_per_minute, contained, total_s),
+        _a_minute(f"pauses per minute of {who}speech", profile.pauses_per_minute, len(pauses), spoken_s),
+        _a_minute("backchannels and false starts per minute", profile.contained_per_minute, contained, total_s),
     ]
 
 

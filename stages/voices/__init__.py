@@ -1,1 +1,1 @@
-"""Speech engines behind `synthesize`, each a module named in the recipe, and what they share."""
+"""Speech engines for `synthesize`, each a module named in the recipe, and their shared code."""

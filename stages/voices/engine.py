@@ -1,4 +1,4 @@
-"""What synthesizers of costly speech share: a cache, and word times for speech that comes without any."""
+"""Shared code of neural synthesizers: a cache, and word times for speech without any."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -14,20 +14,20 @@ from stages.voices.speech_cache import SpeechCache
 from stages.voices.word_times import sound_span, words_from_starts
 
 _SAYS_NOTHING = {"license", "voices"}
-"""Settings that don't change how a text sounds in a voice."""
+"""Settings that do not affect the speech."""
 
 
 class EngineSettings(SynthesizerSettings):
-    license: str = Field(default="unknown", description="what the voices may be used for, noted in corpus.json")
-    # Where the cache lies does not decide the corpus's content, so it is no part of the recipe's identity.
-    cache: str = Field(default="", exclude=True, description="a folder to keep speech in; none if empty")
+    license: str = Field(default="unknown", description="the license of the voices, recorded in corpus.json")
+    # The cache's location does not affect the corpus's content, so it is not part of the recipe's identity.
+    cache: str = Field(default="", exclude=True, description="a folder in which speech is cached; empty: no cache")
 
 
 OfEngine = TypeVar("OfEngine", bound=EngineSettings)
 
 
 class EngineSynthesizer(Synthesizer[OfEngine]):
-    """A synthesizer with a cache, whose engine may not tell when words start; an engine implements `utter`."""
+    """A synthesizer with a cache, whose engine may have no word times; an engine implements `utter`."""
 
     def setup(self) -> None:
         super().setup()
@@ -37,9 +37,9 @@ class EngineSynthesizer(Synthesizer[OfEngine]):
             self.cache = SpeechCache(self.settings.cache, facts)
 
     def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
-        """int16 samples, their rate, and {token index: sample} where the engine knows when words start.
+        """int16 samples, their rate, and {token index: sample} if the engine knows when words start.
 
-        Raises ValueError, with the reason, where the text can't be spoken.
+        Raises ValueError, with the reason, if the text can't be spoken.
         """
         raise NotImplementedError
 
@@ -55,14 +55,14 @@ class EngineSynthesizer(Synthesizer[OfEngine]):
 def finished(
     text: str, samples: np.ndarray, rate: int, starts: Mapping[int, int] | None, aligner: CtcAligner | None
 ) -> Speech:
-    """Speech without silence at its ends, with its words' times from the engine, the aligner, or estimated.
+    """Speech trimmed of silence, with word times from the engine, from the aligner, or estimated.
 
-    Raises ValueError where it is silence.
+    Raises ValueError if it is silent.
     """
     tokens = text.split()
     first, last = sound_span(samples)
     if not last or not tokens:
-        raise ValueError("the voice made no sound of it")
+        raise ValueError("the voice produced no sound")
     samples = np.ascontiguousarray(samples[first:last])
     if starts is not None:
         own, kind = {token: start - first for token, start in starts.items()}, "engine"
@@ -74,12 +74,12 @@ def finished(
 
 
 def voices_of_model(name: str, speakers: Iterable[int] | None) -> dict[str, int | None]:
-    """A model's voices and the number of each one's speaker: `NAME#N`, or `NAME` alone where it has one who has no number."""
+    """A model's voices and their speaker numbers: `NAME#N`, or just `NAME` for a single speaker."""
     return {name: None} if speakers is None else {f"{name}#{speaker}": speaker for speaker in speakers}
 
 
 def check_known(where: str, known: Sequence[str], voices: Collection[str]) -> None:
-    """Raise `RequestError` where a voice is none of those that there are."""
+    """Raise `RequestError` if a voice is not one of the known ones."""
     for voice in sorted(voices):
         if voice not in known:
             shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")

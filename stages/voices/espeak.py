@@ -1,4 +1,4 @@
-"""eSpeak NG: the embedded default, 300 and more voices, many hundred times faster than real time."""
+"""eSpeak NG: the embedded default, more than 300 voices, hundreds of times faster than real time."""
 
 from collections.abc import Collection
 

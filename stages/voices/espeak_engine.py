@@ -1,7 +1,7 @@
-"""eSpeak NG, through ctypes and the library that the `espeakng-loader` wheel brings.
+"""eSpeak NG, through ctypes and the library in the `espeakng-loader` wheel.
 
-eSpeak NG is GPL-3; it is loaded at run time and no part of it is in this project. Its C interface is
-`espeak-ng/speak_lib.h`; constants below carry that file's names.
+eSpeak NG is GPL-3; it is loaded at run time, and no part of it is in this project. Its C interface is
+`espeak-ng/speak_lib.h`; the constants below have that file's names.
 """
 
 import ctypes
@@ -30,14 +30,14 @@ _EVENT_TERMINATED, _EVENT_WORD = 0, 1
 _PARAMETERS = {"rate": 1, "pitch": 3, "pitch_range": 4}
 
 _NAME = re.compile(r"[\w-]+(\+[\w-]+)?")
-"""Language and variant: they become file names inside eSpeak's data, so no path gets through."""
+"""Language and variant: they become file names inside eSpeak's data, so paths are not allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class EspeakVoice:
-    """A voice: eSpeak's language and variant, pitch and range from 0 to 99, rate in words a minute.
+    """A voice: eSpeak's language and variant, pitch and range from 0 to 99, rate in words per minute.
 
-    Written `en-gb+f3?pitch=55&range=50&rate=170`; the form in manifests and recipes.
+    Written as `en-gb+f3?pitch=55&range=50&rate=170` in manifests and recipes.
     """
 
     language: str
@@ -48,7 +48,7 @@ class EspeakVoice:
 
     @classmethod
     def parse(cls, text: str) -> "EspeakVoice":
-        """Raises ValueError, with what is wrong, where the text is not a voice."""
+        """Raises ValueError, with the problem, if the text is not a voice."""
         named = Voice.parse(text)
         language, _, variant = named.speaker.partition("+")
         try:
@@ -69,7 +69,7 @@ class EspeakVoice:
 
     @property
     def name(self) -> str:
-        """eSpeak's own name of the voice."""
+        """eSpeak's own name for the voice."""
         return f"{self.language}+{self.variant}" if self.variant else self.language
 
     def __str__(self) -> str:
@@ -83,8 +83,8 @@ _VARIANTS = (
     "ed", "edward", "grandma", "grandpa", "ian", "john", "linda", "marcelo", "max", "norbert", "paul", "quincy", "rob",
     "robert", "shelby", "steph", "travis", "victor", "zac",
 )  # fmt: skip
-"""Variants that speak clearly. Left out: whispers, robots, monsters, and Klatt voices (`caleb`), whose noise comes from
-C's `rand()`, which any thread of a process may call in between."""
+"""Variants that speak clearly. Not included: whispers, robots, monsters, and Klatt voices (`caleb`), whose noise
+comes from C's `rand()`, which any thread of the process may call in between."""
 
 
 def _accents(language: str) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def _accents(language: str) -> tuple[str, ...]:
 
 
 def agent_voice(language: str) -> EspeakVoice:
-    """The default in a language, by its ISO 639-1 code."""
+    """The default voice of a language, by ISO 639-1 code."""
     return EspeakVoice(_accents(language)[0], pitch=45, pitch_range=45, rate=160)
 
 
@@ -102,7 +102,7 @@ DEFAULT_AGENT_VOICE = agent_voice(ENGLISH)
 
 
 def voices(language: str = ENGLISH) -> list[str]:
-    """Many distinct user voices of a language: accents × variants, each with a pitch, range and rate of its own."""
+    """Many distinct user voices of a language: accents × variants, each with its own pitch, range and rate."""
     found = []
     for index, (variant, accent) in enumerate(product(_VARIANTS, _accents(language))):
         # Low-discrepancy steps spread pitch and rate evenly over the list without a random generator.
@@ -112,7 +112,7 @@ def voices(language: str = ENGLISH) -> list[str]:
 
 
 class Espeak:
-    """The engine. eSpeak NG keeps global state, so a process has one of it and speaks one text at a time."""
+    """The engine. eSpeak NG has global state, so a process has one instance and speaks one text at a time."""
 
     def __init__(self) -> None:
         self._engine = _engine()
@@ -120,23 +120,23 @@ class Espeak:
     def speak(self, text: str, voice: EspeakVoice) -> tuple[np.ndarray, list[Word]]:
         """Speak `text`: int16 samples at 22 050 Hz without silence at the ends, and a `Word` per whitespace token.
 
-        The same text and voice give the same samples, whatever was spoken before. Raises ValueError where eSpeak NG has
-        no such voice or makes no sound of the text.
+        The same text and voice give the same samples, regardless of earlier texts. Raises ValueError if eSpeak NG has
+        no such voice or produces no sound.
         """
         samples, starts = self._engine.run(text, voice)
         first, last = sound_span(samples)
         if not last:
-            raise ValueError(f"eSpeak NG makes no sound of {text[:60]!r}")
+            raise ValueError(f"eSpeak NG produces no sound for {text[:60]!r}")
         return samples[first:last].copy(), _words(text, starts, samples[first:last], first)
 
 
 def check_voice(voice: str, language: str = "") -> None:
-    """Raise ValueError with the reason where `voice` can't speak, or speaks another language than one that is given."""
+    """Raise ValueError with the reason if `voice` can't speak, or speaks another language than the given one."""
     spoken = _engine().set_voice(EspeakVoice.parse(voice))
     if language and language not in spoken:
         raise ValueError(
-            f"it speaks {name_of(spoken[0])}, and the recipe's language is {name_of(language)} (ingest.language); name a voice of "
-            "that, or the voice's language"
+            f"it speaks {name_of(spoken[0])}, but the recipe's language is {name_of(language)} (ingest.language); choose another voice "
+            "or language"
         )
 
 
@@ -156,13 +156,14 @@ class _Event(ctypes.Structure):
 
 
 class _Voice(ctypes.Structure):
-    """espeak_VOICE, its beginning; `languages` is a list, each a byte of priority and a name with a zero at its end, up to a zero."""
+    """The first fields of espeak_VOICE; `languages` is a zero-terminated list of a priority byte and a
+    zero-terminated name each."""
 
     _fields_ = [("name", ctypes.c_char_p), ("languages", ctypes.POINTER(ctypes.c_char))]
 
 
 def _languages(library: ctypes.CDLL) -> list[str]:
-    """Those of the voice that is set, without their regions."""
+    """The languages of the current voice, without regions."""
     current = library.espeak_GetCurrentVoice
     current.restype = ctypes.POINTER(_Voice)
     at, found = ctypes.cast(current().contents.languages, ctypes.c_void_p).value or 0, []
@@ -181,14 +182,14 @@ class _Engine:
 
     def __init__(self) -> None:
         self._c = ctypes.CDLL(None)
-        self._callback = _CALLBACK(self._receive)  # kept, or it would be collected under the library's feet
+        self._callback = _CALLBACK(self._receive)  # a reference, or it would be garbage-collected while in use
         self._start()
 
     def _restart(self) -> None:
         """Unload the library and load it again (about 2 ms).
 
         Static variables (glottal pulses, flutter) outlive an utterance and even `espeak_Terminate`: without this, speech
-        would depend on what was spoken before.
+        would depend on earlier texts.
         """
         self._library.espeak_Terminate()
         _unload(self._library)
@@ -199,33 +200,33 @@ class _Engine:
         data = espeakng_loader.get_data_path().encode()
         rate = self._library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, data, _INITIALIZE_DONT_EXIT)
         if rate != RATE:
-            raise RuntimeError(f"eSpeak NG can't start (it answered {rate}); install espeakng-loader again")
+            raise RuntimeError(f"eSpeak NG can't start (it returned {rate}); reinstall espeakng-loader")
         self._library.espeak_SetSynthCallback(self._callback)
 
     def set_voice(self, voice: EspeakVoice) -> list[str]:
-        """Raises ValueError where there is no such voice; returns the languages that it speaks, by their ISO 639-1 codes where they
-        have one, the first one first."""
-        # eSpeak NG passes over a variant that it does not have, so that is checked here.
+        """Raises ValueError if there is no such voice; returns its languages in order, as ISO 639-1 codes if they have
+        one."""
+        # eSpeak NG ignores an unknown variant, so variants are checked here.
         known = not voice.variant or Path(espeakng_loader.get_data_path(), "voices", "!v", voice.variant).is_file()
         if not known or self._library.espeak_SetVoiceByName(voice.name.encode()) != 0:
             raise ValueError(
-                f"eSpeak NG has no voice '{voice.name}'; `stages.voices.espeak_engine.voices()` lists those that work"
+                f"eSpeak NG has no voice '{voice.name}'; `stages.voices.espeak_engine.voices()` lists the available ones"
             )
         for name, value in (("rate", voice.rate), ("pitch", voice.pitch), ("pitch_range", voice.pitch_range)):
             if self._library.espeak_SetParameter(_PARAMETERS[name], value, 0) != 0:
-                raise ValueError(f"eSpeak NG refuses {name} {value} for the voice '{voice.name}'")
+                raise ValueError(f"eSpeak NG rejects {name} {value} for the voice '{voice.name}'")
         return _languages(self._library)
 
     def run(self, text: str, voice: EspeakVoice) -> tuple[np.ndarray, list[tuple[int, int]]]:
         """Raw samples, and (character position, sample) of each word event."""
         self._restart()
         self.set_voice(voice)
-        # Breath noise is seeded from the clock, that of Klatt voices comes from C's rand().
+        # Breath noise is seeded from the clock; that of Klatt voices comes from C's rand().
         self._library.espeak_ng_SetRandSeed(1)
         self._c.srand(1)
         self._chunks: list[np.ndarray] = []
         self._starts: list[tuple[int, int]] = []
-        # Control characters would end the text, or be taken as commands to the engine.
+        # Control characters would end the text, or be interpreted as commands to the engine.
         data = re.sub(r"[\x00-\x1f\x7f]", " ", text).encode() + b"\0"
         error = self._library.espeak_Synth(data, len(data), 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
         if error:
@@ -261,7 +262,7 @@ def _words(text: str, starts: list[tuple[int, int]], samples: np.ndarray, trimme
 
 
 def _unload(library: ctypes.CDLL) -> None:
-    """Take a library out of the process, so that loading it again begins with fresh data; ctypes has no function for it."""
+    """Unload a library, so that loading it again starts with fresh data; ctypes has no function for it."""
     close = ctypes.CDLL(None).dlclose
     close.argtypes = [ctypes.c_void_p]
     close(library._handle)

@@ -1,7 +1,7 @@
-"""Flite, by the libraries of Debian's package `flite` (BSD-like license of Carnegie Mellon University).
+"""Flite, through the libraries in Debian's package `flite` (BSD-like license of Carnegie Mellon University).
 
-Its voices are small and old, and speech recognizers understand them. They give the end of every phone, and so of every word.
-"""
+Its voices are small and old, but speech recognizers understand them. They report the end of every phone, and so of
+every word."""
 
 import os
 import pickle
@@ -18,8 +18,8 @@ MEND = "install Debian's package: apt-get install flite"
 
 
 def voices() -> list[str]:
-    """Many ways of speaking for the three speakers that users are drawn from; the first speaker is the agent's."""
-    # Low-discrepancy steps, as for eSpeak NG's voices; the speaker's own way comes first.
+    """Many styles for the three speakers that users are drawn from; the first speaker is the agent's."""
+    # Low-discrepancy steps, as for eSpeak NG's voices; the speaker's own style comes first.
     own = [FliteVoice(speaker) for speaker in SPEAKERS[1:]]
     varied = [
         FliteVoice(speaker, 100 if speaker == ONE_PITCH else 85 + index * 13 % 31, 86 + index * 17 % 29)
@@ -67,24 +67,24 @@ class FliteSynthesizer(Synthesizer[SynthesizerSettings]):
 
 
 class Flite:
-    """flite in a process of its own: its voices' noise comes from C's rand(), from which any thread of this one, such as Ray's,
-    may draw in between. Not for several threads at once."""
+    """flite in a separate process: its voices' noise comes from C's rand(), which any thread of this process, such as
+    Ray's, may call in between. Not thread-safe."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
     def speak(self, text: str, voice: FliteVoice) -> Speech:
-        """The same text and voice give the same samples, whatever was spoken before. Raises ValueError where flite makes no
-        sound of the text, or breaks down over it twice, and OSError where it can't be run."""
+        """The same text and voice give the same samples, regardless of earlier texts. Raises ValueError if flite
+        produces no sound, or crashes on the text twice, and OSError if it can't be run."""
         answer = self._answer(text, voice) or self._answer(text, voice)
         if answer is None:
-            raise ValueError(f"flite broke down over {text[:60]!r}")
+            raise ValueError(f"flite crashed on {text[:60]!r}")
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     def _answer(self, text: str, voice: FliteVoice) -> Speech | ValueError | OSError | None:
-        """None where the process is gone, by whatever took it."""
+        """None if the process has died, for any reason."""
         if self._process is None:
             self._process = _started()
         requests, answers = self._process.stdin, self._process.stdout
@@ -102,7 +102,7 @@ class Flite:
 
 
 def _started() -> subprocess.Popen[bytes]:
-    version()  # raises OSError where there is no flite
+    version()  # raises OSError if flite is not installed
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "stages.voices.flite_engine"]
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -1,8 +1,8 @@
-"""Flite in the process that it is called in, through ctypes; run as a program, it speaks what it is asked for.
+"""Flite in the calling process, through ctypes; run as a program, it serves requests.
 
     python -m stages.voices.flite_engine < REQUESTS > SPEECH
 
-Requests are pickled pairs of text and voice, and each is answered by a pickled `Speech`, or the error for it. The C
+Requests are pickled pairs of text and voice; each response is a pickled `Speech` or error. The C
 interface is flite's `flite.h` and `cst_item.h`.
 """
 
@@ -23,15 +23,15 @@ from manifests.records import Speech, Voice
 from stages.voices.word_times import sound_span, words_from_starts
 
 SPEAKERS = ("slt", "rms", "awb", "kal16")
-"""The 16 kHz voices of the package: a woman and two men recorded at CMU, and a diphone voice."""
+"""The package's 16 kHz voices: a woman and two men recorded at CMU, and a diphone voice."""
 
 ONE_PITCH = "rms"
-"""Flite takes no notice of a pitch for this one."""
+"""Flite ignores the pitch for this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class FliteVoice:
-    """A speaker, with pitch and rate in per cent of its own. Written `slt?pitch=110&rate=95`; rms has one pitch."""
+    """A speaker, with pitch and rate in percent of its own. Written as `slt?pitch=110&rate=95`; rms has a fixed pitch."""
 
     speaker: str
     pitch: int = 100
@@ -39,7 +39,7 @@ class FliteVoice:
 
     @classmethod
     def parse(cls, text: str) -> "FliteVoice":
-        """Raises ValueError, with what is wrong, where the text is not a voice."""
+        """Raises ValueError, with the problem, if the text is not a voice."""
         named = Voice.parse(text)
         speaker = named.speaker
         try:
@@ -49,7 +49,7 @@ class FliteVoice:
         if named.recorded or speaker not in SPEAKERS:
             raise ValueError(f"flite has no speaker '{speaker}'; its speakers are {', '.join(SPEAKERS)}")
         if not (50 <= voice.pitch <= 200 and 50 <= voice.rate <= 200):
-            raise ValueError(f"'{text}' has a pitch or rate that is not from 50 to 200 per cent")
+            raise ValueError(f"'{text}' has a pitch or rate outside 50 to 200 percent")
         if speaker == ONE_PITCH and voice.pitch != 100:
             raise ValueError(f"flite's speaker '{speaker}' can't change its pitch; leave it at 100")
         return voice
@@ -59,14 +59,14 @@ class FliteVoice:
 
 
 def version() -> str:
-    """The version of flite's library, which has no symbol that tells it: the end of its file's name. Raises OSError."""
+    """The version of flite's library, taken from its file name since no symbol has it. Raises OSError."""
     _library("libflite.so.1")
     mapped = Path("/proc/self/maps").read_text().split()
     return next(Path(word).name for word in mapped if "/libflite.so." in word).removeprefix("libflite.so.")
 
 
 class Engine:
-    """flite in this process. Raises OSError where its libraries are not installed."""
+    """flite in this process. Raises OSError if its libraries are not installed."""
 
     def __init__(self) -> None:
         self._c = _library("libflite.so.1")
@@ -75,8 +75,8 @@ class Engine:
         self._voices: dict[str, int] = {}
 
     def speak(self, text: str, voice: FliteVoice) -> Speech:
-        """The same text and voice give the same samples, whatever was spoken before. Raises ValueError where flite makes
-        no sound of the text."""
+        """The same text and voice give the same samples, regardless of earlier texts. Raises ValueError if flite produces
+        no sound."""
         tokens = text.split()
         plain = [_ascii(token) for token in tokens]
         handle = self._voice(voice)
@@ -95,7 +95,7 @@ class Engine:
             self._c.delete_utterance(utterance)
         first, last = sound_span(samples)
         if not last:
-            raise ValueError(f"flite makes no sound of {text[:60]!r}")
+            raise ValueError(f"flite produces no sound for {text[:60]!r}")
         starts = {token: round(start * rate) - first for token, start in seconds.items()}
         trimmed = samples[first:last].copy()
         return Speech(trimmed, rate, tuple(words_from_starts(tokens, starts, trimmed)))
@@ -113,14 +113,14 @@ class Engine:
         return handle
 
     def _starts(self, utterance: int, tokens: list[str]) -> dict[int, float]:
-        """When each token's first word starts, in seconds; {token index: seconds}."""
+        """The start of each token's first word: {token index: seconds}."""
         ends = np.cumsum([len(token) + 1 for token in tokens])
         found: dict[int, float] = {}
         relation = self._c.utt_relation(utterance, b"Word")
         word = self._c.relation_head(relation) if relation else None
         while word:
             if self._c.ffeature_float(word, b"R:SylStructure.daughtern.daughtern.R:Segment.end") > 0:
-                # The position is that after the token and the space that follows it.
+                # The position is after the token and the following space.
                 position = self._c.ffeature_float(word, b"R:Token.parent.file_pos")
                 token = min(bisect_left(ends.tolist(), position), len(tokens) - 1)
                 start = self._c.ffeature_float(word, b"R:SylStructure.daughter1.daughter1.R:Segment.p.end")
@@ -142,14 +142,14 @@ class _Wave(ctypes.Structure):
 
 
 class _Voice(ctypes.Structure):
-    """The beginning of cst_voice."""
+    """The first fields of cst_voice."""
 
     _fields_ = [("name", ctypes.c_char_p), ("features", ctypes.c_void_p)]
 
 
 @cache
 def _library(name: str) -> ctypes.PyDLL:
-    # PyDLL keeps Python's lock: no other thread of Python's calls rand() while flite speaks; others' threads may.
+    # PyDLL keeps the GIL: no other Python thread calls rand() while flite speaks; native threads may.
     library = ctypes.PyDLL(name, mode=ctypes.RTLD_GLOBAL)
     if name == "libflite.so.1":
         pointer, text = ctypes.c_void_p, ctypes.c_char_p
@@ -169,7 +169,7 @@ def _library(name: str) -> ctypes.PyDLL:
 
 
 def _ascii(token: str) -> str:
-    """What flite can read of a token: letters without their accents, straight quotes; a dash for nothing at all."""
+    """A token as flite can read it: letters without accents, straight quotes; a dash if nothing remains."""
     folded = unicodedata.normalize(
         "NFKD", token.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"')
     )
@@ -177,9 +177,9 @@ def _ascii(token: str) -> str:
 
 
 def serve() -> None:
-    """Answer requests until there are no more."""
+    """Serve requests until the end of input."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever flite may print is no answer
+    os.dup2(2, 1)  # keep flite's own output out of the responses
     engine = Engine()
     while True:
         try:

@@ -1,7 +1,8 @@
-"""Hibari: a small neural voice (7.9 MB, distilled from Kokoro-82M) in the package `hibari-tts`, Apache-2.0, on `onnxruntime`.
+"""Hibari: a small neural voice (7.9 MB, distilled from Kokoro-82M) in the package `hibari-tts`, Apache-2.0, on
+`onnxruntime`.
 
-Its network predicts how long each phoneme lasts, but does not return it: the graph is loaded with that tensor as one more
-output, so that words have the times at which they are spoken.
+Its network predicts phoneme durations, but does not return them: the graph is loaded with that tensor as an additional
+output, which gives exact word times.
 """
 
 import importlib.util
@@ -25,7 +26,7 @@ from stages.voices.word_times import onset_near
 MEND = "pip install '.[hibari]'"
 PACKAGE = "the package hibari-tts"
 LOUDEST = 0.99
-"""Full scale is left to clipping, which `verify` looks for."""
+"""Full scale is reserved for clipping, which `verify` detects."""
 
 
 class HibariSettings(EngineSettings):
@@ -34,7 +35,8 @@ class HibariSettings(EngineSettings):
 
 
 class HibariSynthesizer(EngineSynthesizer[HibariSettings]):
-    """Speaks with Hibari, English. Its one bundled voice, `heart`, is an agent's; users need another synthesizer, see `mixed.py`."""
+    """Speaks English with Hibari. Its only bundled voice, `heart`, is for the agent; users need another synthesizer,
+    see `mixed.py`."""
 
     languages = (ENGLISH,)
 
@@ -79,7 +81,7 @@ class HibariSynthesizer(EngineSynthesizer[HibariSettings]):
 
 
 class _Engine:
-    """One voice, on one thread: more would make its bytes depend on the machine."""
+    """One voice, on one thread: more threads would make the samples depend on the machine."""
 
     def __init__(self, voice: str) -> None:
         import onnx
@@ -87,7 +89,7 @@ class _Engine:
         from hibari.dsp import SR, synth
 
         graph = onnx.load(_models()[voice])
-        # Phonemes become frames by the running sum of their durations: the graph's only one.
+        # Phonemes become frames by the cumulative sum of their durations: the only CumSum in the graph.
         (ends,) = (node.output[0] for node in graph.graph.node if node.op_type == "CumSum")
         graph.graph.output.append(onnx.helper.make_tensor_value_info(ends, onnx.TensorProto.INT64, None))
         with tempfile.TemporaryDirectory() as folder:
@@ -96,8 +98,8 @@ class _Engine:
         self._synth, self._rate = synth, SR
 
     def utter(self, text: str, speed: float) -> tuple[np.ndarray, int, dict[int, int]]:
-        """int16 samples, their rate, and the start of each word that is told apart; see `EngineSynthesizer.utter`."""
-        noise = np.random.default_rng(0)  # anew for each text: speech must not depend on what was spoken before
+        """int16 samples, their rate, and the start of each separable word; see `EngineSynthesizer.utter`."""
+        noise = np.random.default_rng(0)  # new for each text: speech must not depend on earlier texts
         parts: list[np.ndarray] = []
         starts: dict[int, int] = {}
         tokens = at = 0
@@ -109,7 +111,7 @@ class _Engine:
                 begins += [heard + start for start in _word_starts(phonemes, ends, self._hibari.vocab)]
                 parts.append(samples)
                 heard += len(samples)
-            # A word of several phoneme words, or none, is told apart from its neighbors by its letters alone.
+            # A word with several phoneme words, or none, is separated from its neighbors by its letters only.
             known = begins if len(begins) == words else begins[:1]
             starts |= {tokens + number: start for number, start in enumerate(known)}
             tokens, at = tokens + words, heard
@@ -121,7 +123,7 @@ class _Engine:
         return sound, self._rate, {word: onset_near(sound, self._rate, start) for word, start in starts.items()}
 
     def _spoken(self, phonemes: str, speed: float, noise: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """float32 samples, and the sample at which each phoneme, the silence around them included, ends."""
+        """float32 samples, and the sample at which each phoneme ends, including the silence around them."""
         inputs = {
             "ids": np.asarray([self._hibari.ids(phonemes)], np.int64),
             "speed": np.asarray([speed], np.float32),
@@ -129,11 +131,12 @@ class _Engine:
         *spectrum, ends = self._hibari.sess.run(None, inputs)
         samples = self._synth(*(one[0] for one in spectrum), noise)
         ends = ends.reshape(-1)
-        return samples, ends * (len(samples) // int(ends[-1]))  # a duration's unit is several frames of the spectrum
+        return samples, ends * (len(samples) // int(ends[-1]))  # a duration's unit is several spectral frames
 
 
 def _word_starts(phonemes: str, ends: np.ndarray, vocabulary: Mapping[str, int]) -> list[int]:
-    """The sample at which each word of a string of phonemes starts; words stand between spaces, and silence before the first."""
+    """The sample at which each word of a string of phonemes starts; words are separated by spaces and preceded by
+    silence."""
     starts, place, begins = [], 0, True
     for phoneme in phonemes:
         if phoneme not in vocabulary:
@@ -149,7 +152,7 @@ def _word_starts(phonemes: str, ends: np.ndarray, vocabulary: Mapping[str, int])
 
 @cache
 def _models() -> dict[str, Path]:
-    """The voices that are there: bundled, or downloaded by `hibari` before."""
+    """The available voices: bundled, or downloaded by `hibari` before."""
     if importlib.util.find_spec("hibari") is None:
         return {}
     from hibari.voices import VOICES, voice_path

@@ -1,4 +1,5 @@
-"""synthesize with NeMo's MagpieTTS, which draws a codec's codes one frame after another, in a speaker's voice or a recording's."""
+"""synthesize with NeMo's MagpieTTS, which samples a codec's codes frame by frame, in the voice of a speaker or a
+recording."""
 
 import hashlib
 import json
@@ -25,28 +26,27 @@ from stages.voices.nemo_tts import device_name, prepare_torch
 class MagpieSettings(EngineSettings):
     magpie: str = Field(
         default="nvidia/magpie_tts_multilingual_357m",
-        description="a MagpieTTS model: a .nemo file, or a name on the hub",
+        description="a MagpieTTS model: a .nemo file, or a hub name",
     )
-    codec: str = Field(default="", description="its codec, likewise; the one that the model names if empty")
+    codec: str = Field(default="", description="its codec, likewise; default: the model's own")
     prompts: str = Field(
-        default="", description="for a model without speakers of its own: a folder of WAV files, a voice each"
+        default="", description="for a model without built-in speakers: a folder of WAV files, one per voice"
     )
 
     @field_validator("magpie")
     @classmethod
     def _is_usable(cls, name: str) -> str:
-        """As much as can be known before any work, without loading or downloading it."""
+        """Checks what can be checked before any work, without loading or downloading the model."""
         check_name(name, lambda path: check_class(path, "MagpieTTSModel"), "a NeMo voice")
         return name
 
 
 class MagpieSynthesizer(EngineSynthesizer[MagpieSettings]):
-    """Speak every turn with MagpieTTS, on the GPU where the worker was given one, else, slowly, on the CPU.
+    """Speak every turn with MagpieTTS, on the GPU if the worker has one, else, slowly, on the CPU.
 
-    A voice is the model's name with `#N` for its speaker N, or the name of a prompt: a recording of some seconds, whose voice
-    a model without speakers of its own takes over. Turns are spoken one at a time, and what is drawn at random is drawn from
-    the text and the voice: so the speech depends on these alone.
-    """
+    A voice is the model's name with `#N` for its speaker N, or the name of a prompt: a recording of a few seconds,
+    whose voice a model without built-in speakers imitates. Turns are spoken one at a time, and sampling is seeded by
+    the text and the voice, so the speech depends only on these."""
 
     @classmethod
     def voices(cls, settings: MagpieSettings) -> list[str]:
@@ -82,7 +82,7 @@ class MagpieSynthesizer(EngineSynthesizer[MagpieSettings]):
         model = load_nemo("MagpieTTSModel", str(path), override_config_path=OmegaConf.create(config))
         for tokenizer in model.tokenizer.tokenizers.values():
             if hasattr(getattr(tokenizer, "g2p", None), "phoneme_probability"):
-                tokenizer.g2p.phoneme_probability = 1.0  # in training some words, drawn at random, stay letters
+                tokenizer.g2p.phoneme_probability = 1.0  # in training, some random words stay letters
         self._model = model.to(self.device)
         self._contexts: dict[str, dict[str, Any]] = {}
         super().setup()
@@ -100,11 +100,11 @@ class MagpieSynthesizer(EngineSynthesizer[MagpieSettings]):
             get_tokenizer_for_language,
         )
 
-        if voice not in self._known:  # a dialogue must not name files out of the folder
+        if voice not in self._known:  # a dialogue must not name files outside the folder
             raise ValueError(f"{self.settings.prompts or self.settings.magpie} has no voice '{voice}'")
         model, language = self._model, self.settings.language
         tokenizer = get_tokenizer_for_language(language, list(model.tokenizer.tokenizers))
-        # A long text is spoken sentence by sentence, each going on from the one before it.
+        # A long text is spoken sentence by sentence, each one continuing from the previous one.
         chunks, _, _ = chunk_text_for_inference(text, language, tokenizer, model.tokenizer, model.eos_id)
         state, codes = model.create_chunk_state(batch_size=1), []
         seed = hashlib.sha256(f"{voice}\x1f{text}".encode()).digest()
@@ -124,11 +124,11 @@ class MagpieSynthesizer(EngineSynthesizer[MagpieSettings]):
                         beginning_of_text=number == 1,
                         use_local_transformer_for_inference=hasattr(model, "local_transformer"),
                     )
-                except IndexError:  # its attention is on no place of the text
+                except IndexError:  # its attention is on no position of the text
                     raise ValueError("the model lost its place in it") from None
                 length, stacked = int(spoken.predicted_codes_lens[0]), model.frame_stacking_factor
                 if length >= model.inference_parameters.max_decoder_steps // stacked * stacked:
-                    raise ValueError("the model did not come to an end of it")
+                    raise ValueError("the model did not reach the end of it")
                 codes.append(spoken.predicted_codes[:, :, :length])
             together = torch.cat(codes, dim=2)
             lengths = torch.tensor([together.shape[2]], device=self.device)
@@ -137,7 +137,7 @@ class MagpieSynthesizer(EngineSynthesizer[MagpieSettings]):
         return samples, int(model.output_sample_rate), None
 
     def _context(self, voice: str) -> dict[str, Any]:
-        """What tells the model whose voice to speak in."""
+        """The model's inputs that determine the voice."""
         if voice not in self._contexts:
             import torch
 
@@ -149,7 +149,7 @@ class MagpieSynthesizer(EngineSynthesizer[MagpieSettings]):
                 self._contexts[voice] = {
                     "context_audio_codes": codes,
                     "context_audio_codes_lens": lengths,
-                    # A model that could take a description of the voice instead wants to be told that there is none.
+                    # A model that also accepts a description of the voice must be given an empty one.
                     "has_text_context": torch.tensor([False], device=self.device),
                     "context_text_tokens": torch.zeros(1, 1, dtype=torch.long, device=self.device),
                     "context_text_tokens_lens": torch.ones(1, dtype=torch.long, device=self.device),
@@ -159,7 +159,7 @@ class MagpieSynthesizer(EngineSynthesizer[MagpieSettings]):
         return self._contexts[voice]
 
     def _prompt(self, path: Path) -> np.ndarray:
-        """A prompt at the codec's rate, as long as the model was trained with: cut, or said again and again."""
+        """A prompt at the codec's rate, with the length used in the model's training: cut or repeated."""
         audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
         mono = soxr.resample(audio.mean(axis=1), rate, self._model.sample_rate, quality="HQ")
         shortest, longest = (
@@ -174,7 +174,8 @@ class MagpieSynthesizer(EngineSynthesizer[MagpieSettings]):
 
 @cache
 def speakers_within(path: Path) -> int:
-    """How many speakers a MagpieTTS `.nemo` file has of its own, from the shapes of its weights, which are not loaded."""
+    """The number of built-in speakers of a MagpieTTS `.nemo` file, from the shapes of its weights, which are not
+    loaded."""
     import torch
     from torch.serialization import skip_data
 
@@ -186,20 +187,22 @@ def speakers_within(path: Path) -> int:
 
 
 def _voices(settings: MagpieSettings) -> Mapping[str, int | Path | None]:
-    """The number of each voice's speaker, or its prompt; raises `RequestError` where the model takes the other."""
+    """Each voice's speaker number, or its prompt; raises `RequestError` if the model needs the other."""
     speakers = speakers_within(nemo_file(settings.magpie, "MagpieTTSModel"))
     if settings.prompts:
         if speakers:
             raise RequestError(
-                f"{settings.magpie} has {speakers} speakers of its own and takes no prompts: leave synthesize.prompts empty."
+                f"{settings.magpie} has {speakers} built-in speakers and takes no prompts; leave synthesize.prompts empty."
             )
         prompts = {path.stem: path for path in sorted(Path(settings.prompts).glob("*.wav"))}
         if not prompts:
-            raise RequestError(f"The folder {settings.prompts} of synthesize.prompts holds no WAV file.")
+            raise RequestError(
+                f"The folder {settings.prompts} of synthesize.prompts contains no WAV file; add one for each voice."
+            )
         return dict(prompts)
     if not speakers:
         raise RequestError(
-            f"{settings.magpie} has no speakers of its own: name a folder of WAV files in synthesize.prompts, one for each "
+            f"{settings.magpie} has no built-in speakers; set synthesize.prompts to a folder of WAV files, one for each "
             "voice."
         )
     name = Path(settings.magpie).name.removesuffix(".nemo")
@@ -212,11 +215,11 @@ def _check_prompt(path: Path) -> None:
     except soundfile.LibsndfileError:
         heard = False
     if not heard:
-        raise RequestError(f"The prompt {path} of synthesize.prompts can't be read or is empty: replace or remove it.")
+        raise RequestError(f"The prompt {path} of synthesize.prompts can't be read or is empty; replace or remove it.")
 
 
 def _check_language(settings: MagpieSettings, tokenizers: list[str]) -> None:
-    """NeMo would read a language that it does not know as English."""
+    """NeMo would read an unknown language as English."""
     if len(tokenizers) < 2:
         return
     from nemo.collections.tts.parts.utils.tts_dataset_utils import LANGUAGE_TOKENIZER_MAP
@@ -224,7 +227,7 @@ def _check_language(settings: MagpieSettings, tokenizers: list[str]) -> None:
     wanted = LANGUAGE_TOKENIZER_MAP.get(settings.language, [])
     if not set(wanted) & set(tokenizers):
         raise RequestError(
-            f"{settings.magpie} has no tokenizer for the synthesize.language '{settings.language}': it has "
+            f"{settings.magpie} has no tokenizer for the synthesize.language '{settings.language}', but for "
             f"{', '.join(tokenizers)}."
         )
 

@@ -14,22 +14,23 @@ Chosen = tuple[type[AnySynthesizer], SynthesizerSettings]
 
 
 class Engine(BaseModel):
-    """A synthesizer and its settings, written as `synthesize` itself is."""
+    """A synthesizer and its settings, in the form of `synthesize` itself."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     use: str
 
     def chosen(self, language: str) -> Chosen:
-        """The synthesizer, and its settings in the recipe's language; raises ValueError where there is none, or a key is wrong."""
+        """The synthesizer, and its settings in the recipe's language; raises ValueError if there is none, or a key is
+        invalid."""
         try:
             found = import_named(self.use)
         except ValueError as error:
             raise ValueError(f"'{self.use}' can't be imported: {error}") from error
         if not (isinstance(found, type) and issubclass(found, Synthesizer)) or issubclass(found, MixedSynthesizer):
-            raise ValueError(f"'{self.use}' is not a synthesizer of one kind of voices")
+            raise ValueError(f"'{self.use}' is not a synthesizer, or is itself a mixed one")
         own = self.model_extra or {}
         if own.get("language", language) != language:
-            raise ValueError(f"the recipe's language is '{language}' (ingest.language), so leave 'language' out")
+            raise ValueError(f"the recipe's language is '{language}' (ingest.language), so omit 'language'")
         try:
             settings = stage_types(found).settings.model_validate(own | {"language": language})
         except ValidationError as error:
@@ -57,13 +58,14 @@ class MixedSettings(SynthesizerSettings):
 
 
 class MixedSynthesizer(Synthesizer[MixedSettings]):
-    """Speaks with two synthesizers. A voice that the agent's one offers is its own; all others are the users'."""
+    """Speaks with two synthesizers. Voices that the agent's synthesizer offers are spoken by it, all others by the
+    users'."""
 
     @classmethod
     def voices(cls, settings: MixedSettings) -> list[str]:
         offered = {role: engine.voices(own) for role, (engine, own) in settings.engines().items()}
         agent, *users = offered["user"]
-        # What the users' engine would have the agent speak with is for an agent, where there are users enough without it.
+        # The users' engine's default agent voice is not used for users, if enough other voices remain.
         return [*offered["agent"][:1], *(users if len(users) >= len(SPLITS) else [agent, *users])]
 
     @classmethod
@@ -85,7 +87,7 @@ class MixedSynthesizer(Synthesizer[MixedSettings]):
 
     def setup(self) -> None:
         super().setup()
-        # The aligner and the reference are named once, for both.
+        # The aligner and the reference are set once, for both.
         shared = {name: value for name in ("aligner", "reference") if (value := getattr(self.settings, name))}
         self._made: dict[Speaker, AnySynthesizer] = {
             role: engine(own.model_copy(update=shared), self.seed)
@@ -107,7 +109,7 @@ class MixedSynthesizer(Synthesizer[MixedSettings]):
 
 
 def _agents(settings: MixedSettings) -> frozenset[str]:
-    """The voices that the agent's synthesizer offers."""
+    """The voices offered by the agent's synthesizer."""
     engine, own = settings.engines()["agent"]
     return frozenset(engine.voices(own))
 

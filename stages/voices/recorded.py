@@ -1,8 +1,7 @@
-"""Turns that carry a real recording pass through `synthesize` unsynthesized: read, resampled, trimmed, leveled, timed.
+"""Turns with a real recording are not synthesized, but read, resampled, trimmed, leveled and timed.
 
-The words are those of the turn. Their times are the recording's own alignment where it has one for just these words, else an
-aligner's where one is given, else estimated by the words' lengths.
-"""
+The words are those of the turn. Their times are from the recording's alignment if it has exactly these words, else
+from an aligner if one is given, else estimated from the words' lengths."""
 
 from collections.abc import Sequence
 
@@ -18,9 +17,9 @@ from stages.render import gain_to
 from stages.voices.word_times import words_from_starts
 
 LEVEL_DBFS = -20
-"""RMS of a recording's speech: about that of the embedded synthesizer, beside whose turns it may stand."""
+"""RMS of a recording's speech: similar to that of the embedded synthesizer, next to whose turns it may be."""
 QUIET_DB = 40
-"""Below the loudest part of a recording by this much is no speech: trimmed at both ends."""
+"""Audio this far below the loudest part of a recording is not speech, and is trimmed at both ends."""
 SHORTEST_S = 0.1
 _BLOCK_S = 0.01
 
@@ -33,7 +32,7 @@ def recorded_speech(turn: Turn, recording: Recording, aligner: CtcAligner | None
         samples = soxr.resample(samples, rate, wanted, quality="HQ")
     first, last = _speech_span(samples, wanted)
     if last - first < SHORTEST_S * wanted:
-        raise BadDialogue("recording_silent", f"The recording {recording.path} holds no speech.")
+        raise BadDialogue("recording_silent", f"The recording {recording.path} contains no speech.")
     speech = samples[first:last]
     leveled = to_int16(speech * gain_to(speech, LEVEL_DBFS))
     tokens = turn.spoken.split()
@@ -45,7 +44,7 @@ def recorded_speech(turn: Turn, recording: Recording, aligner: CtcAligner | None
 
 
 def _speech_span(samples: np.ndarray, rate: int) -> tuple[int, int]:
-    """From the first block that is loud beside the loudest to the last; (0, 0) where all is digital silence."""
+    """From the first to the last block that is loud relative to the loudest; (0, 0) for digital silence."""
     block = round(_BLOCK_S * rate)
     padded = np.pad(samples, (0, -len(samples) % block)).reshape(-1, block)
     power = np.mean(np.square(padded, dtype=np.float64), axis=1)
@@ -56,7 +55,7 @@ def _speech_span(samples: np.ndarray, rate: int) -> tuple[int, int]:
 
 
 def _given(recording: Recording, tokens: Sequence[str], first: int, length: int, rate: int) -> tuple[Word, ...]:
-    """The recording's own times, counted from where its speech begins, in order and within it."""
+    """The recording's own times, relative to the start of its speech, in order and within it."""
     words, free = [], 0
     for token, timed in zip(tokens, recording.words, strict=True):
         start = min(max(round(timed.start_s * rate) - first, free), length)

@@ -1,4 +1,4 @@
-"""Speech on disk by what it was made from: what was once spoken is not asked for, computed or paid for again."""
+"""A cache of speech on disk, keyed by its inputs: nothing is requested, computed or paid for twice."""
 
 import hashlib
 import json
@@ -16,10 +16,10 @@ _FORMAT = 1
 
 
 class SpeechCache:
-    """`made_by` is all that decides the sound beside the text and the voice.
+    """`made_by` is everything that affects the sound besides the text and the voice.
 
-    Any number of processes may share a folder: an entry is renamed into its place when it is whole, and a damaged one is
-    as good as none.
+    Any number of processes may share a folder: entries are written atomically, and damaged ones are
+    ignored.
     """
 
     def __init__(self, folder: str, made_by: Mapping[str, Any]) -> None:
@@ -35,7 +35,7 @@ class SpeechCache:
             return None
 
     def put(self, text: str, voice: str, speech: Speech) -> None:
-        """Raises OSError where the folder can't be written."""
+        """Raises OSError if the folder can't be written."""
         path = self._path(text, voice)
         path.parent.mkdir(parents=True, exist_ok=True)
         words = json.dumps([[word.text, word.start, word.end] for word in speech.words])

@@ -1,6 +1,6 @@
 """Speech from any server with OpenAI's `/v1/audio/speech`: OpenAI itself, or one of the many that speak its protocol.
 
-A busy server is asked again. What it has spoken is kept in a cache, so that a build that was stopped asks, and pays, for nothing twice.
+Requests to a busy server are retried. Speech is cached, so a resumed build requests, and pays for, nothing twice.
 """
 
 import io
@@ -24,37 +24,44 @@ from stages.voices.engine import EngineSettings, EngineSynthesizer
 
 
 class SpeechServerSettings(EngineSettings):
-    url: str = Field(default="https://api.openai.com/v1", description="the server's base address")
-    model: str = Field(default="gpt-4o-mini-tts", description="the server's name of the model")
+    url: str = Field(default="https://api.openai.com/v1", description="the server's base URL")
+    model: str = Field(default="gpt-4o-mini-tts", description="the model's name on the server")
     voices: list[str] = Field(
         default=["alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse"],
         min_length=1,
         description="the server's voices: the agent's first, then the users'",
     )
-    instructions: str = Field(default="", description="how to speak, where the model takes instructions")
+    instructions: str = Field(default="", description="how to speak, if the model takes instructions")
     speed: float = Field(default=1, ge=0.25, le=4)
     response_format: Literal["wav", "pcm"] = "wav"
-    pcm_rate: int = Field(default=24_000, ge=8_000, le=48_000, description="the rate of `pcm`, which does not tell it")
+    pcm_rate: int = Field(
+        default=24_000, ge=8_000, le=48_000, description="the sample rate of the format `pcm`, which has no header"
+    )
     key_env: str = Field(default=KEY, description="the environment variable that holds the key, if any")
-    # How the server is asked does not decide the corpus's content.
-    at_once: int = Field(default=4, ge=1, le=256, exclude=True, description="requests under way at any time, a worker")
-    per_minute: float | None = Field(default=None, gt=0, exclude=True, description="requests begun a minute at most")
-    timeout_s: float = Field(default=60, gt=0, exclude=True, description="a server silent for so long hangs")
+    # These settings do not affect the corpus's content.
+    at_once: int = Field(default=4, ge=1, le=256, exclude=True, description="concurrent requests per worker")
+    per_minute: float | None = Field(
+        default=None, gt=0, exclude=True, description="maximum number of requests per minute"
+    )
+    timeout_s: float = Field(default=60, gt=0, exclude=True, description="timeout of a request in seconds")
     retries: int = Field(default=6, ge=0, le=20, exclude=True)
-    back_off_s: float = Field(default=0.5, ge=0, exclude=True, description="before the second retry; doubles each time")
+    back_off_s: float = Field(
+        default=0.5, ge=0, exclude=True, description="seconds before the second retry; doubles each time"
+    )
     cache: str = Field(
-        default_factory=lambda: cache_folder("speech"), exclude=True, description="a folder to keep speech in"
+        default_factory=lambda: cache_folder("speech"), exclude=True, description="a folder in which speech is cached"
     )
 
     @model_validator(mode="after")
     def _address_without_secrets(self) -> "SpeechServerSettings":
-        # Of the whole model and not of the field, whose value, maybe with a key in it, would be told with the error.
+        # Validates the model rather than the field, whose value, possibly with a key in it, would be shown in the error.
         check_address(self.url)
         return self
 
 
 class SpeechServerSynthesizer(EngineSynthesizer[SpeechServerSettings]):
-    """Speak every turn by a server; voices are the server's own names. One worker asks for `at_once` turns at a time."""
+    """Speak every turn with a server; voices are the server's own names. Each worker requests `at_once` turns at a
+    time."""
 
     resources = Resources(cpus=0.1, concurrency=1)
 
@@ -64,7 +71,8 @@ class SpeechServerSynthesizer(EngineSynthesizer[SpeechServerSettings]):
 
     @classmethod
     def check_voices(cls, settings: SpeechServerSettings, voices: Collection[str]) -> None:
-        """Has every voice say one word, which the cache keeps: so a wrong key, model or voice is known before any work."""
+        """Lets every voice say one word, which is cached, so that a wrong key, model or voice is detected before any
+        work."""
         stage = cls(settings.model_copy(update={"aligner": ""}), 0)
         stage.setup()
         ordered = sorted(voices)
@@ -100,7 +108,7 @@ class SpeechServerSynthesizer(EngineSynthesizer[SpeechServerSettings]):
         self._pace = _Pace(settings.per_minute)
 
     def speak_all(self, requests: Sequence[Request]) -> list[Speech | ValueError]:
-        """Raises `WorkError` where the server is at fault and not a text: it is not there, or refuses everything."""
+        """Raises `WorkError` if the server fails, rather than a text: it can't be reached, or rejects all requests."""
         with ThreadPoolExecutor(self.settings.at_once) as pool:
             tasks = [pool.submit(super(SpeechServerSynthesizer, self).speak_all, [request]) for request in requests]
             try:
@@ -110,7 +118,7 @@ class SpeechServerSynthesizer(EngineSynthesizer[SpeechServerSettings]):
                 raise
         failures = [result for result in results if isinstance(result, ValueError)]
         if len(failures) == len(results) > 1:
-            raise WorkError(f"The speech server at {self.settings.url} speaks nothing: {failures[0]}.")
+            raise WorkError(f"The speech server at {self.settings.url} returns no speech: {failures[0]}.")
         return results
 
     def utter(self, text: str, voice: str) -> tuple[np.ndarray, int, Mapping[int, int] | None]:
@@ -140,7 +148,7 @@ class SpeechServerSynthesizer(EngineSynthesizer[SpeechServerSettings]):
 
 
 class _Pace:
-    """Lets requests begin no faster than so many a minute. Retries are not counted: they wait by themselves."""
+    """Limits the requests per minute. Retries are not counted, since they wait anyway."""
 
     def __init__(self, per_minute: float | None) -> None:
         self._step = 60 / per_minute if per_minute else 0.0

@@ -1,4 +1,4 @@
-"""When each word of a text is heard: from the times that an engine gives, or, with none at all, estimated."""
+"""Word times: from the times given by an engine, or estimated."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -7,21 +7,20 @@ import numpy as np
 from manifests.records import Word
 
 _QUIET = 10 ** (-50 / 20) * 32768
-"""Samples below −50 dBFS are silence: trimmed at both ends, and not part of a word."""
+"""Samples below −50 dBFS are silence, which is trimmed at both ends and not part of a word."""
 
 
 def sound_span(samples: np.ndarray) -> tuple[int, int]:
-    """Where int16 `samples` begin and cease to be heard; (0, 0) where they are silence all along."""
+    """The start and end of sound in int16 `samples`; (0, 0) if they are silent."""
     loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > _QUIET)
     return (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (0, 0)
 
 
 def words_from_starts(tokens: Sequence[str], starts: Mapping[int, int], samples: np.ndarray) -> list[Word]:
-    """A `Word` per token, from the sample at which each is known to start: {token index: sample}.
+    """A `Word` per token, from the known start samples: {token index: sample}.
 
-    Tokens without a start share the time up to the next known one by their characters; so with no start known at all the
-    times are an estimate. `samples` are trimmed: the first token starts at 0.
-    """
+    Tokens without a start share the time up to the next known one in proportion to their characters; without any
+    known start, the times are an estimate. `samples` are trimmed: the first token starts at 0."""
     known = {token: min(max(start, 0), len(samples)) for token, start in starts.items()}
     edges = list(_filled(known, [len(token) for token in tokens], len(samples)))
     return [
@@ -31,9 +30,9 @@ def words_from_starts(tokens: Sequence[str], starts: Mapping[int, int], samples:
 
 
 def onset_near(samples: np.ndarray, rate: int, start: int, reach_s: float = 0.08) -> int:
-    """Where sound begins after a silence of 30 ms or more, nearest to `start`; `start` itself with none in reach.
+    """The onset after a silence of at least 30 ms that is nearest to `start`; `start` itself if none is in reach.
 
-    A recognizer's frames are coarse: a start that is a little late would give the word before it the pause as well.
+    A recognizer's frames are coarse: with a slightly late start, the previous word would include the pause.
     """
     block = rate // 100
     blocks = np.abs(samples[: len(samples) // block * block].astype(np.int32)).reshape(-1, block).max(axis=1) > _QUIET
@@ -43,7 +42,7 @@ def onset_near(samples: np.ndarray, rate: int, start: int, reach_s: float = 0.08
 
 
 def _filled(known: dict[int, int], lengths: list[int], total: int) -> Iterator[int]:
-    """A start for every token: the known ones made monotone, the others shared out by their characters."""
+    """A start for every token: known ones are made monotonic, and others are interpolated by characters."""
     known = {0: 0} | known
     anchors = sorted(known)
     ceiling = total
@@ -60,6 +59,6 @@ def _filled(known: dict[int, int], lengths: list[int], total: int) -> Iterator[i
 
 
 def _end_of_sound(samples: np.ndarray, start: int, end: int) -> int:
-    """Where a word's sound ends: a pause after it, before the next word, is not part of it."""
+    """The end of a word's sound: a pause before the next word is not part of it."""
     _, last = sound_span(samples[start:end])
     return start + last if last else end

@@ -123,7 +123,7 @@ def test_a_request_that_cannot_be_met_is_rejected(tmp_path, recordings):
         personalize("bundled", recordings, tmp_path / "c.nemo", [], silent)
     with pytest.raises(RequestError, match="neither a corpus nor a folder"):
         personalize("bundled", tmp_path / "nothing", tmp_path / "c.safetensors", [], silent)
-    with pytest.raises(RequestError, match="holds no speech"):
+    with pytest.raises(RequestError, match="has no speech"):
         personalize("bundled", tmp_path, tmp_path / "c.safetensors", [], silent)
     with pytest.raises(RequestError, match="does not exist"):
         personalize(str(tmp_path / "none.nemo"), recordings, tmp_path / "c.nemo", [], silent)

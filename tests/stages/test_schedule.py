@@ -339,7 +339,7 @@ def test_an_agents_backchannel_without_room_is_dropped_or_rejected():
     short = spoken_noise(("user", 2.0, 6), ("agent", 4.0, 12))
     assert len(schedule(with_turn(short, 0, MM_HM, 0.4, 1)).segments) == 2
     refused = schedule(with_turn(short, 0, replace(MM_HM, text="mm-hm"), 0.4, 1))
-    assert isinstance(refused, Rejected) and "no user turn long enough" in refused.message
+    assert isinstance(refused, Rejected) and "the user turn before it is not long enough" in refused.message
 
 
 def test_the_agent_asks_again_after_a_long_silence():

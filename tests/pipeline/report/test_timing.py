@@ -42,9 +42,9 @@ def test_target_and_actual_stand_side_by_side(tmp_path: Path) -> None:
     assert rows["share of overlaps"][1:3] == ((profile.overlap_share,), (pytest.approx(share),))
     user = [one for timeline in timelines for one in timeline.segments if one.speaker == "user"]
     spoken_s = sum(one.length - sum(pause.length for pause in one.pauses) for one in user) / 16_000
-    pauses = rows["pauses a minute of the user's speech"]
+    pauses = rows["pauses per minute of the user's speech"]
     assert pauses.target == (7.7,) and pauses.actual == (pytest.approx(60 * len(timing.pauses) / spoken_s, rel=0.01),)
-    assert rows["backchannels and false starts a minute"][1:] == ((3.9,), (0.0,), 0)
+    assert rows["backchannels and false starts per minute"][1:] == ((3.9,), (0.0,), 0)
     page = report(corpus)
     assert all(f"<tr><th>{title}</th>" in page.replace("&#39;", "'") for title in rows)
 

@@ -137,7 +137,7 @@ def test_a_turn_without_sound_rejects_its_dialogue(flite):
     turns = tuple(t.__class__(t.speaker, t.text, spoken="日本", voice="slt") for t in dialogue.turns)
     (rejected,) = stage.process([dialogue.__class__("d", turns)])
     assert isinstance(rejected, Rejected)
-    assert rejected.message == "Turn 1 (user) could not be spoken: flite makes no sound of '日本'."
+    assert rejected.message == "Turn 1 (user) could not be spoken: flite produces no sound for '日本'."
 
 
 def _pitch(speech) -> float:

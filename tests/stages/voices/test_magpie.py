@@ -85,7 +85,7 @@ def test_another_speaker_is_another_voice_and_a_turn_has_to_end(own):
     stage._known["own#0"] = 3  # the chance that is drawn from the voice's name stays the same
     assert spoken_by(stage, "own#0") != spoken_by(own, "own#0")
     stage._model.inference_parameters.max_decoder_steps = stage._model.inference_parameters.min_generated_frames = 8
-    with pytest.raises(ValueError, match="did not come to an end"):
+    with pytest.raises(ValueError, match="did not reach the end"):
         stage.speak(TEXT, "own#0")
 
 
@@ -94,7 +94,8 @@ def spoken_by(stage: MagpieSynthesizer, voice: str) -> list[bytes]:
 
 
 def test_a_long_text_is_spoken_sentence_by_sentence(own):
-    """An untrained model's attention does not follow the text, so it may lose its place; then the dialogue is rejected."""
+    """An untrained model's attention does not follow the text, so it may lose its place; then the dialogue is
+    rejected."""
     text = "Hello, how are you, good morning, fine, yes, how are you? " * 5
     turns = [Dialogue(voice, (Turn("user", text, spoken=text, voice=voice),)) for voice in own.voices(own.settings)]
     results = own.process(turns)
@@ -106,7 +107,7 @@ def test_a_long_text_is_spoken_sentence_by_sentence(own):
     )  # 4 frames each, or more
     for result in results:
         assert isinstance(result, SpokenDialogue) or result.message.endswith(
-            ("the model lost its place in it.", "the model did not come to an end of it.")
+            ("the model lost its place in it.", "the model did not reach the end of it.")
         )
 
 
@@ -150,9 +151,9 @@ def test_what_cannot_be_used_is_rejected_before_any_work(folder, tmp_path):
     own, prompted = f"synthesize.magpie={folder}/own.nemo", f"synthesize.magpie={folder}/prompted.nemo"
     assert "does not exist" in refusal(f"synthesize.magpie={tmp_path}/none.nemo")
     assert "holds no MagpieTTSModel but AudioCodecModel" in refusal(f"synthesize.magpie={folder}/codec.nemo")
-    assert "has no speakers of its own: name a folder" in refusal(prompted)
+    assert "has no built-in speakers; set synthesize.prompts" in refusal(prompted)
     assert "takes no prompts" in refusal(own, f"synthesize.prompts={folder}/prompts")
-    assert "holds no WAV file" in refusal(prompted, f"synthesize.prompts={tmp_path}")
+    assert "contains no WAV file" in refusal(prompted, f"synthesize.prompts={tmp_path}")
     for name in ("a", "b", "c", "torn"):
         (tmp_path / f"{name}.wav").write_bytes(
             (folder / "prompts" / "voice0.wav").read_bytes()[: 20 if name == "torn" else None]

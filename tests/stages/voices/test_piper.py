@@ -68,7 +68,7 @@ def test_an_unknown_voice(piper, voice):
 
 def test_an_empty_folder_and_a_single_voice_are_reported(tmp_path):
     use = ["synthesize.use=stages.voices.piper:PiperSynthesizer", f"synthesize.folder={tmp_path}"]
-    with pytest.raises(RequestError, match=r"holds no Piper voice; pip install '\.\[piper\]', and download"):
+    with pytest.raises(RequestError, match=r"contains no Piper voice; pip install '\.\[piper\]', and download"):
         PiperSynthesizer.check(PiperSettings(folder=str(tmp_path)))
     make_voice(tmp_path, "alone")
     with pytest.raises(RequestError, match=r"at least three different speakers .* has 0 \(none\); name more voices"):
@@ -79,7 +79,7 @@ def test_a_turn_without_sound_rejects_its_dialogue(piper):
     good, bad = (Dialogue(text, (Turn("user", text, spoken=text, voice="alan"),)) for text in ("Hi.", "…"))
     spoken, rejected = piper.process([good, bad])
     assert isinstance(spoken, SpokenDialogue) and isinstance(rejected, Rejected)
-    assert rejected.message == "Turn 1 (user) could not be spoken: the voice made no sound of it."
+    assert rejected.message == "Turn 1 (user) could not be spoken: the voice produced no sound."
 
 
 MIXED = """\

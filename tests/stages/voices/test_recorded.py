@@ -81,7 +81,7 @@ def test_an_aligner_finds_the_words_of_a_recording_without_times(tmp_path):
 
 def test_what_has_no_speech_is_rejected(tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
-    with pytest.raises(BadDialogue, match="holds no speech") as error:
+    with pytest.raises(BadDialogue, match="contains no speech") as error:
         recorded_speech(turn(), Recording(str(tmp_path / "silent.wav")))
     assert error.value.reason == "recording_silent"
 

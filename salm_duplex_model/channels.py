@@ -1,10 +1,9 @@
-"""The agent's channels as the model sees them: what goes in at each frame, and what is to come out.
+"""The agent's channels as seen by the model: the inputs and labels of each frame.
 
-The arrangement is that of NeMo 3's `DuplexS2SModel.prepare_inputs`: where text is BOS or EOS, the four codes are speech BOS
-or EOS; the speech channel is one frame behind the text, its first frame is the speech-delay id; and position t, which
-hears the user's frame t and the agent's own frame t, is to give the agent's frame t + 1. So at its position t the model
-gives the text of frame t + 1 and the audio codes of frame t.
-"""
+The arrangement is that of NeMo 3's `DuplexS2SModel.prepare_inputs`: where text is BOS or EOS, the four codes are
+speech BOS or EOS; the speech channel is one frame behind the text, and its first frame is the speech-delay id;
+position t, which sees the user's frame t and the agent's own frame t, predicts the agent's frame t + 1. So at
+position t, the model predicts the text of frame t + 1 and the audio codes of frame t."""
 
 from dataclasses import dataclass
 
@@ -21,7 +20,8 @@ SPEECH_VOCABULARY = CODEBOOK_SIZE + 3
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Inputs and labels of T − 1 positions: text (B, T − 1), codes (B, T − 1, 4); `valid` (B, T − 1) is false on padding."""
+    """Inputs and labels of T − 1 positions: text (B, T − 1), codes (B, T − 1, 4); `valid` (B, T − 1) is false on
+    padding."""
 
     text_inputs: Tensor
     code_inputs: Tensor
@@ -30,7 +30,7 @@ class Channels:
     valid: Tensor
     user_inputs: Tensor | None = None
     user_labels: Tensor | None = None
-    """The user's text (B, T − 1), where the model has it."""
+    """The user's text (B, T − 1), if the model has it."""
 
 
 def arrange(
@@ -55,16 +55,15 @@ def arrange(
 
 
 def text_label_weights(text: Tensor, special: SpecialTokens, weights: TokenWeights) -> Tensor | None:
-    """The weight in the loss of each token of a text channel (B, T), float32 (B, T); None where all weights are 1.
+    """The loss weight of each token of a text channel (B, T), float32 (B, T); None if all weights are 1.
 
-    The weighted sum is to be divided by the number of frames, as in NeMo's `DuplexSTTModel` (3.0), and not by the sum of the
-    weights. So a label has the same weight in every batch, and the losses of a batch's parts add up. A light PAD makes the
-    text loss as a whole smaller; `loss.text_weight` can make up for it.
-    """
+    The weighted sum is divided by the number of frames, as in NeMo's `DuplexSTTModel` (3.0), and not by the sum of
+    the weights. So a label has the same weight in every batch, and the losses of a batch's parts add up. A low weight
+    of PAD makes the whole text loss smaller; `loss.text_weight` can compensate for that."""
     if weights == TokenWeights():
         return None
     pad, bos, eos = (text == token for token in (special.pad, special.bos, special.eos))
-    # The place of the last BOS or EOS so far: odd after BOS.
+    # The position of the latest BOS or EOS: odd after BOS.
     places = torch.arange(2, 2 * text.shape[1] + 2, 2, device=text.device)
     inside = torch.where(bos | eos, places + bos, 0).cummax(1).values % 2 == 1
     found = torch.full(text.shape, weights.text, dtype=torch.float32, device=text.device)

@@ -1,7 +1,7 @@
-"""What a training run is: model, data, optimization, every value checked before any work begins.
+"""The configuration of a training run: model, data, optimization; all values are checked before any work.
 
-A preset is a YAML file of these settings beside this module's `presets/`; a run keeps the whole configuration it was
-started with in `RUN/config.yaml`.
+A preset is a YAML file of these settings, as in `presets/`; a run stores its complete configuration in
+`RUN/config.yaml`.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ class Section(BaseModel):
 
 
 class CausalEncoderConfig(Section):
-    """The small streaming encoder of our own, see `encoder.py`."""
+    """Our own small streaming encoder, see `encoder.py`."""
 
     kind: Literal["causal"] = "causal"
     mels: int = Field(default=64, ge=1, le=128)
@@ -35,7 +35,7 @@ class NemoEncoderConfig(Section):
     """NeMo's streaming FastConformer with a modality adapter, see `nemo_encoder.py`."""
 
     kind: Literal["nemo"] = "nemo"
-    name: str = Field(description="a `.nemo` file, or the name of a model on the hub")
+    name: str = Field(description="a `.nemo` file, or the hub name of a model")
     pretrained: bool = Field(default=True, description="false: the checkpoint's shapes with random weights")
     context: tuple[int, int] | None = Field(
         default=(70, 0), description="attention context in frames, past and future; null: the checkpoint's own"
@@ -53,7 +53,7 @@ class NemoEncoderConfig(Section):
 
 
 class LlamaConfig(Section):
-    """A small Llama made from nothing, with the bundled tokenizer."""
+    """A small Llama trained from scratch, with the bundled tokenizer."""
 
     hidden_size: int = Field(default=192, ge=8)
     layers: int = Field(default=4, ge=1)
@@ -83,7 +83,7 @@ class ModelConfig(Section):
     )
     llm_pretrained: bool = Field(default=True, description="false: the named LLM's shape with random weights")
     tie_codes: bool = Field(
-        default=False, description="one table of codes for embedding and head, as small LLMs do for text"
+        default=False, description="one table of codes for embedding and head, as in small LLMs for text"
     )
     user_text: bool = Field(
         default=False,
@@ -97,7 +97,7 @@ class ModelConfig(Section):
 class TokenWeights(Section):
     """Weights of the text channel's labels in the training loss: NeMo's `token_loss_weight`, with PAD of two kinds.
 
-    A heavier BOS is a likelier one: calibrate the run with `salm-duplex tune` before it is judged.
+    A heavier BOS is predicted more often: calibrate the run with `salm-duplex tune` before evaluating it.
     """
 
     pad: float = Field(default=1, ge=0, description="PAD while the agent is silent")
@@ -108,7 +108,8 @@ class TokenWeights(Section):
 
 
 class LossConfig(Section):
-    """The paper's 3 : 1 a codebook. The loss of codes is averaged over the 4 codebooks, so that is 3 and 4, as in NeMo."""
+    """The paper's 3 : 1 per codebook. The loss of codes is averaged over the 4 codebooks, so that is 3 and 4, as in
+    NeMo."""
 
     text_weight: float = Field(default=3.0, ge=0)
     codes_weight: float = Field(default=4.0, ge=0)
@@ -121,7 +122,7 @@ class LossConfig(Section):
         default=0, ge=0, description="weight of the auxiliary losses on the encoder's output, see `auxiliary.py`"
     )
     mask_padding: bool = Field(
-        default=True, description="false: frames added to fill a batch count too, as in NeMo 3's DuplexS2SModel"
+        default=True, description="false: padding frames count too, as in NeMo 3's DuplexS2SModel"
     )
 
 
@@ -145,15 +146,18 @@ class AugmentConfig(Section):
 
 class DataConfig(Section):
     batch_seconds: float = Field(
-        default=160, gt=0, description="audio in the batch of one step, over all processes, padding included"
+        default=160, gt=0, description="audio per step in seconds, over all processes, including padding"
     )
-    accumulate: int = Field(default=1, ge=1, description="parts in which each process works off its share of a batch")
-    buckets: int = Field(default=4, ge=1, description="classes of length; a batch is of one class")
-    shuffle_buffer: int = Field(default=2_000, ge=1, description="cuts held to draw from")
-    loaders: int = Field(default=2, ge=1, description="processes that read and decode, one a core at most")
-    weights: list[float] | None = Field(default=None, description="one for each corpus; default: by their hours")
+    accumulate: int = Field(
+        default=1, ge=1, description="number of parts into which each process divides its share of a batch"
+    )
+    buckets: int = Field(default=4, ge=1, description="duration buckets; each batch is from one bucket")
+    shuffle_buffer: int = Field(default=2_000, ge=1, description="size of the shuffle buffer in cuts")
+    loaders: int = Field(default=2, ge=1, description="processes that read and decode, at most one per core")
+    weights: list[float] | None = Field(default=None, description="sampling weight of each corpus; default: its hours")
     text: Alignment = Field(
-        default="turn", description="the agent's text: from its turn's start on, or each word from when it is heard"
+        default="turn",
+        description="the agent's text: from the start of its turn, or each word from the time it is heard",
     )
     user_text_delay: int = Field(
         default=1,
@@ -165,7 +169,7 @@ class DataConfig(Section):
         default=0,
         ge=0,
         le=1,
-        description="share of its own past codes, at most, that the model is not told; each cut's is drawn below it",
+        description="maximum share of the model's own past codes that are dropped from its input; each cut's share is drawn below it",
     )
 
 
@@ -179,27 +183,27 @@ class OptimizerConfig(Section):
         default=0, ge=0, description="first steps, which train only the encoder, on the auxiliary losses"
     )
     schedule: Literal["cosine", "inverse_sqrt", "constant"] = "cosine"
-    final_share: float = Field(default=0.05, ge=0, le=1, description="of the learning rate, at a cosine's end")
-    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
+    final_share: float = Field(
+        default=0.05, ge=0, le=1, description="final fraction of the learning rate in a cosine schedule"
+    )
+    clip: float = Field(default=1.0, gt=0, description="maximum gradient norm")
 
 
 class RunConfig(Section):
-    """Everything about a training run but its corpora."""
+    """Everything about a training run except its corpora."""
 
     seed: int = Field(default=0, ge=0, lt=2**63)
-    codec: str = Field(
-        default="bundled", description="what the corpora's codes were made with; `train` takes it from them"
-    )
+    codec: str = Field(default="bundled", description="the codec of the corpora; set by `train`")
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     precision: Literal["fp32", "bf16", "auto"] = Field(
-        default="fp32", description="auto: bf16 where the hardware is made for it, else fp32"
+        default="fp32", description="auto: bf16 if the hardware has native support, else fp32"
     )
     compile: bool = Field(default=False, description="torch.compile the LLM")
     validate_every: int = Field(default=100, ge=1, description="steps")
-    validation_seconds: float = Field(default=600, gt=0, description="validation audio used, at most")
+    validation_seconds: float = Field(default=600, gt=0, description="maximum validation audio in seconds")
     checkpoint_every: int = Field(default=100, ge=1, description="steps")
     keep_checkpoints: int = Field(default=2, ge=1)
 
@@ -210,7 +214,8 @@ class RunConfig(Section):
         return self
 
     def at(self, step: int) -> "RunConfig":
-        """The configuration of a step, counted from 0: while only the encoder is trained, the other losses have zero weight."""
+        """The configuration of a step, counted from 0: while only the encoder is trained, the other losses have zero
+        weight."""
         if step >= self.optimizer.encoder_steps:
             return self
         alone = {"text_weight": 0.0, "codes_weight": 0.0, "user_text_weight": 0.0}
@@ -218,7 +223,7 @@ class RunConfig(Section):
 
     @property
     def user_text_delay(self) -> int | None:
-        """None where the model has no user's text channel."""
+        """None if the model does not have the user's text channel."""
         return self.data.user_text_delay if self.model.user_text else None
 
 

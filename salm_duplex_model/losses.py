@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 CHUNK = 2**26
-"""Logits in memory at once, about."""
+"""Approximate number of logits in memory at once."""
 
 MULTIPLE = {"cuda": 64}
-"""A group of a head's outputs is padded to a multiple of it: matrix products of odd sizes take several times as long there."""
+"""A group of a head's outputs is padded to a multiple of this: matrix products of odd sizes take several times as
+long."""
 
 Errors = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
@@ -27,11 +28,10 @@ def linear_cross_entropy(
 ) -> Tensor:
     """The sum over all labels of the cross entropy of `hidden @ weight.T + bias`, float32.
 
-    `hidden` (N, width), `labels` (N, K): the head has K groups of V outputs, and `weight` is (K · V, width). `label_weights`,
-    float32 (N, K), multiply each label's term. What `errors` does is what `softmax_errors` does, which may be compiled.
-    Logits are made chunk by chunk, and with them at once their gradients: so nothing of their size is kept for the backward
-    pass, nor computed again in it.
-    """
+    `hidden` (N, width), `labels` (N, K): the head has K groups of V outputs, and `weight` is (K · V, width).
+    `label_weights`, float32 (N, K), multiply each label's term. `errors` is `softmax_errors`, possibly compiled.
+    Logits are computed chunk by chunk, together with their gradients, so nothing of their size is stored for the
+    backward pass or recomputed in it."""
     errors = errors or softmax_errors
     if not torch.is_grad_enabled():
         with torch.no_grad():
@@ -41,14 +41,14 @@ def linear_cross_entropy(
 
 
 def softmax_errors(logits: Tensor, labels: Tensor, label_weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Logits (N, K, V), labels (N, K) and their weights (N, K) → the summed cross entropy, and its gradient in the logits, of
-    their dtype."""
+    """Logits (N, K, V), labels (N, K) and their weights (N, K) → the summed cross entropy, and its gradient with
+    respect to the logits, in their dtype."""
     scores = logits.float().log_softmax(-1)
     at_label = labels[..., None]
     each = -scores.gather(-1, at_label)[..., 0]
     if torch.compiler.is_compiling():  # fused into one pass over the logits
         gradient = scores.exp() - (torch.arange(logits.shape[-1], device=logits.device) == at_label).float()
-    else:  # in place: at the size of logits, new memory costs more time than arithmetic
+    else:  # in place: at the size of logits, allocating memory takes longer than arithmetic
         gradient = scores.exp_().scatter_add_(-1, at_label, scores.new_full(at_label.shape, -1))
     if label_weights is not None:
         each, gradient = each * label_weights, gradient * label_weights[..., None]
@@ -85,7 +85,7 @@ def _walk(
     label_weights: Tensor | None,
     wanted: tuple[bool, ...],
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-    """The loss and its gradients in hidden states, weight and bias, of which only those `wanted` are made."""
+    """The loss and its gradients with respect to hidden states, weight and bias; only those `wanted` are computed."""
     kind = hidden.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
     made = partial(torch.zeros, dtype=torch.float32, device=weight.device)
@@ -99,7 +99,7 @@ def _walk(
         if padding:
             used = F.pad(used.view(groups, outputs, -1), (0, 0, 0, padding)).flatten(0, 1)
             offset = used.new_zeros(groups * outputs) if offset is None else offset
-            # An output so small has a probability of zero, and a gradient of zero.
+            # An output this small has a probability and a gradient of zero.
             offset = F.pad(offset.view(groups, outputs), (0, padding), value=-1e4).flatten()
         to_weight = made(used.shape) if wanted[1] else None
         to_bias = made(len(used)) if bias is not None and wanted[2] else None

@@ -1,8 +1,8 @@
-"""The streaming session: 80 ms of the user's audio in, 80 ms of the agent's out, many conversations side by side.
+"""The streaming session: 80 ms of the user's audio in, 80 ms of the agent's out, for many conversations in parallel.
 
-It is the offline pass of `generate.py`, one frame at a time: encoder, LLM and codec decoder each keep what they need of the
-past. The LLM remembers a window of frames, so a session of any length takes the same memory. Conversations are rows of one
-batch, which come and go while the others go on.
+It is the offline pass of `generate.py`, one frame at a time: encoder, LLM and codec decoder each keep the state they
+need. The LLM sees a window of frames, so memory does not depend on the session's length. Conversations are rows of one
+batch, which join and leave while the others continue.
 """
 
 from collections.abc import Callable
@@ -19,14 +19,14 @@ from salm_duplex_model.turn_taking import Turns, TurnTaking
 from salm_duplex_model.window_cache import WindowCache, seated
 
 CONTEXT_FRAMES = 2_048
-"""About 164 s, longer than nearly every dialogue of a corpus: what the LLM has learned to look back on."""
+"""About 164 s, longer than nearly every dialogue of a corpus: the context that the LLM was trained with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How text tokens and codes are chosen: at temperature 0 the likeliest, above it drawn, each conversation from `seed` by
-    itself, so that it does not matter who else is there. With `turn_taking` BOS and EOS are not chosen so: their chances add
-    up until they pass a threshold."""
+    """How text tokens and codes are chosen: greedily at temperature 0, else sampled, separately for each conversation
+    from `seed`, so that conversations do not affect each other. With `turn_taking`, BOS and EOS are chosen by their
+    summed probabilities instead."""
 
     temperature: float = 0.0
     code_temperature: float = 0.0
@@ -38,9 +38,9 @@ GREEDY = Decoding()
 
 
 class Session:
-    """A batch of conversations. After a step `text` (B,) holds the token of the frame to come, `codes` (B, 4) the codes of
-    the frame just played, speech BOS and EOS among them. `user_text` (B,), None unless the model has `user_text`, is the most
-    likely token of the user's channel for the frame to come."""
+    """A batch of conversations. After a step, `text` (B,) has the token of the next frame, and `codes` (B, 4) the
+    codes of the frame just played, including speech BOS and EOS. `user_text` (B,), None unless the model has
+    `user_text`, is the most likely token of the user's channel for the next frame."""
 
     def __init__(
         self,
@@ -53,14 +53,14 @@ class Session:
         """`batch` may be 0: rows join later."""
         self.model, self.context_frames, self.decoding = model.eval(), context_frames, decoding
         self.device = next(model.parameters()).device
-        silence = codec.silence().long()  # what a frame that is no speech is played as
+        silence = codec.silence().long()  # played for frames without speech
         self._silence = silence.to(self.device)
         self._decoder = codec.stream(0, lead=silence.expand(8, CODEBOOKS), device=self.device)
         self._cache = WindowCache(context_frames, self.device)
         self._rows: list[int] = []
-        """Where each conversation sits in the tensors of state, which on a GPU have room for more."""
+        """Each conversation's index in the state tensors, which have spare rows on a GPU."""
         self._places = torch.empty(0, dtype=torch.long, device=self.device)
-        """The same, for the device."""
+        """The same, on the device."""
         self._text = torch.empty(0, dtype=torch.long, device=self.device)
         self._user_text = torch.empty(0, dtype=torch.long, device=self.device)
         self._codes = torch.empty(0, CODEBOOKS, dtype=torch.long, device=self.device)
@@ -86,7 +86,7 @@ class Session:
 
     @torch.inference_mode()
     def join(self) -> int:
-        """A new conversation, as the last row: its number."""
+        """Add a conversation as the last row; returns its number."""
         if len(self._rows) == len(self._text):
             self._seat(self._room(len(self._rows) + 1))
         self._rows.append(next(place for place in range(len(self._text)) if place not in self._rows))
@@ -98,7 +98,7 @@ class Session:
 
     @torch.inference_mode()
     def leave(self, row: int) -> None:
-        """A conversation ends: its row goes, and those after it move up by one."""
+        """Remove a conversation's row; later rows move up by one."""
         del self._rows[row], self._random[row]
         self._decoder.leave(row)
         self._places = torch.tensor(self._rows, dtype=torch.long, device=self.device)
@@ -108,7 +108,7 @@ class Session:
 
     @torch.inference_mode()
     def reset(self, row: int) -> None:
-        """The row begins a new conversation, which knows nothing of the one before; the other rows go on."""
+        """Start a new conversation in a row, without the previous one's state; the other rows continue."""
         place = self._rows[row]
         self._text[place] = self._user_text[place] = self.model.special.pad
         self._codes[place] = SPEECH_DELAY
@@ -121,7 +121,8 @@ class Session:
         self._cache.forget(place)
 
     def _room(self, conversations: int) -> int:
-        """Places for so many: on a GPU a power of two, so that whoever comes or goes seldom has a new graph captured."""
+        """Number of state rows: on a GPU a power of two, so that joining and leaving rarely requires capturing a new
+        graph."""
         if self.device.type != "cuda" or conversations == 0:
             return conversations
         return 1 << (conversations - 1).bit_length()
@@ -143,13 +144,13 @@ class Session:
         return self.sound(self.think(user)[:, None])
 
     def sound(self, codes: Tensor) -> Tensor:
-        """What `think` gave for one frame or several, (B, frames, 4), as audio (B, frames · 1 764)."""
+        """Decode the output of `think` for one or more frames, (B, frames, 4), to audio (B, frames · 1 764)."""
         return self._decoder.decode(codes.cpu())
 
     @torch.inference_mode()
     def think(self, user: Tensor) -> Tensor:
-        """The first half of `step`: the codes to play (B, 4), silence where the agent does not speak. Whoever does not listen
-        at once may gather them, and have many frames decoded together, which takes less time."""
+        """The first half of `step`: the codes to play (B, 4), silence where the agent does not speak. Callers without a
+        real-time listener may collect codes and decode many frames together, which is faster."""
         if user.shape != (len(self._rows), SOURCE_FRAME):
             raise ValueError(f"user must be ({len(self._rows)}, {SOURCE_FRAME}), not {tuple(user.shape)}")
         placed = torch.zeros(len(self._text), SOURCE_FRAME)
@@ -170,10 +171,10 @@ class Session:
         return torch.where((codes < CODEBOOK_SIZE).all(-1, keepdim=True), codes, self._silence)
 
     def _answer(self, heard: Tensor) -> tuple[Tensor, ...]:
-        """What the LLM makes of the frame heard (B, 1, width) and of its own last one, of all places: logits (B, …) of text, of codes
-        and, where the model has it, of the user's text."""
+        """Run the LLM on the frame heard (B, 1, width) and its own last one, for all state rows: logits (B, …) of
+        text, of codes and, if the model has it, of the user's text."""
         vectors = self.model.embed(self._text[:, None], self._codes[:, None], self._user_text[:, None]) + heard
-        # Positions count on though old frames are forgotten: rotary attention looks at distances alone.
+        # Positions keep counting although old frames are dropped: rotary attention depends only on distances.
         positions = self._cache.positions()
         mask = self._cache.mask(positions, self.model.code_head.weight.dtype)
         hidden = self.model.hidden(vectors, self._cache, positions, mask)[:, 0]
@@ -183,20 +184,21 @@ class Session:
     def _choose(self, logits: Tensor, temperature: float) -> Tensor:
         if temperature == 0:
             return logits.argmax(-1)
-        # The largest of the logits with Gumbel noise is a draw from their softmax.
+        # The argmax of logits with Gumbel noise is a sample from their softmax.
         noise = torch.stack([torch.empty(logits.shape[1:]).exponential_(generator=draw) for draw in self._random])
         return (logits.float() / temperature - noise.log().to(self.device)).argmax(-1)
 
 
 class Graph:
-    """A function of a tensor whose work on the GPU is captured once and then replayed, at the cost of a single launch."""
+    """A function of a tensor whose GPU work is captured once and then replayed with a single launch."""
 
     def __init__(self, function: Callable[[Tensor], tuple[Tensor, ...]], example: Tensor) -> None:
-        """What it reads and writes besides must stay in its place; done twice in a row it must do the same."""
+        """Other memory that it reads and writes must stay in place; running it twice in a row must have the same
+        effect."""
         self._input = example.clone()
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):  # libraries set themselves up, which can't be captured
+        with torch.cuda.stream(aside):  # libraries initialize themselves, which can't be captured
             function(self._input)
         torch.cuda.current_stream().wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()

@@ -1,16 +1,15 @@
-"""When an agent speaks: decided on its audio by a voice activity detector, and on its text channel by BOS and EOS.
+"""When an agent speaks: on its audio, by a voice activity detector, and on its text channel, by BOS and EOS.
 
-The detector is one of energy: a window of 13 ms above −45 dBFS is sound. Measured on 60 test dialogues (126 agent turns)
-rendered with eSpeak NG, and on the same through the codec, against the labels: all turns found, nothing else found, every
-start exact and every end within 14 ms, in both. On 84 other turns −40 and −50 dBFS did as well, at −35 some weak starts were
-late; `silero-vad` 6.2 found all turns too, but put their ends late by 60 ms (its own padding left out) to 100 ms (its
-defaults), so that 25 to 76 % of them were within a frame, and took 200 times as long. An agent's channel is synthetic, with
-nothing but speech in it; on a user's this detector would not do. What it can't tell is speech from a model's buzzing: whoever
-listens hears both, so that both are no silence.
+The detector is based on energy: a 13 ms window above −45 dBFS is sound. Measured on 60 test dialogues (126 agent
+turns) rendered with eSpeak NG, and on the same dialogues through the codec, against the labels: all turns found,
+nothing else found, every start exact and every end within 14 ms, in both. On 84 other turns, −40 and −50 dBFS did
+equally well; at −35, some weak starts were late. `silero-vad` 6.2 also found all turns, but put their ends late by 60
+ms (without its padding) to 100 ms (with its defaults), so that 25 to 76 % of them were within a frame, and took 200
+times as long. An agent's channel is synthetic and contains only speech; on a user's channel, this detector would not
+work. It can't distinguish speech from a model's buzzing: a listener hears both, so neither is silence.
 
-Between the sentences of one turn there is silence too: up to 0.44 s in those 84 turns. Gaps shorter than `HOLD_S` are joined,
-so that they are no falling silent, and sounds shorter than `BLIP_S` are left out.
-"""
+There is also silence between the sentences of one turn: up to 0.44 s in those 84 turns. Gaps shorter than `HOLD_S`
+are joined, so that they do not count as falling silent, and sounds shorter than `BLIP_S` are ignored."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -22,7 +21,7 @@ from manifests.text_channel import SpecialTokens
 from salm_duplex_model.evaluation.timeline import Interval, Spoken
 
 WINDOW = TARGET_FRAME // 6
-"""Samples of a window: a sixth of a frame, 13.3 ms."""
+"""Samples per window: a sixth of a frame, 13.3 ms."""
 THRESHOLD_DBFS = -45.0
 HOLD_S = 0.5
 BLIP_S = 0.1
@@ -41,7 +40,7 @@ def speech(audio: np.ndarray) -> list[Interval]:
 
 
 def joined(sounds: Sequence[Interval], hold_s: float = HOLD_S, blip_s: float = BLIP_S) -> list[Interval]:
-    """Join what lies closer together than `hold_s`, then leave out what is shorter than `blip_s`."""
+    """Join intervals closer together than `hold_s`, then drop those shorter than `blip_s`."""
     turns: list[Interval] = []
     for sound in sounds:
         if turns and sound.start - turns[-1].end < hold_s:
@@ -63,8 +62,8 @@ def text_turns(tokens: np.ndarray, special: SpecialTokens, decode: Callable[[Seq
 
 
 def user_turns(tokens: np.ndarray, special: SpecialTokens, decode: Callable[[Sequence[int]], str]) -> list[Spoken]:
-    """The user's turns on a model's channel of the user's text, int (frames,): the words between one mark and the next, from the
-    first word on. A wrong EOS, at a pause, splits a turn and loses no words."""
+    """The user's turns on a model's channel of the user's text, int (frames,): the words between one mark and the
+    next, from the first word on. A wrong EOS, at a pause, splits a turn and loses no words."""
     marks = np.flatnonzero((tokens == special.bos) | (tokens == special.eos))
     turns = []
     for begin, end in itertools.pairwise([0, *marks, len(tokens)]):

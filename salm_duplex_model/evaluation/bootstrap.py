@@ -1,9 +1,8 @@
-"""A figure with its count and its bootstrap interval: what is drawn again and again are whole dialogues.
+"""A figure with its count and its bootstrap interval, resampling whole dialogues.
 
-Events of one dialogue are alike, so that dialogues and not events are resampled (a cluster bootstrap). Every figure here is a
-function of sums over dialogues, which makes a draw a weighted sum. Where all events agree, as with 20 successes of 20, all
-draws do too and the interval has no width: then read the count.
-"""
+Events of one dialogue are correlated, so dialogues rather than events are resampled (a cluster bootstrap). Every
+figure here is a function of sums over dialogues, which makes a draw a weighted sum. If all events agree, as with 20
+successes of 20, so do all draws, and the interval has zero width: then look at the count."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,12 +14,12 @@ DRAWS = 1_000
 SEED = 0
 
 Value = Callable[[np.ndarray], np.ndarray]
-"""From sums (…, K) to figures (…,); NaN where there are none."""
+"""From sums (…, K) to figures (…,); NaN without events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`value` over `n` events, None without any; `ci95` is None where fewer than two dialogues have an event."""
+    """`value` over `n` events, None without any; `ci95` is None if fewer than two dialogues have an event."""
 
     value: float | None
     n: int
@@ -40,7 +39,7 @@ def ratio(sums: np.ndarray) -> np.ndarray:
 
 
 def mean(samples: Sequence[Sequence[float]]) -> Figure:
-    """The mean of samples, given dialogue by dialogue."""
+    """The mean of samples, grouped by dialogue."""
     return figure(np.array([[sum(own), len(own)] for own in samples], dtype=np.float64).reshape(-1, 2), ratio)
 
 
@@ -55,7 +54,7 @@ def figure(sums: np.ndarray, value: Value = ratio, counts: np.ndarray | None = N
         return Figure(None, n, None)
     if np.count_nonzero(counts) < 2:
         return Figure(whole, n, None)
-    # How often each dialogue is drawn, of as many draws as there are dialogues.
+    # How often each dialogue is drawn, with as many draws as dialogues.
     times = np.random.default_rng(SEED).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), DRAWS)
     drawn = value(times @ sums)
     low, high = np.nanquantile(drawn, [0.025, 0.975])

@@ -1,4 +1,5 @@
-"""A picture of what a run's thresholds trade: turns taken against pauses taken over and delay, barge-ins against false stops."""
+"""A plot of the trade-offs of a run's thresholds: turns taken against pauses taken over and delay, barge-ins against
+false stops."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ PANELS = (
 
 
 def write_frontier(result: dict[str, Any], path: Path) -> None:
-    """Draw what `salm-duplex tune` found, each point with its threshold and intervals, as a PNG."""
+    """Plot the results of `salm-duplex tune`, each point with its threshold and intervals, as a PNG."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         picture = Picture(figsize=(13, 4.6), layout="constrained")
@@ -56,7 +57,7 @@ def _points(
     threshold: str | None,
     **style: Any,
 ) -> bool:
-    """Draw those of the points that have both figures; whether there are any."""
+    """Draw the points that have both figures; returns whether there are any."""
     there = [point for point in points if point[x]["value"] is not None and point[y]["value"] is not None]
     if not there:
         return False

@@ -1,7 +1,7 @@
-"""An LLM's mark for what the agent said, 0 to 10, over any OpenAI-compatible chat endpoint.
+"""An LLM's score for the agent's words, 0 to 10, through any OpenAI-compatible chat endpoint.
 
-The paper lets GPT-4o-mini mark transcripts so; its prompt is not published, this one is ours. An answer that is not a number
-is asked for once more and then counted as none.
+The paper has GPT-4o-mini score transcripts; its prompt is not published, this one is ours. An answer that is not a number
+is requested once more and then counted as missing.
 """
 
 import re
@@ -21,7 +21,7 @@ PROMPT = (
 
 @dataclass
 class Judge:
-    """An endpoint and a model of it, see `chat.py`."""
+    """A model at an endpoint, see `chat.py`."""
 
     url: str
     model: str
@@ -31,7 +31,7 @@ class Judge:
         self._chat = Chat(self.url, self.model, "judge", self.retry)
 
     def mark(self, scene: Scene, agent: list[Spoken]) -> float | None:
-        """The mark of a dialogue; raises `WorkError` where the endpoint does not answer."""
+        """The score of a dialogue; raises `WorkError` if the endpoint does not answer."""
         messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": transcript(scene, agent)}]
         for _ in range(2):
             if (mark := parse_mark(self._chat.ask(messages))) is not None:

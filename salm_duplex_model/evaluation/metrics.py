@@ -1,8 +1,9 @@
-"""The behavior metrics: small functions of a scene's labels and of when the agent spoke.
+"""The behavior metrics: small functions of a scene's labels and the agent's speech times.
 
-Each gives one sample per event, so that a figure is their mean and its interval comes from resampling dialogues. Rates have
-samples 0 and 1; latencies and times are in seconds. Those of the paper (SALM-Duplex, arXiv 2505.15670) are barge-in success,
-barge-in latency, false alarms and first response; the others say what these four do not see. `agent` is in order of time.
+Each returns one sample per event, so a figure is their mean, and its interval comes from resampling dialogues. Rates
+have samples 0 and 1; latencies and times are in seconds. The paper's metrics (SALM-Duplex, arXiv 2505.15670) are
+barge-in success, barge-in latency, false alarms and first response; the others cover what these four miss. `agent` is
+in order of time.
 
 A *start* is the start of an agent's turn, *silent* is its end; turns are already joined over short gaps (`activity.py`).
 """
@@ -17,26 +18,26 @@ from manifests.records import DURING
 from salm_duplex_model.evaluation.timeline import Interval, Scene, UserTurn
 
 STOP_WITHIN_S = 1.5
-"""The paper's: an agent that is silent so soon after the user's onset has given way."""
+"""As in the paper: an agent that is silent this soon after the user's onset has yielded."""
 USER_STOPS_S = 0.1
-"""The paper's: a start while the user talks does not count if the user stops within it."""
+"""As in the paper: a start while the user talks does not count if the user stops within this time."""
 REPEATED_WITHIN_S = 15.0
 TALKS_ON_S = 2 * STOP_WITHIN_S
-"""Whether a stop is a false one can be told only where the reference agent goes on, by as much again as the window."""
+"""A stop can be judged false only if the reference agent keeps talking for this much longer than the window."""
 CLEAR_S = 3.0
-"""A control moment lies so far from everything the user does."""
+"""Minimum distance of a control moment from all user activity."""
 CONTROL_EVERY_S = 1.0
 TAIL_S = 2.0
-"""A dialogue is played so much longer, in silence: the agent may still answer, or end."""
+"""Silence appended to a dialogue, in which the agent may still answer, or finish."""
 TOLERANCE_FRAMES = 13
-"""NeMo's, for turn taking by token."""
+"""NeMo's tolerance for turn taking by token."""
 
 Agent = Sequence[Interval]
 Metric = Callable[[Scene, Agent], list[float]]
 
 
 def barge_in_met_rate(scene: Scene, agent: Agent) -> list[float]:
-    """Per barge-in: whether there was a speaking agent to barge in on."""
+    """Per barge-in: whether the agent was speaking."""
     return [float(_speaking(agent, turn.start) is not None) for turn in _barge_ins(scene)]
 
 
@@ -46,16 +47,16 @@ def barge_in_success_rate(scene: Scene, agent: Agent) -> list[float]:
 
 
 def barge_in_latency_s(scene: Scene, agent: Agent) -> list[float]:
-    """Per barge-in that succeeds: from the user's onset until the agent is silent."""
+    """Per successful barge-in: from the user's onset until the agent is silent."""
     return [delay for delay in _delays(agent, _barge_ins(scene)) if delay <= STOP_WITHIN_S]
 
 
 def barge_in_yield_rate(scene: Scene, agent: Agent, text: Agent) -> list[float]:
-    """Per barge-in on a speaking agent: whether within 1.5 s it is silent and its turn on the text channel is over too.
+    """Per barge-in on a speaking agent: whether, within 1.5 s, it is silent and its turn on the text channel is also
+    over.
 
-    An agent that never heard anybody speak over it may fall silent by mere lack of codes for that, while it writes on: what it
-    then believes to have said, nobody has heard.
-    """
+    An agent that was never trained on overlapping speech may fall silent only for lack of codes, and keep writing
+    text, which nobody has heard."""
     yielded = []
     for turn in _barge_ins(scene):
         speaking, writing = _speaking(agent, turn.start), _speaking(text, turn.start)
@@ -66,16 +67,16 @@ def barge_in_yield_rate(scene: Scene, agent: Agent, text: Agent) -> list[float]:
 
 
 def repeated_barge_in_success_rate(scene: Scene, agent: Agent) -> list[float]:
-    """Barge-in success of those that come within 15 s of the barge-in before."""
+    """Success of barge-ins within 15 s of the previous one."""
     turns = _barge_ins(scene)
     again = [turn for before, turn in itertools.pairwise(turns) if turn.start - before.start <= REPEATED_WITHIN_S]
     return [float(delay <= STOP_WITHIN_S) for delay in _delays(agent, again)]
 
 
 def false_alarm_rate(scene: Scene, agent: Agent) -> list[float]:
-    """Per turn of the user, backchannels left out: whether the agent starts while the user talks.
+    """Per user turn, without backchannels: whether the agent starts while the user talks.
 
-    A start in one of the turn's labeled pauses is a pause take-over and not counted here.
+    A start in one of the turn's labeled pauses counts as taking over in a pause, not here.
     """
     return [
         float(any(_talking(turn, start) and turn.end - start > USER_STOPS_S for start in _starts(agent)))
@@ -90,28 +91,28 @@ def pause_take_over_rate(scene: Scene, agent: Agent) -> list[float]:
 
 
 def talk_over_share(scene: Scene, agent: Agent) -> list[float]:
-    """Per turn of the user: the share of it, from 1.5 s after its start on, in which the agent speaks too.
+    """Per user turn: the share of it, from 1.5 s after its start, during which the agent also speaks.
 
-    An agent that never gives way shows here and in no start. Until then it may finish: the loop is open, and where its own
-    answer is longer than the reference's, the user's next turn comes as a barge-in that nobody labeled.
-    """
+    This reveals an agent that never yields, which has no starts. Before that time it may finish: the loop is open,
+    and if its own answer is longer than the reference's, the user's next turn is an unlabeled barge-in."""
     rests = [Interval(turn.start + STOP_WITHIN_S, turn.end) for turn in scene.floor_turns]
     return [_overlap(agent, rest) / rest.length for rest in rests if rest.length > 0]
 
 
 def turn_ended_rate(scene: Scene, agent: Agent) -> list[float]:
-    """Per turn of the agent into which the user does not speak: whether it ends, before all is over.
+    """Per agent turn during which the user does not speak: whether it ends before the end of the dialogue.
 
-    An agent that drones on until somebody interrupts it has every barge-in succeed; here it fails.
+    An agent that keeps droning until it is interrupted succeeds in every barge-in, but fails here.
     """
     left_alone = [turn for turn in agent if not any(turn.holds(event.start) for event in scene.user)]
     return [float(turn.end < scene.duration + TAIL_S - FRAME_SECONDS) for turn in left_alone]
 
 
 def false_stop_rate(scene: Scene, agent: Agent) -> list[float]:
-    """Per backchannel or false start of the user, or burst of noise, on a speaking agent: whether it falls silent within 1.5 s.
+    """Per backchannel or false start of the user, or burst of noise, on a speaking agent: whether it falls silent
+    within 1.5 s.
 
-    Counted only where the reference agent talks on, for 1.5 s more than that.
+    Counted only if the reference agent keeps talking, for 1.5 s more than that.
     """
     events = [*(turn for turn in scene.user if turn.event in DURING), *scene.noises]
     counted = [event for event in events if _reference_talks_on(scene, event.start)]
@@ -119,7 +120,8 @@ def false_stop_rate(scene: Scene, agent: Agent) -> list[float]:
 
 
 def side_talk_answer_rate(scene: Scene, agent: Agent) -> list[float]:
-    """Per side talk of the user: whether the agent starts after it and before the user's next turn, which is not its turn to speak."""
+    """Per side talk of the user: whether the agent starts after it and before the user's next turn, when it should
+    not speak."""
     return [
         float(any(talk.start < turn.start < scene.window_after(talk) for turn in agent))
         for talk in scene.user
@@ -137,11 +139,10 @@ def wait_answer_rate(scene: Scene, agent: Agent) -> list[float]:
 
 
 def chance_stop_rate(scene: Scene, agent: Agent) -> list[float]:
-    """What false stops are to be compared with: the same at moments without anything from the user within 3 s.
+    """The baseline for false stops: the same at moments without any user activity within 3 s.
 
-    The moments are whole seconds at which the agent speaks and the reference agent talks on as long. A freely generated
-    answer ends somewhere too, and this is how often.
-    """
+    The moments are whole seconds at which the agent speaks and the reference agent keeps talking for as long. A
+    freely generated answer also ends somewhere, and this is how often."""
     heard = [*scene.user, *scene.noises]
     moments = [
         Interval(float(moment), float(moment))
@@ -153,15 +154,15 @@ def chance_stop_rate(scene: Scene, agent: Agent) -> list[float]:
 
 
 def first_response_latency_s(scene: Scene, agent: Agent) -> list[float]:
-    """Per turn of the user that the reference agent answers, and the agent too: from its end to the agent's start.
+    """Per user turn answered by both the reference agent and the agent: from its end to the agent's start.
 
-    The answer is the first start from 0.1 s before the turn's end until the user's next turn. Barge-ins are left out.
+    The answer is the first start from 0.1 s before the turn's end until the user's next turn. Barge-ins are not included.
     """
     return [latency for latency in _latencies(scene, agent, "turn") if latency is not None]
 
 
 def turn_taken_rate(scene: Scene, agent: Agent) -> list[float]:
-    """Per turn of the user that the reference agent answers, barge-ins left out: whether the agent answers it."""
+    """Per user turn answered by the reference agent, without barge-ins: whether the agent answers it."""
     return [float(latency is not None) for latency in _latencies(scene, agent, "turn")]
 
 
@@ -176,12 +177,11 @@ def interruption_taken_rate(scene: Scene, agent: Agent) -> list[float]:
 
 
 def unprompted_starts_per_min(scene: Scene, agent: Agent) -> list[float]:
-    """Per dialogue: starts a minute that nothing of the user's prompts.
+    """Per dialogue: starts per minute that are not prompted by the user.
 
-    A start is prompted where a turn of the user, backchannels left out, ended or went on since the agent's start before.
-    Where the labels let the agent speak first, its first start is prompted too, and so is one in a silence in which they have it ask
-    again.
-    """
+    A start is prompted if a user turn other than a backchannel ended or continued since the agent's previous start.
+    If the agent speaks first in the labels, its first start is also prompted, and so is one start in a silence in
+    which the labels have it ask again."""
     return [60 * _unprompted(scene, agent) / scene.duration]
 
 
@@ -216,12 +216,11 @@ BEHAVIOR: dict[str, Metric] = {
 
 
 def matched_starts(agent_bos: Sequence[int], reference_bos: Sequence[int]) -> int:
-    """How many BOS frames of the agent can be paired with one of the reference each, at most 13 frames away.
+    """The number of the agent's BOS frames that can be paired one-to-one with the reference's, at most 13 frames apart.
 
-    NeMo 3 scores turn taking so (`nemo.collections.speechlm2.parts.metrics.turn_taking`: the frames differ by at most 13,
-    about a second), but looks at the first turn alone and gives one accuracy; here all turns count, each once. Over the
-    agent's number the pairs are precision, over the reference's recall.
-    """
+    NeMo 3 scores turn taking in the same way (`nemo.collections.speechlm2.parts.metrics.turn_taking`: the frames
+    differ by at most 13, about a second), but only for the first turn and as one accuracy; here, all turns count
+    once. Pairs divided by the agent's number are the precision, and by the reference's the recall."""
     pairs, own, other = 0, sorted(agent_bos), sorted(reference_bos)
     while own and other:
         if abs(own[0] - other[0]) <= TOLERANCE_FRAMES:
@@ -242,7 +241,7 @@ def _starts(agent: Agent) -> list[float]:
 
 
 def _speaking(agent: Agent, moment: float) -> Interval | None:
-    """The agent's turn that is under way, for a frame at least: what starts together with the user is no turn to stop."""
+    """The agent's current turn, at least a frame old: a turn that starts together with the user's need not be stopped."""
     return next((turn for turn in agent if turn.start + FRAME_SECONDS <= moment < turn.end), None)
 
 

@@ -1,4 +1,4 @@
-"""A picture of an evaluation: how fast agents fall silent and answer, and their rates with intervals."""
+"""A plot of an evaluation: how fast agents fall silent and answer, and their rates with intervals."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +14,9 @@ from salm_duplex_model.evaluation.metrics import STOP_WITHIN_S
 from salm_duplex_model.evaluation.scores import BY_TEXT, Scores
 
 COLORS = ("#2a78b5", "#c2571a", "#3a8a5c", "#7a4fa3", "#b00020", "#8a7a1f", "#4a5568", "#c24f8a", "#1c9aa0")
-"""As many as there are scenes."""
+"""One color per scene."""
 BIN_S = 0.08
-"""A frame."""
+"""One frame."""
 LATENCIES = {
     "barge_in_latency_s": ("barge-in latency: user's onset → agent silent", (0.0, STOP_WITHIN_S)),
     "first_response_latency_s": ("first response: user's end → agent's start", (-0.16, 2.96)),
@@ -62,7 +62,7 @@ def _histogram(axes: Axes, samples: Mapping[str, list[float]], title: str, bound
     edges = np.arange(low, high + BIN_S / 2, BIN_S)
     for color, (name, own) in zip(_colors(len(samples)), samples.items(), strict=True):
         label = f"{name} (n = {len(own)}" + (f", median {np.median(own):.2f} s)" if own else ")")
-        # What lies beyond is put into the outermost bins: nothing is left out unseen.
+        # Values beyond the range go into the outermost bins, so that none is lost.
         axes.hist(
             np.clip(own, low, high - 1e-6), edges.tolist(), color=color, histtype="step", linewidth=1.4, label=label
         )

@@ -9,10 +9,10 @@ from manifests.frames import SOURCE_RATE, TARGET_RATE
 from salm_duplex_model.evaluation.timeline import Interval
 
 MARGIN_S = 0.1
-"""A recognizer hears so much more on both sides of a turn."""
+"""Context that a recognizer hears on both sides of a turn."""
 
 Recognize = Callable[[Sequence[np.ndarray]], list[str]]
-"""The words of float32 recordings at 16 kHz."""
+"""The transcripts of float32 recordings at 16 kHz."""
 
 
 def transcribe(recognize: Recognize, audio: np.ndarray, turns: Sequence[Interval]) -> str:

@@ -1,6 +1,6 @@
-"""The verb of the evaluation: `score` one dialogue from what the agent played and wrote, `summarize` many to figures.
+"""Scoring: `score` one dialogue from the agent's audio and text, and `summarize` many into figures.
 
-No model takes part: any agent's audio and text channel can be scored, the reference's own included.
+No model is involved: any agent's audio and text channel can be scored, including the reference's.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, scene
 from salm_duplex_model.tokenizer import TextTokenizer
 
 BY_TEXT = "text_"
-"""Before a behavior metric's name: decided on the text channel by BOS and EOS, not on audio."""
+"""Prefix of behavior metrics that are computed on the text channel by BOS and EOS instead of on audio."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One dialogue: when the agent spoke, what it said, and each metric's samples. Its backchannels are left out."""
+    """One dialogue: when the agent spoke, what it said, and each metric's samples, without its backchannels."""
 
     scene: Scene
     speech: tuple[Interval, ...]
@@ -37,7 +37,7 @@ class Scores:
     starts: tuple[int, int, int]
     """BOS frames: pairs with the reference's, the agent's, the reference's."""
     reference_text: str
-    """What the reference agent's text channel holds."""
+    """The content of the reference agent's text channel."""
 
     @property
     def text(self) -> str:
@@ -50,8 +50,8 @@ class Scores:
 
 
 def score(cut: MonoCut, audio: np.ndarray, tokens: np.ndarray, tokenizer: TextTokenizer) -> Scores:
-    """Score an agent on a test cut: its `audio` float (samples,) at 22 050 Hz and its text channel `tokens` int (frames,), both
-    from the cut's start on. They may last longer than the cut."""
+    """Score an agent on a test cut: its `audio` float (samples,) at 22 050 Hz and its text channel `tokens` int
+    (frames,), both from the cut's start. They may be longer than the cut."""
     scene = scene_of(cut)
     heard, written = speech(audio), text_turns(tokens, tokenizer.special, tokenizer.decode)
     spoken, turns = scene.turns_of(heard), scene.turns_of(written)
@@ -72,14 +72,15 @@ def score(cut: MonoCut, audio: np.ndarray, tokens: np.ndarray, tokenizer: TextTo
 
 
 def score_reference(cut: MonoCut, tokenizer: TextTokenizer) -> Scores:
-    """The reference agent, scored as any other: what a faultless agent gets under these definitions."""
+    """The reference agent, scored like any other: the result of a faultless agent under these definitions."""
     channel = text_channel(cut.supervisions, frames_of(cut), "agent", tokenizer.encode, tokenizer.special)
     audio = cut.load_custom("target_audio")[0]
     return score(cut, audio[: frames_of(cut) * TARGET_FRAME], channel.tokens, tokenizer)
 
 
 def summarize(scores: Sequence[Scores]) -> dict[str, Figure]:
-    """The figures of a test set, without those that need a model or a recognizer; the order of dialogues does not matter."""
+    """The figures of a test set, without those that need a model or a recognizer; the order of dialogues does not
+    matter."""
     scores = sorted(scores, key=lambda one: one.scene.id)
     names = scores[0].samples if scores else ()
     figures = {name: mean([one.samples[name] for one in scores]) for name in names}

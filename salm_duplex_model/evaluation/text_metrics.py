@@ -1,7 +1,7 @@
-"""What the agent says: BLEU against the reference's words, perplexity, and word errors of its speech against its text.
+"""Metrics of the agent's words: BLEU against the reference's, perplexity, and word errors of its speech against its text.
 
-All are sums over dialogues, for the bootstrap. Texts are compared in lower case and without punctuation where words are
-counted (WER); BLEU is sacrebleu's, with its own tokenization (13a), in lower case, a dialogue being one segment.
+All are sums over dialogues, for the bootstrap. For WER, texts are compared in lower case and without punctuation; BLEU is
+sacrebleu's, with its own tokenization (13a), in lower case, with each dialogue as one segment.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from salm_duplex_model.tokenizer import TextTokenizer
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> Figure:
-    """Corpus BLEU, 0 to 100, over dialogues whose reference says something; `n` is their number."""
+    """Corpus BLEU, 0 to 100, over dialogues with a nonempty reference; `n` is their number."""
     pairs = [(own, other) for own, other in zip(hypotheses, references, strict=True) if other.strip()]
     if not pairs:
         return figure(np.zeros((0, 1)))
     metric = BLEU(lowercase=True)
-    # What sacrebleu's own bootstrap does with sentences, done with dialogues: sums of n-gram counts, then the score.
+    # As in sacrebleu's own bootstrap, but with dialogues instead of sentences: sums of n-gram counts, then the score.
     alone = [metric.corpus_score([own], [[other]]) for own, other in pairs]
     sums = np.array([[one.sys_len, one.ref_len, *one.counts, *one.totals] for one in alone])
 
@@ -45,14 +45,14 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> Figure:
 def word_errors(hypothesis: str, reference: str) -> tuple[int, int]:
     """Substitutions, deletions and insertions, and the reference's number of words."""
     heard, said = words_of(hypothesis), words_of(reference)
-    if not said:  # jiwer wants words to compare with
+    if not said:  # jiwer needs a nonempty reference
         return len(heard), 0
     found = jiwer.process_words(" ".join(said), " ".join(heard))
     return found.substitutions + found.deletions + found.insertions, len(said)
 
 
 def word_error_rate(hypotheses: Sequence[str], references: Sequence[str]) -> Figure:
-    """Over all dialogues, `n` being the reference's words; above 1 where more is heard than said."""
+    """WER over all dialogues, where `n` is the number of reference words; above 1 if more is recognized than said."""
     pairs = zip(hypotheses, references, strict=True)
     return figure(np.array([word_errors(own, other) for own, other in pairs], dtype=np.float64).reshape(-1, 2))
 
@@ -66,10 +66,11 @@ def perplexity(
     alignment: Alignment = "turn",
     user_delay: int | None = None,
 ) -> Figure:
-    """Of the reference agent's text with the reference's past fed in, over frames that are not PAD (BOS and EOS are counted).
+    """Perplexity of the reference agent's text with the reference's past as input, over frames that are not PAD (BOS
+    and EOS are counted).
 
-    A model that has the user's text channel is fed the words that were said, laid out with `user_delay`. `n` is the number of such frames.
-    """
+    A model with the user's text channel gets the words that were said, laid out with `user_delay`. `n` is the number
+    of such frames."""
     device = next(model.parameters()).device
     sums = []
     for first in range(0, len(cuts), batch):

@@ -1,7 +1,7 @@
-"""The nouns of the evaluation: who spoke when, in seconds from the start of a dialogue.
+"""The data of the evaluation: who spoke when, in seconds from the start of a dialogue.
 
-The user's times and the reference agent's come from a cut's labels; the agent's from what it played (see `activity.py`).
-"""
+The user's and the reference agent's times come from a cut's labels; the agent's times from its output (see
+`activity.py`)."""
 
 import itertools
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from manifests.records import ASIDES, Act, Event
 from manifests.text_channel import text_heard
 
 BACKCHANNEL_S = 1.0
-"""A longer sound of an agent while the user talks is no backchannel."""
+"""Maximum duration of an agent's backchannel."""
 MAY_ASK_AFTER_S = 3.0
-"""So long the user has been silent, at least, before an agent may ask again."""
+"""Minimum silence of the user before an agent may ask again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """From `start` up to, not including, `end`, in seconds."""
+    """From `start` to `end` (exclusive), in seconds."""
 
     start: float
     end: float
@@ -34,7 +34,7 @@ class Interval:
         return self.start <= moment < self.end
 
     def clipped(self, start: float, end: float) -> "Interval | None":
-        """What of it lies between `start` and `end`; None where nothing does."""
+        """The part between `start` and `end`; None if there is none."""
         own = Interval(max(self.start, start), min(self.end, end))
         return own if own.length > 0 else None
 
@@ -48,7 +48,7 @@ class Spoken(Interval):
 
 @dataclass(frozen=True, slots=True)
 class UserTurn(Spoken):
-    """A labeled turn of the user. `pauses` are silences inside it; `answered`: an agent's turn comes next in the labels."""
+    """A labeled user turn. `pauses` are silences inside it; `answered`: an agent turn follows in the labels."""
 
     event: Event = "turn"
     pauses: tuple[Interval, ...] = ()
@@ -57,7 +57,7 @@ class UserTurn(Spoken):
 
     @property
     def takes_floor(self) -> bool:
-        """Whether the user wants to be listened to: an aside is none of that."""
+        """Whether the turn is addressed to the agent, unlike an aside."""
         return self.event not in ASIDES
 
 
@@ -66,7 +66,7 @@ Sound = TypeVar("Sound", bound=Interval)
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the labels say of a dialogue: the user's turns and the reference agent's, ordered by start."""
+    """The labels of a dialogue: the user's and the reference agent's turns, ordered by start."""
 
     id: str
     duration: float
@@ -74,11 +74,11 @@ class Scene:
     reference: tuple[Spoken, ...] = ()
     noises: tuple[Interval, ...] = ()
     agent_opens: bool = False
-    """The first turn of the dialogue is the agent's: it may start unasked, once."""
+    """Whether the agent has the first turn: it may start unprompted, once."""
     silences: tuple[Interval, ...] = ()
-    """Where the user does not answer and the reference agent asks again: in each the agent may start once."""
+    """Silences in which the user does not answer and the reference agent asks again: the agent may start once in each."""
     backchannels: tuple[Interval, ...] = ()
-    """The reference agent's, which are none of its turns."""
+    """The reference agent's backchannels, which are not among its turns."""
 
     @property
     def floor_turns(self) -> list[UserTurn]:
@@ -86,8 +86,8 @@ class Scene:
         return [turn for turn in self.user if turn.takes_floor]
 
     def turns_of(self, agent: Sequence[Sound]) -> list[Sound]:
-        """What an agent says, without its backchannels; those are told only in a dialogue whose labels hold some: elsewhere whoever
-        speaks up while the user talks, however shortly, is taken at that."""
+        """An agent's turns without its backchannels, which are recognized only in dialogues whose labels have some:
+        elsewhere, anything that an agent says while the user talks counts as a turn, however short."""
         if not self.backchannels:
             return list(agent)
         return [
@@ -98,12 +98,12 @@ class Scene:
         ]
 
     def uninterrupted(self, turns: Sequence[Spoken]) -> list[Spoken]:
-        """Of an agent's turns those that the user does not barge into: all of their text is meant to be heard."""
+        """The agent's turns without a barge-in, whose whole text is heard."""
         onsets = [turn.start for turn in self.user if turn.event == "barge_in"]
         return [turn for turn in turns if not any(map(turn.holds, onsets))]
 
     def window_after(self, turn: UserTurn) -> float:
-        """Until when an answer to `turn` may come: the start of the user's next turn, or the end of time."""
+        """The latest time for an answer to `turn`: the start of the user's next turn, or infinity."""
         return min((other.start for other in self.floor_turns if other.start > turn.start), default=float("inf"))
 
 

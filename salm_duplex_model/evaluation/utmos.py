@@ -1,7 +1,8 @@
-"""How natural the agent's speech sounds: UTMOS (Saeki et al., arXiv 2204.02152), a prediction of listeners' mean opinion, 1 to 5.
+"""How natural the agent's speech sounds: UTMOS (Saeki et al., arXiv 2204.02152), a prediction of listeners' mean
+opinion, 1 to 5.
 
-The weights are one's own to get, as the TorchScript file `utmos_scripted.pt` of huggingface.co/Blinorot/UTMOS-PyTorch (some
-400 MB), which needs nothing but PyTorch and runs no Python of its own.
+Users download the weights as the TorchScript file `utmos_scripted.pt` from huggingface.co/Blinorot/UTMOS-PyTorch (about
+400 MB), which needs only PyTorch and contains no Python code.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from salm_duplex_model.evaluation.timeline import Interval
 
 
 class Utmos:
-    """A loaded model. Raises `RequestError` where the file is none."""
+    """A loaded model. Raises `RequestError` if the file is not one."""
 
     def __init__(self, file: Path) -> None:
         if not file.is_file():
@@ -31,7 +32,7 @@ class Utmos:
 
     @torch.inference_mode()
     def __call__(self, audio: np.ndarray, turns: Sequence[Interval]) -> float | None:
-        """The mark of an agent's audio, float (samples,) at 22 050 Hz, its silence left out; None where it says nothing."""
+        """The score of an agent's audio, float (samples,) at 22 050 Hz, without silence; None if it says nothing."""
         spans = [audio[round(turn.start * TARGET_RATE) : round(turn.end * TARGET_RATE)] for turn in turns]
         if not spans:
             return None

@@ -112,6 +112,11 @@ def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (head, ("---",) * len(head), *rows))
 
 
+def voice_licenses(info: dict[str, Any]) -> list[tuple[str, str]]:
+    """Which engines speak in a corpus, and the license of each one's voices, from its `corpus.json`."""
+    return sorted({(v["engine"], v["license"]) for v in info.get("voices", {}).values() if "engine" in v})
+
+
 def _making(info: dict[str, Any], recipe_id: str) -> list[str]:
     """Sentences on the recipe; a custom stage without the embedded one's settings is not mentioned."""
     recipe, schedule = info["identity"]["recipe"], info["identity"]["recipe"].get("schedule", {})
@@ -125,8 +130,7 @@ def _making(info: dict[str, Any], recipe_id: str) -> list[str]:
         )
     if voices := info["statistics"]["agent_voices"]:
         sentences.append(f"The agent's voice: {', '.join(map(_code, voices))}.")
-    made = sorted({(v["engine"], v["license"]) for v in info.get("voices", {}).values() if "engine" in v})
-    sentences += [f"The voices are by {engine}; their license: {license}." for engine, license in made]
+    sentences += [f"The voices are by {engine}; their license: {license}." for engine, license in voice_licenses(info)]
     # A codec's path would differ between machines; only its content matters.
     for facts in info.get("made_by", {}).get("tokenize", []):
         if "codec_sha256" in facts:

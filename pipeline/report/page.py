@@ -9,6 +9,7 @@ import jinja2
 from manifests.columns import distributions, numbers
 from manifests.corpus import Corpus
 from manifests.figures import Aim
+from pipeline.report.card import voice_licenses
 from pipeline.report.examples import examples
 from pipeline.report.histogram import histogram_svg
 from pipeline.report.statistics import split_numbers
@@ -28,6 +29,7 @@ def report(corpus: Corpus) -> str:
         recipe_id=corpus.recipe_id,
         seed=corpus.info["identity"]["recipe"]["seed"],
         statistics=corpus.info["statistics"],
+        licenses=voice_licenses(corpus.info),
         splits={split: parts[split] for split in corpus.splits},
         numbers=[figure for _, figure in numbers() if figure.in_splits],
         distributions=list(distributions()),

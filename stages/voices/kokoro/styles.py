@@ -54,9 +54,16 @@ class Mixture:
         return "en-gb" if name.startswith("b") else "en-us"
 
     def style(self) -> np.ndarray:
-        """float32 (510, 1, 256): a vector for each number of phonemes."""
-        curves, directions = _factors()
-        mixed = sum(weight * (curves[name] @ directions[name]) for name, weight in self.parts)
+        """float32 (510, 1, 256): a vector for each number of phonemes.
+
+        A weighted mean lies nearer to the mean of all styles than its parts do, so that mixtures would sound alike. Its deviation is
+        therefore divided by the root of the sum of the squared weights: that of independent parts is then as large as theirs.
+        """
+        if len(self.parts) == 1:
+            return _styles()[self.parts[0][0]][:, None]
+        center = _center()
+        deviation = sum(weight * (_styles()[name] - center) for name, weight in self.parts)
+        mixed = center + deviation / np.sqrt(sum(weight**2 for _, weight in self.parts))
         return np.asarray(mixed, np.float32)[:, None]
 
 
@@ -74,8 +81,14 @@ def user_voices() -> list[str]:
 
 
 @cache
-def _factors() -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
-    """float32 (510, rank) and (rank, 256) of each style."""
+def _styles() -> Mapping[str, np.ndarray]:
+    """float32 (510, 256) each."""
     with np.load(STYLES, allow_pickle=False) as file:
-        curves, directions = file["curves"], file["directions"]
-    return dict(zip(names(), curves, strict=True)), dict(zip(names(), directions, strict=True))
+        return dict(zip(names(), file["curves"] @ file["directions"], strict=True))
+
+
+@cache
+def _center() -> np.ndarray:
+    """The mean of all styles, float32 (510, 256)."""
+    center: np.ndarray = np.stack(list(_styles().values())).mean(axis=0)
+    return center

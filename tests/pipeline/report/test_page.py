@@ -40,6 +40,17 @@ def test_what_was_not_used_of_the_input_is_reported(small_corpus):
     assert "| not used: `tools` | 1 |" in card(small_corpus)
 
 
+def test_the_licenses_of_the_voices_are_named(small_corpus):
+    voices = {
+        "a": {"engine": "Piper", "license": "CC0-1.0"},
+        "b": {"engine": "Piper", "license": "CC0-1.0"},
+        "c": {"source": "recordings"},
+    }
+    spoken = replace(small_corpus, info=small_corpus.info | {"voices": voices})
+    assert "Voices: Piper, CC0-1.0.</p>" in report(spoken)
+    assert card(spoken).count("The voices are by Piper; their license: CC0-1.0.") == 1
+
+
 def test_five_dialogues_can_be_heard_in_full(small_corpus):
     page = report(small_corpus)
     sounds = [base64.b64decode(text) for text in re.findall(r"data:audio/mpeg;base64,([^\"]+)", page)]

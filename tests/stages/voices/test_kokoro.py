@@ -1,5 +1,7 @@
 """Kokoro speaks in styles and mixtures of them, and times its words."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 import soxr
@@ -62,12 +64,16 @@ def test_words_begin_where_their_phonemes_do(text: str, begins: list[str]) -> No
     assert list(places) == list(range(len(begins))) and sorted(places.values()) == list(places.values())
 
 
-def test_a_mixture_lies_between_its_styles() -> None:
-    first, second = Mixture.parse("af_bella"), Mixture.parse("bf_emma")
-    mixed = Mixture.parse(VOICE)
-    assert np.allclose(mixed.style(), 0.6 * first.style() + 0.4 * second.style(), atol=1e-6)
+def test_mixtures_are_as_far_apart_as_styles() -> None:
+    def spread(voices: Iterable[str]) -> float:
+        styles = np.stack([Mixture.parse(voice).style() for voice in voices])
+        return float(np.linalg.norm(styles - styles.mean(axis=0), axis=-1).mean())
+
+    assert spread(user_voices()) > 0.9 * spread(names())
+    first, second, mixed = (Mixture.parse(voice) for voice in ("af_bella", "bf_emma", VOICE))
     assert mixed.style().shape == (510, 1, 256) and mixed.accent == "en-us" and second.accent == "en-gb"
-    assert len(names()) == 28
+    near, far = (np.linalg.norm(mixed.style() - style.style()) for style in (first, second))
+    assert near < far < np.linalg.norm(mixed.style() - Mixture.parse("am_onyx").style())
 
 
 def test_users_have_forty_mixtures_in_all_splits() -> None:

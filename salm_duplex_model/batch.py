@@ -26,9 +26,9 @@ class Batch:
     """Cuts side by side, padded to the longest: T frames.
 
     `audio` float32 (B, T · 1 280) in [-1, 1], `text` int64 (B, T), `codes` int64 (B, T, 4), `frames` int64 (B,) without the
-    padding, on the host; `cut_tokens` counts text tokens that found no room. `user_text` int64 (B, T) is there for a model that has
-    the user's text channel. In training, `unheard` bool (B, T) may mark
-    frames whose own codes the model is not to be told, and `auxiliary` int8 (B, T, 10) may hold the labels of `auxiliary.py`.
+    padding, on the host; `cut_tokens` counts text tokens that found no room. `user_text` int64 (B, T) is there for a model
+    that has the channel. In training, `unheard` bool (B, T) may mark frames whose own codes (and user's text) the model does
+    not read back, and `auxiliary` int8 (B, T, 10) may hold the labels of `auxiliary.py`.
     """
 
     ids: tuple[str, ...]
@@ -75,7 +75,7 @@ def collate(
     user_delay: int | None = None,
     auxiliary: bool = False,
 ) -> Batch:
-    """Load and pad cuts, the agent's text laid out by `alignment`, the user's with `user_delay` or, where that is None, not at all;
+    """Load and pad cuts, the agent's text laid out by `alignment`, the user's with `user_delay` frames of delay unless it is None;
     without `audio`, which takes the most time, the user is silent. With `auxiliary`, the batch has the labels of `auxiliary.py`."""
     lengths = list(map(frames_of, cuts))
     shape = (len(cuts), max(lengths))

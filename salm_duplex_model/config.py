@@ -169,7 +169,8 @@ class DataConfig(Section):
         default=0,
         ge=0,
         le=1,
-        description="maximum share of the model's own past codes that are dropped from its input; each cut's share is drawn below it",
+        description="maximum share of the model's own past codes (and, with model.user_text, of the user's text) that are "
+        "dropped from its input; each cut's share is drawn below it",
     )
 
 

@@ -97,16 +97,16 @@ class DuplexModel(nn.Module):
         channels, heard = self.channels(batch), self.hear(batch)
         hidden = self.hidden(self.fuse(heard, channels)).flatten(0, 1)
         text_labels, code_labels = channels.text_labels.flatten()[:, None], channels.code_labels.flatten(0, 1)
-        label_weights = text_label_weights(batch.text, self.special, loss.token_weight)
-        if label_weights is not None:
-            label_weights = label_weights[:, 1:].flatten()[:, None]
-        user_labels = None if channels.user_labels is None else channels.user_labels.flatten()
+        label_weights = self._label_weights(batch.text, loss)
+        user_labels = None if channels.user_labels is None else channels.user_labels.flatten()[:, None]
+        user_weights = self._label_weights(batch.user_text, loss)
         if loss.mask_padding and batch.positions < len(hidden):
             # Heads are wide: on padding they are not even computed. The number is known, so nothing waits for the device.
             counted = channels.valid.flatten().nonzero_static(size=batch.positions)[:, 0]
             hidden, text_labels, code_labels = (part[counted] for part in (hidden, text_labels, code_labels))
-            label_weights = None if label_weights is None else label_weights[counted]
-            user_labels = None if user_labels is None else user_labels[counted]
+            label_weights, user_labels, user_weights = (
+                None if part is None else part[counted] for part in (label_weights, user_labels, user_weights)
+            )
         head = self.llm.get_output_embeddings()
         text = linear_cross_entropy(hidden, head.weight, head.bias, text_labels, self._errors, label_weights)
         codes = linear_cross_entropy(hidden, self.code_head.weight, self.code_head.bias, code_labels, self._errors)
@@ -119,9 +119,13 @@ class DuplexModel(nn.Module):
         if self.user_head is None or user_labels is None:
             return LossSums(total, text.detach(), codes.detach(), auxiliary=auxiliary)
         mapped = self.user_head(hidden)
-        user = linear_cross_entropy(mapped, head.weight, head.bias, user_labels[:, None], self._errors)
+        user = linear_cross_entropy(mapped, head.weight, head.bias, user_labels, self._errors, user_weights)
         total = total + loss.user_text_weight * user
         return LossSums(total, text.detach(), codes.detach(), user.detach(), auxiliary)
+
+    def _label_weights(self, text: Tensor | None, loss: LossConfig) -> Tensor | None:
+        weights = None if text is None else text_label_weights(text, self.special, loss.token_weight)
+        return None if weights is None else weights[:, 1:].flatten()[:, None]
 
     def compile_parts(self) -> None:
         """Compile what is repeated, the layers, once for all of them and for batches of any shape."""
@@ -153,7 +157,10 @@ class DuplexModel(nn.Module):
         if batch.unheard is None:
             return channels
         told = channels.code_inputs.masked_fill(batch.unheard[:, :-1, None], SPEECH_DELAY)
-        return replace(channels, code_inputs=told)
+        read = channels.user_inputs
+        if read is not None:
+            read = read.masked_fill(batch.unheard[:, :-1], self.special.pad)
+        return replace(channels, code_inputs=told, user_inputs=read)
 
     def hear(self, batch: Batch) -> Tensor:
         """The encoder's output, (B, T, width)."""

@@ -51,7 +51,7 @@ class Steps:
     """The endless sequence of a process's `Step`s, loaded ahead by processes of their own.
 
     `corpora` are mixed by `config.weights`, each step's batch from one of them. `rank` of `world` processes works off its
-    share, in `config.accumulate` parts. `user_delay` and `auxiliary` as of `collate`.
+    share, in `config.accumulate` parts. `user_delay` and `auxiliary` as in `collate`.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from utmos_material import make_utmos
 
 import pipeline.evaluate
 from manifests.errors import RequestError, WorkError
-from manifests.text_channel import text_channel
+from manifests.text_channel import text_channel, user_text_channel
 from pipeline.commands.evaluation_table import tables
 from pipeline.evaluate import Request, evaluate
 from salm_duplex_model.batch import frames_of
@@ -50,7 +50,8 @@ def faultless(model, codec, cuts, decoding):
     tokenizer = TextTokenizer.load(BUNDLED)
     for cut in cuts:
         own = text_channel(cut.supervisions, frames_of(cut), "agent", tokenizer.encode, tokenizer.special)
-        yield Played(cut, cut.load_target_audio()[0], own.tokens)
+        user = user_text_channel(cut.supervisions, frames_of(cut) + 25, tokenizer.encode, tokenizer.special)
+        yield Played(cut, cut.load_target_audio()[0], own.tokens, user.tokens)
 
 
 def quietly(*_: object) -> None:
@@ -76,6 +77,7 @@ def test_a_random_model_is_played_and_scored_end_to_end(request_of, small_corpus
     assert own["reference_wer"]["n"] > 10
     assert own["agent_utmos"]["n"] == own["reference_utmos"]["n"] == 2
     assert 0.01 < own["reference_utmos"]["value"] < 0.5  # a level, here
+    assert "user_wer" not in own  # the model does not transcribe
     assert own["judge_score"] == {"value": None, "n": 0, "ci95": None}
     assert (request.fdb / small_corpus.name / "smooth_turn_taking" / "1" / "output.json").is_file()
     assert json.loads((request.fdb / small_corpus.name / "index.json").read_text())
@@ -110,6 +112,7 @@ def test_a_faultless_agent_gets_faultless_scores(request_of, small_corpus, monke
     own, reference = (result[key][small_corpus.name] for key in ("sets", "reference"))
     assert own["barge_in_success_rate"]["value"] == own["turn_taken_rate"]["value"] == 1
     assert own["barge_in_success_rate"]["n"] == 5
+    assert own["user_wer"]["value"] == 0 and own["user_wer"]["n"] > 100
     assert {name: own[name] for name in reference} == reference
     table = next(tables(result))
     rows = {row[0]: row[1:] for row in zip(*(column.cells for column in table.columns), strict=True)}

@@ -7,7 +7,7 @@ from lhotse.testing.dummies import dummy_cut
 
 from manifests.frames import TARGET_RATE
 from manifests.text_channel import SpecialTokens
-from salm_duplex_model.evaluation.activity import joined, speech, text_turns
+from salm_duplex_model.evaluation.activity import joined, speech, text_turns, user_turns
 from salm_duplex_model.evaluation.timeline import Interval, scene_of
 
 SPECIAL = SpecialTokens(pad=0, bos=1, eos=2)
@@ -48,6 +48,13 @@ def test_text_turns_last_from_bos_to_eos_or_the_next_bos():
     assert np.allclose(edges(turns), [(0.08, 0.32), (0.48, 0.64), (0.64, 0.8)])
     assert [turn.text for turn in turns] == ["1 5 6", "1 7", "1 8"]
     assert text_turns(np.array([0, 2, 5, 0]), SPECIAL, str) == []  # words without a BOS are no turn
+
+
+def test_of_the_users_words_none_is_lost_to_a_wrong_mark():
+    tokens = np.array([0, 1, 0, 5, 6, 2, 2, 0, 7, 0, 1, 2, 1, 8])
+    turns = user_turns(tokens, SPECIAL, lambda ids: " ".join(map(str, ids)))
+    assert [turn.text for turn in turns] == ["5 6", "7", "8"]
+    assert [(round(turn.start / 0.08), round(turn.end / 0.08)) for turn in turns] == [(3, 5), (8, 10), (13, 14)]
 
 
 def _supervision(number: int, speaker: str, start: float, duration: float, **custom) -> SupervisionSegment:

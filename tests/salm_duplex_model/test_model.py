@@ -62,7 +62,7 @@ def test_the_users_text_has_its_own_loss_and_is_fed_back_without_eos(talk):
     batch, special = collate(list(talk.cuts("train")), tokenizer, user_delay=1), tokenizer.special
     channels = model.channels(batch)
     assert {special.bos, special.eos} < set(channels.user_labels.flatten().tolist())
-    logits = model.user_text_head(model.hidden(model.fuse(batch, channels)))
+    logits = model.user_text_head(model.hidden(model.fuse(model.hear(batch), channels)))
     expected = F.cross_entropy(logits[channels.valid], channels.user_labels[channels.valid], reduction="sum")
     found = model(batch, LossConfig(user_text_weight=2))
     torch.testing.assert_close(found.user_text, expected.detach())
@@ -71,6 +71,15 @@ def test_the_users_text_has_its_own_loss_and_is_fed_back_without_eos(talk):
     assert torch.equal(model.logits(without)[0], model.logits(batch)[0])
     silent = replace(batch, user_text=torch.full_like(batch.user_text, special.pad))
     assert not torch.allclose(model.logits(silent)[0], model.logits(batch)[0])
+    deaf, deaf_to_silence = (replace(b, unheard=torch.ones_like(b.text, dtype=torch.bool)) for b in (batch, silent))
+    assert torch.equal(model.logits(deaf)[0], model.logits(deaf_to_silence)[0])
+    by_token = torch.full((tokenizer.size,), 0.5)
+    by_token[[special.pad, special.bos, special.eos]] = torch.tensor([0.2, 10.0, 3.0])
+    weighted = F.cross_entropy(
+        logits[channels.valid], channels.user_labels[channels.valid], weight=by_token, reduction="sum"
+    )
+    weights = TokenWeights(pad=0.2, inside=0.2, bos=10, eos=3, text=0.5)
+    torch.testing.assert_close(model(batch, LossConfig(token_weight=weights)).user_text, weighted.detach())
 
 
 @torch.no_grad()

@@ -77,7 +77,8 @@ def perplexity(
         some = cuts[first : first + batch]
         loaded = collate(some, tokenizer, alignment=alignment, user_delay=user_delay).to(device)
         channels = model.channels(loaded)
-        logits, _ = model.logits(loaded)
+        # Without the logits of the codes, which are larger by far.
+        logits = model.text_head(model.hidden(model.fuse(model.hear(loaded), channels)))
         losses = F.cross_entropy(logits.float().transpose(1, 2), channels.text_labels, reduction="none")
         counted = channels.valid & (channels.text_labels != tokenizer.special.pad)
         sums.append(torch.stack([(losses * counted).sum(1), counted.sum(1)], 1).double().cpu().numpy())

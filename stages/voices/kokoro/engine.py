@@ -12,7 +12,7 @@ import numpy as np
 from manifests.errors import RequestError
 from manifests.files import cache_folder, unfinished
 from manifests.pcm import to_int16
-from stages.voices.kokoro.phonemes import phonemes_of, word_places
+from stages.voices.kokoro.phonemes import espeak, phonemes_of, word_places
 from stages.voices.kokoro.styles import STYLES, Mixture
 from stages.voices.word_times import onset_near
 
@@ -68,7 +68,7 @@ class KokoroEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(str(model_file()), options, providers=["CPUExecutionProvider"])
-        self._kokoro: Any = Kokoro.from_session(session, str(STYLES))
+        self._kokoro: Any = Kokoro.from_session(session, str(STYLES), espeak())
 
     def utter(self, text: str, voice: Mixture, speed: float) -> tuple[np.ndarray, int, Mapping[int, int]]:
         """int16 samples, their rate, and the start of each word; see `EngineSynthesizer.utter`."""

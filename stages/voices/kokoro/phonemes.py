@@ -1,13 +1,18 @@
 """A text as eSpeak NG's phonemes, through `kokoro-onnx`, and which of them each word begins with."""
 
+import atexit
+import shutil
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import accumulate
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import espeakng_loader
 from rapidfuzz.distance import Levenshtein
 
-HUMS = {"mm": "mˈːm", "hm": "hˈmm", "hmm": "hˈmm", "mhm": "mhˈm", "mm-hm": "mhˈm", "mm-hmm": "mhˈm"}
+HUMS = {"mm": "ˈmm", "hm": "hˈm", "hmm": "hˈm", "mhm": "mhˈm", "mm-hm": "mhˈm", "mm-hmm": "mhˈm"}
 """Words that eSpeak NG would spell out."""
 _MARKS = frozenset(';:,.!?—…"()“”')
 
@@ -68,4 +73,18 @@ def _phonemized(text: str, accent: str) -> str:
 def tokenizer() -> Any:
     from kokoro_onnx.tokenizer import Tokenizer
 
-    return Tokenizer()
+    return Tokenizer(espeak())
+
+
+@cache
+def espeak() -> Any:
+    """Where `kokoro-onnx` and `phonemizer` find eSpeak NG: a copy of its library, kept as long as the process lives.
+
+    They never unload what they have loaded, and `espeak_engine.py` can start anew only if nobody else holds the same library.
+    """
+    from kokoro_onnx.config import EspeakConfig
+
+    library = Path(espeakng_loader.get_library_path())
+    folder = TemporaryDirectory(prefix="salm-duplex-")
+    atexit.register(folder.cleanup)
+    return EspeakConfig(shutil.copy(library, folder.name), espeakng_loader.get_data_path())

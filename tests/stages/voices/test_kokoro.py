@@ -14,6 +14,7 @@ from pipeline.recipe import load_recipe
 from pipeline.voices import about_voice, check_stages
 from stages.cast import voice_pools
 from stages.ears.recognize import load_recognizer
+from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, Espeak
 from stages.voices.kokoro import KokoroSettings, KokoroSynthesizer, engine
 from stages.voices.kokoro.phonemes import phonemes_of, word_places
 from stages.voices.kokoro.styles import Mixture, names, user_voices
@@ -62,6 +63,19 @@ def test_words_begin_where_their_phonemes_do(text: str, begins: list[str]) -> No
     places = word_places(text, phonemes, "en-us")
     assert [phonemes.replace(" ", "")[place] for place in places.values()] == begins
     assert list(places) == list(range(len(begins))) and sorted(places.values()) == list(places.values())
+
+
+def test_a_hum_is_not_spelled_out(kokoro: KokoroSynthesizer) -> None:
+    hum, spelled = (len(kokoro.speak(text, VOICE).samples) for text in ("mm-hm", "M M H M"))
+    assert hum < 0.6 * spelled
+
+
+def test_espeak_beside_it_stays_repeatable() -> None:
+    phonemes_of("Kokoro's own eSpeak NG is loaded.", "en-us")
+    espeak, text = Espeak(), "Good morning, how are you today?"
+    first, _ = espeak.speak(text, DEFAULT_AGENT_VOICE)
+    espeak.speak("Something else, and longer than that.", DEFAULT_AGENT_VOICE)
+    assert np.array_equal(first, espeak.speak(text, DEFAULT_AGENT_VOICE)[0])
 
 
 def test_mixtures_are_as_far_apart_as_styles() -> None:

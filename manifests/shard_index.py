@@ -18,18 +18,18 @@ from manifests.shards import shard_file
 from manifests.store import Store
 
 Members = dict[str, dict[str, tuple[int, int]]]
-"""Of a shard's tar file: a dialogue's id to the place (offset, size) of each of its members, by extension."""
+"""For a shard's tar file: the place (offset, size) of each member of a dialogue, by id and extension."""
 
 MOST_MEMBERS = 100_000
-"""How many dialogues' places are kept, over all tar files; the files used longest ago are forgotten first."""
+"""Maximum number of dialogues whose places are cached, over all tar files; the least recently used files are evicted."""
 
 HEADER_BLOCK = 4_096
-"""Bytes that a remote store is asked for where a header is wanted: it holds that of the next member, too."""
+"""Bytes requested from a remote store for a header, which usually include the next member's header."""
 
 
 class CutReader:
-    """Reads single cuts, from a local folder or any fsspec URL. Where the members of a tar file lie is found once and
-    kept."""
+    """Reads single cuts, from a local folder or any fsspec URL. The places of a tar file's members are found once and
+    cached."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Members] = OrderedDict()
@@ -38,7 +38,7 @@ class CutReader:
     def cut(self, split: Store, shard: int, id: str) -> MonoCut:
         """The cut of this id in a shard of a split, its audio and codes in memory.
 
-        Raises `KeyError` where the shard has no such cut, and `WorkError` where a file of it is missing or damaged.
+        Raises `KeyError` if the shard has no such cut, and `WorkError` if one of its files is missing or damaged.
         """
         name = shard_file("cuts", shard)
         try:
@@ -57,7 +57,7 @@ class CutReader:
         except Exception as error:  # a damaged file raises whatever its reader raises
             reason = " ".join(str(error).split()) or type(error).__name__
             raise WorkError(
-                f"The shard file {split.at(name)} is damaged ({reason}); copy it again, or build the corpus anew."
+                f"The shard file {split.at(name)} is damaged ({reason}); copy it again, or rebuild the corpus."
             ) from error
         refuse_foreign_sources(cut)
         return cut
@@ -71,7 +71,7 @@ class CutReader:
         raise _NoSuchCut(id)
 
     def _data(self, split: Store, name: str, id: str) -> dict[str, bytes]:
-        """The content of a dialogue's members of a tar file, by extension."""
+        """The contents of a dialogue's members in a tar file, by extension."""
         with split.open(name, HEADER_BLOCK) as file:
             members = self._members(split.at(name), file)
             return {extension: _part(file, *place) for extension, place in members[id].items()}
@@ -90,11 +90,11 @@ class CutReader:
 
 
 class _NoSuchCut(KeyError):
-    """A shard does not hold the cut."""
+    """A shard does not contain the cut."""
 
 
 def read_members(file: IO[bytes]) -> Members:
-    """Where a tar file's members lie; only their headers are read."""
+    """The places of a tar file's members; only their headers are read."""
     members: Members = {}
     with tarfile.open(fileobj=file, mode="r:") as archive:
         for member in archive:
@@ -112,7 +112,7 @@ def _part(file: IO[bytes], offset: int, size: int) -> bytes:
 
 
 def _placeholders(cut: MonoCut) -> list[str]:
-    """The fields whose data lie in tar files."""
+    """The fields whose data are in tar files."""
     return [
         name for name, field in (("recording", cut.recording), *(cut.custom or {}).items()) if _is_placeholder(field)
     ]

@@ -1,15 +1,15 @@
-"""The text channel of one speaker: one token a frame, from supervisions.
+"""The text channel of one speaker: one token per frame, from supervisions.
 
 The rule is NeMo's (`nemo.collections.speechlm2.data.s2s_dataset.build_token_channel`, 3.0): PAD everywhere; BOS at the
-frame nearest to a turn's start, then one token a frame; EOS at the frame nearest to its end. Where a turn has more tokens
-than frames, NeMo leaves the rest standing after EOS; here the text is cut at EOS, and the cut tokens are counted.
+frame nearest to a turn's start, then one token per frame; EOS at the frame nearest to its end. If a turn has more tokens
+than frames, NeMo leaves the rest after EOS; here, the text is cut at EOS, and the cut tokens are counted.
 
-Of a turn that was cut off, the channel has the tokens of its whole text up to EOS: text runs ahead of speech, and a text
-shortened to what was heard would end seconds before the user even starts, and so tell that the user will.
+For a turn that was cut off, the channel has the tokens of its whole text up to EOS: text runs ahead of speech, so a text
+shortened to what was heard would end seconds before the user even starts, and reveal that the user will.
 
-By words (`alignment="word"`, as Moshi and F-Actor lay it) a word's tokens stand from the frame in which it is heard on.
+By words (`alignment="word"`, as in Moshi and F-Actor), a word's tokens start at the frame in which it is heard.
 
-The channel of what the *user* says, for a model that transcribes while it listens, has a rule of its own: `user_text_channel`.
+The channel of the *user's* words, for a model that transcribes while it listens, has its own rule: `user_text_channel`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class SpecialTokens:
 
 @dataclass(frozen=True, slots=True)
 class TextChannel:
-    """`tokens` is int64, shape (frames,); `cut_tokens` counts those that found no room before their turn's EOS."""
+    """`tokens` is int64, shape (frames,); `cut_tokens` counts those that did not fit before their turn's EOS."""
 
     tokens: np.ndarray
     cut_tokens: int
@@ -95,22 +95,23 @@ def user_text_channel(
 ) -> TextChannel:
     """Lay out what the user says over `frames` frames, each word once it has been heard.
 
-    PAD everywhere; BOS in the frame after the one in which a turn begins; a word's tokens, one per frame, after the frame in
-    which the word ends; EOS after the frame in which the turn ends; everything `delay` frames later. What finds its frame taken
-    waits, in order. Tokens that find no frame before the end of the dialogue are left out and counted. Backchannels, false
-    starts and side talk are laid out like turns; whether they need an answer is the agent's decision.
+    PAD everywhere; BOS in the frame after the one in which a turn begins; a word's tokens, one per frame, after the
+    frame in which the word ends; EOS after the frame in which the turn ends; everything `delay` frames later. Tokens
+    whose frame is taken wait, in order. Tokens without a frame before the end of the dialogue are dropped and
+    counted. Backchannels, false starts and side talk are laid out like turns; whether they need an answer is the
+    agent's decision.
 
-    The model reads this channel back, so the channel must hold nothing that has not been heard yet. A model that is given the
-    future in training relies on it, and does not get it live. Hence:
+    The model reads this channel back, so it must not contain anything that has not been heard yet. A model that sees the
+    future in training relies on it, but does not get it live. Hence:
 
-    * Words stand after their end. NeMo's `DuplexSTTModel` (3.0) lays out each word from its *start* (`word_align_position="left"`;
+    * Words come after their end. NeMo's `DuplexSTTModel` (3.0) lays out each word from its *start* (`word_align_position="left"`;
       with "right", up to its end) and delays the whole channel by `delay_source_text_by` frames: 0 by default, 15 in the
-      released VoiceChat, according to those who ported it. Counted from a word's end, one or two frames are enough for words
-      of any length. A turn's whole text from the turn's start on, as in the agent's channel, would be a guess.
-    * Words have no case and no punctuation. A full stop would tell that the sentence, and often the turn, is over; a pause
+      released VoiceChat, according to its porters. Counted from a word's end, one or two frames are enough for words
+      of any length. A turn's whole text from the turn's start, as in the agent's channel, would be a guess.
+    * Words have no case and no punctuation. A period would reveal that the sentence, and often the turn, is over; a pause
       without one, that the user will continue.
-    * Nobody knows at the beginning of a silence whether it is a pause or the end of the turn. So EOS is a label only: the model
-      predicts it and reads PAD in its place (`DuplexModel.embed`). Its input is then the same at a pause and at an end.
+    * At the start of a silence, nobody knows whether it is a pause or the end of the turn. So EOS is only a label: the model
+      predicts it and reads PAD instead (`DuplexModel.embed`). Its input is then the same for a pause and for an end.
 
     Raises `RequestError` for a turn without word times.
     """
@@ -143,22 +144,22 @@ def is_cut_off(supervision: SupervisionSegment) -> bool:
 
 
 def whole_text(supervision: SupervisionSegment) -> str:
-    """All of a turn's text, with what a cut-off took."""
+    """A turn's full text, including what a cut-off removed."""
     return str((supervision.custom or {}).get("text_full", supervision.text or ""))
 
 
 def text_heard(supervision: SupervisionSegment) -> str:
-    """The words of a turn that are heard whole."""
+    """The words of a turn that are heard completely."""
     return str((supervision.custom or {}).get("text_heard", supervision.text or ""))
 
 
 def text_for_frames(text: str, least: int, most: int) -> str:
-    """A text, or the first words of it: all where `most` frames hold it, one token each; else enough for `least` frames.
+    """A text, or its first words: all of it if it fits into `most` frames at one token each, else enough for `least`
+    frames.
 
-    Counted with the fewest tokens that any tokenizer makes: one of a word, one of a mark behind it. So a text that fits, by whatever
-    tokenizer, is left whole, and no first word is missing. Most tokenizers make some more: of a longer text it is as much as would
-    fill the frames half-way from `least` to `most`.
-    """
+    This counts the minimum number of tokens of any tokenizer: one per word, and one per mark after it. So a text that
+    fits with any tokenizer stays complete, and no early word is missing. Most tokenizers need more tokens: a longer
+    text is cut to fill the frames half-way from `least` to `most`."""
     words = text.split()
     reached = list(accumulate(1 + bool(_MARK.search(word)) for word in words))
     if not words or reached[-1] <= most:
@@ -175,7 +176,7 @@ _MARK = re.compile(r"\w[.,?!;:]$")
 def _placed(
     supervision: SupervisionSegment, encode: Callable[[str], Sequence[int]], alignment: Alignment
 ) -> Iterator[tuple[int, Sequence[int]]]:
-    """Tokens, with the first frame in which they may stand."""
+    """Tokens, each with its earliest frame."""
     if alignment == "turn":
         yield 0, encode(whole_text(supervision))
         return
@@ -196,10 +197,10 @@ def _in_turn(words: Sequence[str], encode: Callable[[str], Sequence[int]]) -> It
     """The tokens of each word of a turn."""
     before = len(encode("a"))
     for number, word in enumerate(words):
-        # Behind another word: a tokenizer may write a word otherwise at a text's start.
+        # After another word: a tokenizer may encode a word differently at the start of a text.
         yield encode(f"a {word}")[before:] if number else encode(word)
 
 
 def _frame_after(seconds: float) -> int:
-    """The first frame that starts at a time or after it."""
+    """The first frame that starts at or after a time."""
     return frames_to_cover(to_samples(seconds, SOURCE_RATE), SOURCE_FRAME)

@@ -48,7 +48,7 @@ def write_config(run: Path, config: RunConfig) -> None:
 
 
 def read_config(run: Path) -> RunConfig:
-    """Raises `RequestError` where the folder is not a run."""
+    """Raises `RequestError` if the folder is not a run."""
     try:
         return RunConfig.model_validate(yaml.safe_load((run / "config.yaml").read_text("utf-8")))
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def latest(run: Path) -> Path | None:
 
 
 def newest(run: Path) -> Path:
-    """The newest checkpoint's folder; raises `RequestError` where there is none, or the folder is not a run."""
+    """The newest checkpoint's folder; raises `RequestError` if there is none, or the folder is not a run."""
     read_config(run)
     folder = latest(run)
     if folder is None:
@@ -158,7 +158,7 @@ def _shards() -> Iterator[None]:
 
 
 def load_weights(model: DuplexModel, checkpoint: Path) -> None:
-    """Load a checkpoint's weights; raises `RequestError` where they are not this model's."""
+    """Load a checkpoint's weights; raises `RequestError` if they are not this model's."""
     path = checkpoint / "model.safetensors"
     try:
         weights = load_file(path)

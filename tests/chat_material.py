@@ -1,4 +1,4 @@
-"""The chat server of the tests, as a process of its own."""
+"""The tests' chat server, as a separate process."""
 
 import subprocess
 import sys

@@ -1,12 +1,12 @@
 """A small chat endpoint: python chat_server.py PORT_FILE [--die-after N] [--locked KEY] [--no-schema].
 
-Asked about a transcript, it writes a question by rule: with the word "nonsense" in the transcript it says nothing of use, and with "liar"
-it first says what was not said. Every third of these requests is turned away with 429 or 500, as busy servers do.
+Asked about a transcript, it writes a question by rule: with the word "nonsense" in the transcript it says nothing of
+use, and with "liar" it first says what was not said. Every third of these requests is turned away with 429 or 500, as
+busy servers do.
 
-Asked to direct a dialogue, it has the user interrupt the second turn and hesitate in the first, or misbehaves where the dialogue has a
-word for it: see `direct`. After N answers the server is gone. With a key it wants it; without schemas it refuses requests that have one.
-GET tells what was asked.
-"""
+Asked to direct a dialogue, it has the user interrupt the second turn and hesitate in the first, or misbehaves where
+the dialogue has a word for it: see `direct`. After N answers the server is gone. With a key it wants it; without
+schemas it refuses requests that have one. GET returns the requests so far."""
 
 import argparse
 import json

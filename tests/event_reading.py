@@ -1,8 +1,8 @@
 """Events read from clean audio by its energy alone, to hold labels against.
 
-A channel sounds where 10 ms of it are less than 45 dB below its loudest 10 ms. Nothing here looks at how a label was made: a label says who does what from when to
-when, and the channels must sound, or be silent, just there, within two frames.
-"""
+A channel sounds where 10 ms of it are less than 45 dB below its loudest 10 ms. Nothing here looks at how a label was
+made: a label says who does what from when to when, and the channels must sound, or be silent, just there, within two
+frames."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,8 @@ GOES_ON_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One label: what it says, where, and by how much the sound disagrees with it, in seconds; infinite where it is quite another."""
+    """One label: what it says, where, and by how much the sound disagrees with it, in seconds; infinite where it is
+    quite another."""
 
     kind: str
     where: str
@@ -103,7 +104,7 @@ class _Dialogue:
             yield f"{label.speaker}: {kind.replace('_', '-')}", self._said(label, start, start + length)
 
     def _edges(self, label: SupervisionSegment) -> float:
-        """How far its edges are from where the speaker begins and ends to sound, nearer to it than to any other label."""
+        """The distance of its edges from the start and end of the speaker's sound closest to this label."""
         own = [s for s in self._labels if s.speaker == label.speaker]
         place = own.index(label)
         low = (own[place - 1].end + label.start) / 2 if place else 0.0
@@ -139,14 +140,15 @@ class _Dialogue:
         return next((s for s in self._turns if s.start > label.start), None)
 
     def _yields(self, label: SupervisionSegment) -> float:
-        """A word is cut where the sound goes up to the end; one that is finished is the last that is heard, and ends there."""
+        """A word is cut if the sound continues up to the end; a finished word is the last one heard, and ends there."""
         last = self._channels["agent"].last(label.start, label.end + NEAR_S)
         if label.custom["yields"] == "after_word":
             return max(_apart(last, label.end), abs(label.alignment["word"][-1].end - label.end))
         return max(_apart(last, label.end), max(label.custom["cut_word"][1] - label.end, 0.0))
 
     def _place(self, label: SupervisionSegment, place: str) -> float:
-        """By how much the share of the whole turn that was said, by its words, differs from the third that is named, in seconds."""
+        """By how many seconds the part of the full turn that was said, judged by its words, is outside the named
+        third."""
         before = self._turns[self._turns.index(label) - 1]
         words = before.alignment["word"]
         whole = before.duration * len(before.custom["text_full"]) / max(len(before.custom["text_heard"]), 1)

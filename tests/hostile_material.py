@@ -1,8 +1,8 @@
-"""Hostile input: what may come in, and what must hold of whatever is made of it.
+"""Hostile input, and the invariants of everything made from it.
 
-`CHECKS` holds pairs of a hypothesis strategy and a check, by name: a small run of each is a test, 100 000 cases of each are
-`tests/benchmarks/hostile_input.py`, and `tests/benchmarks/fuzz_readers.py` feeds the readers' check with what atheris finds.
-"""
+`CHECKS` holds pairs of a hypothesis strategy and a check, by name: a small run of each is a test, 100 000 cases of
+each are `tests/benchmarks/hostile_input.py`, and `tests/benchmarks/fuzz_readers.py` feeds the readers' check with
+what atheris finds."""
 
 import gzip
 import io
@@ -240,8 +240,8 @@ files = st.one_of(
 
 
 def check_file(content: bytes) -> None:
-    """Whatever a file holds, it is refused as a whole with a sentence, or each of its records is a dialogue that later stages
-    can use, or is rejected with a reason."""
+    """Whatever a file holds, it is refused as a whole with a sentence, or each of its records is a dialogue that
+    later stages can use, or is rejected with a reason."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "hostile.jsonl"
         path.write_bytes(content)
@@ -390,7 +390,7 @@ turns_in_time = st.tuples(
 
 
 def check_text_channel(case: tuple[list[tuple[float, float, int]], int]) -> None:
-    """Turns one after the other, each (gap before, duration, tokens), over so many frames."""
+    """Consecutive turns, each (gap before, duration, tokens), over this many frames."""
     turns, frames = case
     now, supervisions, tokens = 0.0, [], 0
     for number, (gap, duration, length) in enumerate(turns):

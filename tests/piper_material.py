@@ -1,4 +1,4 @@
-"""Small voices in Piper's own format, made here: a tone for each phoneme, so that one can hear which were asked for."""
+"""Small voices in Piper's own format, made here: a tone for each phoneme, so that the requested phonemes are audible."""
 
 import json
 from pathlib import Path

@@ -16,7 +16,8 @@ LEAD_S = 0.5
 
 
 def write_recording(path: Path, text: str, voice: str = "en-us+m3", rate: int = 44_100, channels: int = 1) -> list:
-    """Speak into a file, between two stretches of faint noise; the words, in samples of 22 050 Hz from the speech's start.
+    """Speak into a file, between two stretches of faint noise; the words, in samples of 22 050 Hz from the speech's
+    start.
 
     With two channels the speech is in the second one.
     """
@@ -53,7 +54,8 @@ SAID = (
     ("bert", "this is plain nonsense and nobody should write about it"),
     ("cora", "good morning"),
 )
-"""Of the last three the chat server of the tests lies about one and makes nothing of another, and one is too short."""
+"""Of the last three, the tests' chat server gives a false answer to one and no answer to another, and one is too
+short."""
 
 
 def make_cuts(folder: Path) -> Path:

@@ -41,7 +41,7 @@ def client_environment(endpoint: str) -> dict[str, str]:
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """A server in a process of its own; yields its address."""
+    """A server in a separate process; yields its address."""
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
@@ -139,7 +139,7 @@ class _Server(ThreadingHTTPServer):
     proxy: FaultyProxy
 
     def handle_error(self, *_: object) -> None:
-        """A client that goes away is no news."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,6 +1,6 @@
 """A server with OpenAI's `/v1/audio/speech` that speaks with eSpeak NG, and misbehaves where a text asks for it.
 
-Run as a process of its own: prints its port. GET /log tells of every request so far.
+Run as a separate process, it prints its port. GET /log returns all requests so far.
 """
 
 import io

@@ -1,4 +1,5 @@
-"""The documentation against the program: links lead somewhere, commands and their options exist, recipes load, and keys are keys."""
+"""The documentation against the program: links resolve, commands and their options exist, recipes load, and keys are
+valid."""
 
 import re
 import subprocess

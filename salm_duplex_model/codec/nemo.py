@@ -219,7 +219,7 @@ AnyCodec = Codec | NemoCodec
 def load_codec(name: str) -> AnyCodec:
     """'bundled', one of our checkpoints, a `.nemo` file, or the name of a NeMo codec on the hub, such as `NANO_CODEC`.
 
-    Raises `RequestError` where it can't be loaded.
+    Raises `RequestError` if it can't be loaded.
     """
     if name == "bundled":
         return Codec.bundled()

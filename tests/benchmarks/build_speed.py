@@ -1,10 +1,10 @@
-"""How well a build uses the machine, beside the same stages in a plain loop.
+"""How well a build uses the machine, compared with the same stages in a plain loop.
 
     python tests/benchmarks/build_speed.py [INPUT...] [--limit N] [--out FILE.json]
 
 All figures of a run are ratios of times taken in it, one after the other, so run it on a machine that does nothing else.
 
-    efficiency        plain loop ÷ (wall × workers): 1 would be a build that costs nothing beside its stages
+    efficiency        plain loop ÷ (wall × workers): 1 would be a build without any overhead
     two_to_one        one worker's time ÷ two workers'
     share             of the loop, by stage
     finding           a finished corpus built again: nothing but reading the input and comparing

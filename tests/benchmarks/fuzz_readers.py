@@ -2,10 +2,10 @@
 
     PYTHONPATH=.:tests python tests/benchmarks/fuzz_readers.py READER [--seconds 600] [--finds DIR]
 
-Starts from valid files of the form and mutates them. Ends with an error, and the input in DIR, at the first crash, hang (20 s),
-use of over 2 GiB, or wrong acceptance: a dialogue that breaks what `check_dialogue` says, or a shard that is said to be whole
-and can't be read. atheris (`pip install '.[fuzz]'`) is no part of the other development tools: it has wheels for Linux only.
-"""
+Starts from valid files of the form and mutates them. Ends with an error, and the input in DIR, at the first crash,
+hang (20 s), use of over 2 GiB, or wrong acceptance: a dialogue that breaks what `check_dialogue` says, or a shard
+that is said to be whole and can't be read. atheris (`pip install '.[fuzz]'`) is not among the development tools,
+since it has wheels only for Linux."""
 
 import argparse
 import gzip
@@ -120,7 +120,8 @@ def parquet_seeds() -> list[bytes]:
 
 
 def make_shard(folder: Path) -> list[bytes]:
-    """Two dialogues of noise as a shard in `folder`; returns its files as seeds, each after the byte that says which it is."""
+    """Two dialogues of noise as a shard in `folder`; returns its files as seeds, each after the byte that says which
+    it is."""
     (timeline,) = Schedule(ScheduleSettings(), 0).process([spoken_noise(("user", 0.4, 2), ("agent", 0.5, 3))])
     silence = {"user": SOURCE_FRAME, "agent": TARGET_FRAME}
     channels = {speaker: np.zeros(timeline.frames * frame, np.int16) for speaker, frame in silence.items()}

@@ -1,13 +1,13 @@
 """How fast training and the live session are on the GPU at hand, each against what the card can do.
 
-    PYTHONPATH=. python tests/benchmarks/gpu.py [--out FILE.json] [--only trainer,loop,loader,session,nemo] [--shapes small,tinyllama]
+    PYTHONPATH=. python tests/benchmarks/gpu.py [--out FILE.json] [--only trainer,loop,loader,session,nemo] [--shapes
+    small,tinyllama]
 
-Needs torch, transformers, Lhotse and the project on PYTHONPATH, no network, and ends within 6 minutes on one GPU. On a CPU it
-walks the same way in small. Of the shape `tinyllama` (weights random) and of the preset `small`, by turns: the real trainer
-on a corpus made here of noise and random codes; a plain loop over batches that lie on the device; the loader alone; sessions
-of 1, 16 and 64 conversations. Peak is a large bf16 matrix product, measured here; a share of it is 6 × parameters × frames,
-so what checkpointing computes again and what padding costs are not counted.
-"""
+Needs torch, transformers, Lhotse and the project on PYTHONPATH, no network, and ends within 6 minutes on one GPU. On
+a CPU it walks the same way in small. Of the shape `tinyllama` (weights random) and of the preset `small`, by turns:
+the real trainer on a corpus made here of noise and random codes; a plain loop over batches that lie on the device;
+the loader alone; sessions of 1, 16 and 64 conversations. Peak is a large bf16 matrix product, measured here; a share
+of it is 6 × parameters × frames, so what checkpointing computes again and what padding costs are not counted."""
 
 import argparse
 import gc
@@ -54,7 +54,7 @@ DEVICE = torch.device("cuda" if GPU else "cpu")
 SECONDS = (20, 60) if GPU else (4, 8)
 SHARDS, DIALOGUES_A_SHARD = (16, 12) if GPU else (1, 4)
 COPIES = 8 if GPU else 1
-"""Each shard is there so many times: enough for full batches of every length."""
+"""Number of copies of each shard: enough for full batches of every length."""
 TRAINED_STEPS = 30 if GPU else 3
 LOOP_STEPS = 15 if GPU else 2
 SESSION_STEPS = 200 if GPU else 3
@@ -140,7 +140,7 @@ def elapsed(work: Callable[[], object]) -> float:
 
 
 def run_config(shape: str, folder: Path) -> RunConfig:
-    """A preset; of TinyLlama its shape alone, with an encoder of our own in place of NeMo's."""
+    """A preset; for TinyLlama only its shape, with our own encoder instead of NeMo's."""
     import yaml
 
     data = yaml.safe_load((PRESETS / f"{shape}.yaml").read_text())
@@ -266,7 +266,7 @@ def noise_batch(rows: int, frames: int) -> Batch:
 
 
 def plain_loop(config: RunConfig, tflops: float) -> Row:
-    """Steps over a full batch that lies on the device: what the trainer could reach."""
+    """Steps over a full batch on the device: an upper bound for the trainer."""
     frames = 393 if GPU else 50
     rows = max(1, int(config.data.batch_seconds / config.data.accumulate / FRAME_SECONDS / frames))
     begun = time.monotonic()
@@ -331,7 +331,8 @@ def session_steps(model: DuplexModel, conversations: int) -> Row:
 
 
 def nemo(corpus: Path) -> Row:
-    """NeMo's `DuplexS2SModel` beside ours on the same batch, as `nemo_throughput.py` compares them; on a GPU with NeMo alone."""
+    """NeMo's `DuplexS2SModel` compared with ours on the same batch, as in `nemo_throughput.py`; only on a GPU with
+    NeMo."""
     if not GPU or importlib.util.find_spec("nemo") is None:
         return {"left_out": "no GPU" if not GPU else "nemo_toolkit is not installed"}
     sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1])]

@@ -1,13 +1,13 @@
-"""tokenize with a NeMo codec, in batches, beside the codec's one-at-a-time use: same turns, same machine, one run.
+"""tokenize with a NeMo codec in batches, compared with one turn at a time: same turns, same machine, one run.
 
     PYTHONPATH=.:tests python tests/benchmarks/nemo_codec_batching.py [CODEC.nemo] [--dialogues 20] [--rounds 3]
 
-One at a time is what a script does with NeMo: `AudioCodecModel.encode` on each agent turn with silence around it. Both run in
-turn, and the ratio is of the medians of the same run. The codes of a batch must be those that the stage's codec gives a turn
-by itself, all of them; beside that it is told how many are NeMo's, which rounds by the shape of the batch. Without a codec
-two are made here: a small one, and one whose encoder has about NanoCodec's size (26 M parameters). On a CPU the arithmetic of
-a codec takes the same time in any batch, and more in one that its caches do not hold.
-"""
+One at a time is what a script does with NeMo: `AudioCodecModel.encode` on each agent turn with silence around it.
+Both run in turn, and the ratio is of the medians of the same run. The codes of a batch must be those that the stage's
+codec gives a turn by itself, all of them; beside that it is told how many are NeMo's, which rounds by the shape of
+the batch. Without a codec two are made here: a small one, and one whose encoder has about NanoCodec's size (26 M
+parameters). On a CPU the arithmetic of a codec takes the same time in any batch, and more in one that its caches do
+not hold."""
 
 import argparse
 import statistics

@@ -1,11 +1,11 @@
-"""A training step of ours beside NeMo 3's `DuplexS2SModel`: same weights, same batch, same machine, one run.
+"""Our training step compared with NeMo 3's `DuplexS2SModel`: same weights, same batch, same machine, one run.
 
     PYTHONPATH=.:tests python tests/benchmarks/nemo_throughput.py CORPUS
 
-Each model's step is what its own trainer does with a batch: NeMo encodes the target audio with its codec and trains on it,
-ours takes the codes from the shards. They run in turn, and the ratio is of the medians of the same run. Two codecs are
-tried: a very small one, so that what is compared is all but the codec, and one with an encoder of about NanoCodec's size (26 M parameters).
-"""
+Each model's step is what its own trainer does with a batch: NeMo encodes the target audio with its codec and trains
+on it, ours takes the codes from the shards. They run in turn, and the ratio is of the medians of the same run. Two
+codecs are tried: a very small one, so that what is compared is all but the codec, and one with an encoder of about
+NanoCodec's size (26 M parameters)."""
 
 import statistics
 import sys

@@ -1,4 +1,4 @@
-"""What `build --dry-run` says beside what the build then takes: seconds, hours of dialogue and bytes, as ratios.
+"""The estimates of `build --dry-run` compared with the actual build: seconds, hours of dialogue and bytes, as ratios.
 
     python tests/benchmarks/plan_accuracy.py [INPUT...] [--dialogues 200 2000 10000] [--workers 2]
 

@@ -1,14 +1,15 @@
-"""A timing profile, laid out in dialogues, rendered, and measured again on them: target beside actual, by the labels and by the sound.
+"""A timing profile, scheduled in dialogues, rendered, and measured on them: target and actual, by labels and by sound.
 
-    PYTHONPATH=. python tests/benchmarks/profile_round_trip.py INPUT... [--profile meeting] [--limit 2000] [--set KEY=VALUE ...]
+    PYTHONPATH=. python tests/benchmarks/profile_round_trip.py INPUT... [--profile meeting] [--limit 2000] [--set
+    KEY=VALUE ...]
 
-Runs the stages up to `render` in this process. Both speakers overlap and pause, backchannels come at the profile's rate and nobody barges in, unless
---set says otherwise: of barge-ins a profile of people knows nothing.
+Runs the stages up to `render` in this process. Both speakers overlap and pause, backchannels come at the profile's
+rate and nobody barges in, unless --set says otherwise: of barge-ins a profile of people knows nothing.
 
-"labels" are the segments, parted at the pauses that were put in: what `salm-duplex profile fit CORPUS` reads. "sound" are the same, each from
-where the rendered audio is first heard to where it is last heard: within 40 dB of its loudest 10 ms. The silences that a voice makes by
-itself, at commas and between sentences, are no pauses by either; the last line tells how many there are.
-"""
+"labels" are the segments, parted at the pauses that were put in: what `salm-duplex profile fit CORPUS` reads. "sound"
+are the same, each from where the rendered audio is first heard to where it is last heard: within 40 dB of its loudest
+10 ms. The silences that a voice makes by itself, at commas and between sentences, are no pauses by either; the last
+line tells how many there are."""
 
 import argparse
 from collections.abc import Iterator

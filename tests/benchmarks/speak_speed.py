@@ -1,11 +1,12 @@
-"""How fast assistant-like text is read, span by span, beside the grammar over whole lines; and whether they read the same.
+"""How fast assistant-like text is normalized span by span, compared with the grammar on whole lines; and whether the
+results agree.
 
     PYTHONPATH=. python tests/benchmarks/speak_speed.py [DIALOGUES] [--whole N] [--show N]
 
-Generates dialogues of long answers with lists, numbers, dates, prices and markdown (1 000 by default), and reads all span by span and
-the first 30 (`--whole`) line by line, which takes some 0.6 s of a core each, in one run. Prints the seconds of processor time, those of the
-lines also scaled to all dialogues, their ratio, and the turns that read otherwise, the first of them (`--show`) word by word.
-"""
+Generates dialogues of long answers with lists, numbers, dates, prices and markdown (1 000 by default), and reads all
+span by span and the first 30 (`--whole`) line by line, which takes some 0.6 s of a core each, in one run. Prints the
+seconds of processor time, those of the lines also scaled to all dialogues, their ratio, and the turns that read
+otherwise, the first of them (`--show`) word by word."""
 
 import argparse
 import random

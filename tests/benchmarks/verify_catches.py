@@ -2,12 +2,11 @@
 
     python tests/benchmarks/verify_catches.py [DIALOGUES] [DAMAGED] [--words N]
 
-Performs the bundled dialogues, over and over with other voices and timing, until there are DIALOGUES (500), with barge-ins,
-pauses and backchannels, clean and with noise; the voices are eSpeak NG's that pipeline/data/voice_activity.yaml does not
-name. DAMAGED of them (200) are then shifted, swapped, muted or clipped, by amounts drawn at random. With --words N, flite
-(Debian's `flite`) speaks N dialogues as written and N with one turn's words said in the place of another's, and pocketsphinx
-listens: it takes about a second for a second of speech.
-"""
+Performs the bundled dialogues, over and over with other voices and timing, until there are DIALOGUES (500), with
+barge-ins, pauses and backchannels, clean and with noise; the voices are eSpeak NG's that
+pipeline/data/voice_activity.yaml does not name. DAMAGED of them (200) are then shifted, swapped, muted or clipped, by
+amounts drawn at random. With --words N, flite (Debian's `flite`) speaks N dialogues as written and N with one turn's
+words said in the place of another's, and pocketsphinx listens: it takes about a second for a second of speech."""
 
 import argparse
 import hashlib
@@ -96,7 +95,7 @@ def perform(number: int, noise: bool) -> list[DuplexDialogue]:
 
 
 class Remembering:
-    """A voice activity model that is asked for each channel once, however often it is judged."""
+    """A voice activity model that is run once per channel, however often the channel is judged."""
 
     def __init__(self, model: VoiceActivity) -> None:
         self._model, self._heard = model, {}
@@ -109,7 +108,8 @@ class Remembering:
 
 
 def edges(stage: Verify, records: list[DuplexDialogue]) -> np.ndarray:
-    """How far each edge is found from its label, dropped dialogues included: nothing is left out by passing a threshold."""
+    """How far each edge is found from its label, dropped dialogues included: nothing is left out by passing a
+    threshold."""
     lenient = Verify(VerifySettings(vad="bundled", clipped=1, heard=0, extra_s=1e9, edges_off=0.999), 0)
     lenient.vad, lenient.settings = stage.vad, lenient.settings.model_copy(update={"edge_frames": 1e9})
     return np.concatenate([record.checks.edge_errors_s for record in lenient.process(records)])

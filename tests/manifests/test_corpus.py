@@ -12,7 +12,7 @@ from manifests.table import DIALOGUES, TableWriter
 
 
 def test_a_dialogue_is_found_without_reading_the_other_shards(tmp_path, rendered):
-    """The other shard's files are no tar files at all: whoever opens them fails."""
+    """The other shard's files are not tar files: opening them fails."""
     make_corpus(tmp_path, rendered[:3])
     renamed = replace(rendered[3].dialogue, id="elsewhere")
     spoken = replace(rendered[3].timeline.spoken, dialogue=renamed)

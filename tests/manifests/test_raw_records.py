@@ -107,7 +107,7 @@ def test_concatenated_files_are_all_read(between, indent, small_chunks):
     "broken", ['{"id": "b", "data": ["Bye" "So"]}', '{"id": "b"', '{"id": "b",}', '{"id": "b', '{"id": nil}', "b}"]
 )
 def test_what_is_broken_affects_only_itself(indent, broken):
-    """Each record on lines of its own: as JSON lines, in an array, and after one another over several lines."""
+    """Each record on its own lines: as JSON Lines, in an array, and concatenated over several lines."""
     good = [{"id": n, "data": ["Hi", {"deep": "x"}]} for n in range(4)]
     texts = [json.dumps(record, indent=indent) for record in good]
     assert told("\n".join([*texts[:2], broken, *texts[2:]])) == [*good[:2], "broken_json", *good[2:]]

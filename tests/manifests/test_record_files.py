@@ -66,7 +66,7 @@ def test_any_records_come_back_from_a_folder_unchanged(written):
 
 
 def renamed(record, id):
-    """With an id of its own, which names files, as `ingest` gives it."""
+    """With its own id, which is part of file names, as from `ingest`."""
     if isinstance(record, Dialogue):
         return replace(record, id=id)
     if isinstance(record, DuplexDialogue):

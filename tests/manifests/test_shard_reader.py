@@ -1,4 +1,4 @@
-"""Shards are read whatever their numbers; one that lacks a file, or is cut short, is named."""
+"""Shards are read with any numbers; one that lacks a file, or is truncated, is named."""
 
 import gzip
 import json

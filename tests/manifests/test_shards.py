@@ -18,7 +18,7 @@ PROVENANCE = {"seed": 0, "recipe": "abc"}
 
 @pytest.fixture(scope="module")
 def tokenized(rendered):
-    """Codes that can be told apart; the codec has tests of its own."""
+    """Distinguishable codes; the codec has its own tests."""
     made = []
     for i, record in enumerate(rendered):
         codes = np.random.default_rng(i).integers(0, 4032, (record.timeline.frames, 4), dtype=np.int16)

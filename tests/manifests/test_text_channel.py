@@ -64,7 +64,7 @@ def test_by_words_a_words_tokens_stand_from_where_it_is_heard():
 
 
 def test_by_words_the_word_that_a_cut_falls_into_is_laid_out():
-    """It has begun before; left out, it would tell of the cut."""
+    """It started before the cut; leaving it out would reveal the cut."""
     cut = turn("agent", 0, 0.8, "a b")
     cut.alignment = {"word": [AlignmentItem("a", 0, 0.2)]}
     cut.custom = {"cut_word": ["b", 0.4], "text_full": "a b", "text_heard": "a", "cut_off": True}
@@ -136,7 +136,8 @@ def test_a_user_s_turn_needs_word_times():
 
 @pytest.mark.parametrize("delay", [0, 1])
 def test_the_users_channel_holds_nothing_that_has_not_been_heard(timelines, delay):
-    """Cut short at any frame, the user's speech gives the same channel up to there, except for EOS, which is not read back."""
+    """Cut short at any frame, the user's speech gives the same channel up to there, except for EOS, which is not read
+    back."""
     random = np.random.default_rng(0)
     told = 0
 
@@ -160,7 +161,7 @@ def test_the_users_channel_holds_nothing_that_has_not_been_heard(timelines, dela
 
 
 def until(said: SupervisionSegment, moment: float) -> SupervisionSegment | None:
-    """What of a turn has been heard by a moment: its words so far, and no mark that stands for more."""
+    """The part of a turn heard by a moment: its words so far, and no mark that implies more."""
     if said.start >= moment:
         return None
     cut = turn("user", said.start, min(said.end, moment) - said.start, "")

@@ -1,4 +1,4 @@
-"""Dialogues about recordings, written by a chat server that is a process of its own, and the corpus made of them."""
+"""Dialogues about recordings, written by a chat server in a separate process, and the corpus made from them."""
 
 import json
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_dialogues_join_recordings_of_one_speaker(written, cuts):
     ]
     assert [turn["speaker"] for turn in first["turns"]] == ["user", "user", "agent"] * 2
     assert first["turns"][0]["recording"]["recording"]["sources"][0]["source"] == str(cuts.parent / "0.wav")
-    # The lie was told back, and said better.
+    # The false answer was sent back, and corrected.
     assert second["turns"][5]["text"] == "That every liar needs a."
     rejected = rows(path.with_name("out.jsonl.rejected.jsonl"))
     assert [(row["cut"], row["reason"]) for row in rejected] == [("c4", "not_as_asked"), ("c5", "too_short")]

@@ -75,7 +75,7 @@ def test_a_corpus_that_reveals_nothing_passes_and_its_report_says_so(tmp_path: P
 
 
 def test_leaks_are_found(tmp_path: Path, records) -> None:
-    """NeMo lays out `text` as it is, so that it must not be shortened to what was heard; the last frames before a cut
+    """NeMo lays out `text` unchanged, so it must not be shortened to what was heard; the last frames before a cut
     have the codes of the silence behind it; users are louder where they interrupt."""
 
     def leak(record: TokenizedDialogue) -> TokenizedDialogue:

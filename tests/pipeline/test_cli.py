@@ -137,7 +137,7 @@ def test_doctor_finds_the_embedded_defaults_usable():
 
 
 def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path):
-    """Without the extra's package on the path, the finding turns, with the mend."""
+    """Without the extra's package on the path, the finding changes, with the fix."""
     hide = "import importlib.metadata as m, sys\nreal = m.version\n"
     hide += "def version(name):\n    if name == 'pystoi': raise m.PackageNotFoundError(name)\n    return real(name)\n"
     (tmp_path / "sitecustomize.py").write_text(hide + "m.version = version\n")

@@ -24,7 +24,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def cluster(tmp_path):
-    """A head node of our own: its ports, its temporary folder, its token; ended by ending the processes we started."""
+    """Our own head node, with its ports, temporary folder and token; stopped by ending the processes we started."""
     port, dashboard = free_port(), free_port()
     environment = os.environ | {
         "RAY_AUTH_MODE": "token",

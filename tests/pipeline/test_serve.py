@@ -77,7 +77,7 @@ def recording(tmp_path_factory, rendered) -> Path:
 
 @contextmanager
 def serving(run: Path, *options: object) -> Iterator[str]:
-    """`salm-duplex serve` as a process of its own; its URL. It has to stop when it is told to, and in peace."""
+    """`salm-duplex serve` as a separate process; yields its URL. It must stop cleanly on request."""
     command = [sys.executable, "-m", "pipeline.cli", "serve", run, "--port", 0, "--temperature", 1, *options]
     process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -148,7 +148,7 @@ async def send(ws: aiohttp.ClientWebSocketResponse, frames: int = sys.maxsize) -
 
 
 async def converse(http: aiohttp.ClientSession, url: str, frames: int) -> Heard:
-    """A client as it should be: sends in real time, reads what comes, leaves when it has so many frames."""
+    """A well-behaved client: sends in real time, reads, and leaves after this many frames."""
     heard = Heard()
     async with http.ws_connect(f"{url}/talk") as ws, asyncio.timeout(60 + frames):
         sending = asyncio.create_task(send(ws))
@@ -458,7 +458,7 @@ def test_after_a_stall_the_delay_is_made_up_for():
     for _ in range(11):  # what was on its way comes all at once
         talk.hear(np.zeros(SOURCE_FRAME, dtype=np.int16))
     assert [number_of(talk) for _ in range(JITTER_FRAMES + 1)] == [8, 9, 10, None]
-    for _ in range(2 * QUEUE_FRAMES):  # nothing is kept without bound, whoever is to blame
+    for _ in range(2 * QUEUE_FRAMES):  # queues are bounded, whoever is at fault
         talk.hear(np.zeros(SOURCE_FRAME, dtype=np.int16))
     assert len(talk._waiting) <= QUEUE_FRAMES
 

@@ -44,7 +44,7 @@ def test_barge_in(agent, met, success, latency):
     ("agent", "text", "yields"),
     [
         (spans((2.6, 5.6)), spans((2.5, 6.4)), [1.0]),
-        (spans((2.6, 5.6)), spans((2.5, 4.0)), [1.0]),  # all is written, only the sound goes on
+        (spans((2.6, 5.6)), spans((2.5, 4.0)), [1.0]),  # all text is written, only the sound continues
         (spans((2.6, 5.1)), spans((2.5, 9.0)), [0.0]),  # writes on, unheard
         (spans((2.6, 9.0)), spans((2.5, 5.6)), [0.0]),  # sounds on
         (spans((2.6, 4.9)), spans((2.5, 9.0)), []),  # silent already
@@ -178,8 +178,12 @@ def test_answers_to_barge_ins_are_kept_apart_and_backchannels_end_no_window():
         (spans((1, 2)), False, 1),  # before the user has said anything
         (spans((1, 2)), True, 0),  # which the labels may want
         (spans((1, 2), (4, 5)), True, 1),  # but once
-        (spans((11, 12), (14, 15), (20, 21)), False, 2),  # goes on unasked
-        (spans((9, 10), (11, 12)), False, 0),  # the user's turn went on at the first, and has ended since at the second
+        (spans((11, 12), (14, 15), (20, 21)), False, 2),  # continues unprompted
+        (
+            spans((9, 10), (11, 12)),
+            False,
+            0,
+        ),  # the user's turn continued at the first start, and had ended before the second
         ([], False, 0),
     ],
 )

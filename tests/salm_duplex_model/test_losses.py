@@ -1,4 +1,4 @@
-"""The fused loss is torch's, value and gradients, whatever the chunks."""
+"""The fused loss equals torch's, in value and gradients, for any chunk size."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Sums of chances decide when the agent starts and stops: as reckoned by hand, each conversation by itself."""
+"""Summed probabilities decide when the agent starts and stops: as computed by hand, separately for each conversation."""
 
 import math
 
@@ -16,7 +16,8 @@ SILENCE, VOICE = torch.zeros(1, 160), torch.full((1, 160), 0.1)
 
 
 def by_hand(settings: TurnTaking, chances: list[tuple[float, float]], heard: list[bool]) -> list[int]:
-    """The marks of one conversation, 0 where none comes, from the chances of BOS and EOS and whether the user is heard."""
+    """The marks of one conversation, 0 where none comes, from the chances of BOS and EOS and whether the user is
+    heard."""
     marks, speaking, starts, stops, asked, last_heard = [], False, 0.0, 0.0, True, -math.inf
     for frame, (bos, eos) in enumerate(chances):
         if heard[frame]:

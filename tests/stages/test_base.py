@@ -21,7 +21,7 @@ Own = TypeVar("Own", bound=Narrow)
 
 
 class Filter(Stage[DuplexDialogue, DuplexDialogue, Own]):
-    """A base of one's own, that leaves its settings open."""
+    """A custom base class that leaves its settings open."""
 
 
 class Phone(Filter[Narrow]):

@@ -117,7 +117,7 @@ def test_noise_is_only_on_the_users_channel():
 
 def test_noise_is_as_far_below_a_voice_that_its_peaks_keep_soft():
     spoken = spoken_noise(("user", 2.0, 5), ("agent", 2.0, 6))
-    spoken.speech[0].samples[100] = 32767  # so that the voice can't be as loud as it is asked to be
+    spoken.speech[0].samples[100] = 32767  # so that the voice can't reach the requested level
     timeline = Schedule(ScheduleSettings(tail_s=20), 0).process([spoken])[0]
     noise = {"share": 1, "snr_db_low": 20, "snr_db_high": 20, "bursts_a_minute": 0}
     loud = {"user_level_dbfs_low": -6, "user_level_dbfs_high": -6}

@@ -274,7 +274,7 @@ def test_several_backchannels_find_room_in_one_turn():
 
 
 def said_after(spoken, words: int, event: str, text: str = ""):
-    """The third turn, or a backchannel before it, after so many words of the agent's."""
+    """The third turn, or a backchannel before it, after this many of the agent's words."""
     if event == "backchannel":
         spoken = with_backchannel(spoken, 1, text=text)
     turns = list(spoken.dialogue.turns)

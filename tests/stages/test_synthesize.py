@@ -1,4 +1,4 @@
-"""What every synthesizer does beside speaking turns: a reference of the agent's voice."""
+"""What every synthesizer does besides speaking turns: a reference of the agent's voice."""
 
 import numpy as np
 import pytest

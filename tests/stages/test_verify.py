@@ -238,7 +238,7 @@ EFFECTS = {
 
 
 def test_the_user_is_heard_before_room_echo_and_line(listening, timelines, kept):
-    """What lies on the channel later does not make a label wrong."""
+    """Effects added later do not invalidate labels."""
     wild = Render(RenderSettings(**EFFECTS), 0).process(timelines[:3])
     found = listening.process(wild)
     assert not any(isinstance(record, Rejected) for record in found)

@@ -1,6 +1,6 @@
-"""Kokoro-82M: natural English voices, as many as there are mixtures of its styles. Apache-2.0, on `onnxruntime`.
+"""Kokoro-82M: natural English voices, from any mixture of its styles. Apache-2.0, on `onnxruntime`.
 
-The package `kokoro-onnx` is its front; it and eSpeak NG's phonemes (`phonemizer`, GPL-3) are loaded at run time.
+The package `kokoro-onnx` is its front end; it and eSpeak NG's phonemes (`phonemizer`, GPL-3) are loaded at run time.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ class KokoroSettings(EngineSettings):
 
 
 class KokoroSynthesizer(EngineSynthesizer[KokoroSettings]):
-    """Speaks with Kokoro, English; a voice is a style, `af_heart`, or a mixture of styles, `af_bella:0.6+am_adam:0.4`."""
+    """Speaks English with Kokoro; a voice is a style, `af_heart`, or a mixture of styles, `af_bella:0.6+am_adam:0.4`."""
 
     languages = (ENGLISH,)
 

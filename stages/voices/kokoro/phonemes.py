@@ -1,4 +1,4 @@
-"""A text as eSpeak NG's phonemes, through `kokoro-onnx`, and which of them each word begins with."""
+"""A text as eSpeak NG's phonemes, through `kokoro-onnx`, and the first phoneme of each word."""
 
 import atexit
 import shutil
@@ -18,7 +18,8 @@ _MARKS = frozenset(';:,.!?—…"()“”')
 
 
 def phonemes_of(text: str, accent: str) -> str:
-    """In Kokoro's vocabulary, with punctuation; words stand between spaces, but eSpeak NG runs some together ("of the")."""
+    """Phonemes in Kokoro's vocabulary, with punctuation; words are separated by spaces, but eSpeak NG joins some ("of
+    the")."""
     pieces: list[str] = []
     plain: list[str] = []
     for token in text.split():
@@ -34,10 +35,10 @@ def phonemes_of(text: str, accent: str) -> str:
 
 
 def word_places(text: str, phonemes: str, accent: str) -> dict[int, int]:
-    """{token index: index of the first of its phonemes, spaces not counted}, for each token of the text that has any.
+    """{token index: index of its first phoneme, not counting spaces}, for each token of the text with phonemes.
 
-    Where eSpeak NG runs words together, each word's phonemes are looked up by themselves, and the nearest alignment of these with
-    those of the whole text says where it begins.
+    If eSpeak NG joins words, each word's phonemes are determined separately, and their best alignment with
+    the phonemes of the whole text gives the words' starts.
     """
     groups, tokens = phonemes.split(), text.split()
     begins, at = [], 0

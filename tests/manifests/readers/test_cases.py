@@ -1,4 +1,4 @@
-"""Each file of `tests/data/cases` is read as a person would read it: who says what, and what is told of the rest."""
+"""Each file in `tests/data/cases` is read as a person would read it: who says what, and how the rest is reported."""
 
 from pathlib import Path
 

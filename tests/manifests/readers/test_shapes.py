@@ -1,4 +1,5 @@
-"""Public shapes that are no files of `tests/data/cases`, each in a sample written for this test, and what is lost of none."""
+"""Public shapes without a file in `tests/data/cases`, each in a sample written for this test; nothing is lost
+silently."""
 
 import json
 from collections.abc import Iterator
@@ -235,14 +236,14 @@ def objects(value: object, path: tuple = ()) -> Iterator[tuple]:
 GUIDES = {"current_node", "children", "parent", "winner", "type", "content_type"}
 """The keys of what leads to the words, and says what kind they are."""
 BY_ID = {("mapping",)}
-"""Where messages stand by their ids, so that there is no room for another field."""
+"""Mappings from ids to messages, which have no room for another field."""
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.data(), st.sampled_from([name for name in SHAPES if name != "bare list"]))
 def test_every_string_of_a_record_is_spoken_kept_or_counted(data, name):
-    """A string that is neither said nor kept is counted by itself, or with one of the fields around it, whose leaving changes nothing
-    of what is said."""
+    """A string that is neither said nor kept is counted by itself, or with one of the fields around it, whose leaving
+    changes nothing of what is said."""
     raw = json.loads(json.dumps(SHAPES[name]))
     for _ in range(data.draw(st.integers(0, 3))):
         place = raw

@@ -1,4 +1,5 @@
-"""Builds from and to a store that speaks S3: the corpus there is the local one, byte for byte, whatever the store does meanwhile."""
+"""Builds from and to an S3 store: the corpus there equals the local one, byte for byte, whatever the store does
+meanwhile."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The report's table of timing: what a profile asks for, beside what was laid out."""
+"""The report's timing table: a profile's targets next to the corpus's figures."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A director behind a chat server that is a process of its own, and misbehaves as servers and models do."""
+"""A director behind a chat server in a separate process, which misbehaves as servers and models do."""
 
 from dataclasses import replace
 from pathlib import Path

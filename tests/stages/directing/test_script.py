@@ -18,7 +18,7 @@ AGENT = "Leave the square on the north side and follow the river for about ten m
 
 
 def spoken(*turns: Turn) -> Dialogue:
-    """The four lines of `make_dialogue`, as spoken, or turns of one's own."""
+    """The four lines of `make_dialogue`, as spoken, or custom turns."""
     stage = Speak(SpeakSettings(), 0)
     stage.setup()
     made = make_dialogue()

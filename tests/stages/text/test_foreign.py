@@ -1,4 +1,4 @@
-"""Other languages than English: what is read by the grammar, and what by the data of each language."""
+"""Languages other than English: what the grammar reads, and what each language's data adds."""
 
 import re
 
@@ -42,7 +42,7 @@ AS_IT_IS = [  # what the grammar has no part in
 
 
 def as_it_is(language: str) -> ForeignNormalizer:
-    """A reader whose grammar leaves numbers as they are."""
+    """A reader whose grammar leaves numbers unchanged."""
     return ForeignNormalizer(language, str)
 
 

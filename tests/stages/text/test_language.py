@@ -1,4 +1,4 @@
-"""Dialogues in another language are told, and English ones with foreign words are not."""
+"""Dialogues in another language are detected, and English ones with foreign words are kept."""
 
 from collections import Counter
 from pathlib import Path

@@ -77,7 +77,7 @@ def test_a_word_for_every_token_where_it_is_heard(flite):
     assert all(word.end <= following.start for word, following in pairwise(words))
     lasting = {word.text: (word.end - word.start) / speech.rate for word in words}
     assert lasting["2500"] > 0.7 > lasting["cost"] > lasting["or"]
-    # A pause stands before "Stop." and before "Go": the words' edges are those of the sound.
+    # There is a pause before "Stop." and before "Go": the words' edges are those of the sound.
     loud = np.abs(speech.samples.astype(int))
     for word in words[-3:-1]:
         assert loud[word.start : word.start + 1_600].max() > 10 * QUIET > loud[word.start - 800 : word.start].max()

@@ -1,4 +1,4 @@
-"""Hibari speaks, times its words, and stands beside another synthesizer for the users."""
+"""Hibari speaks, gives word times, and works along with another synthesizer for the users."""
 
 from pathlib import Path
 

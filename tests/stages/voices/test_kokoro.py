@@ -120,6 +120,6 @@ def test_an_unknown_voice(voice: str, said: str) -> None:
 def test_parts_of_another_model_are_rejected(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(engine, "PACKAGES", engine.PACKAGES[:1])
-    with pytest.raises(RequestError, match="do not make the whole model"):
+    with pytest.raises(RequestError, match="do not make up the model"):
         engine.model_file()
     assert not list(tmp_path.rglob("*.onnx"))

@@ -64,7 +64,7 @@ def test_each_speaker_sounds_different(fastpitch):
 
 @pytest.mark.parametrize("text", [TEXT, "Well-known, yes!", "Zyx? 'Fine' (are) you…", "Don't read é “well”."])
 def test_a_word_starts_where_its_first_sound_does(fastpitch, text):
-    """FastPitch itself says how many frames each token lasts; between words stands the token of the space."""
+    """FastPitch itself returns the duration of each token in frames; words are separated by the space token."""
     model, samples = fastpitch._fastpitch, fastpitch.utter(text, "crowd#3")[0]
     tokens = model.parse(text, normalize=False)
     with torch.inference_mode():
@@ -90,7 +90,7 @@ def test_a_word_without_sound_lies_between_its_neighbors(fastpitch):
 
 
 def test_words_that_tokens_do_not_separate_have_estimated_times(fastpitch):
-    """Between bars a tokenizer takes sounds as they are written, spaces and all."""
+    """Between bars, a tokenizer takes phonemes literally, including spaces."""
     speech = fastpitch.speak("Yes |K AE1 N| you.", "crowd#1")
     assert speech.word_times == "estimated" and [word.text for word in speech.words] == [
         "Yes",

@@ -60,7 +60,7 @@ def test_words_come_from_the_alignment_else_are_estimated(recording):
     estimated = recorded_speech(turn(), without)
     assert estimated.word_times == "estimated" and estimated.words[-1].end <= len(estimated.samples)
     assert all(a.end <= b.start for a, b in zip(estimated.words, estimated.words[1:], strict=False))
-    # An alignment of other words is none.
+    # An alignment of other words is ignored.
     assert recorded_speech(turn(), replace(given, words=given.words[1:])).word_times == "estimated"
 
 

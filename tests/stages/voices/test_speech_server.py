@@ -148,7 +148,7 @@ def test_the_key_comes_from_the_environment_and_goes_nowhere_else(tmp_path, monk
         assert "the key in MY_TTS_KEY" in str(caught.value) and "wrong-one" not in str(caught.value)
         monkeypatch.setenv("MY_TTS_KEY", KEY)
         SpeechServerSynthesizer.check_voices(asked, VOICES)
-        with pytest.raises(RequestError) as caught:  # this server tells the key to whoever asks for a wrong voice
+        with pytest.raises(RequestError) as caught:  # this server returns the key in its error for a wrong voice
             SpeechServerSynthesizer.check_voices(asked, ["ann", "eve"])
         assert "you are Bearer ***" in str(caught.value)
         kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

@@ -63,10 +63,10 @@ class Corpus:
             why = f"; it was rejected: {dropped['message'].iloc[0]}"
         raise RequestError(f"The corpus {self.url} has no dialogue '{id}'{why}")
 
-    def cuts_of(self, rows: pd.DataFrame) -> dict[str, MonoCut]:
+    def cuts_of(self, rows: pd.DataFrame, reader: CutReader | None = None) -> dict[str, MonoCut]:
         """The cuts of these dialogues (`id`, `split`, `shard`) by id, each read separately; for rows without a
-        shard, the whole split is read."""
-        known, reader = rows[rows["shard"].notna()], CutReader()
+        shard, the whole split is read. A `reader` that is kept finds the cuts of a shard faster the next time. Raises `KeyError` if a shard does not have the cut."""
+        known, reader = rows[rows["shard"].notna()], reader or CutReader()
         found = {
             id: reader.cut(self.store.folder(split), int(shard), id)
             for id, split, shard in zip(known["id"], known["split"], known["shard"], strict=True)

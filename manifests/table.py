@@ -1,6 +1,6 @@
 """The corpus's Parquet tables: one row per kept dialogue, and one per rejected dialogue."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,10 @@ def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
 def write_table(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     with TableWriter(path, schema) as table:
         table.add_rows(rows)
+
+
+_PART_BLOCK = 2**20
+"""Bytes that a remote store is asked for at once, where a part of a table is read."""
 
 
 class TableWriter:
@@ -98,6 +102,31 @@ class Table:
         """The rows with these columns, or with all, in Arrow's types: unknown values are NA."""
         rows: pd.DataFrame = self._read(columns or tuple(self._schema.names)).to_pandas(types_mapper=pd.ArrowDtype)
         return rows
+
+    def part_sizes(self) -> list[int]:
+        """How many rows each part has."""
+        sizes: list[int] = []
+        for name in self._files():
+            of_file = self._of_file(
+                name, lambda file: [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+            )
+            sizes += of_file
+        return sizes
+
+    def parts(self, *columns: str, only: Collection[int] | None = None) -> Iterator[pd.DataFrame]:
+        """The rows in parts of a bounded size, one in memory at a time; `only` those of these positions."""
+        position = 0
+        schema = pa.schema([self._schema.field(name) for name in columns])
+        for name in self._files():
+            with self._folder.open(name, _PART_BLOCK) as opened:
+                file = pq.ParquetFile(opened)
+                known = [column for column in columns if column in file.schema_arrow.names]
+                for group in range(file.num_row_groups):
+                    if only is None or position in only:
+                        rows = file.read_row_group(group, columns=known)
+                        rows = pa.concat_tables([schema.empty_table(), rows], promote_options="default")
+                        yield rows.select(list(columns)).to_pandas(types_mapper=pd.ArrowDtype)
+                    position += 1
 
     def values(self, column: str) -> np.ndarray:
         """A column's values as one array, without nulls and with lists concatenated."""

@@ -11,6 +11,7 @@ from manifests.errors import RequestError, WorkError
 from pipeline.commands import (
     asr_qa,
     audit,
+    browse,
     build,
     codec,
     converse,
@@ -69,6 +70,7 @@ app.command("scenes")(scenes.command)
 app.command("plan")(plan.command)
 app.command("stage")(stage.command)
 app.command("report")(report.command)
+app.command("browse")(browse.command)
 app.command("inspect")(inspect.command)
 app.command("audit")(audit.command)
 app.command("export")(export.command)

@@ -146,6 +146,7 @@ def faulty_s3(moto: str, faulty: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -
 SLOW = {
     "test_asr_qa.py",
     "test_audit.py",
+    "test_browse.py",
     "test_build.py",
     "test_bundled_agent.py",
     "test_cli.py",
@@ -168,6 +169,7 @@ SLOW = {
     "test_page.py",
     "test_phone.py",
     "test_ray_job.py",
+    "test_report_browser.py",
     "test_s3.py",
     "test_scenes.py",
     "test_serve.py",

@@ -1,7 +1,7 @@
 """One dialogue to read, to hear and to see: `salm-duplex inspect`."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -13,7 +13,7 @@ from manifests.pcm import to_int16
 from manifests.sound import EFFECTS
 from manifests.text_channel import is_cut_off, text_heard, whole_text
 from pipeline.report.timeline_figure import timeline_figure
-from pipeline.report.timeline_layout import barge_ins
+from pipeline.report.timeline_layout import barge_ins, mark_of
 
 
 def stereo(cut: MonoCut) -> np.ndarray:
@@ -28,7 +28,7 @@ def side_by_side(user: np.ndarray, agent: np.ndarray) -> np.ndarray:
     return to_int16(np.stack([user, agent], axis=1))
 
 
-def write_stereo(cut: MonoCut, path: Path) -> None:
+def write_stereo(cut: MonoCut, path: Path | BinaryIO) -> None:
     """A stereo WAV, 16 bits, 22 050 Hz: left the user, right the agent."""
     soundfile.write(path, stereo(cut), TARGET_RATE, subtype="PCM_16", format="WAV")
 
@@ -47,26 +47,6 @@ def lost_text(supervision: SupervisionSegment) -> str:
 def voices(cut: MonoCut, speaker: str) -> list[str]:
     """The voices that a speaker's turns have."""
     return sorted({s.custom["voice"] for s in cut.supervisions if s.speaker == speaker})
-
-
-MARKS = {
-    "turn": "",
-    "barge_in": "barge-in",
-    "backchannel": "backchannel",
-    "false_start": "false start",
-    "side_talk": "side talk",
-    "wait": "wait",
-    "stop": "stop",
-    "go_on": "go on",
-    "resume": "resumes",
-    "reprompt": "asks again",
-}
-"""Of events and acts."""
-
-
-def mark_of(s: SupervisionSegment) -> str:
-    """What a turn is, in a word or two, where it is not just a turn as it was written."""
-    return MARKS[s.custom.get("act", s.custom["event"])] or s.custom.get("edit", "")
 
 
 def inspect_text(cut: MonoCut) -> str:

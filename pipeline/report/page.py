@@ -1,45 +1,71 @@
 """report.html: a corpus's statistics, its timing in plots, and dialogues to hear and to see. One file, no network."""
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import jinja2
+import pandas as pd
 
 from manifests.columns import distributions, numbers
 from manifests.corpus import Corpus
-from manifests.figures import Aim
 from pipeline.report.card import voice_licenses
 from pipeline.report.examples import examples
 from pipeline.report.histogram import histogram_svg
+from pipeline.report.listing import CHECKS, CHOICE_COLUMNS, ROW_COLUMNS, Query, Row, choices, rows_of
 from pipeline.report.statistics import split_numbers
-from pipeline.report.timeline_layout import PIXELS_PER_SECOND
+from pipeline.report.targets import marks_of, targets
+from pipeline.report.templates import templates
 from pipeline.report.timing import timing_rows
 
-TEMPLATE = Path(__file__).parent / "report.html.j2"
+MOST_ROWS = 2_000
+"""Dialogues in the report's list; `salm-duplex browse` lists all of a larger corpus."""
+ROWS_SHOWN = 25
 
 
 def report(corpus: Corpus) -> str:
     """The page. It contains no paths or clock times: equal corpora have equal reports."""
-    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        TEMPLATE.read_text("utf-8")
-    )
     parts = split_numbers(corpus.dialogues)
-    return template.render(
-        recipe_id=corpus.recipe_id,
-        seed=corpus.info["identity"]["recipe"]["seed"],
-        statistics=corpus.info["statistics"],
-        licenses=voice_licenses(corpus.info),
-        splits={split: parts[split] for split in corpus.splits},
-        numbers=[figure for _, figure in numbers() if figure.in_splits],
-        distributions=list(distributions()),
-        rejected=_rejected(corpus),
-        plots=_plots(corpus),
-        audit=_audit(corpus),
-        timing=timing_rows(corpus),
-        examples=examples(corpus),
-        pixels_per_second=PIXELS_PER_SECOND,
+    shown = examples(corpus)
+    return (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            recipe_id=corpus.recipe_id,
+            seed=corpus.info["identity"]["recipe"]["seed"],
+            statistics=corpus.info["statistics"],
+            licenses=voice_licenses(corpus.info),
+            splits={split: parts[split] for split in corpus.splits},
+            numbers=[figure for _, figure in numbers() if figure.in_splits],
+            distributions=list(distributions()),
+            rejected=_rejected(corpus),
+            plots=_plots(corpus),
+            audit=_audit(corpus),
+            targets=targets(corpus),
+            timing=timing_rows(corpus),
+            choices=choices(corpus.dialogues.parts(*CHOICE_COLUMNS)),
+            query=Query(),
+            rows=_rows(corpus, [example["id"] for example in shown]),
+            rows_shown=ROWS_SHOWN,
+            least=[check.column for check in CHECKS if check.worst == "least"],
+            examples=shown,
+            example_of={example["id"]: f"#dialogue-{number}" for number, example in enumerate(shown, 1)},
+        )
     )
+
+
+def _rows(corpus: Corpus, heard: list[str]) -> list[Row]:
+    """Those that can be heard, then the others as far as there is room, in the table's order."""
+    table = pd.concat([corpus.dialogues.read(*ROW_COLUMNS).iloc[:0], *_first_rows(corpus, heard)])
+    return rows_of(table.reset_index(drop=True))
+
+
+def _first_rows(corpus: Corpus, heard: list[str]) -> Iterator[pd.DataFrame]:
+    room = MOST_ROWS - len(heard)
+    for part in corpus.dialogues.parts(*ROW_COLUMNS):
+        own = part["id"].isin(heard)
+        others = part[~own][:room]
+        room -= len(others)
+        yield part.loc[part.index[own].union(others.index)]
 
 
 def _audit(corpus: Corpus) -> list[dict[str, Any]]:
@@ -63,15 +89,7 @@ def _plots(corpus: Corpus) -> list[dict[str, Any]]:
     recipe, plots = corpus.info["identity"]["recipe"], []
     for column, figure in distributions():
         values = corpus.dialogues.values(column.name)
-        marks = tuple(mark for aim in figure.aims if (mark := _mark(recipe, aim)) is not None)
         if len(values):
-            svg = histogram_svg(figure, column.unit, values, marks)
+            svg = histogram_svg(figure, column.unit, values, marks_of(recipe, figure))
             plots.append({"title": figure.title, "definition": column.definition, "n": len(values), "svg": svg})
     return plots
-
-
-def _mark(recipe: Any, aim: Aim) -> float | None:
-    """The recipe's number; None where there is none: a class of the user's own may have other settings."""
-    for key in aim.setting.split("."):
-        recipe = recipe.get(key) if isinstance(recipe, dict) else None
-    return recipe * aim.times if isinstance(recipe, int | float) else None

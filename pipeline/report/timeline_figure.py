@@ -60,6 +60,8 @@ def _draw_row(figure: Figure, bounds: tuple[float, float, float, float], layout:
         axes.fill_between(columns + 0.5, tops[columns], bottoms[columns], step="mid", color=color, linewidth=0)
         for word in lane.words:
             write(word, COLORS["ink"])
+    for mark in layout.marks:
+        write(mark, "#666b76")
     event = COLORS["event"]
     for cut_off in layout.cut_offs:
         both = _span(layout.user.top, layout.bottom, layout)

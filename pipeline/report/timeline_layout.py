@@ -33,11 +33,12 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One channel: `turns` as (x, width, text), the lowest and highest sample of each pixel column, from −1 to 1."""
+    """One channel: `turns` as (x, width, text), `pauses` as (x, width), the lowest and highest sample of each pixel column, from −1 to 1."""
 
     speaker: str
     top: float
     turns: tuple[tuple[float, float, str], ...]
+    pauses: tuple[tuple[float, float], ...]
     words: tuple[Label, ...]
     low: np.ndarray
     high: np.ndarray
@@ -72,6 +73,8 @@ class Layout:
     user: Lane
     agent: Lane
     cut_offs: tuple[CutOff, ...]
+    marks: tuple[Label, ...]
+    """Other events, by name."""
 
     @property
     def lanes(self) -> tuple[Lane, Lane]:
@@ -94,16 +97,22 @@ def lay_out(cut: MonoCut) -> Layout:
     """Place a cut's channels: the user's words above the user's lane, the agent's below the agent's, barge-ins between."""
     user_words, agent_words = (place_labels(_words(cut, speaker)) for speaker in ("user", "agent"))
     events = list(barge_ins(cut.supervisions))
-    told = place_labels(
-        [(x_of(user.start) + 4, f"barge-in, silent after {agent.end - user.start:.2f} s") for agent, user in events]
-    )
+    interrupting = [
+        (x_of(user.start) + 4, f"{mark_of(user)}, silent after {agent.end - user.start:.2f} s")
+        for agent, user in events
+    ]
+    other = [(x_of(s.start) + 4, MARKS[_kind(s)]) for s in cut.supervisions if MARKS[_kind(s)]]
+    covered = {x for x, _ in interrupting}
+    other = [(x, text) for x, text in other if x not in covered]
+    between = place_labels(sorted(interrupting + other))
     user_top = ROW * _rows(user_words) + MARGIN
-    agent_top = user_top + LANE + ROW * _rows(told) + 2 * MARGIN
+    agent_top = user_top + LANE + ROW * _rows(between) + 2 * MARGIN
     bottom = agent_top + LANE
     # Baselines: user's rows stack upwards from the lane, all others downwards.
     user_labels = tuple(Label(x, user_top - MARGIN - ROW * row, text) for row, x, text in user_words)
     agent_labels = tuple(Label(x, bottom + ROW * (row + 1), text) for row, x, text in agent_words)
-    event_labels = [Label(x, user_top + LANE + ROW * (row + 1), text) for row, x, text in told]
+    event_labels = [Label(x, user_top + LANE + ROW * (row + 1), text) for row, x, text in between]
+    label_at = {label.x: label for label in event_labels}
     end = x_of(cut.duration)
     return Layout(
         end=end,
@@ -112,10 +121,34 @@ def lay_out(cut: MonoCut) -> Layout:
         user=_lane(cut, "user", cut.load_audio()[0], SOURCE_RATE, user_top, user_labels),
         agent=_lane(cut, "agent", cut.load_target_audio()[0], TARGET_RATE, agent_top, agent_labels),
         cut_offs=tuple(
-            CutOff(x_of(user.start), x_of(agent.end), label)
-            for (agent, user), label in zip(events, event_labels, strict=True)
+            CutOff(x_of(user.start), x_of(agent.end), label_at[x_of(user.start) + 4]) for agent, user in events
         ),
+        marks=tuple(label for label in event_labels if label.x not in covered),
     )
+
+
+MARKS = {
+    "turn": "",
+    "barge_in": "barge-in",
+    "backchannel": "backchannel",
+    "false_start": "false start",
+    "side_talk": "side talk",
+    "wait": "wait",
+    "stop": "stop",
+    "go_on": "go on",
+    "resume": "resumes",
+    "reprompt": "asks again",
+}
+"""Names of events and acts."""
+
+
+def mark_of(s: SupervisionSegment) -> str:
+    """What a turn is, in a word or two, if it is not just a turn as it was written."""
+    return MARKS[_kind(s)] or str(s.custom.get("edit", ""))
+
+
+def _kind(s: SupervisionSegment) -> str:
+    return str(s.custom.get("act", s.custom["event"]))
 
 
 def place_labels(labels: Sequence[tuple[float, str]]) -> list[tuple[int, float, str]]:
@@ -150,7 +183,13 @@ def _lane(cut: MonoCut, speaker: str, audio: np.ndarray, rate: int, top: float, 
     low, high = envelope(audio, rate, cut.duration)
     loudest = max(float(-low.min()), float(high.max()), 1e-6)
     turns = tuple((x_of(s.start), x_of(s.duration), text_heard(s)) for s in cut.supervisions if s.speaker == speaker)
-    return Lane(speaker, top, turns, words, low / loudest, high / loudest)
+    pauses = tuple(
+        (x_of(start), x_of(length))
+        for s in cut.supervisions
+        if s.speaker == speaker
+        for start, length in s.custom.get("pauses", ())
+    )
+    return Lane(speaker, top, turns, pauses, words, low / loudest, high / loudest)
 
 
 def x_of(seconds: float) -> float:

@@ -5,37 +5,57 @@ from html import escape
 
 import numpy as np
 
+from pipeline.report.codes_image import codes_png
 from pipeline.report.timeline_layout import LANE, MARGIN, PIXELS_PER_SECOND, ROW, CutOff, Label, Lane, Layout, x_of
 
+CODE = 8
+"""Height in pixels of a codebook's row."""
 
-def timeline_svg(layout: Layout) -> str:
-    """The drawing as inline SVG, 90 pixels a second, colored by the page's style; the playhead is the script's to move."""
-    width, height = round(layout.width), round(layout.height + ROW + MARGIN)
+
+def timeline_svg(layout: Layout, codes: np.ndarray) -> str:
+    """The drawing as inline SVG, 90 pixels a second, with the codes (frames, codebooks) below it. The page's style colors
+    it, and its script moves the playhead."""
+    width, height = round(layout.width), _height(layout, codes)
     parts = [f'<svg class="timeline" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" ']
-    parts.append('aria-label="Both channels over time: waveforms, words, barge-ins">')
+    parts.append('aria-label="Both channels over time: waveforms, words, events, codes">')
     parts += _seconds_svg(layout, height)
     for lane in layout.lanes:
         parts += _lane_svg(lane, layout.end)
+    for label in layout.marks:
+        parts.append(_label_svg(label, "mark"))
+    # A PNG has at least one pixel.
+    if len(codes):
+        parts.append(
+            f'<image class="codes" href="{codes_png(codes)}" x="0" y="{layout.height:g}" width="{layout.end:g}" '
+            f'height="{CODE * codes.shape[1]}" preserveAspectRatio="none"/>'
+        )
     for cut_off in layout.cut_offs:
         parts += _cut_off_svg(cut_off, layout)
     parts.append(f'<line class="playhead" x1="0" x2="0" y1="0" y2="{height}"/></svg>')
     return "".join(parts)
 
 
-def lane_names_svg(layout: Layout) -> str:
+def lane_names_svg(layout: Layout, codes: np.ndarray) -> str:
     """The lanes' names, to stand still beside the drawing while it scrolls."""
-    height = round(layout.height + ROW + MARGIN)
+    height = _height(layout, codes)
     names = "".join(
         f'<text class="name {lane.speaker}" x="0" y="{lane.middle + 4:g}">{lane.speaker}</text>'
         for lane in layout.lanes
     )
+    names += f'<text class="name" x="0" y="{layout.height + CODE * codes.shape[1] / 2 + 4:g}">codes</text>'
     return f'<svg class="names" width="44" height="{height}" viewBox="0 0 44 {height}" aria-hidden="true">{names}</svg>'
+
+
+def _height(layout: Layout, codes: np.ndarray) -> int:
+    return round(layout.height) + CODE * int(codes.shape[1]) + MARGIN + ROW + MARGIN
 
 
 def _lane_svg(lane: Lane, end: float) -> Iterator[str]:
     for x, width, text in lane.turns:
         yield f'<rect class="turn {lane.speaker}" x="{x:g}" y="{lane.top:g}" width="{width:g}" height="{LANE}" rx="3">'
         yield f"<title>{escape(text)}</title></rect>"
+    for x, width in lane.pauses:
+        yield f'<rect class="pause" x="{x:g}" y="{lane.top + 4:g}" width="{width:g}" height="{LANE - 8}" rx="3"/>'
     yield f'<line class="rest" x1="0" x2="{end:g}" y1="{lane.middle:g}" y2="{lane.middle:g}"/>'
     yield f'<path class="wave {lane.speaker}" d="{_wave_path(lane)}"/>'
     for word in lane.words:

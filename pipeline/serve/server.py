@@ -17,13 +17,11 @@ sessions as JSON."""
 import asyncio
 import json
 import secrets
-import signal
 import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,9 +31,9 @@ import numpy as np
 import torch
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from manifests.errors import RequestError
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
 from pipeline.serve.engine import QUEUE_FRAMES, Conversation, Engine, Spoken
+from pipeline.web import foreign_name, is_loopback, listening, page_headers, stop_signal
 from salm_duplex_model.checkpoint import load_run, read_config
 from salm_duplex_model.codec.nemo import load_codec
 from salm_duplex_model.session import Decoding, Session
@@ -221,16 +219,6 @@ class Server:
 
     async def index(self, request: web.Request) -> web.Response:
         nonce = secrets.token_urlsafe(16)
-        policy = (
-            f"default-src 'none'; script-src 'nonce-{nonce}' blob:; style-src 'nonce-{nonce}'; "
-            f"connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-        headers = {
-            "Content-Security-Policy": policy,
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-store",
-        }
         text = self.page.render(
             nonce=nonce,
             user_rate=SOURCE_RATE,
@@ -239,19 +227,14 @@ class Server:
             agent_frame=TARGET_FRAME,
             nothing_heard=NOTHING_HEARD,
         )
-        return web.Response(text=text, content_type="text/html", headers=headers)
+        return web.Response(text=text, content_type="text/html", headers=page_headers(nonce))
 
     async def status(self, request: web.Request) -> web.Response:
         return web.json_response({"sessions": len(self._clients), "max_sessions": self.bounds.max_sessions})
 
     async def talk(self, request: web.Request) -> web.StreamResponse:
-        # DNS rebinding can point another site's name here: its pages would have the same origin, and only the name shows it.
-        local = request.get_extra_info("sockname")
-        if local and _is_loopback(local[0]) and not _is_loopback(request.url.host or ""):
-            return web.Response(
-                status=403,
-                text=f"This server is not reachable as {request.url.host}; use an IP address or localhost.\n",
-            )
+        if (refusal := foreign_name(request)) is not None:
+            return refusal
         # A browser lets any site open a WebSocket to us, and names the site in the Origin header.
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:
@@ -291,7 +274,7 @@ def serve(
     # Steps are small: more threads gain little, and one waiting for a core delays them all.
     torch.set_num_threads(max(1, torch.get_num_threads() // 2))
     session = Session(model.for_inference(), load_codec(codec or read_config(run).codec), batch=0, decoding=decoding)
-    if not _is_loopback(host):
+    if not is_loopback(host):
         tell(f"Warning: {host} is reachable from other machines; anyone who can reach it can talk to the model.")
     asyncio.run(_serve(session, tokenizer, str(run), host, port, Bounds(max_sessions), tell))
 
@@ -305,38 +288,18 @@ async def _serve(
     bounds: Bounds,
     tell: Callable[[str], None],
 ) -> None:
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_signal()
     engine = Engine(session)
     server = Server(engine, tokenizer, bounds)
-    runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=2)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
-        try:
-            await site.start()
-        except OSError as error:
-            reason = (error.strerror or str(error)).rstrip(".")
-            raise RequestError(f"Can't listen on {host}, port {port}: {reason}; choose another --port.") from None
+    async with listening(server.app(), host, port) as url:
         clock, stopped = asyncio.create_task(engine.run()), asyncio.create_task(stop.wait())
-        actual = runner.addresses[0][1]
-        tell(f"Serving {name} at http://{f'[{host}]' if ':' in host else host}:{actual}  (Ctrl-C stops)")
+        tell(f"Serving {name} at {url}  (Ctrl-C stops)")
         await asyncio.wait((clock, stopped), return_when=asyncio.FIRST_COMPLETED)
         await server.close()
         stopped.cancel()
         clock.cancel()
         with suppress(asyncio.CancelledError):
             await clock
-    finally:
-        await runner.cleanup()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _page() -> jinja2.Template:

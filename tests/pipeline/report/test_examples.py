@@ -2,7 +2,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.report.examples import ALL_EXAMPLES_S, EXAMPLES, LONGEST_EXAMPLE_S, choose_examples
+from pipeline.report.examples import ALL_EXAMPLES_S, EXAMPLES, LONGEST_EXAMPLE_S, OF_ALL_LENGTHS, choose_examples
+from pipeline.report.listing import EVENTS
 
 dialogues = st.lists(
     st.fixed_dictionaries(
@@ -25,11 +26,11 @@ def frame(rows) -> pd.DataFrame:
 @given(dialogues)
 def test_examples_are_few_short_and_of_both_kinds_where_there_are_both(rows):
     chosen = choose_examples(frame(rows))
-    assert len(chosen) == len(set(chosen["id"])) <= EXAMPLES
+    assert len(chosen) == len(set(chosen["id"])) <= OF_ALL_LENGTHS
     assert chosen["duration_s"].sum() <= ALL_EXAMPLES_S
     short = [row for row in rows if row["duration_s"] <= LONGEST_EXAMPLE_S]
     if short:
-        assert len(chosen) == min(EXAMPLES, len(short)) or not all(row["barge_ins"] for row in short)
+        assert len(chosen) == min(OF_ALL_LENGTHS, len(short)) or not all(row["barge_ins"] for row in short)
         assert (chosen["duration_s"] <= LONGEST_EXAMPLE_S).all()
         assert set(chosen["barge_ins"] > 0) == {row["barge_ins"] > 0 for row in short}
 
@@ -46,4 +47,14 @@ def test_the_tests_voices_come_first():
         {"split": split, "duration_s": 20.0 + n, "turns": 4, "barge_ins": 1}
         for n, split in enumerate(["train", "test", "validation"] * 5)
     ]
-    assert list(choose_examples(frame(rows))["split"]) == ["test"] * EXAMPLES
+    assert list(choose_examples(frame(rows))["split"]) == ["test"] * OF_ALL_LENGTHS
+
+
+def test_every_event_can_be_heard_as_far_as_there_is_room():
+    rows = [{"split": "train", "duration_s": 20.0 + n, "turns": 4, "barge_ins": n % 2} for n in range(40)]
+    events = list(EVENTS)[1:]
+    marked = frame(rows).assign(**{event: [int(n == 2 * i) for n in range(40)] for i, event in enumerate(events[:5])})
+    chosen = choose_examples(marked)
+    assert (chosen[events[:5]].sum() >= 1).all() and OF_ALL_LENGTHS < len(chosen) <= EXAMPLES
+    many = frame(rows).assign(**{event: [int(n == i) for n in range(40)] for i, event in enumerate(events)})
+    assert len(choose_examples(many)) == EXAMPLES

@@ -1,0 +1,227 @@
+"""A dialogue as a row of a list, from the manifest alone: its events, voices and checks, and the filters over them.
+
+The report and `salm-duplex browse` show the same rows and filter them in the same way.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from manifests.records import SPLITS, join_voices, split_voices
+
+EVENTS = {
+    "barge_ins": "barge-in",
+    "barge_ins_early": "early barge-in",
+    "barge_ins_late": "late barge-in",
+    "barge_ins_again": "barge-in in a row",
+    "words_finished": "word finished",
+    "waits": "wait",
+    "stops": "stop",
+    "resumed": "resumed turn",
+    "backchannels": "backchannel",
+    "agent_backchannels": "agent backchannel",
+    "false_starts": "false start",
+    "side_talks": "side talk",
+    "reprompts": "reprompt",
+    "pauses": "pause",
+    "hesitations": "hesitation",
+    "self_corrections": "self-correction",
+    "recorded_turns": "recorded turn",
+    "noise": "noise",
+    "noise_bursts": "noise burst",
+    "noise_recording": "recorded noise",
+    "room": "room",
+    "echo_gain": "echo",
+    "microphone": "microphone",
+    "level_range_db": "changing level",
+    "telephone": "telephone",
+    "codec": "user codec",
+    "lost_packets": "lost packet",
+}
+"""Columns of the manifest, and what a dialogue with a value there has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A column of what `verify` measured; `worst` says which end of its values is the bad one."""
+
+    column: str
+    title: str
+    unit: str
+    worst: str
+    """`greatest`, by amount, or `least`."""
+
+    @property
+    def bound(self) -> str:
+        return "at least" if self.worst == "greatest" else "at most"
+
+
+CHECKS = (
+    Check("least_heard", "speech heard", "", "least"),
+    Check("edge_errors_s", "turn edge error", "s", "greatest"),
+    Check("extra_speech_s", "extra speech", "s", "greatest"),
+    Check("user_wers", "user WER", "", "greatest"),
+    Check("agent_wers", "agent WER", "", "greatest"),
+    Check("coded_wers", "agent WER after the codec", "", "greatest"),
+    Check("clipped_share", "clipped samples", "", "greatest"),
+)
+CHECK = {check.column: check for check in CHECKS}
+
+_SHOWN = ("id", "split", "shard", "source", "duration_s", "turns", "user_voice", "agent_voice")
+ROW_COLUMNS = (*_SHOWN, *EVENTS, *CHECK)
+"""What a `Row` is made of."""
+
+MOST_VOICES = 500
+"""More than this many voices are no choice to offer; the search finds them by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A dialogue in a list. `events` counts by column, or is 1 where a column has no counts; `checks` has its worst values."""
+
+    id: str
+    split: str
+    source: str
+    duration_s: float
+    turns: int
+    user_voices: tuple[str, ...]
+    agent_voices: tuple[str, ...]
+    events: Mapping[str, int]
+    checks: Mapping[str, float]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the report's script filters by."""
+        return {
+            "text": " ".join((self.id, self.source, *self.user_voices, *self.agent_voices)).lower(),
+            "split": self.split,
+            "voices": [*self.user_voices, *self.agent_voices],
+            "events": [*self.events],
+            "checks": self.checks,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a list is filtered by; an empty field filters nothing. `bound` is in the check's unit."""
+
+    text: str = ""
+    split: str = ""
+    event: str = ""
+    voice: str = ""
+    check: str = ""
+    bound: float | None = None
+
+    def columns(self) -> list[str]:
+        """The manifest's columns that it asks for."""
+        text = ["id", "source", "user_voice", "agent_voice"] if self.text else []
+        voice = ["user_voice", "agent_voice"] if self.voice else []
+        asked = [*text, *(["split"] if self.split else []), *voice, self.event, self.check]
+        return [*dict.fromkeys(name for name in asked if name)]
+
+    def matches(self, rows: pd.DataFrame) -> "pd.Series[bool]":
+        """Which of a table's rows it keeps."""
+        kept = pd.Series(True, index=rows.index)
+        if self.text:
+            named = [rows[name].str.contains(self.text, case=False, regex=False) for name in self.columns()[:4]]
+            kept &= pd.concat([one.fillna(False).astype(bool) for one in named], axis=1).any(axis=1)
+        if self.split:
+            kept &= rows["split"].eq(self.split).fillna(False).astype(bool)
+        if self.voice:
+            kept &= _speaks(rows["user_voice"], self.voice) | _speaks(rows["agent_voice"], self.voice)
+        if self.event:
+            kept &= occurs(rows[self.event])
+        if self.check:
+            values = worst(rows[self.check], CHECK[self.check])
+            if self.bound is None:
+                kept &= values.notna()
+            else:
+                kept &= values >= self.bound if CHECK[self.check].worst == "greatest" else values <= self.bound
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a corpus's dialogues can be filtered by: only what occurs in one; too many `voices` are left out."""
+
+    splits: tuple[str, ...]
+    events: tuple[tuple[str, str], ...]
+    voices: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+
+CHOICE_COLUMNS = ("split", "user_voice", "agent_voice", *EVENTS, *CHECK)
+"""What `choices` reads."""
+
+
+def choices(parts: Iterable[pd.DataFrame]) -> Choices:
+    """The choices that the rows of a table offer, read part by part."""
+    splits: set[str] = set()
+    events: set[str] = set()
+    checks: set[str] = set()
+    joined: set[str] = set()
+    for rows in parts:
+        splits |= set(rows["split"].unique())
+        events |= {name for name in EVENTS if name not in events and occurs(rows[name]).any()}
+        checks |= {name for name in CHECK if name not in checks and worst(rows[name], CHECK[name]).notna().any()}
+        if len(joined) <= MOST_VOICES:
+            joined |= set(rows["user_voice"].dropna().unique()) | set(rows["agent_voice"].dropna().unique())
+    voices = sorted({voice for own in joined for voice in split_voices(own)})
+    return Choices(
+        tuple(split for split in SPLITS if split in splits),
+        tuple((name, title) for name, title in EVENTS.items() if name in events),
+        tuple(voices) if len(joined) <= MOST_VOICES else (),
+        tuple(check for check in CHECKS if check.column in checks),
+    )
+
+
+def rows_of(table: pd.DataFrame) -> list[Row]:
+    """The rows of a table with `ROW_COLUMNS`."""
+    found = pd.DataFrame({name: worst(table[name], check) for name, check in CHECK.items()})
+    return [
+        Row(
+            id=row["id"],
+            split=row["split"],
+            source=row["source"] or "",
+            duration_s=row["duration_s"],
+            turns=row["turns"],
+            user_voices=tuple(split_voices(row["user_voice"] or "")),
+            agent_voices=tuple(split_voices(row["agent_voice"] or "")),
+            events={name: number for name in EVENTS if (number := _count(row[name]))},
+            checks={str(name): round(value, 4) for name, value in checks.items() if value == value},
+        )
+        for row, checks in zip(_plain(table), found.to_dict("records"), strict=True)
+    ]
+
+
+def occurs(values: "pd.Series[Any]") -> "pd.Series[bool]":
+    """Where a column of `EVENTS` has something: a number above zero, a name, or any measurement."""
+    if pd.api.types.is_integer_dtype(values.dtype):
+        return values.gt(0).fillna(False).astype(bool)
+    if pd.api.types.is_float_dtype(values.dtype):
+        return values.notna()
+    return values.ne("").fillna(False).astype(bool)
+
+
+def worst(values: "pd.Series[Any]", check: Check) -> "pd.Series[float]":
+    """Each row's worst value, from a column of numbers or of lists of them; NaN where nothing was measured."""
+    if not pd.api.types.is_float_dtype(values.dtype):
+        values = pd.Series(values.to_numpy(dtype=object), index=values.index).explode()
+    numbers = values.astype("Float64").astype(float).abs().groupby(level=0)
+    return numbers.max() if check.worst == "greatest" else numbers.min()
+
+
+def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows with None for what is not known."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")  # type: ignore[return-value]
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else int(value not in (None, ""))
+
+
+def _speaks(joined: "pd.Series[Any]", voice: str) -> "pd.Series[bool]":
+    named = ("," + joined + ",").str.contains(f",{join_voices([voice])},", regex=False)
+    return named.fillna(False).astype(bool)

@@ -1,0 +1,30 @@
+"""What the recipe asks for, next to what a corpus has."""
+
+from corpus_material import make_corpus, rows_of
+
+from manifests.corpus import Corpus
+from pipeline.report.targets import targets
+from stages.render import Render, RenderSettings
+
+
+def test_shares_and_spreads_are_those_of_the_rows(small_corpus: Corpus) -> None:
+    found = {target.title: target for target in targets(small_corpus)}
+    rows = rows_of(small_corpus.dialogues)
+    long = [row for row in rows if row["turns"] >= 3]
+    share = found["dialogues with a barge-in, of those of three turns or more"]
+    lively = sum(row["barge_ins"] > 0 for row in long)
+    assert (share.recipe, share.corpus, share.n) == ("50 %", f"{100 * lively / len(long):.1f} %", len(long))
+    gap = found["agent's gap, median (80 % between)"]
+    assert gap.recipe == "0.64 s" and gap.corpus.startswith(
+        f"{small_corpus.info['statistics']['agent_gap_s']['median']:g} s"
+    )
+    assert found["user's gap, barge-ins left out, median (80 % between)"].recipe == "0.3 to 1.2 s"
+    assert "dialogues with noise" not in found
+
+
+def test_what_was_asked_for_and_is_missing_is_there(tmp_path, timelines) -> None:
+    record = Render(RenderSettings(noise={"share": 1}), 0).process(timelines[:1])
+    corpus = make_corpus(tmp_path, record, ["render.noise.share=1", "render.telephone.share=0.5"])
+    found = {target.title: target[1:] for target in targets(corpus)}
+    assert found["dialogues with noise"] == ("100 %", "100.0 %", 1)
+    assert found["dialogues by telephone"] == ("50 %", "0.0 %", 1)

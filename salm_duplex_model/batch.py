@@ -1,4 +1,5 @@
-"""What a training step eats: cuts side by side as tensors. Nothing here imports Lhotse, so the model can be used without it."""
+"""The input of a training step: a batch of cuts as tensors. Nothing here imports Lhotse, so the model can be used
+without it."""
 
 from __future__ import annotations
 
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Cuts side by side, padded to the longest: T frames.
+    """A batch of cuts, padded to the longest: T frames.
 
-    `audio` float32 (B, T · 1 280) in [-1, 1], `text` int64 (B, T), `codes` int64 (B, T, 4), `frames` int64 (B,) without the
-    padding, on the host; `cut_tokens` counts text tokens that found no room. `user_text` int64 (B, T) is there for a model
-    that has the channel. In training, `unheard` bool (B, T) may mark frames whose own codes (and user's text) the model does
-    not read back, and `auxiliary` int8 (B, T, 10) may hold the labels of `auxiliary.py`.
+    `audio` float32 (B, T · 1 280) in [-1, 1], `text` int64 (B, T), `codes` int64 (B, T, 4), `frames` int64 (B,)
+    without the padding, on the host; `cut_tokens` counts text tokens that did not fit. `user_text` int64 (B, T) is
+    set for a model that has the channel. In training, `unheard` bool (B, T) may mark frames whose own codes (and
+    user's text) the model does not read back, and `auxiliary` int8 (B, T, 10) may hold the labels of `auxiliary.py`.
     """
 
     ids: tuple[str, ...]
@@ -43,7 +44,7 @@ class Batch:
 
     @property
     def positions(self) -> int:
-        """Positions that have labels, of all rows."""
+        """Number of positions with labels, over all rows."""
         return int((self.frames - 1).sum())
 
     def to(self, device: torch.device) -> Batch:
@@ -61,7 +62,7 @@ class Batch:
         return replace(self, **moved)
 
     def used_by(self, stream: torch.cuda.Stream) -> None:
-        """Its memory is free for others only once the stream has done with it."""
+        """Keep its memory from being reused until the stream has finished with it."""
         for part in fields(self):
             if isinstance(value := getattr(self, part.name), Tensor) and value.is_cuda:
                 value.record_stream(stream)
@@ -75,8 +76,9 @@ def collate(
     user_delay: int | None = None,
     auxiliary: bool = False,
 ) -> Batch:
-    """Load and pad cuts, the agent's text laid out by `alignment`, the user's with `user_delay` frames of delay unless it is None;
-    without `audio`, which takes the most time, the user is silent. With `auxiliary`, the batch has the labels of `auxiliary.py`."""
+    """Load and pad cuts, the agent's text laid out by `alignment`, the user's with `user_delay` frames of delay
+    unless it is None; without `audio`, which takes the most time, the user is silent. With `auxiliary`, the batch has
+    the labels of `auxiliary.py`."""
     lengths = list(map(frames_of, cuts))
     shape = (len(cuts), max(lengths))
     users = torch.zeros(len(cuts), shape[1] * SOURCE_FRAME)
@@ -88,7 +90,7 @@ def collate(
     for row, (cut, frames) in enumerate(zip(cuts, lengths, strict=True)):
         own = cut.load_custom("target_codes")
         if len(own) != frames:
-            raise ValueError(f"{cut.id} has {frames} frames of audio and codes of {len(own)}")
+            raise ValueError(f"{cut.id} has {frames} frames of audio, but {len(own)} frames of codes")
         if audio:
             read_user(cut, users[row, : frames * SOURCE_FRAME].numpy())
         channel = text_channel(cut.supervisions, frames, "agent", tokenizer.encode, tokenizer.special, alignment)
@@ -106,13 +108,13 @@ def collate(
 
 
 def read_user(cut: MonoCut, into: np.ndarray) -> None:
-    """Decode a cut's user audio, float32 in [-1, 1], right into its place (samples,)."""
+    """Decode a cut's user audio, float32 in [-1, 1], directly into its place (samples,)."""
     source = cut.recording.sources[0]
     if source.type != "memory" or not hasattr(os, "memfd_create"):
         heard = cut.load_audio()[0]
         into[: len(heard)] = heard[: len(into)]
         return
-    # As a file in memory it is decoded without a call into Python for each piece, for which threads would wait in line.
+    # A file in memory is decoded without calls into Python for each block, for which threads would queue.
     with os.fdopen(os.memfd_create(cut.id[:200]), "w+b", buffering=0) as file:
         file.write(source.source)
         file.seek(0)

@@ -1,15 +1,16 @@
 """The SALM-Duplex model (arXiv 2505.15670): a text LLM that hears the user and its own speech in every frame.
 
-    user audio ─▶ streaming encoder and adapter ─┐ one vector a frame
+    user audio ─▶ streaming encoder and adapter ─┐ one vector per frame
     agent's text ─▶ LLM's token embedding ───────┼─ sum ─▶ LLM ─┬─▶ text head  (V)
     agent's codes ─▶ 4 embeddings, summed ───────┘              └─▶ code heads (4, 4 035)
 
-With `user_text` it also predicts what the user says and reads its prediction back, next to the agent's text. The LLM's own
-token embedding and text head serve for both, with one linear map each for the user's channel, initially the identity.
-(NeMo's `DuplexSTTModel` copies embedding and head, which adds 131 M parameters to TinyLlama; the maps add 8 M.)
+With `user_text` it also predicts what the user says and reads its prediction back, next to the agent's text. The
+LLM's own token embedding and text head serve for both, with one linear map each for the user's channel, initially the
+identity. (NeMo's `DuplexSTTModel` copies embedding and head, which adds 131 M parameters to TinyLlama; the maps add 8
+M.)
 
-With the same weights it gives the logits and the losses of NeMo 3's `DuplexS2SModel`, which `tests/salm_duplex_model/
-test_nemo_model.py` shows.
+With the same weights, its logits and losses equal those of NeMo 3's `DuplexS2SModel`; `tests/salm_duplex_model/
+test_nemo_model.py` tests this.
 """
 
 import re
@@ -35,9 +36,9 @@ from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 
 @dataclass(frozen=True, slots=True)
 class LossSums:
-    """Cross entropies summed over frames (that of the codes over frames and codebooks): divide by the frames of the whole
-    batch, of which this may be a part. `text` is of weighted labels. `total` is the weighted sum that training lowers, in the
-    same measure."""
+    """Cross entropies summed over frames (for codes, over frames and codebooks): divide by the frames of the whole
+    batch, of which this may be a part. `text` has weighted labels. `total` is the weighted sum that training
+    minimizes, in the same unit."""
 
     total: Tensor
     text: Tensor
@@ -46,7 +47,7 @@ class LossSums:
     auxiliary: dict[str, Tensor] = field(default_factory=dict)
 
     def summed(self) -> dict[str, Tensor]:
-        """By the names of a run's log, in the measure of nats a frame (of the codes: a frame and codebook)."""
+        """The losses by their names in a run's log, in nats per frame (for codes: per frame and codebook)."""
         user = {} if self.user_text is None else {"user_text": self.user_text}
         auxiliary = {f"auxiliary_{name}": value for name, value in self.auxiliary.items()}
         return {"loss": self.total.detach(), "text": self.text, "codes": self.codes / CODEBOOKS, **user, **auxiliary}
@@ -68,7 +69,7 @@ class DuplexModel(nn.Module):
         self.special = special
         self.encoder = encoder
         self.llm = llm
-        # Codebook k's vectors are rows k · 4 035 on.
+        # Codebook k's vectors start at row k · 4 035.
         self.code_embedding = nn.Embedding(CODEBOOKS * SPEECH_VOCABULARY, width)
         nn.init.normal_(self.code_embedding.weight, std=0.02)
         self.code_head = nn.Linear(width, CODEBOOKS * SPEECH_VOCABULARY)
@@ -79,7 +80,7 @@ class DuplexModel(nn.Module):
         self.auxiliary: AuxiliaryHeads | None = None
         self._errors: Errors | None = None
         self.tied: set[str] = set()
-        """Parameters that are another one under a second name: a checkpoint keeps them once."""
+        """Names of tied parameters, which a checkpoint stores once."""
         if llm.config.tie_word_embeddings:
             self.tied.add("llm.lm_head.weight")
         if tie_codes:
@@ -93,7 +94,7 @@ class DuplexModel(nn.Module):
             self.auxiliary = AuxiliaryHeads(self.code_embedding.embedding_dim)
 
     def forward(self, batch: Batch, loss: LossConfig) -> LossSums:
-        """The losses of a batch: what training calls."""
+        """The losses of a batch, as called in training."""
         channels, heard = self.channels(batch), self.hear(batch)
         hidden = self.hidden(self.fuse(heard, channels)).flatten(0, 1)
         text_labels, code_labels = channels.text_labels.flatten()[:, None], channels.code_labels.flatten(0, 1)
@@ -101,7 +102,7 @@ class DuplexModel(nn.Module):
         user_labels = None if channels.user_labels is None else channels.user_labels.flatten()[:, None]
         user_weights = self._label_weights(batch.user_text, loss)
         if loss.mask_padding and batch.positions < len(hidden):
-            # Heads are wide: on padding they are not even computed. The number is known, so nothing waits for the device.
+            # Heads are wide, so they are not computed on padding. The number is known on the host, so nothing waits for the device.
             counted = channels.valid.flatten().nonzero_static(size=batch.positions)[:, 0]
             hidden, text_labels, code_labels = (part[counted] for part in (hidden, text_labels, code_labels))
             label_weights, user_labels, user_weights = (
@@ -128,15 +129,15 @@ class DuplexModel(nn.Module):
         return None if weights is None else weights[:, 1:].flatten()[:, None]
 
     def compile_parts(self) -> None:
-        """Compile what is repeated, the layers, once for all of them and for batches of any shape."""
+        """Compile the repeated layers, once for all of them and for batches of any shape."""
         parts = [*getattr(self.llm.base_model, "layers", [self.llm.base_model]), *self.encoder.blocks()]
         for part in parts:
             part.forward = torch.compile(part.forward, dynamic=True)
         self._errors = torch.compile(softmax_errors, dynamic=True)
 
     def for_inference(self) -> "DuplexModel":
-        """Ready to be used, on the GPU where there is one. There all but the encoder is in bf16: a live step takes as long as
-        its weights take to be read."""
+        """Prepare for inference, on the GPU if there is one. There, everything except the encoder is in bf16, since
+        the time of a live step is dominated by reading weights."""
         if torch.cuda.is_available():
             self.to("cuda")
         if self.code_head.weight.is_cuda and torch.cuda.is_bf16_supported(including_emulation=False):
@@ -146,12 +147,12 @@ class DuplexModel(nn.Module):
         return self.eval().requires_grad_(False)
 
     def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Text logits (B, T − 1, V) and code logits (B, T − 1, 4, 4 035) of a batch, its own channels fed in."""
+        """Text logits (B, T − 1, V) and code logits (B, T − 1, 4, 4 035) of a batch, with its own channels as input."""
         return self.heads(self.hidden(self.fuse(self.hear(batch), self.channels(batch))))
 
     def channels(self, batch: Batch) -> Channels:
         if self.has_user_text and batch.user_text is None:
-            raise ValueError("the model has the user's text channel, and the batch has none")
+            raise ValueError("the model has the user's text channel, but the batch has none")
         user_text = batch.user_text if self.has_user_text else None
         channels = arrange(batch.text, batch.codes, batch.frames, self.special, user_text)
         if batch.unheard is None:
@@ -168,7 +169,7 @@ class DuplexModel(nn.Module):
         return heard
 
     def fuse(self, heard: Tensor, channels: Channels) -> Tensor:
-        """Channel fusion: one vector a position, (B, T − 1, width), from the encoder's output (B, T, width)."""
+        """Channel fusion: one vector per position, (B, T − 1, width), from the encoder's output (B, T, width)."""
         own = self.embed(channels.text_inputs, channels.code_inputs, channels.user_inputs)
         return own + heard[:, :-1]
 
@@ -199,12 +200,12 @@ class DuplexModel(nn.Module):
         position: Tensor | None = None,
         attention_mask: Tensor | None = None,
     ) -> Tensor:
-        """The LLM's last states (B, T, width); a Hugging Face `cache` goes on from where it stands, or at `position`.
+        """The LLM's last states (B, T, width); a Hugging Face `cache` continues from its position, or at `position`.
 
-        `attention_mask` (B, 1, T, frames of the cache) is added to the attention's scores, in place of the causal mask.
+        `attention_mask` (B, 1, T, frames of the cache) is added to the attention's scores, instead of the causal mask.
         """
         kind = vectors.device.type
-        # With autocast too: else what runs from layer to layer would be of twice the size.
+        # Also with autocast: else the activations between layers would have twice the size.
         autocast = torch.is_autocast_enabled(kind)
         vectors = vectors.to(torch.get_autocast_dtype(kind) if autocast else self.code_head.weight.dtype)
         going_on = {} if cache is None else {"cache": cache, "position_ids": position, "attention_mask": attention_mask}
@@ -234,10 +235,10 @@ def _identity(width: int) -> nn.Linear:
 def build_model(
     config: ModelConfig, seed: int = 0, device: torch.device | str = "cpu"
 ) -> tuple[DuplexModel, TextTokenizer]:
-    """A model with its pre-trained parts loaded and the rest drawn from `seed`, and its tokenizer; an LLM of random weights
-    is drawn on `device`, which for a large one is quicker by far.
+    """A model with its pre-trained parts loaded and the rest initialized from `seed`, and its tokenizer; an LLM with
+    random weights is initialized on `device`, which is much faster for a large one.
 
-    Raises `RequestError` where a part can't be had.
+    Raises `RequestError` if a part is not available.
     """
     tokenizer = TextTokenizer.load(BUNDLED if isinstance(config.llm, LlamaConfig) else config.llm)
     with torch.random.fork_rng():
@@ -280,7 +281,7 @@ def _llm(config: ModelConfig, tokenizer: TextTokenizer, device: torch.device | s
         return made
     try:
         if config.llm_pretrained:
-            # A pickle from elsewhere could run anything: safetensors only.
+            # An untrusted pickle could run any code: safetensors only.
             loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
                 config.llm, dtype=torch.float32, use_safetensors=True
             )
@@ -291,7 +292,7 @@ def _llm(config: ModelConfig, tokenizer: TextTokenizer, device: torch.device | s
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise RequestError(
-            f"The LLM {config.llm} can't be loaded ({reason}); name a folder in Hugging Face's format, or be online."
+            f"The LLM {config.llm} can't be loaded ({reason}); name a folder in Hugging Face's format, or go online."
         ) from None
     loaded.config.use_cache = False
     return loaded
@@ -313,7 +314,7 @@ def _add_lora(llm: PreTrainedModel, config: ModelConfig) -> None:
     try:
         inject_adapter_in_model(lora, llm.base_model)
     except ValueError as error:
-        raise RequestError(f"LoRA can't be put on this LLM: {str(error).splitlines()[0]}.") from None
+        raise RequestError(f"LoRA can't be applied to this LLM: {str(error).splitlines()[0]}.") from None
 
 
 def _freeze(model: nn.Module, patterns: list[str]) -> None:
@@ -323,13 +324,13 @@ def _freeze(model: nn.Module, patterns: list[str]) -> None:
         except re.error as error:
             raise RequestError(f"model.freeze: '{pattern}' is not a regular expression ({error}).") from None
         if not matching:
-            raise RequestError(f"model.freeze: no parameter's name matches '{pattern}'.")
+            raise RequestError(f"model.freeze: no parameter name matches '{pattern}'; correct the pattern.")
         for parameter in matching:
             parameter.requires_grad_(False)
 
 
 def parameters_by_part(model: DuplexModel) -> dict[str, tuple[int, int]]:
-    """(all, trained) parameters of each part."""
+    """Numbers of (all, trained) parameters of each part."""
     counts: dict[str, tuple[int, int]] = {}
     for name, parameter in model.named_parameters():
         part = name.split(".")[0]

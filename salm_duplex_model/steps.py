@@ -1,8 +1,7 @@
-"""A run's steps: each one's batch belongs to the whole job, and a process loads its own share of it ahead of time.
+"""A run's steps: each batch is for the whole job, and each process loads its own share of it ahead of time.
 
-Every process draws the same batches and works off its own share of the cuts, so the losses do not depend on how many
-processes there are, nor does where a run resumes after a stop.
-"""
+Every process draws the same batches and processes its own share of the cuts, so neither the losses nor the resume
+position depend on the number of processes."""
 
 import os
 import random
@@ -26,31 +25,31 @@ from salm_duplex_model.stream import CorpusStream, explained, seed_of
 from salm_duplex_model.tokenizer import TextTokenizer
 
 PREFETCH = 2
-"""Steps that each loader may be ahead."""
+"""Number of steps that each loader may be ahead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One process's work of one step: its parts of the batch, None where it has none, and the whole batch's measure."""
+    """One process's work for one step: its parts of the batch, None if there is none, and the whole batch's size."""
 
     parts: tuple[Batch | None, ...]
     frames: int
-    """Positions that count in the whole batch, over all processes: what sums of losses are divided by."""
+    """Positions that count in the whole batch, over all processes: the divisor of summed losses."""
     position: list[list[int]]
-    """Where the stream stands after this step: (epoch, batches drawn in it) for each corpus."""
+    """The stream's position after this step: (epoch, batches drawn in it) for each corpus."""
 
     def to(self, device: torch.device) -> "Step":
         return replace(self, parts=tuple(part and part.to(device) for part in self.parts))
 
     def pin_memory(self) -> "Step":
-        """In memory that a GPU can read while the processor works on; called by the `DataLoader`."""
+        """Pin the memory, so that a GPU can read it asynchronously; called by the `DataLoader`."""
         return replace(self, parts=tuple(part and part.pin_memory() for part in self.parts))
 
 
 class Steps:
-    """The endless sequence of a process's `Step`s, loaded ahead by processes of their own.
+    """The endless sequence of a process's `Step`s, loaded ahead in separate processes.
 
-    `corpora` are mixed by `config.weights`, each step's batch from one of them. `rank` of `world` processes works off its
+    `corpora` are mixed by `config.weights`, each step's batch from one of them. `rank` of `world` processes handles its
     share, in `config.accumulate` parts. `user_delay` and `auxiliary` as in `collate`.
     """
 
@@ -66,37 +65,37 @@ class Steps:
         auxiliary: bool = False,
     ) -> None:
         if config.weights is not None and len(config.weights) != len(corpora):
-            raise RequestError(f"data.weights has {len(config.weights)} numbers for {len(corpora)} corpora.")
+            raise RequestError(
+                f"data.weights has {len(config.weights)} numbers for {len(corpora)} corpora; give one number for each."
+            )
         self.streams = [CorpusStream(corpus, config, seed) for corpus in corpora]
         self.weights = config.weights or [corpus.info["statistics"]["hours"] for corpus in corpora]
         self.config, self.tokenizer, self.seed, self.rank, self.world = config, tokenizer, seed, rank, world
         self.user_delay, self.auxiliary = user_delay, auxiliary
 
     def state_after(self, step: Step) -> dict[str, Any]:
-        """What `seek` needs to go on after a step."""
+        """The state that `seek` needs to continue after a step."""
         return {
             "corpora": [digest(stream.corpus.info["identity"]) for stream in self.streams],
             "position": step.position,
         }
 
     def seek(self, state: dict[str, Any]) -> None:
-        """Go on where `state_after` stood; raises `RequestError` where the corpora are not the same, in the same order."""
+        """Continue from `state_after`; raises `RequestError` if the corpora are not the same, in the same order."""
         if state["corpora"] != [digest(stream.corpus.info["identity"]) for stream in self.streams]:
-            raise RequestError(
-                "The run to go on with was trained on other corpora; name the same ones, in the same order."
-            )
+            raise RequestError("The run to resume was trained on other corpora; name the same ones, in the same order.")
         for stream, (epoch, drawn) in zip(self.streams, state["position"], strict=True):
             stream.seek(epoch, drawn)
 
     def iterate(self, first: int, last: int) -> Iterator[Step]:
-        """The steps from `first` up to, not including, `last`; `first` must be where `seek` went."""
+        """The steps from `first` to `last` (exclusive); `first` must be the position of `seek`."""
         loader = DataLoader(
             _Share(self, first, last),
             batch_size=None,
             num_workers=min(self.config.loaders, os.cpu_count() or 1),
             prefetch_factor=PREFETCH,
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator(),  # else it would draw from the one that training resumes with
+            generator=torch.Generator(),  # else it would use the generator that training resumes with
         )
         for step in loader:
             if isinstance(step, Exception):
@@ -104,10 +103,11 @@ class Steps:
             yield step
 
     def draw(self, number: int) -> Callable[[], Step]:
-        """Draw the cuts of the next step, which is this one; what comes back loads this process's part of them."""
+        """Draw the cuts of the next step, which is this one; returns a function that loads this process's part of
+        them."""
         choose = random.Random(f"{self.seed}-{number}-corpus")
         stream = choose.choices(self.streams, self.weights)[0]
-        # Sorted, so that the shares of the processes are alike in length.
+        # Sorted, so that the processes' shares have similar lengths.
         cuts = sorted(stream.next(), key=lambda cut: (frames_of(cut), cut.id))
         shares = self.world * self.config.accumulate
         own = [cuts[self.rank + self.world * part :: shares] for part in range(self.config.accumulate)]
@@ -147,7 +147,8 @@ class Steps:
 
 
 class _Share(IterableDataset):  # type: ignore[type-arg]
-    """What one loader process makes: all of them draw every step's cuts, and each loads one in as many steps as there are processes."""
+    """The steps of one loader process: all loaders draw every step's cuts, and each one loads every n-th step, for n
+    loaders."""
 
     def __init__(self, steps: Steps, first: int, last: int) -> None:
         self._steps, self._numbers = steps, range(first, last)
@@ -161,12 +162,12 @@ class _Share(IterableDataset):  # type: ignore[type-arg]
                 if (number - self._numbers.start) % all_of_them == mine:
                     yield load()
             except (RequestError, WorkError) as error:
-                yield error  # raised by whoever waits for the step, as it is
+                yield error  # re-raised by the consumer of the step
                 return
 
 
 def on_device(steps: Iterable[Step], device: torch.device) -> Iterator[Step]:
-    """The steps on the device, each copied to a GPU while the one before it is worked on."""
+    """The steps on the device, each copied to a GPU while the previous one is processed."""
     if device.type != "cuda":
         yield from steps
         return
@@ -175,7 +176,7 @@ def on_device(steps: Iterable[Step], device: torch.device) -> Iterator[Step]:
         with torch.cuda.stream(copying):
             moved = step.to(device)
         for part in moved.parts:
-            if part is not None:  # else its memory could be given away while it is still read
+            if part is not None:  # else its memory could be reused while it is still being read
                 part.used_by(torch.cuda.current_stream(device))
         if before is not None:
             yield before

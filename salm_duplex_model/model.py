@@ -25,7 +25,7 @@ from transformers import LlamaConfig as HfLlamaConfig
 from manifests.errors import RequestError
 from manifests.frames import CODEBOOKS
 from manifests.text_channel import SpecialTokens
-from salm_duplex_model.auxiliary import AuxiliaryHeads
+from salm_duplex_model.auxiliary import UNKNOWN, AuxiliaryHeads
 from salm_duplex_model.batch import Batch
 from salm_duplex_model.channels import SPEECH_DELAY, SPEECH_VOCABULARY, Channels, arrange, text_label_weights
 from salm_duplex_model.config import LlamaConfig, LossConfig, ModelConfig, NemoEncoderConfig
@@ -114,7 +114,9 @@ class DuplexModel(nn.Module):
         total = loss.text_weight * text + loss.codes_weight * codes / CODEBOOKS
         auxiliary: dict[str, Tensor] = {}
         if self.auxiliary is not None and batch.auxiliary is not None:
-            auxiliary = self.auxiliary(heard[:, :-1], batch.auxiliary[:, :-1])
+            # A cut's last frame is no position: whether it counts must not depend on what the cut is batched with.
+            labels = batch.auxiliary[:, :-1].masked_fill(~channels.valid[..., None], UNKNOWN)
+            auxiliary = self.auxiliary(heard[:, :-1], labels)
             total = total + loss.auxiliary_weight * torch.stack([*auxiliary.values()]).sum()
             auxiliary = {name: value.detach() for name, value in auxiliary.items()}
         if self.user_head is None or user_labels is None:

@@ -19,7 +19,8 @@ def runs(talk, tmp_path_factory):
     """The run folders of one process and of two workers; both print the same kind of table."""
     folder = tmp_path_factory.mktemp("workers")
     preset = folder / "small.yaml"
-    preset.write_text(yaml.safe_dump(SMALL_RUN | {"loss": {"auxiliary_weight": 1}}))
+    model = SMALL_RUN["model"] | {"user_text": True}
+    preset.write_text(yaml.safe_dump(SMALL_RUN | {"model": model, "loss": {"auxiliary_weight": 1}}))
     for workers in ("1", "2"):
         command = [sys.executable, "-m", "pipeline.cli", "train", "--corpus", str(talk.url), "--preset", str(preset)]
         command += ["--out", str(folder / workers), "--workers", workers]
@@ -32,7 +33,7 @@ def runs(talk, tmp_path_factory):
 def test_two_workers_reach_the_losses_of_one_process(runs):
     alone, shared = map(read_log, runs)
     assert len(shared) == len(alone)
-    for name in ("loss", "text", "codes", "auxiliary_speech", "gradient_norm"):
+    for name in ("loss", "text", "codes", "user_text", "auxiliary_speech", "gradient_norm"):
         np.testing.assert_allclose([r[name] for r in shared], [r[name] for r in alone], rtol=2e-4)
 
 
@@ -48,5 +49,5 @@ def test_what_two_workers_began_one_process_finishes_with_the_same_losses(runs, 
     train([talk.url], tmp_path / "run", read_config(shared))
     rows = read_log(tmp_path / "run")
     assert [row["step"] for row in rows] == list(range(1, 13))
-    for name in ("loss", "text", "codes", "auxiliary_speech", "gradient_norm"):
+    for name in ("loss", "text", "codes", "user_text", "auxiliary_speech", "gradient_norm"):
         np.testing.assert_allclose([r[name] for r in rows], [r[name] for r in read_log(alone)], rtol=2e-4)

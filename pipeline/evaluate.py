@@ -31,18 +31,24 @@ from salm_duplex_model.evaluation import activity, bootstrap, full_duplex_bench
 from salm_duplex_model.evaluation.activity import user_turns
 from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure
 from salm_duplex_model.evaluation.judge import Judge
+from salm_duplex_model.evaluation.live_user import HANGS_UP_S, PATIENCE_S
 from salm_duplex_model.evaluation.metrics import TAIL_S, TOLERANCE_FRAMES
-from salm_duplex_model.evaluation.play import Played, batches, play
+from salm_duplex_model.evaluation.play import Played, batches, converse, play
 from salm_duplex_model.evaluation.plot import write_plot
 from salm_duplex_model.evaluation.recognition import transcribe
 from salm_duplex_model.evaluation.scores import Scores, score, score_reference, summarize
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate
-from salm_duplex_model.evaluation.timeline import Interval, Spoken
+from salm_duplex_model.evaluation.timeline import Interval, Spoken, scene_of
 from salm_duplex_model.evaluation.utmos import Utmos
 from salm_duplex_model.session import GREEDY, Decoding
 from salm_duplex_model.stream import explained
 from stages.ears.recognize import Recognizer, load_recognizer
 
+OPEN = "open: the user goes on as recorded"
+CLOSED = (
+    "closed: the user reacts to BOS and EOS of the agent's text channel, waits "
+    f"{PATIENCE_S:g} s for an answer and {HANGS_UP_S:g} s more than the labels for room to speak"
+)
 WORD_FIGURES = ("agent_wer", "reference_wer", "asr_bleu", "reference_asr_bleu")
 
 
@@ -63,6 +69,8 @@ class Request:
     judge_model: str | None = None
     fdb: Path | None = None
     codec: str | None = None
+    closed_loop: bool = False
+    """The user reacts to what the agent does, instead of going on as recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +114,9 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
         progress(done, total, one.name)
         for cuts in batches(one.cuts, request.batch):
             with reading(one):
-                for played in play(model, codec, cuts, request.decoding):
+                for played in (converse if request.closed_loop else play)(model, codec, cuts, request.decoding):
                     scored = score(played.cut, played.audio, played.tokens, tokenizer)
+                    scored.samples.update(played.kept)
                     scores[one.name].append(scored)
                     hearing.hear(played, scored)
                     if played.user_tokens is not None:
@@ -189,13 +198,15 @@ class Hearing:
     def hear(self, played: Played, scored: Scores) -> None:
         if self._recognizer is None and self._utmos is None:
             return
-        codes = torch.from_numpy(played.cut.load_custom("target_codes").astype(np.int64))
+        recorded = played.recorded or played.cut
+        codes = torch.from_numpy(recorded.load_custom("target_codes").astype(np.int64))
         reference = self._codec.decode(codes[None])[0].numpy()
         turns = activity.speech(reference)
         if self._recognizer is not None:
             scene = scored.scene
             self._own.append(self._words_of(played.audio, scored.speech, scene.uninterrupted(scored.turns)))
-            self._reference.append(self._words_of(reference, turns, scene.uninterrupted(scene.reference)))
+            labels = scene_of(recorded)
+            self._reference.append(self._words_of(reference, turns, labels.uninterrupted(labels.reference)))
         if self._utmos is not None:
             self._own_marks.append(self._utmos(played.audio, scored.speech))
             self._reference_marks.append(self._utmos(reference, turns))
@@ -316,7 +327,8 @@ def _about(request: Request, sets: list[TestSet]) -> dict[str, Any]:
         "dialogues": {one.name: len(one.cuts) for one in sets},
         "limit": request.limit,
         "decoding": asdict(request.decoding) | {"batch": request.batch},
-        "loop": f"open: the user goes on as recorded, then {TAIL_S:g} s of silence; agent frame t beside user frame t",
+        "closed_loop": request.closed_loop,
+        "loop": f"{CLOSED if request.closed_loop else OPEN}, then {TAIL_S:g} s of silence; agent frame t beside user frame t",
         "voice_activity": activity.DESCRIPTION,
         "hold_s": activity.HOLD_S,
         "blip_s": activity.BLIP_S,

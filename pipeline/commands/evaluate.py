@@ -53,6 +53,13 @@ def command(
         Path | None,
         typer.Option("--fdb", help="Also write the examples in Full-Duplex-Bench layout to this new folder."),
     ] = None,
+    closed_loop: Annotated[
+        bool,
+        typer.Option(
+            "--closed-loop",
+            help="The user reacts to the agent: waits for its answers and barges in while it speaks, instead of talking on as recorded.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Play test sets to a trained model and score its turn-taking, barge-ins, pauses and words."""
@@ -61,7 +68,20 @@ def command(
 
     decoding = speaking.decoding(run)
     request = Request(
-        run, corpus, out, split, limit, batch, decoding, asr, utmos, judge, judge_model, fdb, speaking.codec
+        run,
+        corpus,
+        out,
+        split,
+        limit,
+        batch,
+        decoding,
+        asr,
+        utmos,
+        judge,
+        judge_model,
+        fdb,
+        speaking.codec,
+        closed_loop,
     )
     with progress_shown("dialogues", quiet=as_json) as progress:
         result = evaluate(request, progress)

@@ -23,7 +23,9 @@ def tables(result: dict[str, Any]) -> Iterator[Table]:
     """A table for each test set."""
     for name, own in result["sets"].items():
         number = result["about"]["dialogues"][name]
-        table = Table(title=f"{name}: {number} dialogues, step {result['about']['step']}", box=None, pad_edge=False)
+        loop = ", closed loop" if result["about"]["closed_loop"] else ""
+        title = f"{name}: {number} dialogues, step {result['about']['step']}{loop}"
+        table = Table(title=title, box=None, pad_edge=False)
         table.title_justify = "left"
         for column in ("metric", "by audio", "95 %", "n", "by text", "reference", "paper: UltraChat", "Impatient"):
             table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)

@@ -6,29 +6,33 @@ Written anew from the paper and the file formats; no code or data of the benchma
   words. TOR is the share of examples with one; latency is taken over those, from the user's end, and 0 where the agent is
   earlier.
 * Pause handling: a turn of the user with a pause; the agent should not take over in it.
-* Backchannel: a long turn of the user (here 3 s and more) in which the agent may say no more than a backchannel. An output
-  takes over by itself here; shorter ones are counted as backchannels, and given a second (`fdb_backchannel_freq`).
+* Backchannel: a long turn of the user (here 3 s and more) in which the agent may say no more than a backchannel. Each output is judged by
+  itself, and takes over with three words already. `fdb_backchannel_freq` counts all outputs of at most 3 s, per second of the turn.
 * Smooth turn taking: from a turn of the user on until the next; the agent should take over, and soon after the turn's end.
 * User interruption: the same after a barge-in, looking only at output after its end, as the benchmark's own transcripts do. An
   agent that never stopped talking takes over at once: read it beside barge-in success.
 
 Full-Duplex-Bench measures clips with one event each; here each event of a dialogue makes one. What was under way when the
-user's turn began and gave way, until the turn's end or within 1.5 s, is the answer before and no output: its clips have none. Not here: the divergence (JSD) from people's backchannels, which needs its recordings, and its LLM's marks.
+user's turn began and gave way, until the turn's end or within 1.5 s, is the answer before and no output: its clips have none. Not here: the divergence (JSD) from people's backchannels, which
+needs its recordings, and its LLM's marks.
 
-`--fdb` writes for each example `input.wav` (16 kHz), `output.wav`, `output.json` (`{"text", "chunks": [{"text", "timestamp":
-[start, end]}]}`) and `pause.json`, `turn_taking.json` or `interrupt.json`, so that `evaluate.py --task TASK --root_dir
-DIR/SET/TASK` of the benchmark can score them (its backchannel task also wants people's histograms for the same ids). Word
-times there are estimated: a turn's words spread over it, by their letters.
+`--fdb` writes for each example `input.wav` and `output.wav` (16 kHz both, as its backchannel script assumes; what is no output
+is silenced), `output.json` (`{"text", "chunks": [{"text", "timestamp": [start, end]}]}`) and `pause.json`, `turn_taking.json` or
+`interrupt.json`, so that `evaluate.py --task TASK --root_dir DIR/SET/TASK` of the benchmark can score them (its backchannel
+task also wants people's histograms for the same ids). Word times there are estimated: a turn's words spread over it, by their
+letters. `tests/benchmarks/full_duplex_bench.py` runs its scripts and puts their figures beside these.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import soundfile
+import soxr
 
 from manifests.frames import SOURCE_RATE, TARGET_RATE
 from salm_duplex_model.evaluation.metrics import STOP_WITHIN_S
@@ -36,7 +40,11 @@ from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, UserT
 
 TAKE_OVER_S = 1.0
 TAKE_OVER_WORDS = 3
+BACKCHANNEL_WORDS = 2
+"""The backchannel script is stricter: within a second three words take over."""
 LONG_TURN_S = 3.0
+SHORT_OUTPUT_S = 3.0
+"""Outputs longer than this are not counted in `fdb_backchannel_freq`, nor anything after the first of them."""
 
 Task = Literal["pause_handling", "backchannel", "smooth_turn_taking", "user_interruption"]
 
@@ -80,13 +88,13 @@ def outputs(example: Example, agent: Sequence[Interval]) -> list[Interval]:
     return [own for own in cut if own is not None]
 
 
-def takes_over(heard: Sequence[Interval], words: Sequence[Spoken]) -> bool:
-    """Whether output is a take-over: 1 s from its first sound to its last, or more than three words starting in it."""
+def takes_over(heard: Sequence[Interval], words: Sequence[Spoken], most_words: int = TAKE_OVER_WORDS) -> bool:
+    """Whether output is a take-over: 1 s from its first sound to its last, or more words starting in it than `most_words`."""
     if not heard:
         return False
     start, end = heard[0].start, heard[-1].end
     number = sum(start <= word.start < end for word in words)
-    return end - start >= TAKE_OVER_S or number > TAKE_OVER_WORDS
+    return end - start >= TAKE_OVER_S or number > most_words
 
 
 def measure(scene: Scene, agent: Sequence[Interval], words: Sequence[Spoken], end: float) -> dict[str, list[float]]:
@@ -96,8 +104,8 @@ def measure(scene: Scene, agent: Sequence[Interval], words: Sequence[Spoken], en
         heard = outputs(example, agent)
         name = FIGURE_OF[example.task]
         if example.task == "backchannel":
-            taken = any(takes_over([turn], words) for turn in heard)
-            short = sum(not takes_over([turn], words) for turn in heard)
+            taken = any(takes_over([turn], words, BACKCHANNEL_WORDS) for turn in heard)
+            short = sum(1 for _ in takewhile(lambda turn: turn.length <= SHORT_OUTPUT_S, heard))
             samples["fdb_backchannel_freq"].append(short / example.turn.length)
         else:
             taken = takes_over(heard, words)
@@ -151,14 +159,18 @@ def write_examples(
     `user` is float (samples,) at 16 kHz, `agent` at 22 050 Hz; `speech` and `words` are the agent's.
     """
     written: list[dict[str, object]] = []
+    resampled = soxr.resample(agent, TARGET_RATE, SOURCE_RATE)
     for example in examples(scene, len(agent) / TARGET_RATE):
         numbers[example.task] = number = numbers.get(example.task, 0) + 1
         place = folder / example.task / str(number)
         place.mkdir(parents=True, exist_ok=True)
-        for name, samples, rate in (("input", user, SOURCE_RATE), ("output", agent, TARGET_RATE)):
-            clip = _clip(samples, rate, example.clip)
-            soundfile.write(place / f"{name}.wav", clip, rate, subtype="PCM_16")
-        _write(place / "output.json", _output(example, outputs(example, speech), words))
+        heard = outputs(example, speech)
+        output = _clip(resampled, example.clip)
+        if example.task != "user_interruption":  # there the answer that is interrupted belongs to the clip
+            output[: round((heard[0].start - example.clip.start) * SOURCE_RATE) if heard else len(output)] = 0
+        for name, samples in (("input", _clip(user, example.clip)), ("output", output)):
+            soundfile.write(place / f"{name}.wav", samples, SOURCE_RATE, subtype="PCM_16")
+        _write(place / "output.json", _output(example, heard, words))
         if (event := _event(example)) is not None:
             _write(place / event[0], event[1])
         source = {"dialogue": scene.id, "start_s": example.clip.start, "end_s": example.clip.end}
@@ -166,9 +178,9 @@ def write_examples(
     return written
 
 
-def _clip(samples: np.ndarray, rate: int, clip: Interval) -> np.ndarray:
-    """A stretch of a channel, with silence where the channel has ended."""
-    first, last = round(clip.start * rate), round(clip.end * rate)
+def _clip(samples: np.ndarray, clip: Interval) -> np.ndarray:
+    """A stretch of a channel at 16 kHz, with silence where the channel has ended."""
+    first, last = round(clip.start * SOURCE_RATE), round(clip.end * SOURCE_RATE)
     part = samples[first:last]
     return np.pad(part, (0, last - first - len(part)))
 

@@ -1,11 +1,12 @@
 """Play a test set's user channels to a model, frame by frame and many dialogues at once, and keep what it answers.
 
-The loop is open: the user goes on as recorded, whatever the agent does. What a step gives is laid beside the user's frame that
-it heard, as it is in a corpus; a live session adds the 80 ms that it takes to hear that frame.
+With `play` the loop is open: the user goes on as recorded, whatever the agent does. With `converse` it is closed: the user says the
+same by what the agent does (`live_user.py`). What a step gives is laid beside the user's frame that it heard, as it is in a corpus; a
+live session adds the 80 ms that it takes to hear that frame.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,7 +15,10 @@ from lhotse import MonoCut
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, TARGET_FRAME
 from salm_duplex_model.batch import frames_of
 from salm_duplex_model.codec.nemo import AnyCodec
+from salm_duplex_model.evaluation.happened import happened
+from salm_duplex_model.evaluation.live_user import LiveUser
 from salm_duplex_model.evaluation.metrics import TAIL_S
+from salm_duplex_model.evaluation.script import script_of
 from salm_duplex_model.model import DuplexModel
 from salm_duplex_model.session import GREEDY, Decoding, Session
 
@@ -25,12 +29,18 @@ STRETCH = 25
 @dataclass(frozen=True, slots=True)
 class Played:
     """What the agent did in a dialogue and its tail: `audio` float32 (T · 1 764,) at 22 050 Hz, `tokens` int64 (T,), and the user's
-    text channel likewise, where the model has it."""
+    text channel likewise, where the model has it.
+
+    In a closed loop `cut` is the conversation as it happened and `recorded` the test cut; `kept` says how far the script was followed, as
+    samples by figure.
+    """
 
     cut: MonoCut
     audio: np.ndarray
     tokens: np.ndarray
     user_tokens: np.ndarray | None = None
+    recorded: MonoCut | None = None
+    kept: dict[str, list[float]] = field(default_factory=dict)
 
 
 def batches(cuts: Sequence[MonoCut], batch: int) -> list[list[MonoCut]]:
@@ -43,20 +53,57 @@ def play(model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding:
     """Play one batch of cuts, each padded with silence to the longest and `TAIL_S` more."""
     session = Session(model, codec, batch=len(cuts), decoding=decoding)
     frames = _frames(cuts)
-    codes, tokens, user_tokens = [], [session.text], [session.user_text]
-    for thought, token, user_token in _answers(session, cuts, frames):
-        codes.append(thought)
-        tokens.append(token)
-        user_tokens.append(user_token)
-    # Nobody listens live: decoded in long stretches, the same audio takes a fraction of the time.
-    stretches = torch.split(torch.stack(codes, 1), STRETCH, dim=1)
-    sound = torch.cat([session.sound(stretch).cpu() for stretch in stretches], 1).numpy()
-    text = torch.stack(tokens, 1).cpu().numpy()
-    known = [user_token for user_token in user_tokens if user_token is not None]
-    user_text = torch.stack(known, 1).cpu().numpy() if known else None
-    for row, (cut, length) in enumerate(zip(cuts, frames, strict=True)):
-        own = None if user_text is None else user_text[row, :length]
-        yield Played(cut, sound[row, : length * TARGET_FRAME], text[row, :length], own)
+    record = Record(session)
+    for codes, *_ in _answers(session, cuts, frames):
+        record.add(codes)
+    for cut, (audio, tokens, user_tokens) in zip(cuts, record.rows(frames), strict=True):
+        yield Played(cut, audio, tokens, user_tokens)
+
+
+def converse(
+    model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding: Decoding = GREEDY
+) -> Iterator[Played]:
+    """Have the users of one batch of cuts talk to the agent, each until the conversation is over and `TAIL_S` more.
+
+    Raises `RequestError` for a cut whose user channel can't be taken apart.
+    """
+    users = [LiveUser(script_of(cut), model.special) for cut in cuts]
+    session = Session(model, codec, batch=len(cuts), decoding=decoding)
+    record, heard = Record(session), []
+    while not all(user.over for user in users):
+        heard.append(np.stack([user.frame(token) for user, token in zip(users, session.text.tolist(), strict=True)]))
+        record.add(session.think(torch.from_numpy(heard[-1])))
+    channels = np.stack(heard, 1).reshape(len(users), -1)
+    rows = record.rows([user.frames or 0 for user in users])
+    for cut, user, channel, (audio, tokens, user_tokens) in zip(cuts, users, channels, rows, strict=True):
+        yield Played(happened(cut, user, channel), audio, tokens, user_tokens, cut, user.kept())
+
+
+class Record:
+    """What a session's agents do, from its first frame on."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._codes: list[torch.Tensor] = []
+        self._text, self._user_text = [session.text], [session.user_text]
+
+    def add(self, codes: torch.Tensor) -> None:
+        """What a step gave (B, 4), with the text that the session now holds."""
+        self._codes.append(codes)
+        self._text.append(self._session.text)
+        self._user_text.append(self._session.user_text)
+
+    def rows(self, frames: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+        """Of each conversation so many frames: audio, text, and the user's text, where the model has it."""
+        # Nobody listens live: decoded in long stretches, the same audio takes a fraction of the time.
+        stretches = torch.split(torch.stack(self._codes, 1), STRETCH, dim=1)
+        sound = torch.cat([self._session.sound(stretch).cpu() for stretch in stretches], 1).numpy()
+        text = torch.stack(self._text, 1).cpu().numpy()
+        known = [tokens for tokens in self._user_text if tokens is not None]
+        user_text = torch.stack(known, 1).cpu().numpy() if known else None
+        for row, length in enumerate(frames):
+            own = None if user_text is None else user_text[row, :length]
+            yield sound[row, : length * TARGET_FRAME], text[row, :length], own
 
 
 def written(

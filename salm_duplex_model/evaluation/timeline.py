@@ -111,14 +111,14 @@ def scene_of(cut: MonoCut) -> Scene:
     """The labels of a test cut (DESIGN, §6). `pauses` of a supervision and `noise_bursts` of a cut are lists of
     [start, duration] in seconds from the cut's start, and may be missing."""
     ordered = sorted(cut.supervisions, key=lambda s: s.start)
-    turns = [s for s in ordered if _event(s) not in ASIDES]
+    turns = [s for s in ordered if event_of(s) not in ASIDES]
     following = {a.id: b for a, b in itertools.pairwise(turns)}
     return Scene(
         id=cut.id,
         duration=cut.duration,
         user=tuple(
             UserTurn(
-                s.start, s.end, s.text or "", _event(s), _spans(s.custom, "pauses"), _answered(s, following), _act(s)
+                s.start, s.end, s.text or "", event_of(s), _spans(s.custom, "pauses"), _answered(s, following), _act(s)
             )
             for s in ordered
             if s.speaker == "user"
@@ -132,7 +132,7 @@ def scene_of(cut: MonoCut) -> Scene:
             if _act(again) == "reprompt"
         ),
         backchannels=tuple(
-            Interval(s.start, s.end) for s in ordered if (s.speaker, _event(s)) == ("agent", "backchannel")
+            Interval(s.start, s.end) for s in ordered if (s.speaker, event_of(s)) == ("agent", "backchannel")
         ),
     )
 
@@ -141,7 +141,8 @@ def _answered(supervision: SupervisionSegment, following: dict[str, SupervisionS
     return supervision.id in following and following[supervision.id].speaker == "agent"
 
 
-def _event(supervision: SupervisionSegment) -> Event:
+def event_of(supervision: SupervisionSegment) -> Event:
+    """What a turn is, `turn` where the label does not say."""
     event: Event = (supervision.custom or {}).get("event", "turn")
     return event
 

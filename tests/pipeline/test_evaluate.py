@@ -15,7 +15,10 @@ from manifests.text_channel import text_channel, user_text_channel
 from pipeline.commands.evaluation_table import tables
 from pipeline.evaluate import Request, evaluate
 from salm_duplex_model.batch import frames_of
-from salm_duplex_model.evaluation.play import Played, batches, play
+from salm_duplex_model.checkpoint import load_run
+from salm_duplex_model.codec import Codec
+from salm_duplex_model.evaluation.play import Played, batches, converse, play
+from salm_duplex_model.session import Decoding
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 
 DESIGN = (
@@ -84,9 +87,6 @@ def test_a_random_model_is_played_and_scored_end_to_end(request_of, small_corpus
 
 
 def test_playing_gives_each_dialogue_its_own_audio_and_text_however_they_are_batched(tiny_run, small_corpus):
-    from salm_duplex_model.checkpoint import load_run
-    from salm_duplex_model.codec import Codec
-
     model, tokenizer = load_run(tiny_run)
     cuts = list(small_corpus.cuts("train"))[:3]
     together = {one.cut.id: one for one in play(model, Codec.bundled(), cuts)}
@@ -96,6 +96,39 @@ def test_playing_gives_each_dialogue_its_own_audio_and_text_however_they_are_bat
     assert np.array_equal(alone.tokens, beside.tokens)
     assert np.allclose(alone.audio, beside.audio, atol=1e-4)
     assert alone.tokens[0] == tokenizer.special.pad
+
+
+@pytest.fixture
+def soon_hung_up(monkeypatch):
+    """An agent of random weights may never fall silent."""
+    monkeypatch.setattr("salm_duplex_model.evaluation.live_user.HANGS_UP_S", 2.0)
+
+
+def test_a_closed_loop_is_played_scored_and_marked_as_one(request_of, small_corpus, tmp_path, soon_hung_up):
+    utmos = make_utmos(tmp_path / "utmos.pt")
+    request = request_of(closed_loop=True, limit=1, fdb=tmp_path / "fdb", utmos=utmos)
+    result = evaluate(request, quietly)
+    own = result["sets"][small_corpus.name]
+    turns = sum(s.speaker == "user" for s in next(iter(small_corpus.cuts("train"))).supervisions)
+    assert result["about"]["closed_loop"] and "closed: the user reacts to BOS and EOS" in result["about"]["loop"]
+    assert own["script_turns_said_rate"]["n"] == turns
+    assert set(result["reference"][small_corpus.name]) <= set(own)
+    assert own["reference_utmos"]["n"] == 1 and 0.01 < own["reference_utmos"]["value"] < 0.5
+    assert "closed loop" in str(next(tables(result)).title)
+    assert json.loads((request.fdb / small_corpus.name / "index.json").read_text())
+
+
+def test_a_closed_loop_of_a_dialogue_does_not_depend_on_the_others(tiny_run, small_corpus, soon_hung_up):
+    model, _ = load_run(tiny_run)
+    cuts = list(small_corpus.cuts("train"))[:2]
+    drawn = Decoding(temperature=1.0, code_temperature=1.0, seed=3)
+    together = {one.cut.id: one for one in converse(model, Codec.bundled(), cuts, drawn)}
+    alone = next(converse(model, Codec.bundled(), cuts[1:], drawn))
+    beside = together[alone.cut.id]
+    assert np.array_equal(alone.tokens, beside.tokens)
+    assert alone.cut.supervisions == beside.cut.supervisions and alone.kept == beside.kept
+    assert np.array_equal(alone.cut.load_audio(), beside.cut.load_audio())
+    assert len(alone.audio) == len(alone.tokens) * 1_764 == (frames_of(alone.cut) + 25) * 1_764
 
 
 def test_batches_have_dialogues_of_similar_length_and_all_of_them(small_corpus):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from salm_duplex_model.evaluation.full_duplex_bench import examples, measure, timed_words, write_examples
+from salm_duplex_model.evaluation.full_duplex_bench import FIGURE_OF, examples, measure, timed_words, write_examples
 from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, UserTurn
 
 SCENE = Scene(
@@ -78,6 +78,15 @@ def test_short_outputs_in_a_long_turn_are_backchannels():
     assert got["fdb_backchannel_tor"] == [0]
     assert got["fdb_backchannel_freq"] == [0.5]
     assert samples([Interval(21, 22.5)])["fdb_backchannel_tor"] == [1]
+    words = [Spoken(21.1 + i / 10, 21.2 + i / 10, "a") for i in range(3)]
+    assert samples([Interval(21, 21.5)], words[:2])["fdb_backchannel_tor"] == [0]
+    assert samples([Interval(21, 21.5)], words)["fdb_backchannel_tor"] == [1]  # one word fewer than elsewhere
+
+
+def test_outputs_are_counted_until_one_is_longer_than_3_s():
+    long = Scene("s", 30, (UserTurn(1, 11, "", "turn", (), False),))
+    agent = [Interval(2, 2.4), Interval(3, 5), Interval(6, 9.5), Interval(10, 10.3)]
+    assert measure(long, agent, [], 32)["fdb_backchannel_freq"] == [0.2]
 
 
 def test_words_are_spread_over_the_sound_of_their_turn():
@@ -115,4 +124,17 @@ def test_the_folder_has_the_files_and_keys_that_the_benchmark_reads(tmp_path):
     samples, rate = soundfile.read(tmp_path / "smooth_turn_taking/1/input.wav")
     assert (rate, len(samples), np.argmax(samples)) == (16_000, 11 * 16_000, 0)
     samples, rate = soundfile.read(tmp_path / "smooth_turn_taking/1/output.wav")
-    assert (rate, np.argmax(samples)) == (22_050, round(4.5 * 22_050))
+    assert (rate, np.argmax(samples)) == (16_000, round(4.5 * 16_000))
+
+
+def test_the_end_of_the_answer_before_is_silenced_but_for_the_answer_that_is_interrupted(tmp_path):
+    user, agent = np.zeros(30 * 16_000, np.float32), np.zeros(32 * 22_050, np.float32)
+    sounds = [Interval(0, 1.5), Interval(5.5, 12.5), Interval(14.8, 18), Interval(19, 20.5)]
+    for sound in sounds:
+        agent[round(sound.start * 22_050) : round(sound.end * 22_050)] = 0.5
+    write_examples(tmp_path, SCENE, user, agent, sounds, [], {})
+    heard = {task: soundfile.read(tmp_path / task / "1" / "output.wav")[0] for task in FIGURE_OF}
+    assert not np.any(heard["backchannel"]) and not np.any(heard["pause_handling"])
+    turn = np.flatnonzero(np.abs(heard["smooth_turn_taking"]) > 0.2) / 16_000
+    assert turn[0] == pytest.approx(4.5, abs=0.01)
+    assert np.abs(heard["user_interruption"][: 16_000 // 4]).max() > 0.2

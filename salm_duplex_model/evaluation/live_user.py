@@ -1,0 +1,211 @@
+"""The user of a closed loop: says a script's lines live, frame by frame, by what the agent does on its text channel.
+
+* The next turn starts its labeled gap after the agent has fallen silent (EOS). While the agent speaks, no turn starts.
+* A barge-in, a backchannel and a false start come their labeled time after the agent's turn has really started (BOS), if it still
+  speaks. A barge-in into an agent that has ended by then becomes a turn, a middle gap after its end; the others are left out.
+* A user who gets no answer within `PATIENCE_S` says the next turn; where the labels have a second answer after a silence ("are you
+  still there?"), the user waits for it as long as the labels do.
+* Where the agent talks into a turn, the user talks on. What the agent began during the turn and says beyond it is taken for the answer.
+* A user who finds no room for the next turn, or for the end, within `HANGS_UP_S` more than the labels took, hangs up.
+
+The user knows the agent's token of the frame in which the user speaks, and starts to the sample.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from manifests.frames import FRAMES_PER_SECOND, SOURCE_FRAME, SOURCE_RATE, frames_to_cover, to_samples
+from manifests.records import Event, Span
+from manifests.text_channel import SpecialTokens
+from salm_duplex_model.evaluation.metrics import TAIL_S
+from salm_duplex_model.evaluation.script import Answer, Exchange, Line, Script
+
+PATIENCE_S = 4.0
+HANGS_UP_S = 30.0
+TAIL_FRAMES = round(TAIL_S * FRAMES_PER_SECOND)
+
+
+@dataclass(slots=True)
+class AgentTurn:
+    """In samples at 16 kHz; `end` is None while it lasts."""
+
+    start: int
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A line and when it was said, in samples at 16 kHz; `event` is what it really was."""
+
+    line: Line
+    start: int
+    event: Event
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.line.sound)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A turn of the reference agent, where it would stand in what really happened, in samples at 16 kHz."""
+
+    answer: Answer
+    start: int
+    end: int
+
+
+class LiveUser:
+    """One conversation. `said`, `expected` and `noises` are the labels of what has happened so far."""
+
+    def __init__(self, script: Script, special: SpecialTokens) -> None:
+        self.script = script
+        self.said: list[Said] = []
+        self.expected: list[Expected] = []
+        self.noises: list[Span] = []
+        self.frames: int | None = None
+        """How long the conversation is played, with a tail; None until it is known."""
+        self._special = special
+        self._agent: list[AgentTurn] = []
+        self._now = 0
+        self._place = 0  # the exchange
+        self._since = self._until = 0  # its line
+        self._asides = 0  # so many of its asides are said, or were due when the agent was silent
+        self._bed_at = 0
+
+    @property
+    def over(self) -> bool:
+        return self.frames is not None and self._now >= self.frames * SOURCE_FRAME
+
+    @property
+    def exchange(self) -> Exchange:
+        return self.script.exchanges[self._place]
+
+    @property
+    def line_end(self) -> int:
+        """When the last turn of the user ends or has ended, in samples."""
+        return self._until
+
+    def frame(self, token: int) -> np.ndarray:
+        """The user's next frame, float32 (1 280,), beside the agent's `token` of the same frame."""
+        self._listen(token)
+        if self.frames is None:
+            self._say_asides()
+            self._say_next()
+        heard = self._sound()
+        self._now += SOURCE_FRAME
+        return heard
+
+    def answers(self) -> list[AgentTurn]:
+        """The agent's turns since the user's line began, but for those that ended before it did."""
+        own = (turn for turn in self._agent if turn.start >= self._since)
+        return [turn for turn in own if turn.end is None or turn.end > self._until]
+
+    def kept(self) -> dict[str, list[float]]:
+        """How far the conversation followed the script, as samples 0 and 1: for each turn and side talk whether it was said, for each
+        such barge-in whether the agent still spoke, for each backchannel and false start whether it was said."""
+        turns = sum(exchange.line is not None for exchange in self.script.exchanges)
+        asides = sum(len(answer.asides) for exchange in self.script.exchanges for answer in exchange.answers)
+        made = [said.event == "barge_in" for said in self.said if said.line.event == "barge_in"]
+        said, heard = self._place, len(self.said) - self._place
+        return {
+            "script_turns_said_rate": [1.0] * said + [0.0] * (turns - said),
+            "script_barge_ins_made_rate": [float(one) for one in made],
+            "script_asides_said_rate": [1.0] * heard + [0.0] * (asides - heard),
+        }
+
+    def _listen(self, token: int) -> None:
+        speaking = self._speaking()
+        if token == self._special.bos and not speaking:
+            self._agent.append(AgentTurn(self._now))
+        elif token == self._special.eos and speaking:
+            self._agent[-1].end = self._now
+
+    def _speaking(self) -> bool:
+        return bool(self._agent) and self._agent[-1].end is None
+
+    def _say_asides(self) -> None:
+        window, own = self._now + SOURCE_FRAME, self.answers()
+        due = [(number, line) for number, answer in enumerate(self.exchange.answers) for line in answer.asides]
+        for number, line in due[self._asides :]:
+            if number >= len(own) or own[number].start + line.delay >= window:
+                return
+            start = max(own[number].start + line.delay, self._now)
+            if own[number].end is None and start >= self._free():
+                self.said.append(Said(line, start, line.event))
+            self._asides += 1
+
+    def _say_next(self) -> None:
+        """Say the next line where it is due, or end the conversation."""
+        window = self._now + SOURCE_FRAME
+        following = self.script.exchanges[self._place + 1 :]
+        line = following[0].line if following else None
+        due = None if self._until >= window else self._due(line)
+        if due is not None and (start := max(due[0], self._now, self._free())) < window:
+            self._close(start, due[1])
+            if line is None:
+                self.frames = frames_to_cover(start, SOURCE_FRAME) + TAIL_FRAMES
+                return
+            self.said.append(Said(line, start, due[1]))
+            self._place, self._asides = self._place + 1, 0
+            self._since, self._until = start, start + len(line.sound)
+        elif self._now > self._until + self.exchange.span + to_samples(HANGS_UP_S, SOURCE_RATE):
+            self._close(self._now, "turn")
+            self.frames = self._now // SOURCE_FRAME + 1
+
+    def _due(self, line: Line | None) -> tuple[int, Event] | None:
+        """When the next line is to start, and as what, if the agent does nothing more; the end of the conversation for None. None
+        while the user waits for the agent to fall silent."""
+        own, wanted = self.answers(), len(self.exchange.answers)
+        barges_in = line is not None and line.event == "barge_in"
+        if line is not None and barges_in and 0 < wanted <= len(own) and own[wanted - 1].end is None:
+            return own[wanted - 1].start + line.delay, "barge_in"
+        if self._speaking():
+            return None
+        last = self._agent[-1].end if self._agent else None
+        quiet = max(self._until, last or 0)
+        event: Event = "turn" if line is None or barges_in else line.event
+        if wanted and not own:
+            return quiet + to_samples(PATIENCE_S, SOURCE_RATE), event
+        if len(own) < wanted:
+            return quiet + self.exchange.answers[len(own) - 1].rest, event
+        if line is None:
+            return quiet + self.script.tail, event
+        # A user whom the labels have start before the agent's end can't know of it, and starts at once.
+        return quiet + (self.script.gap if barges_in else max(line.delay, 0)), event
+
+    def _close(self, until: int, event: Event) -> None:
+        """Place the reference's turns of this exchange, which ends at `until`: each starts its labeled gap after the turn before, and
+        ends as if it had begun with the agent's own."""
+        own, answers, before = self.answers(), self.exchange.answers, self._until
+        for number, answer in enumerate(answers[: len(own) + 1]):
+            given = own[number] if number < len(own) else None
+            start = min(before + answer.delay, until - SOURCE_FRAME)
+            end = (given.start if given else start) + answer.length
+            if number + 1 < len(answers) and given and given.end is not None:
+                end = given.end  # from here on the agent may ask again
+            if event != "barge_in":
+                end = min(end, until)
+            self.expected.append(Expected(answer, start, max(end, start + SOURCE_FRAME)))
+            before = end
+
+    def _free(self) -> int:
+        return self.said[-1].end if self.said else 0
+
+    def _sound(self) -> np.ndarray:
+        heard = np.zeros(SOURCE_FRAME, dtype=np.float32)
+        silent = np.ones(SOURCE_FRAME, dtype=bool)
+        for said in self.said[-2:]:
+            first, last = (min(max(at - self._now, 0), SOURCE_FRAME) for at in (said.start, said.end))
+            if last > first:
+                begin = self._now + first - said.start
+                heard[first:last] = said.line.sound[begin : begin + last - first]
+                silent[first:last] = False
+        places = np.flatnonzero(silent)
+        at = (self._bed_at + np.arange(len(places))) % len(self.script.bed)
+        heard[places] = self.script.bed[at]
+        self._bed_at += len(places)
+        for burst in self.script.bursts:
+            self.noises += [Span(self._now + int(places[n]), burst.length) for n in np.flatnonzero(at == burst.start)]
+        return heard

@@ -123,11 +123,12 @@ class Espeak:
         The same text and voice give the same samples, regardless of earlier texts. Raises ValueError if eSpeak NG has
         no such voice or produces no sound.
         """
-        samples, starts = self._engine.run(text, voice)
+        readable = _without_hums(text, voice.language)
+        samples, starts = self._engine.run(readable, voice)
         first, last = sound_span(samples)
         if not last:
             raise ValueError(f"eSpeak NG produces no sound for {text[:60]!r}")
-        return samples[first:last].copy(), _words(text, starts, samples[first:last], first)
+        return samples[first:last].copy(), _words(text, readable, starts, samples[first:last], first)
 
 
 def check_voice(voice: str, language: str = "") -> None:
@@ -251,14 +252,25 @@ def _engine() -> _Engine:
     return _Engine()
 
 
-def _words(text: str, starts: list[tuple[int, int]], samples: np.ndarray, trimmed: int) -> list[Word]:
-    """A word per whitespace token. A token may have several events ("2500") or none ("of a" is spoken as one)."""
-    tokens = [(match.group(), match.start()) for match in re.finditer(r"\S+", text)]
+_HUM = re.compile(r"\b(?:(?P<two>[Mm]+-?h+m+)|[Mm]m+|[Hh]m+)\b")
+
+
+def _without_hums(text: str, language: str) -> str:
+    """Hums as eSpeak NG can say them: "mm-hm" it spells in every language ("em em aitch em"; in French "millimètre")."""
+    one = {"en": "hmm", "de": "hm"}.get(language.partition("-")[0], "em")
+    return _HUM.sub(lambda hum: "um-hum" if hum["two"] else one, text)
+
+
+def _words(text: str, readable: str, starts: list[tuple[int, int]], samples: np.ndarray, trimmed: int) -> list[Word]:
+    """A word per whitespace token. A token may have several events ("2500") or none ("of a" is spoken as one).
+
+    `starts` are positions in `readable`, which has as many tokens as `text`."""
+    tokens = re.findall(r"\S+", text)
     first_start: dict[int, int] = {}
-    begins = [begin for _, begin in tokens]
+    begins = [match.start() for match in re.finditer(r"\S+", readable)]
     for position, sample in starts:
         first_start.setdefault(max(bisect_right(begins, position) - 1, 0), sample - trimmed)
-    return words_from_starts([token for token, _ in tokens], first_start, samples)
+    return words_from_starts(tokens, first_start, samples)
 
 
 def _unload(library: ctypes.CDLL) -> None:

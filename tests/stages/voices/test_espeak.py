@@ -9,7 +9,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, RATE, Espeak, EspeakVoice, check_voice, voices
+from stages.talk.phrases import phrases
+from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, RATE, Espeak, EspeakVoice, agent_voice, check_voice, voices
 
 FIRST = "Six sick sheep were fishing with fresh vision, honestly."
 SECOND = "Is it $12.50, or 2500? Of a kind."
@@ -140,3 +141,18 @@ def test_user_voices_work_and_differ() -> None:
         check_voice(name)
     assert len({digest("Hi.", EspeakVoice.parse(name)) for name in names}) == len(names)
     assert not any(EspeakVoice.parse(name).name == DEFAULT_AGENT_VOICE.name for name in names)
+
+
+def test_hums_are_not_spelled(espeak) -> None:
+    samples, words = espeak.speak("Mm-hm, I see. Hm.", DEFAULT_AGENT_VOICE)
+    assert [word.text for word in words] == ["Mm-hm,", "I", "see.", "Hm."]
+    as_said, _ = espeak.speak("um-hum, I see. hmm.", DEFAULT_AGENT_VOICE)
+    assert np.array_equal(samples, as_said)
+
+
+@pytest.mark.parametrize("language", ["de", "en", "es", "fr", "it", "pt"])
+def test_no_backchannel_takes_longer_than_two_words_do(espeak, language) -> None:
+    said = phrases(language)
+    for text in (*said.backchannels, *said.fillers):
+        samples, _ = espeak.speak(text, agent_voice(language))
+        assert len(samples) < 0.8 * RATE, text

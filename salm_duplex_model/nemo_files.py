@@ -91,7 +91,7 @@ def check_class(path: Path, class_name: str) -> dict[str, Any]:
     """The configuration of a `.nemo` file; raises `RequestError` if it is a model of another class."""
     config = nemo_config(path)
     if (found := str(config.get("target")).rpartition(".")[2]) != class_name:
-        raise RequestError(f"{path} is not a {class_name}, but {found}; name another model.")
+        raise RequestError(f"{path} contains {found}, not {class_name}; name another model.")
     return config
 
 

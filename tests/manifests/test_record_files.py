@@ -34,7 +34,7 @@ def test_every_kind_of_record_comes_back_unchanged(tmp_path, timelines, rendered
 
 
 def test_a_folder_without_records_and_a_damaged_line_are_reported(tmp_path, timelines):
-    with pytest.raises(UnreadableRecords, match=r"holds no records\.jsonl"):
+    with pytest.raises(UnreadableRecords, match=r"contains no records\.jsonl"):
         next(read_record_files(tmp_path))
     with RecordWriter(tmp_path) as writer:
         writer.write(timelines[0].spoken.dialogue)

@@ -109,7 +109,7 @@ def test_an_unknown_stage_is_rejected(tmp_path):
 
 def test_a_stage_without_its_input_is_reported(tmp_path):
     said = refused(run("stage", "render", "--in", tmp_path, "--out", tmp_path / "o"))
-    assert "holds no records.jsonl" in said
+    assert "contains no records.jsonl" in said
     assert not (tmp_path / "o").exists()
 
 

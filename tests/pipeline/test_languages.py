@@ -50,7 +50,7 @@ def test_a_language_decides_what_the_recipe_leaves_open():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["ingest.language=pl"], "speak.language is wrong: it, or ingest.language, must be one .*ar, de, en, es, .*not 'pl'"),
+        (["ingest.language=pl"], "speak.language is wrong: it, or ingest.language, must be a language .*ar, de, en, es, .*not 'pl'"),
         (["ingest.language=ja"], "must be a language with a grammar and a voice"),
         (["ingest.language=xx"], "two-letter code of a language"),
         (["speak.language=de"], "speak.language is 'de', but the recipe's language is 'en'"),

@@ -330,7 +330,7 @@ def test_what_cannot_be_served_is_rejected_in_a_sentence(talkative, tmp_path):
     assert "is not a training run" in refused(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"Can't listen on 127.0.0.1, port {port}" in refused(talkative, "--port", port)
+        assert f"Can't listen on 127.0.0.1 at port {port}" in refused(talkative, "--port", port)
 
 
 @contextmanager

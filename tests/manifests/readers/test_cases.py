@@ -59,7 +59,7 @@ def test_tool_calls_are_silent_and_counted():
 def test_content_parts_are_text_or_named():
     first, image, *others = read("04")
     assert first == ("What colour is the sky?", "Blue, mostly.")
-    assert image.startswith("not_text: Message 1 holds an image")
+    assert image.startswith("not_text: Message 1 contains an image")
     assert others == [
         ("Say hi.", "Hi!"),
         ("Good morning.", "Good morning to you."),

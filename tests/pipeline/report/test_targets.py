@@ -18,7 +18,7 @@ def test_shares_and_spreads_are_those_of_the_rows(small_corpus: Corpus) -> None:
     assert gap.recipe == "0.64 s" and gap.corpus.startswith(
         f"{small_corpus.info['statistics']['agent_gap_s']['median']:g} s"
     )
-    assert found["user's gap, barge-ins left out, median (80 % between)"].recipe == "0.3 to 1.2 s"
+    assert found["user's gap, without barge-ins, median (80 % between)"].recipe == "0.3 to 1.2 s"
     assert "dialogues with noise" not in found
 
 

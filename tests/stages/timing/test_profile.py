@@ -188,8 +188,8 @@ def test_an_agents_gap_with_a_tail() -> None:
     ("text", "message"),
     [
         (None, "There is no timing profile"),
-        ("gap_s: [1]", "is no timing profile"),
-        ("a: [", "is no timing profile"),
+        ("gap_s: [1]", "is not a timing profile"),
+        ("a: [", "is not a timing profile"),
     ],
 )
 def test_an_invalid_profile_is_rejected(tmp_path: Path, text: str | None, message: str) -> None:

@@ -134,7 +134,7 @@ def test_a_language_that_the_model_lacks(folder, tmp_path):
     two = make_magpie(tmp_path / "two.nemo", folder / "codec.nemo", speakers=4, tokenizers=tokenizers)
     for language in ("en", "es"):
         MagpieSynthesizer.check(MagpieSettings(magpie=str(two), language=language))
-    told = "has no tokenizer for the synthesize.language 'de': it has english_phoneme, spanish_phoneme"
+    told = "has no tokenizer for the synthesize.language 'de', but for english_phoneme, spanish_phoneme"
     assert told in refusal(f"synthesize.magpie={two}", "ingest.language=de")
 
 
@@ -150,7 +150,7 @@ def refusal(*lines: str) -> str:
 def test_what_cannot_be_used_is_rejected_before_any_work(folder, tmp_path):
     own, prompted = f"synthesize.magpie={folder}/own.nemo", f"synthesize.magpie={folder}/prompted.nemo"
     assert "does not exist" in refusal(f"synthesize.magpie={tmp_path}/none.nemo")
-    assert "holds no MagpieTTSModel but AudioCodecModel" in refusal(f"synthesize.magpie={folder}/codec.nemo")
+    assert "contains AudioCodecModel, not MagpieTTSModel" in refusal(f"synthesize.magpie={folder}/codec.nemo")
     assert "has no built-in speakers; set synthesize.prompts" in refusal(prompted)
     assert "takes no prompts" in refusal(own, f"synthesize.prompts={folder}/prompts")
     assert "contains no WAV file" in refusal(prompted, f"synthesize.prompts={tmp_path}")
@@ -159,7 +159,7 @@ def test_what_cannot_be_used_is_rejected_before_any_work(folder, tmp_path):
             (folder / "prompts" / "voice0.wav").read_bytes()[: 20 if name == "torn" else None]
         )
     assert "torn.wav of synthesize.prompts can't be read" in refusal(prompted, f"synthesize.prompts={tmp_path}")
-    assert "holds no AudioCodecModel but MagpieTTSModel" in refusal(own, f"synthesize.codec={folder}/own.nemo")
+    assert "contains MagpieTTSModel, not AudioCodecModel" in refusal(own, f"synthesize.codec={folder}/own.nemo")
     assert "does not exist" in refusal(own, f"synthesize.codec={tmp_path}/none.nemo")
     assert "can't be downloaded" in refusal("synthesize.magpie=no such/model")
     assert "can't be downloaded" in refusal("synthesize.magpie=nobody/nothing")

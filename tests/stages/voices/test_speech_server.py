@@ -95,7 +95,7 @@ def test_a_permanent_failure_rejects_only_its_dialogue(server):
 
 
 def test_a_server_that_fails_for_all_texts_rejects_no_dialogue(server):
-    with pytest.raises(WorkError, match="speaks nothing: the speech server answers with status 500"):
+    with pytest.raises(WorkError, match="returns no speech: the speech server answers with status 500"):
         stage(server.url).process([dialogue("d", "One is always broken.", "Two is always broken.")])
 
 

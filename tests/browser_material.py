@@ -1,7 +1,8 @@
 """A page in headless Chromium."""
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from playwright.sync_api import Page, expect, sync_playwright
@@ -26,6 +27,14 @@ def chromium_page(
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page, complaints
         browser.close()
+
+
+def wait_until(page: Page, what: Callable[[], bool], seconds: float = 180) -> None:
+    """Playwright's own `wait_for_function` wants an `eval`, which the pages' policies forbid."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"waited in vain; the page shows: {page.inner_text('body')}"
+        page.wait_for_timeout(50)
 
 
 def focused(page: Page) -> str:

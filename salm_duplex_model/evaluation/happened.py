@@ -8,7 +8,7 @@ import soundfile
 from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.utils import fastcopy
 
-from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE
+from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, to_samples
 from manifests.records import Event
 from salm_duplex_model.evaluation.live_user import TAIL_FRAMES, LiveUser
 
@@ -24,8 +24,8 @@ def happened(cut: MonoCut, user: LiveUser, heard: np.ndarray) -> MonoCut:
     labels = []
     for said in user.said:
         labels.append(_moved(said.line.label, said.start, event=said.event))
-        shift = said.start - round(said.line.label.start * SOURCE_RATE)
-        labels += [_moved(own, round(own.start * SOURCE_RATE) + shift) for own in said.line.during]
+        shift = said.start - to_samples(said.line.label.start, SOURCE_RATE)
+        labels += [_moved(own, to_samples(own.start, SOURCE_RATE) + shift) for own in said.line.during]
     for expected in user.expected:
         labels.append(_moved(expected.answer.label, expected.start, expected.end - expected.start))
     bursts = [(own.start, own.length) for own in user.noises]

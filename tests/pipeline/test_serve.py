@@ -3,14 +3,12 @@
 import asyncio
 import json
 import re
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -22,7 +20,9 @@ import pytest
 import soundfile
 import torch
 from aiohttp import web
-from playwright.sync_api import Page, expect, sync_playwright
+from browser_material import chromium_page, wait_until
+from playwright.sync_api import Page, expect
+from server_material import listening
 
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME
 from pipeline.serve.engine import JITTER_FRAMES, QUEUE_FRAMES, Conversation, Engine
@@ -78,20 +78,8 @@ def recording(tmp_path_factory, rendered) -> Path:
 @contextmanager
 def serving(run: Path, *options: object) -> Iterator[str]:
     """`salm-duplex serve` as a separate process; yields its URL. It must stop cleanly on request."""
-    command = [sys.executable, "-m", "pipeline.cli", "serve", run, "--port", 0, "--temperature", 1, *options]
-    process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        line = process.stdout.readline()
-        found = re.fullmatch(r"Serving (.+) at (http://127\.0\.0\.1:\d+)  \(Ctrl-C stops\)\n", line)
-        assert found and found[1] == str(run), line + (process.stderr.read() if not line else "")
-        yield found[2]
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            _, errors = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert (process.returncode, errors) == (0, "")
+    with listening(f"Serving {run}", "serve", run, "--port", 0, "--temperature", 1, *options) as url:
+        yield url
 
 
 @asynccontextmanager
@@ -336,32 +324,13 @@ def test_what_cannot_be_served_is_rejected_in_a_sentence(talkative, tmp_path):
 @contextmanager
 def browser_page(recording: Path, width: int = 1_200) -> Iterator[tuple[Page, list[str]]]:
     """A page in Chromium, whose microphone is a recording, and all that its console has to complain of."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
-    assert chromium, "the page's tests need Chromium: install it, and see that it is on the PATH as `chromium`"
-    arguments = [
-        "--no-sandbox",
+    arguments = (
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-audio-capture={recording}",
-        "--autoplay-policy=no-user-gesture-required",
-    ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        page.set_default_timeout(180_000)
-        complaints: list[str] = []
-        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+    )
+    with chromium_page(width, arguments=arguments) as (page, complaints):
         yield page, complaints
-        browser.close()
-
-
-def wait_until(page: Page, what: Callable[[], bool], seconds: float = 180) -> None:
-    """Playwright's own `wait_for_function` wants an `eval`, which the page's policy forbids."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"waited in vain; the page shows: {page.inner_text('main')}"
-        page.wait_for_timeout(50)
 
 
 def shows(page: Page, id: str, pattern: str) -> None:

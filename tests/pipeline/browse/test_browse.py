@@ -1,11 +1,7 @@
 """`salm-duplex browse` as its users meet it: a real server, a real browser, and requests that are wrong."""
 
 import io
-import re
 import shutil
-import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +12,7 @@ import soundfile
 from browser_material import chromium_page, press_until
 from corpus_material import HOSTILE, rows_of
 from playwright.sync_api import Page, expect
+from server_material import listening
 
 from manifests.corpus import Corpus
 from manifests.shards import shard_file
@@ -32,20 +29,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, small_corpus: Corpus) -> Pat
 
 @pytest.fixture(scope="module")
 def url(place: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "pipeline.cli", "browse", str(place), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        line = process.stdout.readline()
-        found = re.fullmatch(r"Browse (.+) at (http://127\.0\.0\.1:\d+)  \(Ctrl-C stops\)\n", line)
-        assert found and found[1] == str(place), line + (process.stderr.read() if not line else "")
-        yield found[2]
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            _, errors = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert (process.returncode, errors) == (0, "")
+    with listening(f"Browse {place}", "browse", place, "--port", 0) as url:
+        yield url
 
 
 def get(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from browser_material import chromium_page, press_until
+from browser_material import chromium_page, press_until, wait_until
 from corpus_material import rows_of
 from playwright.sync_api import Page, expect
 
@@ -63,9 +63,7 @@ def test_a_dialogue_is_played_by_keyboard_alone(url: str, width: int, dark: bool
         dialogue = page.locator(".dialogue").first
         expect(dialogue.locator(".readout")).to_have_text("1.00 s · frame 12 · codes 0 0 0 0")
         page.keyboard.press("Space")
-        # Not wait_for_function: that evaluates in the page, which the page's content security policy forbids.
-        while page.evaluate("document.querySelector('.dialogue audio').currentTime") <= 1.2:
-            page.wait_for_timeout(50)
+        wait_until(page, lambda: page.evaluate("document.querySelector('.dialogue audio').currentTime > 1.2"))
         page.keyboard.press("Space")
         assert page.evaluate("document.querySelector('.dialogue audio').paused")
         assert complaints == []

@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+import torch
 from corpus_material import make_corpus
 from material import SMALL_RUN, make_dialogue
 from nemo_material import make_trained_codec
@@ -28,7 +29,10 @@ from stages.voices.espeak import EspeakSynthesizer
 # A busy machine is not a failure, and a commit is judged by the same examples each time; `--hypothesis-profile default` searches anew.
 hypothesis.settings.register_profile("unhurried", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("unhurried")
-os.environ["HF_HUB_OFFLINE"] = "1"  # a model that is not there is told at once
+os.environ["HF_HUB_OFFLINE"] = "1"  # a missing model is reported immediately
+# Two modules run at a time: with two threads each, threads would mostly wait for one another, and take three times as long.
+os.environ["OMP_NUM_THREADS"] = "1"  # for child processes
+torch.set_num_threads(1)
 
 STARTS_RAY = (
     "test_build.py",
@@ -42,16 +46,18 @@ STARTS_RAY = (
 )
 
 
-@pytest.fixture(scope="session")
-def timelines() -> list[Timeline]:
-    """Ten real dialogues, spoken and scheduled; half of them, by the default recipe, with a barge-in."""
-    records: list = [make_dialogue(f"d{i}") for i in range(10)]
-    for stage_class, settings in (
-        (Speak, SpeakSettings()),
-        (Cast, CastSettings()),
-        (EspeakSynthesizer, SynthesizerSettings()),
-        (Schedule, ScheduleSettings()),
-    ):
+SCHEDULED = (
+    (Speak, SpeakSettings()),
+    (Cast, CastSettings()),
+    (EspeakSynthesizer, SynthesizerSettings()),
+    (Schedule, ScheduleSettings()),
+)
+RENDERED = (Render, RenderSettings())
+
+
+def performed(records: list, *stages: tuple) -> list:
+    """The output of the stages for the records."""
+    for stage_class, settings in stages:
         stage = stage_class(settings, 0)
         stage.setup()
         records = stage.process(records)
@@ -59,10 +65,14 @@ def timelines() -> list[Timeline]:
 
 
 @pytest.fixture(scope="session")
+def timelines() -> list[Timeline]:
+    """Ten real dialogues, spoken and scheduled; half of them, by the default recipe, with a barge-in."""
+    return performed([make_dialogue(f"d{i}") for i in range(10)], *SCHEDULED)
+
+
+@pytest.fixture(scope="session")
 def rendered(timelines: list[Timeline]) -> list[DuplexDialogue]:
-    stage = Render(RenderSettings(), 0)
-    stage.setup()
-    return stage.process(timelines)
+    return performed(timelines, RENDERED)
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +107,14 @@ def write_jsonl(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def small_corpus(tmp_path_factory, rendered) -> Corpus:
     return make_corpus(tmp_path_factory.mktemp("corpus"), rendered)
+
+
+@pytest.fixture(scope="session")
+def short_corpus(tmp_path_factory) -> Corpus:
+    """Two short dialogues, for tests that play them many times."""
+    lines = ("What time is it?", "It is ten past four.", "Thank you.", "You're welcome.")
+    records = performed([make_dialogue(f"s{i}", lines) for i in range(2)], *SCHEDULED, RENDERED)
+    return make_corpus(tmp_path_factory.mktemp("short"), records)
 
 
 @pytest.fixture(scope="session")

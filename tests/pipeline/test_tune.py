@@ -1,4 +1,4 @@
-"""`salm-duplex tune`: what it finds does not depend on when it is asked, and is used by whoever plays the run."""
+"""`salm-duplex tune`: its result is reproducible, and is used by the commands that play the run."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure
 from salm_duplex_model.turn_taking import TurnTaking
 
 GRID = Grid(starts=(0.003, 0.006), stops=(0.008,), memories=(0.85,))
-"""For random weights, with which a mark has a chance of one in a thousand."""
+"""For random weights, with which a mark has a probability of one in a thousand."""
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def own_run(tiny_run, tmp_path) -> Path:
 
 
 @pytest.fixture
-def request_of(own_run, small_corpus):
+def request_of(own_run, short_corpus):
     def make(**more) -> Request:
-        plain = {"run": own_run, "corpora": [small_corpus.url], "split": "train", "limit": 2, "grid": GRID}
+        plain = {"run": own_run, "corpora": [short_corpus.url], "split": "train", "limit": 2, "grid": GRID}
         return Request(**(plain | more))
 
     return make
@@ -55,7 +55,7 @@ def test_twice_gives_the_same_bytes_and_the_point_is_used(request_of, own_run):
     ]
     assert [point["turn_taking"]["stop"] for point in result["stop"]] == list(GRID.stops)
     assert result["chosen"] in [result["likeliest"], *result["stop"]]
-    # The random model's likeliest token is no BOS; with its chances summed it takes turns.
+    # The random model's likeliest token is never BOS; with summed probabilities, it takes turns.
     assert result["likeliest"]["turn_taken_rate"]["value"] == 0
     assert max(point["turn_taken_rate"]["value"] for point in result["start"]) > 0
     assert result["likeliest"]["turn_taken_rate"]["n"] >= 2
@@ -95,9 +95,9 @@ def test_wrong_requests_are_rejected(request_of, own_run, tmp_path):
         tune(request_of(run=tmp_path), quietly)
 
 
-def test_the_command(own_run, small_corpus):
+def test_the_command(own_run, short_corpus):
     more = ("--split", "train", "--limit", 1, "--start", 0.003, "--stop", 0.004, "--memory", 0.85)
-    result = run("tune", own_run, "--corpus", small_corpus.url, *more)
+    result = run("tune", own_run, "--corpus", short_corpus.url, *more)
     assert result.returncode == 0, result.stderr
     assert "start=0.003,stop=0.5,memory=0.85" in result.stdout
     assert "Not measured, since these dialogues have no such events: pauses taken over" in result.stdout

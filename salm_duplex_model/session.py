@@ -5,7 +5,7 @@ need. The LLM sees a window of frames, so memory does not depend on the session'
 batch, which join and leave while the others continue.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -182,13 +182,18 @@ class Session:
         return (*self.model.heads(hidden), *user)
 
     def _choose(self, logits: Tensor, temperature: float) -> Tensor:
-        if temperature == 0:
-            return logits.argmax(-1)
-        # One random number per token, found in the cumulative distribution: a fifth of the time of noise on every logit.
-        bounds = (logits.float() / temperature).softmax(-1).cumsum(-1)
-        draws = torch.stack([torch.rand(logits.shape[1:-1], generator=draw) for draw in self._random]).to(self.device)
-        places = torch.searchsorted(bounds, (draws * bounds[..., -1])[..., None], right=True)[..., 0]
-        return places.clamp(max=logits.shape[-1] - 1)
+        return logits.argmax(-1) if temperature == 0 else sample(logits.float() / temperature, self._random)
+
+
+def sample(logits: Tensor, random: Sequence[torch.Generator]) -> Tensor:
+    """Tokens drawn from the softmax of logits (B, …, V), each row with its own generator: int64 (B, …).
+
+    Each token takes a single random number, which is looked up in the cumulative distribution. Noise on every logit
+    would take five times as long."""
+    bounds = logits.softmax(-1).cumsum(-1)
+    draws = torch.stack([torch.rand(logits.shape[1:-1], generator=one) for one in random]).to(logits.device)
+    tokens = torch.searchsorted(bounds, (draws * bounds[..., -1])[..., None], right=True)[..., 0]
+    return tokens.clamp(max=logits.shape[-1] - 1)
 
 
 class Graph:

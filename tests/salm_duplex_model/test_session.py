@@ -1,6 +1,7 @@
 """The streaming session gives what the offline pass gives, in any batch, and forgets without growing."""
 
 import copy
+import math
 from itertools import pairwise
 
 import pytest
@@ -13,7 +14,7 @@ from salm_duplex_model.codec import Codec
 from salm_duplex_model.config import LlamaConfig, ModelConfig, NemoEncoderConfig
 from salm_duplex_model.generate import greedy
 from salm_duplex_model.model import build_model
-from salm_duplex_model.session import Decoding, Session
+from salm_duplex_model.session import Decoding, Session, sample
 from salm_duplex_model.turn_taking import TurnTaking
 from salm_duplex_model.window_cache import WindowCache
 
@@ -229,6 +230,13 @@ def test_sampling_is_reproducible_regardless_of_other_rows_and_differs_by_seed(m
     for part in (0, 1):
         assert torch.equal(drawn[0][part][1], drawn[1][part][0])
         assert not torch.equal(drawn[0][part], drawn[2][part])
+
+
+def test_samples_follow_the_softmax():
+    logits = torch.tensor([0.0, 1.0, -math.inf, 2.0, -1.0])
+    drawn = sample(logits.expand(1, 100_000, 5), [torch.Generator().manual_seed(0)])
+    shares = torch.bincount(drawn[0], minlength=5) / 100_000
+    assert torch.allclose(shares, logits.softmax(-1), atol=0.005) and shares[2] == 0
 
 
 def test_text_may_be_greedy_while_codes_are_sampled(model):

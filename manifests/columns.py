@@ -231,7 +231,7 @@ COLUMNS = (
         "From a turn's labeled start or end to the start or end detected by a voice activity model.",
         (
             Distribution(
-                "edge_error_s", "edge of a turn, as detected", "agent",
+                "edge_error_s", "turn edge error", "agent",
                 (Aim("verify.edge_frames", -FRAME_SECONDS), Aim("verify.edge_frames", FRAME_SECONDS)), signed=True,
             ),
         ),
@@ -248,15 +248,15 @@ COLUMNS = (
     ),
     Column(
         "user_wers", REALS, _checks("user_wers"), "WER", "Word error rate of a user's turn, by the recipe's recognizer.",
-        (Distribution("user_wer", "user's words wrong", "user", (Aim("verify.wer"),)),),
+        (Distribution("user_wer", "user WER", "user", (Aim("verify.wer"),)),),
     ),
     Column(
         "agent_wers", REALS, _checks("agent_wers"), "WER", "Word error rate of an agent's turn, before the codec.",
-        (Distribution("agent_wer", "agent's words wrong", "agent", (Aim("verify.wer"),)),),
+        (Distribution("agent_wer", "agent WER", "agent", (Aim("verify.wer"),)),),
     ),
     Column(
         "coded_wers", REALS, _checks("coded_wers"), "WER", "Word error rate of the same turns after the codec.",
-        (Distribution("coded_wer", "agent's words wrong, after the codec", "agent"),),
+        (Distribution("coded_wer", "agent WER after the codec", "agent"),),
     ),
     Column(
         "word_times", TEXT, lambda r: ",".join(sorted({s.word_times for s in r.timeline.spoken.speech})), "",

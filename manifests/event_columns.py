@@ -29,7 +29,7 @@ EVENT_COLUMNS = (
         "Barge-ins in the last third of the agent's full turn.",
     ),
     count_column(
-        "barge_ins_again", "barge-ins in a row, after the first", _barge_ins(lambda one: one.in_row > 1),
+        "barge_ins_again", "repeated barge-ins", _barge_ins(lambda one: one.in_row > 1),
         "Barge-ins into the agent's answer to a barge-in.",
     ),
     count_column(

@@ -50,8 +50,8 @@ class _Cuts:
             raise
         except Exception as error:
             # Lhotse answers any failure to open a URL with the advice to install smart_open.
-            told = error.__cause__ or error.__context__
-            raise told if isinstance(told, WorkError) else error from None
+            cause = error.__cause__ or error.__context__
+            raise cause if isinstance(cause, WorkError) else error from None
 
 
 def refuse_foreign_sources(cut: MonoCut) -> None:

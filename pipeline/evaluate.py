@@ -1,7 +1,7 @@
-"""`salm-duplex evaluate`: a run's agent on test sets, against their labels, beside the paper's figures.
+"""`salm-duplex evaluate`: score the agent of a run on test sets against their labels.
 
-Every dialogue is played through the streaming session, scored (`salm_duplex_model/evaluation`), and forgotten but for its
-scores, so that a test set may be of any size.
+Every dialogue is played through the streaming session and scored (`salm_duplex_model/evaluation`). Only the scores are
+kept in memory, so a test set may have any size.
 """
 
 import json
@@ -44,7 +44,7 @@ from salm_duplex_model.session import GREEDY, Decoding
 from salm_duplex_model.stream import explained
 from stages.ears.recognize import Recognizer, load_recognizer
 
-OPEN = "open: the user goes on as recorded"
+OPEN = "open: the user speaks as recorded"
 CLOSED = (
     "closed: the user reacts to BOS and EOS of the agent's text channel, waits "
     f"{PATIENCE_S:g} s for an answer and {HANGS_UP_S:g} s more than the labels for room to speak"
@@ -70,12 +70,12 @@ class Request:
     fdb: Path | None = None
     codec: str | None = None
     closed_loop: bool = False
-    """The user reacts to what the agent does, instead of going on as recorded."""
+    """The user reacts to the agent instead of speaking as recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class TestSet:
-    """A corpus's split, by the name of the corpus's folder."""
+    """A split of a corpus; `name` is the name of the corpus's folder."""
 
     name: str
     corpus: Corpus
@@ -84,10 +84,11 @@ class TestSet:
 
 
 def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
-    """Evaluate a run and write FILE.json, FILE.png and, of one conversation, FILE.wav; returns what the JSON holds.
+    """Evaluate a run and write FILE.json, FILE.png and, with one conversation, FILE.wav; returns the content of the
+    JSON.
 
-    Raises `RequestError` before any work where something named can't be used, `WorkError` where the judge fails: then
-    everything else is written.
+    Raises `RequestError` before any work if an argument can't be used, and `WorkError` if the judge fails; everything
+    else is then still written.
     """
     _check_places(request)
     if (request.judge is None) != (request.judge_model is None):
@@ -107,7 +108,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
     total, done = sum(len(one.cuts) for one in sets), 0
     sample: tuple[Played, Scores] | None = None
     for one in sets:
-        hearing = Hearing(recognizer, utmos, codec)
+        quality = SpeechQuality(recognizer, utmos, codec)
         transcripts: list[tuple[str, str]] = []
         examples = Examples(request.fdb / one.name if request.fdb else None)
         scores[one.name] = []
@@ -118,11 +119,11 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
                     scored = score(played.cut, played.audio, played.tokens, tokenizer)
                     scored.samples.update(played.kept)
                     scores[one.name].append(scored)
-                    hearing.hear(played, scored)
+                    quality.add(played, scored)
                     if played.user_tokens is not None:
                         written = user_turns(played.user_tokens, tokenizer.special, tokenizer.decode)
                         transcripts.append((" ".join(turn.text for turn in written), _said_by_user(played.cut)))
-                    if sample is None or _tells_more(scored, sample[1]):
+                    if sample is None or _is_better_sample(scored, sample[1]):
                         sample = played, scored
                     examples.write(played, scored)
             done += len(cuts)
@@ -134,12 +135,12 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
                 model, tokenizer, one.cuts, request.batch, config.data.text, config.user_text_delay
             ),
             **({"user_wer": word_error_rate(*zip(*transcripts, strict=True))} if transcripts else {}),
-            **hearing.figures(),
+            **quality.figures(),
             "judge_score": NOTHING,
         }
         reference[one.name] = summarize([score_reference(cut, tokenizer) for cut in one.cuts])
 
-    # The judge is far away and comes last: where it fails, the rest is kept.
+    # The judge is a remote service and comes last: if it fails, everything else is kept.
     failure = _judge(judge, scores, figures) if judge else None
     result = {"about": _about(request, sets), "sets": _as_dicts(figures), "reference": _as_dicts(reference)}
     with _writing(request.out):
@@ -157,7 +158,7 @@ def _said_by_user(cut: MonoCut) -> str:
 
 
 def _judge(judge: Judge, scores: dict[str, list[Scores]], figures: dict[str, dict[str, Figure]]) -> WorkError | None:
-    """Put the judge's marks into the figures; returns what stopped it."""
+    """Add the judge's scores to the figures; returns the error if the judge failed."""
     try:
         for name, own in scores.items():
             marks = [judge.mark(one.scene, list(one.turns)) for one in own]
@@ -171,8 +172,8 @@ def _mean_mark(marks: Sequence[float | None]) -> Figure:
     return bootstrap.mean([[mark] if mark is not None else [] for mark in marks])
 
 
-def _tells_more(one: Scores, other: Scores) -> bool:
-    """Whether a conversation is the better one to hear: more of the user's events in it, in less than a minute."""
+def _is_better_sample(one: Scores, other: Scores) -> bool:
+    """Whether `one` is a better example to listen to: less than a minute long, with more user events."""
     return one.scene.duration < 60 and _events(one) > _events(other)
 
 
@@ -185,8 +186,8 @@ def _write_sample(played: Played, path: Path) -> None:
     soundfile.write(path, sound, TARGET_RATE, subtype="PCM_16", format="WAV")
 
 
-class Hearing:
-    """What a recognizer and UTMOS make of the agent's audio, and of the reference's through the codec: the mark for the first."""
+class SpeechQuality:
+    """WER, ASR-BLEU and UTMOS of the agent's audio and, for comparison, of the reference's audio through the codec."""
 
     def __init__(self, recognizer: Recognizer | None, utmos: Utmos | None, codec: AnyCodec) -> None:
         self._recognizer, self._utmos, self._codec = recognizer, utmos, codec
@@ -195,7 +196,7 @@ class Hearing:
         self._own_marks: list[float | None] = []
         self._reference_marks: list[float | None] = []
 
-    def hear(self, played: Played, scored: Scores) -> None:
+    def add(self, played: Played, scored: Scores) -> None:
         if self._recognizer is None and self._utmos is None:
             return
         recorded = played.recorded or played.cut
@@ -212,7 +213,10 @@ class Hearing:
             self._reference_marks.append(self._utmos(reference, turns))
 
     def _words_of(self, audio: np.ndarray, sounds: Sequence[Interval], turns: Sequence[Spoken]) -> tuple[str, str]:
-        """What is heard of an agent's turns, and their text. Of a turn that the user ends, text has run ahead of what is heard."""
+        """The recognized words of an agent's turns, and their text.
+
+        `turns` must not include interrupted ones, whose text runs ahead of the audio.
+        """
         assert self._recognizer is not None
         heard = [sound for sound in sounds if any(turn.holds((sound.start + sound.end) / 2) for turn in turns)]
         return transcribe(self._recognizer, audio, heard), " ".join(turn.text for turn in turns)
@@ -236,7 +240,7 @@ class Hearing:
 
 
 class Examples:
-    """The folder of a test set in Full-Duplex-Bench's layout; None where none is wanted."""
+    """A test set's examples in Full-Duplex-Bench's layout; writes nothing if `folder` is None."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -252,7 +256,10 @@ class Examples:
                 )
 
     def close(self) -> None:
-        """Say which dialogue each example is from; the benchmark's scripts want nothing but examples in a task's folder."""
+        """Write which dialogue each example is from.
+
+        The file is outside the task folders, in which the benchmark's scripts expect only examples.
+        """
         if self._folder is not None:
             with _writing(self._folder):
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -261,24 +268,24 @@ class Examples:
 
 def _check_places(request: Request) -> None:
     if request.out.suffix != ".json":
-        raise RequestError(f"--out {request.out} must end in .json; a picture is written beside it as .png.")
+        raise RequestError(f"--out {request.out} must end in .json; a plot is written next to it as .png.")
     try:
         request.out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=request.out.parent):
             pass
         if request.out.is_dir() or (request.out.exists() and not os.access(request.out, os.W_OK)):
-            raise PermissionError("it is there and can't be replaced")
+            raise PermissionError("it exists and can't be replaced")
     except OSError as error:
         raise RequestError(f"{request.out} can't be written: {error.strerror or error}.") from None
     if request.fdb is not None and request.fdb.exists() and (not request.fdb.is_dir() or any(request.fdb.iterdir())):
-        raise RequestError(f"--fdb {request.fdb} is there already; name a new folder.")
+        raise RequestError(f"--fdb {request.fdb} already exists; name a new folder.")
 
 
 def open_sets(places: Sequence[str], split: str, limit: int | None) -> list[TestSet]:
-    """A split of each corpus, at most `limit` dialogues of it; raises `RequestError` where one can't be used."""
+    """A split of each corpus, with at most `limit` dialogues; raises `RequestError` if a corpus can't be used."""
     sets = [_open(place, split, limit) for place in places]
     if len({one.name for one in sets}) < len(sets):
-        raise RequestError("Two of the corpora have the same folder name, which names their figures; rename one.")
+        raise RequestError("Two of the corpora have the same folder name, but figures are listed by it; rename one.")
     return sets
 
 
@@ -295,18 +302,18 @@ def _open(place: str, split: str, limit: int | None) -> TestSet:
 
 @contextmanager
 def reading(one: TestSet) -> Iterator[None]:
-    """Where a shard turns out damaged, say which."""
+    """Turn errors of reading a damaged shard into a message that names it."""
     try:
         yield
     except (RequestError, WorkError):
         raise
-    except Exception as error:  # a broken archive raises whatever its reader raises
+    except Exception as error:  # the readers of a broken archive raise many types
         raise explained(one.corpus, one.split, error) from error
 
 
 @contextmanager
 def _writing(where: Path) -> Iterator[None]:
-    """Turn a refusal of the file system into a sentence."""
+    """Turn an error of the file system into a `WorkError`."""
     try:
         yield
     except OSError as error:

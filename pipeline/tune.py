@@ -80,7 +80,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A turn-taking setting (None: the likeliest token) and the agent's figures with it."""
+    """A turn-taking setting (None: the most likely token) and the agent's figures with it."""
 
     turn_taking: TurnTaking | None
     figures: Mapping[str, Figure]
@@ -136,8 +136,8 @@ def tune(request: Request, progress: Progress) -> dict[str, Any]:
     """Choose a run's turn taking and store it next to its newest weights; write RUN/turn_taking.json and .png;
     returns the content of the JSON file.
 
-    If no point costs less than the likeliest token, none is stored. Raises `RequestError` before any work if something
-    named can't be used, or if the dialogues have no turn to take.
+    If no point costs less than the most likely token, none is stored. Raises `RequestError` before any work if
+    something named can't be used, or if the dialogues have no turn to take.
     """
     sets = open_sets(request.corpora, request.split, request.limit)
     model, tokenizer = load_run(request.run)
@@ -149,7 +149,7 @@ def tune(request: Request, progress: Progress) -> dict[str, Any]:
 
     def played(turn_taking: TurnTaking | None) -> Point:
         nonlocal done
-        progress(done, total, "likeliest token" if turn_taking is None else str(turn_taking))
+        progress(done, total, "most likely token" if turn_taking is None else str(turn_taking))
         done += 1
         return player.play(
             Decoding(request.temperature, request.code_temperature, request.seed, turn_taking), request.batch

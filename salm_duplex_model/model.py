@@ -159,11 +159,11 @@ class DuplexModel(nn.Module):
         channels = arrange(batch.text, batch.codes, batch.frames, self.special, user_text)
         if batch.unheard is None:
             return channels
-        told = channels.code_inputs.masked_fill(batch.unheard[:, :-1, None], SPEECH_DELAY)
-        read = channels.user_inputs
-        if read is not None:
-            read = read.masked_fill(batch.unheard[:, :-1], self.special.pad)
-        return replace(channels, code_inputs=told, user_inputs=read)
+        code_inputs = channels.code_inputs.masked_fill(batch.unheard[:, :-1, None], SPEECH_DELAY)
+        user_inputs = channels.user_inputs
+        if user_inputs is not None:
+            user_inputs = user_inputs.masked_fill(batch.unheard[:, :-1], self.special.pad)
+        return replace(channels, code_inputs=code_inputs, user_inputs=user_inputs)
 
     def hear(self, batch: Batch) -> Tensor:
         """The encoder's output, (B, T, width)."""

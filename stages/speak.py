@@ -102,11 +102,11 @@ class Speak(Stage[Dialogue, Dialogue, SpeakSettings]):
             try:
                 read.append(self._read(turn, blocks))
             except (Unspeakable, BadDialogue) as error:
-                told = BadDialogue(error.reason, f"Turn {number} ({turn.speaker}): {error}")
+                located = BadDialogue(error.reason, f"Turn {number} ({turn.speaker}): {error}")
                 if error.reason not in WORDLESS:
-                    return reject(dialogue, "speak", told)
+                    return reject(dialogue, "speak", located)
                 read.append(None)
-                wordless.append(told)
+                wordless.append(located)
         if wordless and not any(read := closed_up(read)):
             return reject(dialogue, "speak", wordless[0])
         turns: list[Turn] = []

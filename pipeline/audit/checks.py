@@ -23,7 +23,7 @@ CHANCE = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Observation:
     """What is known of a dialogue before its first interruption, and whether there is one."""
 
     script: str
@@ -31,7 +31,7 @@ class Told:
     interrupted: bool
 
 
-def told(cut: MonoCut) -> Told | None:
+def observe(cut: MonoCut) -> Observation | None:
     """The level of the user's speech before the interruption, or of all of it; None if there is none."""
     interruptions = [s.start for s in cut.supervisions if s.custom["event"] == "barge_in"]
     first = min(interruptions, default=cut.duration)
@@ -41,10 +41,10 @@ def told(cut: MonoCut) -> Told | None:
     audio = cut.load_audio()[0].astype(np.float64)
     speech = np.concatenate([audio[round(s.start * SOURCE_RATE) : round(s.end * SOURCE_RATE)] for s in own])
     power = float(np.mean(np.square(speech)))
-    return Told(script_of(cut.id), 10 * np.log10(power), bool(interruptions)) if power else None
+    return Observation(script_of(cut.id), 10 * np.log10(power), bool(interruptions)) if power else None
 
 
-def level_tells(dialogues: Sequence[Told]) -> Figure:
+def level_auc(dialogues: Sequence[Observation]) -> Figure:
     """The area under the ROC curve of "louder dialogues are interrupted", resampled by script: 0.5 if level reveals
     nothing."""
     if len({one.interrupted for one in dialogues}) < 2:

@@ -31,7 +31,7 @@ class Foresight:
     events: int
 
     @property
-    def tells(self) -> bool | None:
+    def leaks(self) -> bool | None:
         """Whether the channel reveals more than the age does, and more than chance; None with too little data."""
         if self.channel.value is None or self.channel.ci95 is None or self.age.ci95 is None:
             return None

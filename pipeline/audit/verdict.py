@@ -11,7 +11,7 @@ import pandas as pd
 from manifests.corpus import Corpus
 from manifests.progress import Progress
 from manifests.records import Voice, split_voices
-from pipeline.audit.checks import CHANCE, Told, edge_errors, edges_agree, level_tells, told, uneven
+from pipeline.audit.checks import CHANCE, Observation, edge_errors, edges_agree, level_auc, observe, uneven
 from pipeline.audit.features import AgentTurn, Moment, Reading, agent_turns, script_of, token_kinds
 from pipeline.audit.probe import LEAST, foresight
 from salm_duplex_model.evaluation.bootstrap import Figure
@@ -43,14 +43,14 @@ def audit(corpus: Corpus, tokenizer: TextTokenizer, limit: int, progress: Progre
     """Run every check on the first `limit` dialogues of a corpus, in proportion to its splits."""
     turns: dict[Reading, list[AgentTurn]] = {"ours": [], "nemo": []}
     kinds = token_kinds(tokenizer)
-    levels: list[Told] = []
+    levels: list[Observation] = []
     edges: list[list[float]] = []
     total = min(limit, sum(corpus.info["statistics"]["dialogues"].values()))
     cuts = (cut for split in corpus.splits for cut in corpus.cuts(split))
     for number, cut in enumerate(islice(cuts, limit), 1):
         for reading, found in turns.items():
             found += agent_turns(cut, tokenizer, kinds, reading)
-        if one := told(cut):
+        if one := observe(cut):
             levels.append(one)
         if len(edges) < SOUNDS:
             edges.append(edge_errors(cut))
@@ -74,16 +74,16 @@ def failed(findings: Iterable[Finding]) -> bool:
 def _foreseen(what: str, turns: list[AgentTurn], moment: Moment) -> Finding:
     found = foresight(turns, moment)
     bound = found.age.ci95[1] if found.age.ci95 else None
-    passed = None if found.tells is None else not found.tells
+    passed = None if found.leaks is None else not found.leaks
     detail = (
         f"AUC {_figure(found.channel)}; from the turn's age alone {_figure(found.age)}; {found.events} interruptions"
     )
     return Finding(f"predicted one second ahead: {what}", found.channel.value, bound, found.channel.n, passed, detail)
 
 
-def _level(levels: list[Told]) -> Finding:
+def _level(levels: list[Observation]) -> Finding:
     """The interval must contain 0.5: a dialogue's interruptions must not depend on its level."""
-    area = level_tells(levels)
+    area = level_auc(levels)
     if area.value is None or area.ci95 is None or min(Counter(one.interrupted for one in levels).values()) < LEAST:
         return Finding("revealed by the user's level: an interruption", area.value, None, len(levels), None, "AUC")
     low, high = area.ci95

@@ -12,12 +12,12 @@ from manifests.table import Table
 from pipeline.report.listing import CHOICE_COLUMNS, ROW_COLUMNS, Choices, Query, Row, choices, rows_of
 
 QUERIES_KEPT = 32
-"""Recent queries whose matches per row group are remembered, so that paging does not count again."""
+"""Number of recent queries whose matches per row group are cached, so that paging does not count again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list: its rows, each with its shard (None if the manifest does not say), from the `first` of `total`."""
+    """A part of a list of `total` rows: its rows from position `first`, each with its shard (None if unknown)."""
 
     rows: tuple[Row, ...]
     shards: tuple[int | None, ...]
@@ -26,7 +26,7 @@ class Page:
 
 
 class Catalog:
-    """The dialogues of a corpus; every method may be called from several threads."""
+    """The dialogues of a corpus; all methods are thread-safe."""
 
     def __init__(self, dialogues: Table) -> None:
         self._dialogues = dialogues
@@ -41,7 +41,7 @@ class Catalog:
             return self._choices
 
     def page(self, query: Query, first: int, number: int) -> Page:
-        """`number` rows of those that match, from position `first` on; fewer at the end."""
+        """`number` matching rows from position `first`; fewer at the end."""
         with self._lock:
             counts = self._matches(query)
             total = sum(counts)
@@ -58,7 +58,7 @@ class Catalog:
         return Page(tuple(rows_of(rows)), shards, first, total)
 
     def place(self, id: str) -> pd.DataFrame:
-        """`id`, `split` and `shard` of one dialogue; no row if the corpus has none of this id."""
+        """`id`, `split` and `shard` of one dialogue; no row if the corpus has no dialogue with this id."""
         for part in self._dialogues.parts("id", "split", "shard"):
             if len(row := part[part["id"] == id]):
                 return row[:1]

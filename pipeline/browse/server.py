@@ -1,8 +1,8 @@
-"""The pages: the list (`/`, its rows alone at `/rows`), a dialogue (`/dialogue`), its sound (`/audio` as MP3, `/wav`),
-and the corpus's report (`/report`).
+"""The pages: the list (`/`; only its rows: `/rows`), a dialogue (`/dialogue`), its audio (`/audio` as MP3, `/wav`), and
+the corpus's report (`/report`).
 
-A dialogue is named by `id`; `shard=SPLIT/NUMBER` says where it is and saves a search of the manifest. The list's filters
-are the query's `text`, `split`, `event`, `voice`, `check` and `bound`, and `first` is the position of the page's first row.
+A dialogue is named by `id`; `shard=SPLIT/NUMBER` is optional and saves a search of the manifest. The list's filters are
+the parameters `text`, `split`, `event`, `voice`, `check` and `bound`; `first` is the position of the page's first row.
 """
 
 import asyncio
@@ -36,13 +36,13 @@ T = TypeVar("T")
 ROWS = 50
 """Rows on a page of the list."""
 SOUNDS_KEPT = 4
-"""A browser asks for a sound in several ranges: the last ones are kept."""
+"""Number of encoded dialogues in the cache: a browser requests the audio in several ranges."""
 AT_ONCE = 2
-"""Dialogues that are read or encoded at the same time."""
+"""Maximum number of dialogues read or encoded at the same time."""
 
 
 class Browser:
-    """The routes over one corpus."""
+    """The routes for one corpus."""
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus, self._catalog, self._reader = corpus, Catalog(corpus.dialogues), CutReader()
@@ -91,7 +91,7 @@ class Browser:
             page = await self._work(lambda: self._corpus.store.read("report.html"))
         except FileNotFoundError:
             raise RequestError(f"{self._corpus.url} has no report.html; write it with `salm-duplex report`.") from None
-        # It may come from elsewhere: in a sandbox its script can't use this server.
+        # A report from elsewhere is not trusted: in a sandbox, its script can't use this server.
         headers = {"Content-Security-Policy": "sandbox allow-scripts", "X-Content-Type-Options": "nosniff"}
         return web.Response(body=page, content_type="text/html", charset="utf-8", headers=headers)
 
@@ -183,7 +183,7 @@ async def _browse(corpus: Corpus, host: str, port: int, tell: Callable[[str], No
 
 @web.middleware
 async def _explain(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
-    """A mistake in the request, or a damaged corpus, as one sentence."""
+    """Answer wrong requests and errors of a damaged corpus with one sentence."""
     try:
         return await handler(request)  # type: ignore[no-any-return]
     except RequestError as error:
@@ -230,7 +230,7 @@ def _link(query: Query, row: Row, shard: int | None, at: int) -> str:
 
 
 def _ranged(request: web.Request, content: bytes, content_type: str) -> web.Response:
-    """The part of a content that a request asks for; players seek by it."""
+    """The requested range of `content`; players use ranges to seek."""
     headers = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     try:
         first, last, _ = request.http_range.indices(len(content))

@@ -57,12 +57,12 @@ def progress_shown(unit: str, quiet: bool = False) -> Iterator[Progress]:
 
 
 def _lines(unit: str) -> Progress:
-    told: list[tuple[int, str]] = []
+    printed: list[tuple[int, str]] = []
 
     def tell(done: int, total: int, message: str) -> None:
         # Without a total (single stages), a line per dialogue would drown out the rest.
-        if (total or (done and done % 100 == 0)) and (not told or told[-1] != (done, message)):
-            told.append((done, message))
+        if (total or (done and done % 100 == 0)) and (not printed or printed[-1] != (done, message)):
+            printed.append((done, message))
             err_console.print(f"{done}/{total} {unit}: {escape(message)}" if total else f"{message} ({done} {unit})")
 
     return tell

@@ -33,14 +33,14 @@ def command(
 
     conversation = converse(run, user, tail, speaking.decoding(run), speaking.codec)
     write_conversation(conversation, out, stereo)
-    told = conversation.as_dict()
+    summary = conversation.as_dict()
     if as_json:
-        print_json({"out": str(out), **told})
+        print_json({"out": str(out), **summary})
         return
     said = [(turn, "") for turn in conversation.turns] + [(turn, "user: ") for turn in conversation.user_turns or ()]
     for turn, speaker in sorted(said, key=lambda one: one[0].start) if text else ():
         out_console.print(f"{turn.start:7.2f} – {turn.end:6.2f} s  {speaker}{escape(turn.text)}")
     out_console.print(
-        f"Wrote {out}: {told['seconds']} s; a step of 80 ms took {told['step_ms_mean']} ms on average, "
-        f"{told['step_ms_p99']} at the 99th percentile"
+        f"Wrote {out}: {summary['seconds']} s; a step of 80 ms took {summary['step_ms_mean']} ms on average, "
+        f"{summary['step_ms_p99']} at the 99th percentile"
     )

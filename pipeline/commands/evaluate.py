@@ -57,7 +57,7 @@ def command(
         bool,
         typer.Option(
             "--closed-loop",
-            help="The user reacts to the agent: waits for its answers and barges in while it speaks, instead of talking on as recorded.",
+            help="The user reacts to the agent instead of speaking as recorded: waits for its answers and barges in while it speaks.",
         ),
     ] = False,
     as_json: JsonOption = False,

@@ -1,4 +1,4 @@
-"""One dialogue as the pages show it, in the report and in `salm-duplex browse`: what the template's `dialogue` draws."""
+"""The values of the template's `dialogue`, which shows one dialogue in the report and in `salm-duplex browse`."""
 
 import io
 from typing import Any
@@ -36,9 +36,10 @@ def dialogue_view(cut: MonoCut, split: str, audio: str) -> dict[str, Any]:
 
 
 def mp3(cut: MonoCut) -> bytes:
-    """Both channels as MP3 of 64 kbit/s, left the user; of a constant bit rate, so that a browser seeks exactly.
+    """Both channels as stereo MP3 of 64 kbit/s, the user left; with a constant bit rate, so that browsers seek exactly.
 
-    Written from floats: libsndfile 1.2.2 turns half of a stereo file's int16 samples into noise (its pull request 1106).
+    Written from floats, since libsndfile 1.2.2 turns half of the int16 samples of a stereo file into noise (its pull
+    request 1106).
     """
     audio = io.BytesIO()
     samples = to_float(stereo(cut))

@@ -1,4 +1,4 @@
-"""Dialogues of a corpus to hear and to see, chosen for its report."""
+"""Example dialogues of a corpus, chosen for its report."""
 
 import base64
 import itertools
@@ -12,16 +12,16 @@ from pipeline.report.dialogue_view import dialogue_view, mp3
 from pipeline.report.listing import EVENTS, occurs
 
 EXAMPLES = 12
-"""At most. The first are of different lengths; the others show events that those do not."""
+"""Maximum number of examples. The first have different lengths; the others show events that the first do not have."""
 OF_ALL_LENGTHS = 5
 LONGEST_EXAMPLE_S = 60.0
 ALL_EXAMPLES_S = EXAMPLES * LONGEST_EXAMPLE_S
-"""What all examples may last together: twelve minutes are about 12 MB of page."""
+"""Maximum total duration of the examples: twelve minutes add about 12 MB to the page."""
 SPLIT_ORDER = {"test": 0, "validation": 1, "train": 2}
 
 
 def examples(corpus: Corpus) -> list[dict[str, Any]]:
-    """What the page shows of each example dialogue."""
+    """The template's values for each example."""
     chosen = choose_examples(corpus.dialogues.read("id", "split", "shard", "duration_s", "turns", *EVENTS))
     cuts = corpus.cuts_of(chosen)
     return [
@@ -31,10 +31,11 @@ def examples(corpus: Corpus) -> list[dict[str, Any]]:
 
 
 def choose_examples(rows: pd.DataFrame) -> pd.DataFrame:
-    """Up to twelve dialogues short enough to hear, the test's voices first.
+    """Up to twelve dialogues of at most a minute, preferably with test voices.
 
-    Four with a barge-in and one without, if there are such, of different lengths; then one for each event (a column of
-    `EVENTS`) that none of them has. Longer ones only if there are no others, and never more than twelve minutes in all.
+    Four with a barge-in and one without, if available, of different lengths; then one for each event (a column of
+    `EVENTS`) that none of them has. Longer dialogues are chosen only if there are no others, and never more than twelve
+    minutes in total.
     """
     by_length = rows.sort_values(["duration_s", "id"])
     short = by_length[by_length["duration_s"] <= LONGEST_EXAMPLE_S]
@@ -51,7 +52,7 @@ def choose_examples(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _spread(by_length: pd.DataFrame, number: int) -> pd.DataFrame:
-    """One row from each of `number` classes of length: the test's before validation's before train's, more turns first."""
+    """One row from each of `number` length classes: test before validation before train, then more turns first."""
     ranked = by_length.assign(split_order=by_length["split"].map(SPLIT_ORDER), fewer_turns=-by_length["turns"])
     edges = np.linspace(0, len(ranked), number + 1).astype(int)
     classes = [ranked[first:last] for first, last in itertools.pairwise(edges)]

@@ -1,4 +1,4 @@
-"""Histograms as inline SVG with text as text, in the page's colors; the same values give the same bytes."""
+"""Histograms as inline SVG with real text, in the page's colors; the same values give the same bytes."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""One dialogue to read, to hear and to see: `salm-duplex inspect`."""
+"""One dialogue as text, JSON, stereo WAV and timeline plot: `salm-duplex inspect`."""
 
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +17,7 @@ from pipeline.report.timeline_layout import barge_ins, mark_of
 
 
 def stereo(cut: MonoCut) -> np.ndarray:
-    """Both channels as int16 (samples, 2) at 22 050 Hz: left the user, right the agent."""
+    """Both channels as int16 (samples, 2) at 22 050 Hz: the user left, the agent right."""
     return side_by_side(cut.load_audio()[0], cut.load_target_audio()[0])
 
 
@@ -29,28 +29,28 @@ def side_by_side(user: np.ndarray, agent: np.ndarray) -> np.ndarray:
 
 
 def write_stereo(cut: MonoCut, path: Path | BinaryIO) -> None:
-    """A stereo WAV, 16 bits, 22 050 Hz: left the user, right the agent."""
+    """Write a stereo WAV, 16 bits, 22 050 Hz: the user left, the agent right."""
     soundfile.write(path, stereo(cut), TARGET_RATE, subtype="PCM_16", format="WAV")
 
 
 def write_timeline(cut: MonoCut, path: Path) -> None:
-    """A PNG of both channels with turns, words and barge-ins; a row for every 20 seconds."""
+    """Write a PNG of both channels with turns, words and barge-ins; a row for every 20 seconds."""
     timeline_figure(cut).savefig(path, format="png", dpi=120, metadata={"Software": None})
 
 
 def lost_text(supervision: SupervisionSegment) -> str:
-    """What a cut-off took from a turn: the words after the last that is heard; nothing for a turn that is whole."""
+    """The words that a turn lost to a cut-off; empty for a complete turn."""
     lost = whole_text(supervision).split()[len(text_heard(supervision).split()) :]
     return " ".join(lost) if is_cut_off(supervision) else ""
 
 
 def voices(cut: MonoCut, speaker: str) -> list[str]:
-    """The voices that a speaker's turns have."""
+    """The voices of a speaker's turns."""
     return sorted({s.custom["voice"] for s in cut.supervisions if s.speaker == speaker})
 
 
 def inspect_text(cut: MonoCut) -> str:
-    """The dialogue as lines: when in seconds and in frames, who, what is heard, [what a cut took]."""
+    """The dialogue as lines: times in seconds and frames, speaker, text heard, [lost text]."""
     frames, turns = round(cut.duration / FRAME_SECONDS), int(cut.custom["total_turns"])
     lines = [f"{cut.id}: {cut.duration:.2f} s, {frames} frames of 80 ms, {turns} turns"]
     lines += [f"{speaker} voice: {', '.join(voices(cut, speaker))}" for speaker in ("user", "agent")]
@@ -63,10 +63,10 @@ def inspect_text(cut: MonoCut) -> str:
 
 
 def user_sound(cut: MonoCut) -> dict[str, str]:
-    """What lies on the user's channel, by effect, in a few words."""
+    """The effects on the user's channel, each with a short description."""
     found = {}
     if noise := cut.custom.get("noise"):
-        # A corpus of before has the sentence itself.
+        # Older corpora have the text itself.
         background = noise if isinstance(noise, str) else f"{noise['kind']} at {noise['snr_db']:.0f} dB"
         found["noise"] = f"{background}, {len(cut.custom['noise_bursts'])} bursts"
     return found | {effect: _parameters(cut.custom[effect]) for effect in EFFECTS if effect in cut.custom}
@@ -83,24 +83,24 @@ def _turn_line(s: SupervisionSegment, cut_off_after: float | None) -> str:
 
 
 def _parameters(effect: Any) -> str:
-    """What a cut says of an effect, in a few words."""
+    """The parameters of an effect as short text."""
     if isinstance(effect, dict):
         return ", ".join(f"{name} {len(value) if name == 'lost' else value}" for name, value in effect.items())
     return f"{len(effect)} gains" if isinstance(effect, list) else f"{effect}"
 
 
 def _frame(seconds: float) -> int:
-    """The 80 ms frame, counted from 0, that holds a moment."""
+    """The 80 ms frame, counted from 0, at a time."""
     return int(seconds / FRAME_SECONDS + 1e-6)
 
 
 def _printable(line: str) -> str:
-    """Without control characters: a dialogue's text must not steer the reader's terminal."""
+    """The line without control characters: a dialogue's text must not control the terminal."""
     return "".join(character if character.isprintable() else " " for character in line)
 
 
 def cut_as_json(cut: MonoCut) -> dict[str, Any]:
-    """What `inspect_text` says, for programs: times in seconds."""
+    """The content of `inspect_text` for programs, with times in seconds."""
     return {
         "id": cut.id,
         "duration_s": cut.duration,

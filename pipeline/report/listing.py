@@ -15,7 +15,7 @@ EVENTS = {
     "barge_ins": "barge-in",
     "barge_ins_early": "early barge-in",
     "barge_ins_late": "late barge-in",
-    "barge_ins_again": "barge-in in a row",
+    "barge_ins_again": "repeated barge-in",
     "words_finished": "word finished",
     "waits": "wait",
     "stops": "stop",
@@ -40,18 +40,18 @@ EVENTS = {
     "codec": "user codec",
     "lost_packets": "lost packet",
 }
-"""Columns of the manifest, and what a dialogue with a value there has."""
+"""Columns of the manifest, and the event or effect that a value there stands for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A column of what `verify` measured; `worst` says which end of its values is the bad one."""
+    """A column with measurements of `verify`; `worst` says which end of its values is bad."""
 
     column: str
     title: str
     unit: str
     worst: str
-    """`greatest`, by amount, or `least`."""
+    """`greatest` (by absolute value) or `least`."""
 
     @property
     def bound(self) -> str:
@@ -59,7 +59,7 @@ class Check:
 
 
 CHECKS = (
-    Check("least_heard", "speech heard", "", "least"),
+    Check("least_heard", "speech detected", "", "least"),
     Check("edge_errors_s", "turn edge error", "s", "greatest"),
     Check("extra_speech_s", "extra speech", "s", "greatest"),
     Check("user_wers", "user WER", "", "greatest"),
@@ -71,15 +71,15 @@ CHECK = {check.column: check for check in CHECKS}
 
 _SHOWN = ("id", "split", "shard", "source", "duration_s", "turns", "user_voice", "agent_voice")
 ROW_COLUMNS = (*_SHOWN, *EVENTS, *CHECK)
-"""What a `Row` is made of."""
+"""The columns needed for a `Row`."""
 
 MOST_VOICES = 500
-"""More than this many voices are no choice to offer; the search finds them by name."""
+"""With more voices than this, there is no voice filter; the search finds voices by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A dialogue in a list. `events` counts by column, or is 1 where a column has no counts; `checks` has its worst values."""
+    """A dialogue in a list. `events` has counts by column, 1 for columns without counts; `checks` has the worst values."""
 
     id: str
     split: str
@@ -93,7 +93,7 @@ class Row:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the report's script filters by."""
+        """The values by which the report's script filters."""
         return {
             "text": " ".join((self.id, self.source, *self.user_voices, *self.agent_voices)).lower(),
             "split": self.split,
@@ -105,7 +105,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a list is filtered by; an empty field filters nothing. `bound` is in the check's unit."""
+    """The filters of a list; empty fields are ignored. `bound` is in the check's unit."""
 
     text: str = ""
     split: str = ""
@@ -115,14 +115,14 @@ class Query:
     bound: float | None = None
 
     def columns(self) -> list[str]:
-        """The manifest's columns that it asks for."""
+        """The manifest's columns that the query needs."""
         text = ["id", "source", "user_voice", "agent_voice"] if self.text else []
         voice = ["user_voice", "agent_voice"] if self.voice else []
         asked = [*text, *(["split"] if self.split else []), *voice, self.event, self.check]
         return [*dict.fromkeys(name for name in asked if name)]
 
     def matches(self, rows: pd.DataFrame) -> "pd.Series[bool]":
-        """Which of a table's rows it keeps."""
+        """A mask of the rows that match."""
         kept = pd.Series(True, index=rows.index)
         if self.text:
             named = [rows[name].str.contains(self.text, case=False, regex=False) for name in self.columns()[:4]]
@@ -144,7 +144,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a corpus's dialogues can be filtered by: only what occurs in one; too many `voices` are left out."""
+    """The filter options of a corpus: only those that occur. `voices` is empty if there are too many."""
 
     splits: tuple[str, ...]
     events: tuple[tuple[str, str], ...]
@@ -153,11 +153,11 @@ class Choices:
 
 
 CHOICE_COLUMNS = ("split", "user_voice", "agent_voice", *EVENTS, *CHECK)
-"""What `choices` reads."""
+"""The columns needed for `choices`."""
 
 
 def choices(parts: Iterable[pd.DataFrame]) -> Choices:
-    """The choices that the rows of a table offer, read part by part."""
+    """The filter options of a table, given in parts."""
     splits: set[str] = set()
     events: set[str] = set()
     checks: set[str] = set()
@@ -197,7 +197,7 @@ def rows_of(table: pd.DataFrame) -> list[Row]:
 
 
 def occurs(values: "pd.Series[Any]") -> "pd.Series[bool]":
-    """Where a column of `EVENTS` has something: a number above zero, a name, or any measurement."""
+    """A mask of the rows in which a column of `EVENTS` has a number above zero, a name, or any measurement."""
     if pd.api.types.is_integer_dtype(values.dtype):
         return values.gt(0).fillna(False).astype(bool)
     if pd.api.types.is_float_dtype(values.dtype):
@@ -206,7 +206,7 @@ def occurs(values: "pd.Series[Any]") -> "pd.Series[bool]":
 
 
 def worst(values: "pd.Series[Any]", check: Check) -> "pd.Series[float]":
-    """Each row's worst value, from a column of numbers or of lists of them; NaN where nothing was measured."""
+    """Each row's worst value in a column of numbers or lists of numbers; NaN without measurements."""
     if not pd.api.types.is_float_dtype(values.dtype):
         values = pd.Series(values.to_numpy(dtype=object), index=values.index).explode()
     numbers = values.astype("Float64").astype(float).abs().groupby(level=0)
@@ -214,7 +214,7 @@ def worst(values: "pd.Series[Any]", check: Check) -> "pd.Series[float]":
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A table's rows with None for what is not known."""
+    """A table's rows, with None for missing values."""
     return table.astype(object).where(table.notna(), None).to_dict("records")  # type: ignore[return-value]
 
 

@@ -1,4 +1,4 @@
-"""report.html: a corpus's statistics, its timing in plots, and dialogues to hear and to see. One file, no network."""
+"""report.html: a corpus's statistics, plots of its timing, and dialogues to play. One file, no network."""
 
 import json
 from collections.abc import Iterator
@@ -53,23 +53,23 @@ def report(corpus: Corpus) -> str:
     )
 
 
-def _rows(corpus: Corpus, heard: list[str]) -> list[Row]:
-    """Those that can be heard, then the others as far as there is room, in the table's order."""
-    table = pd.concat([corpus.dialogues.read(*ROW_COLUMNS).iloc[:0], *_first_rows(corpus, heard)])
+def _rows(corpus: Corpus, examples: list[str]) -> list[Row]:
+    """The `examples` and as many others as fit, in the table's order."""
+    table = pd.concat([corpus.dialogues.read(*ROW_COLUMNS).iloc[:0], *_first_rows(corpus, examples)])
     return rows_of(table.reset_index(drop=True))
 
 
-def _first_rows(corpus: Corpus, heard: list[str]) -> Iterator[pd.DataFrame]:
-    room = MOST_ROWS - len(heard)
+def _first_rows(corpus: Corpus, examples: list[str]) -> Iterator[pd.DataFrame]:
+    room = MOST_ROWS - len(examples)
     for part in corpus.dialogues.parts(*ROW_COLUMNS):
-        own = part["id"].isin(heard)
+        own = part["id"].isin(examples)
         others = part[~own][:room]
         room -= len(others)
         yield part.loc[part.index[own].union(others.index)]
 
 
 def _audit(corpus: Corpus) -> list[dict[str, Any]]:
-    """What `salm-duplex audit` found, where it has been asked."""
+    """The findings of `salm-duplex audit`; none if it has not run."""
     try:
         found: dict[str, list[dict[str, Any]]] = json.loads(corpus.store.read("audit.json"))
     except FileNotFoundError:
@@ -78,7 +78,7 @@ def _audit(corpus: Corpus) -> list[dict[str, Any]]:
 
 
 def _rejected(corpus: Corpus) -> list[dict[str, Any]]:
-    """A row for each stage and reason: how many dialogues, the first of them as an example."""
+    """A row for each stage and reason: the number of dialogues, and the first one as an example."""
     rows = corpus.rejected.read("id", "stage", "reason", "message")
     first = rows.assign(name=rows["stage"] + "/" + rows["reason"]).drop_duplicates("name").sort_values("name")
     counts = corpus.info["statistics"]["rejected_by_reason"]

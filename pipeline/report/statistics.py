@@ -17,8 +17,8 @@ def corpus_statistics(
     input's other contents."""
     rows = _rows(dialogues)
     whole, parts = _numbers(rows), _each_split(rows)
-    refused = rejected.read("stage", "reason")
-    reasons = (refused["stage"] + "/" + refused["reason"]).value_counts().sort_index()
+    rows_rejected = rejected.read("stage", "reason")
+    reasons = (rows_rejected["stage"] + "/" + rows_rejected["reason"]).value_counts().sort_index()
     statistics: dict[str, Any] = {
         "dialogues_read": read,
         "rejected": len(rejected),

@@ -1,4 +1,4 @@
-"""What the recipe asks for, next to what the corpus has."""
+"""The recipe's targets next to the corpus's figures."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from pipeline.report.listing import occurs
 from stages.timing.settings import PAPER
 
 SHARES = {
-    "schedule.barge_in.share": ("dialogues with a barge-in, of those of three turns or more", ("barge_ins",)),
+    "schedule.barge_in.share": ("dialogues with a barge-in, of those with three or more turns", ("barge_ins",)),
     "speak.backchannel.share": ("dialogues with a backchannel", ("backchannels",)),
     "speak.agent_backchannel.share": ("dialogues with a backchannel of the agent", ("agent_backchannels",)),
     "speak.false_start.share": ("dialogues with a false start", ("false_starts",)),
@@ -23,29 +23,29 @@ SHARES = {
     "render.echo.share": ("dialogues with an echo of the agent", ("echo_gain",)),
     "render.noise.share": ("dialogues with noise", ("noise",)),
     "render.noise_recordings.share": ("dialogues with recorded noise", ("noise_recording",)),
-    "render.microphone.share": ("dialogues through a microphone of limited band", ("microphone",)),
+    "render.microphone.share": ("dialogues through a band-limited microphone", ("microphone",)),
     "render.level_changes.share": ("dialogues with a changing level", ("level_range_db",)),
     "render.telephone.share": ("dialogues by telephone", ("telephone",)),
     "render.codec.share": ("dialogues through a codec", ("codec",)),
     "render.packet_loss.share": ("dialogues with lost packets", ("lost_packets",)),
 }
-"""A setting of the recipe, and the columns any of which a dialogue has a value in where it was applied."""
+"""By setting: a title, and the columns of which at least one has a value if the setting was applied to a dialogue."""
 
 OF_BARGE_INS = {
     "schedule.barge_in.early": (
-        "barge-ins placed early, of all; the corpus adds those that fall there by chance",
+        "barge-ins placed early; the corpus also counts those that are early by chance",
         "barge_ins_early",
     ),
-    "schedule.barge_in.late": ("barge-ins placed late, of all; likewise", "barge_ins_late"),
+    "schedule.barge_in.late": ("barge-ins placed late; likewise", "barge_ins_late"),
     "schedule.barge_in.finish_word": ("barge-ins after which the agent finishes its word", "words_finished"),
 }
 
 OF_NO_PROFILE = ("schedule.agent_gap_s", "schedule.user_gap_s", "schedule.pause.share")
-"""What a timing profile has its own numbers for: `timing.py` shows those."""
+"""Settings replaced by a timing profile, which `timing.py` shows."""
 
 
 class Target(NamedTuple):
-    """A figure as text: as the recipe asks for it and as the corpus has it, over `n` values."""
+    """A figure as text: the recipe's target and the corpus's value, over `n` values."""
 
     title: str
     recipe: str
@@ -54,7 +54,7 @@ class Target(NamedTuple):
 
 
 def targets(corpus: Corpus) -> list[Target]:
-    """Shares first, then distributions. Left out is what neither the recipe asks for nor the corpus has."""
+    """Shares, then distributions, without those that neither the recipe sets nor the corpus has."""
     recipe = corpus.info["identity"]["recipe"]
     names = {name for _, columns in SHARES.values() for name in columns} | {name for _, name in OF_BARGE_INS.values()}
     rows = corpus.dialogues.read("turns", *sorted(names))
@@ -108,8 +108,7 @@ def _mark(recipe: dict[str, Any], aim: Aim) -> float | None:
 
 
 def setting_of(recipe: Any, setting: str) -> float | None:
-    """A number of the recipe; None where there is none, since a stage of the user's own may have other settings, or where
-    a timing profile takes its place."""
+    """A number of the recipe; None if a custom stage does not have the setting or a timing profile replaces it."""
     if setting.startswith(OF_NO_PROFILE) and recipe.get("schedule", {}).get("profile", PAPER) != PAPER:
         return None
     for key in setting.split("."):

@@ -1,4 +1,4 @@
-"""A laid out dialogue as a matplotlib figure, a row for every 20 seconds."""
+"""A dialogue's layout as a matplotlib figure, with a row for every 20 seconds."""
 
 import matplotlib
 import numpy as np
@@ -8,20 +8,20 @@ from matplotlib.figure import Figure
 from pipeline.report.timeline_layout import LANE, PIXELS_PER_SECOND, Label, Layout, lay_out
 
 ROW_SECONDS = 20
-"""A PNG breaks the time axis into rows of so many seconds."""
+"""Duration of a row of the PNG."""
 FONT = 7.92
 """In points."""
 COLORS = {"user": "#2a78b5", "agent": "#c2571a", "event": "#b00020", "ink": "#22242a", "line": "#dcdad5"}
 
 
 def timeline_figure(cut: MonoCut) -> Figure:
-    """The drawing as a matplotlib figure, a row for every 20 seconds; a unit of its axes is a hundredth of an inch."""
+    """The figure of a cut; a unit of its axes is a hundredth of an inch."""
     layout = lay_out(cut)
     rows = max(1, int(np.ceil(layout.end / (ROW_SECONDS * PIXELS_PER_SECOND))))
     left, right, top, between = 60, 130, 50, 50
     width = left + ROW_SECONDS * PIXELS_PER_SECOND + right
     height = top + rows * (layout.height + between)
-    # The user's own matplotlibrc must not change the picture.
+    # A matplotlibrc file must not change the figure.
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         figure = Figure(figsize=(width / 100, height / 100))
@@ -47,7 +47,7 @@ def _draw_row(figure: Figure, bounds: tuple[float, float, float, float], layout:
         tick.set(color=COLORS[lane.speaker], fontsize=10)
 
     def write(label: Label, color: str) -> None:
-        # A label belongs to the row that it begins in, and may reach into the right margin.
+        # A label belongs to the row in which it starts, and may extend into the right margin.
         if first <= label.x < last:
             axes.text(label.x, label.y, label.text, color=color, fontsize=FONT, family="monospace", parse_math=False)
 
@@ -69,10 +69,10 @@ def _draw_row(figure: Figure, bounds: tuple[float, float, float, float], layout:
         if first <= cut_off.onset < last:
             axes.axvline(cut_off.onset, *both, color=event, linewidth=1.2)
         write(cut_off.label, event)
-    # Shading beyond this row would widen it.
+    # Shading beyond this row has widened it.
     axes.set_xlim(first, last)
 
 
 def _span(top: float, bottom: float, layout: Layout) -> tuple[float, float]:
-    """Two heights in pixels as matplotlib's shares of an axis, counted from below."""
+    """Two heights in pixels as fractions of the axis, from the bottom, as matplotlib expects them."""
     return 1 - bottom / layout.height, 1 - top / layout.height

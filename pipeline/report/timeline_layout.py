@@ -1,4 +1,4 @@
-"""A dialogue's two channels placed on one time axis, in pixels: waveforms, turns, words, barge-ins."""
+"""The layout of a dialogue's two channels on one time axis, in pixels: waveforms, turns, words, barge-ins."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,14 @@ from manifests.text_channel import text_heard
 
 PIXELS_PER_SECOND = 90
 CHARACTER = 6.7
-"""Room for one character of a label, in pixels: an 11 px monospaced font takes 6.6."""
+"""Width of one character of a label, in pixels: an 11 px monospaced font needs 6.6."""
 ROW, LANE, MARGIN = 14, 56, 6
-"""Heights in pixels: a row of labels, a channel's lane, and what keeps labels off a lane."""
+"""Heights in pixels: a row of labels, a channel's lane, and the margin between them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Text from `x` on, on the baseline `y`; its box is `width` wide and a row high, and touches no other's."""
+    """Text that starts at `x` on the baseline `y`; its box, `width` wide and a row high, does not overlap others."""
 
     x: float
     y: float
@@ -33,7 +33,8 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One channel: `turns` as (x, width, text), `pauses` as (x, width), the lowest and highest sample of each pixel column, from −1 to 1."""
+    """One channel: `turns` as (x, width, text), `pauses` as (x, width), `low` and `high` as the extreme samples of each
+    pixel column, from −1 to 1."""
 
     speaker: str
     top: float
@@ -49,7 +50,7 @@ class Lane:
 
     @property
     def strokes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where each pixel column's stroke of the waveform begins, above, and ends."""
+        """The top and the bottom of the waveform in each pixel column."""
         reach = LANE / 2 - 3
         return self.middle - self.high * reach, self.middle - self.low * reach
 
@@ -65,7 +66,7 @@ class CutOff:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A laid out dialogue, in pixels, y downwards; the time axis ends at `end`, labels may reach on to `width`."""
+    """A dialogue's layout in pixels, with y downwards; the time axis ends at `end`, labels may extend to `width`."""
 
     end: float
     width: float
@@ -86,7 +87,7 @@ class Layout:
 
 
 def barge_ins(supervisions: Sequence[SupervisionSegment]) -> Iterator[tuple[SupervisionSegment, SupervisionSegment]]:
-    """Each agent turn that is barged into, with the user's turn that does it."""
+    """Each interrupted agent turn, with the user's barge-in."""
     turns = [s for s in supervisions if s.custom["event"] not in ASIDES]
     for before, after in itertools.pairwise(turns):
         if after.custom["event"] == "barge_in":
@@ -94,7 +95,7 @@ def barge_ins(supervisions: Sequence[SupervisionSegment]) -> Iterator[tuple[Supe
 
 
 def lay_out(cut: MonoCut) -> Layout:
-    """Place a cut's channels: the user's words above the user's lane, the agent's below the agent's, barge-ins between."""
+    """Lay out a cut: the user's words above the user's lane, the agent's below the agent's lane, events between them."""
     user_words, agent_words = (place_labels(_words(cut, speaker)) for speaker in ("user", "agent"))
     events = list(barge_ins(cut.supervisions))
     interrupting = [
@@ -108,7 +109,7 @@ def lay_out(cut: MonoCut) -> Layout:
     user_top = ROW * _rows(user_words) + MARGIN
     agent_top = user_top + LANE + ROW * _rows(between) + 2 * MARGIN
     bottom = agent_top + LANE
-    # Baselines: user's rows stack upwards from the lane, all others downwards.
+    # Baselines: the user's rows stack upwards from the lane, all others downwards.
     user_labels = tuple(Label(x, user_top - MARGIN - ROW * row, text) for row, x, text in user_words)
     agent_labels = tuple(Label(x, bottom + ROW * (row + 1), text) for row, x, text in agent_words)
     event_labels = [Label(x, user_top + LANE + ROW * (row + 1), text) for row, x, text in between]
@@ -143,7 +144,7 @@ MARKS = {
 
 
 def mark_of(s: SupervisionSegment) -> str:
-    """What a turn is, in a word or two, if it is not just a turn as it was written."""
+    """A label for a turn that is an event, an act or an edit of the written text; otherwise empty."""
     return MARKS[_kind(s)] or str(s.custom.get("edit", ""))
 
 
@@ -152,7 +153,7 @@ def _kind(s: SupervisionSegment) -> str:
 
 
 def place_labels(labels: Sequence[tuple[float, str]]) -> list[tuple[int, float, str]]:
-    """(row, x, text) for each (x, text), in order of x: each in the first row where it touches no earlier label."""
+    """(row, x, text) for each (x, text), in order of x: each in the first row where it overlaps no earlier label."""
     ends: list[float] = []
     placed = []
     for x, text in labels:
@@ -165,7 +166,7 @@ def place_labels(labels: Sequence[tuple[float, str]]) -> list[tuple[int, float, 
 def envelope(audio: np.ndarray, rate: int, seconds: float) -> tuple[np.ndarray, np.ndarray]:
     """The lowest and the highest sample of each pixel column."""
     columns = max(1, int(seconds * PIXELS_PER_SECOND))
-    # Each column's first sample is reckoned from its own time, so that columns never drift from the labels.
+    # Each column's first sample is computed from its own time, so that columns never drift from the labels.
     starts = np.minimum(np.arange(columns) * rate // PIXELS_PER_SECOND, len(audio) - 1)
     return np.minimum.reduceat(audio, starts), np.maximum.reduceat(audio, starts)
 

@@ -1,4 +1,4 @@
-"""A laid out dialogue as inline SVG, colored by the page's style."""
+"""A dialogue's layout as inline SVG, colored by the page's style."""
 
 from collections.abc import Iterator
 from html import escape
@@ -13,8 +13,8 @@ CODE = 8
 
 
 def timeline_svg(layout: Layout, codes: np.ndarray) -> str:
-    """The drawing as inline SVG, 90 pixels a second, with the codes (frames, codebooks) below it. The page's style colors
-    it, and its script moves the playhead."""
+    """Inline SVG of 90 pixels per second, with the codes (frames, codebooks) below. The page's style colors it, and the
+    page's script moves the playhead."""
     width, height = round(layout.width), _height(layout, codes)
     parts = [f'<svg class="timeline" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" ']
     parts.append('aria-label="Both channels over time: waveforms, words, events, codes">')
@@ -23,7 +23,7 @@ def timeline_svg(layout: Layout, codes: np.ndarray) -> str:
         parts += _lane_svg(lane, layout.end)
     for label in layout.marks:
         parts.append(_label_svg(label, "mark"))
-    # A PNG has at least one pixel.
+    # A PNG must have at least one pixel.
     if len(codes):
         parts.append(
             f'<image class="codes" href="{codes_png(codes)}" x="0" y="{layout.height:g}" width="{layout.end:g}" '
@@ -36,7 +36,7 @@ def timeline_svg(layout: Layout, codes: np.ndarray) -> str:
 
 
 def lane_names_svg(layout: Layout, codes: np.ndarray) -> str:
-    """The lanes' names, to stand still beside the drawing while it scrolls."""
+    """The lanes' names, which stay in place while the drawing scrolls."""
     height = _height(layout, codes)
     names = "".join(
         f'<text class="name {lane.speaker}" x="0" y="{lane.middle + 4:g}">{lane.speaker}</text>'
@@ -63,7 +63,7 @@ def _lane_svg(lane: Lane, end: float) -> Iterator[str]:
 
 
 def _wave_path(lane: Lane) -> str:
-    """One vertical stroke for each column that sounds."""
+    """One vertical line per column with sound."""
     tops, bottoms = lane.strokes
     sounding = np.flatnonzero(bottoms - tops > 0.05)
     return "".join(f"M{x}.5 {tops[x]:.1f}V{bottoms[x]:.1f}" for x in sounding)
@@ -85,7 +85,7 @@ def _seconds_svg(layout: Layout, height: float) -> Iterator[str]:
 
 
 def _label_svg(label: Label, kind: str) -> str:
-    # The length is fixed, so that no font can make one label run into the next.
+    # The length is fixed, so that labels do not overlap in any font.
     return (
         f'<text class="{kind}" x="{label.x:g}" y="{label.y:g}" textLength="{label.width:.1f}" '
         f'lengthAdjust="spacingAndGlyphs">{escape(label.text)}</text>'

@@ -81,27 +81,27 @@ class TurnText:
 
     tokenizer: TextTokenizer
     _turn: list[int] | None = None
-    _told: str = ""
+    _sent: str = ""
 
     def events(self, frame: int, token: int) -> list[dict[str, Any]]:
         """The messages to a client for a frame's token."""
         special = self.tokenizer.special
-        told: list[dict[str, Any]] = []
+        messages: list[dict[str, Any]] = []
         full = self._turn is not None and len(self._turn) >= TURN_TOKENS
         if self._turn is not None and (full or token in (special.bos, special.eos)):
-            told.append({"type": "turn", "event": "end", "frame": frame})
+            messages.append({"type": "turn", "event": "end", "frame": frame})
             self._turn = None
         if token == special.bos or full:
-            told.append({"type": "turn", "event": "start", "frame": frame})
-            self._turn, self._told = [], ""
+            messages.append({"type": "turn", "event": "start", "frame": frame})
+            self._turn, self._sent = [], ""
         if self._turn is None or token in (special.bos, special.eos, special.pad):
-            return told
+            return messages
         self._turn.append(token)
         text = self.tokenizer.decode(self._turn).rstrip("\N{REPLACEMENT CHARACTER}")  # an incomplete character
-        if text != self._told:
-            told.append({"type": "text", "frame": frame, "text": text})
-            self._told = text
-        return told
+        if text != self._sent:
+            messages.append({"type": "text", "frame": frame, "text": text})
+            self._sent = text
+        return messages
 
 
 class Client:

@@ -39,7 +39,7 @@ def _panel(axes: Axes, result: dict[str, Any], threshold: str, x: str, y: str) -
     for color, memory in zip(COLORS, memories, strict=False):
         own = [point for point in result[threshold] if point["turn_taking"]["memory"] == memory]
         drawn |= _points(axes, own, x, y, color, f"sums, memory {memory:g}", threshold)
-    drawn |= _points(axes, [result["likeliest"]], x, y, "#666b76", "likeliest token", None, marker="X")
+    drawn |= _points(axes, [result["likeliest"]], x, y, "#666b76", "most likely token", None, marker="X")
     _points(axes, [result["chosen"]], x, y, "black", "chosen", None, marker="o", markersize=13, markerfacecolor="none")
     if drawn:
         axes.legend(frameon=False, fontsize=8, loc="best")

@@ -1,26 +1,30 @@
 """The axes of Full-Duplex-Bench v1 (Lin et al., arXiv 2503.04721), and its folder layout for its own scripts.
 
-Written anew from the paper and the file formats; no code or data of the benchmark is in it (they are CC BY-NC 4.0). Followed:
+Implemented from the paper and the file formats, without code or data of the benchmark (they are CC BY-NC 4.0).
+Definitions:
 
-* A *take-over* is agent output in an example that lasts 1 s or more from its first sound to its last, or has more than three
-  words. TOR is the share of examples with one; latency is taken over those, from the user's end, and 0 where the agent is
-  earlier.
-* Pause handling: a turn of the user with a pause; the agent should not take over in it.
-* Backchannel: a long turn of the user (here 3 s and more) in which the agent may say no more than a backchannel. Each output is judged by
-  itself, and takes over with three words already. `fdb_backchannel_freq` counts all outputs of at most 3 s, per second of the turn.
-* Smooth turn taking: from a turn of the user on until the next; the agent should take over, and soon after the turn's end.
-* User interruption: the same after a barge-in, looking only at output after its end, as the benchmark's own transcripts do. An
-  agent that never stopped talking takes over at once: read it beside barge-in success.
+* A *take-over* is agent output in an example that lasts at least 1 s from its first sound to its last, or has more than
+  three words. TOR is the share of examples with a take-over. Latency is averaged over those, from the user's end, and
+  is 0 if the agent starts earlier.
+* Pause handling: a user turn with a pause. The agent should not take over.
+* Backchannel: a user turn of at least 3 s, in which the agent should say at most a backchannel. Each output is judged
+  separately, and three words are already a take-over. `fdb_backchannel_freq` is the number of outputs of at most 3 s,
+  per second of the turn.
+* Smooth turn taking: from a user turn until the next one. The agent should take over, soon after the turn's end.
+* User interruption: the same after a barge-in, counting only output after its end, as the benchmark's own transcripts
+  do. An agent that never stops talking takes over at once, so read this together with barge-in success.
 
-Full-Duplex-Bench measures clips with one event each; here each event of a dialogue makes one. What was under way when the
-user's turn began and gave way, until the turn's end or within 1.5 s, is the answer before and no output: its clips have none. Not here: the divergence (JSD) from people's backchannels, which
-needs its recordings, and its LLM's marks.
+Full-Duplex-Bench uses clips with one event each; here, each event of a dialogue becomes a clip. If an answer is in
+progress when the user's turn starts, and stops before the turn's end or within 1.5 s, it belongs to the turn before and
+does not count as output, because the benchmark's clips contain no such answers. Not implemented: the divergence (JSD)
+from human backchannels, which needs the benchmark's recordings, and the scores of its LLM judge.
 
-`--fdb` writes for each example `input.wav` and `output.wav` (16 kHz both, as its backchannel script assumes; what is no output
-is silenced), `output.json` (`{"text", "chunks": [{"text", "timestamp": [start, end]}]}`) and `pause.json`, `turn_taking.json` or
-`interrupt.json`, so that `evaluate.py --task TASK --root_dir DIR/SET/TASK` of the benchmark can score them (its backchannel
-task also wants people's histograms for the same ids). Word times there are estimated: a turn's words spread over it, by their
-letters. `tests/benchmarks/full_duplex_bench.py` runs its scripts and puts their figures beside these.
+For each example, `--fdb` writes `input.wav` and `output.wav` (both at 16 kHz, as the benchmark's backchannel script
+assumes; audio that is not output is silenced), `output.json` (`{"text", "chunks": [{"text", "timestamp": [start,
+end]}]}`) and `pause.json`, `turn_taking.json` or `interrupt.json`, so that the benchmark's `evaluate.py --task TASK
+--root_dir DIR/SET/TASK` can score them (its backchannel task also needs histograms of human backchannels for the same
+ids). Word times in these files are estimated: a turn's words are spread over the turn in proportion to their letters.
+`tests/benchmarks/full_duplex_bench.py` runs the benchmark's scripts and compares their figures with these.
 """
 
 import json
@@ -41,17 +45,17 @@ from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, UserT
 TAKE_OVER_S = 1.0
 TAKE_OVER_WORDS = 3
 BACKCHANNEL_WORDS = 2
-"""The backchannel script is stricter: within a second three words take over."""
+"""The benchmark's backchannel script is stricter: three words within a second are a take-over."""
 LONG_TURN_S = 3.0
 SHORT_OUTPUT_S = 3.0
-"""Outputs longer than this are not counted in `fdb_backchannel_freq`, nor anything after the first of them."""
+"""In `fdb_backchannel_freq`, the first output longer than this and all later ones are not counted."""
 
 Task = Literal["pause_handling", "backchannel", "smooth_turn_taking", "user_interruption"]
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One event as a clip of a dialogue: `turn` is what the task is about, output before `listen` does not count."""
+    """One event as a clip of a dialogue: the user turn `turn`. Output before `listen` does not count."""
 
     task: Task
     clip: Interval
@@ -61,11 +65,11 @@ class Example:
 
 
 def examples(scene: Scene, end: float) -> Iterator[Example]:
-    """The examples of a dialogue that was played until `end`."""
+    """The examples of a dialogue whose audio ends at `end`."""
     before: UserTurn | None = None
     for turn in scene.floor_turns:
         until = min(scene.window_after(turn), end)
-        # Into a barge-in the agent still talks for a moment, as it may.
+        # Not for barge-ins: the agent may talk into them for a moment.
         if turn.event == "turn" and turn.pauses:
             yield Example("pause_handling", Interval(turn.start, turn.end), turn, turn.start)
         elif turn.event == "turn" and turn.length >= LONG_TURN_S:
@@ -80,16 +84,17 @@ def examples(scene: Scene, end: float) -> Iterator[Example]:
 
 
 def outputs(example: Example, agent: Sequence[Interval]) -> list[Interval]:
-    """The agent's turns as far as they are heard in the clip and count."""
+    """The parts of the agent's turns that are in the clip and count as output."""
     turn = example.turn
-    given_way = max(turn.end, turn.start + STOP_WITHIN_S)
-    counted = (own for own in agent if own.start >= turn.start or own.end > given_way)
+    yielded_by = max(turn.end, turn.start + STOP_WITHIN_S)
+    counted = (own for own in agent if own.start >= turn.start or own.end > yielded_by)
     cut = (own.clipped(example.listen, example.clip.end) for own in counted)
     return [own for own in cut if own is not None]
 
 
 def takes_over(heard: Sequence[Interval], words: Sequence[Spoken], most_words: int = TAKE_OVER_WORDS) -> bool:
-    """Whether output is a take-over: 1 s from its first sound to its last, or more words starting in it than `most_words`."""
+    """Whether output is a take-over: it lasts at least 1 s from its first sound to its last, or more than `most_words`
+    words start in it."""
     if not heard:
         return False
     start, end = heard[0].start, heard[-1].end
@@ -98,7 +103,7 @@ def takes_over(heard: Sequence[Interval], words: Sequence[Spoken], most_words: i
 
 
 def measure(scene: Scene, agent: Sequence[Interval], words: Sequence[Spoken], end: float) -> dict[str, list[float]]:
-    """Samples of each figure, one per example."""
+    """The samples of each figure, one per example."""
     samples: dict[str, list[float]] = {name: [] for name in FIGURES}
     for example in examples(scene, end):
         heard = outputs(example, agent)
@@ -133,8 +138,8 @@ FIGURES = (
 
 
 def timed_words(turns: Sequence[Spoken], speech: Sequence[Interval]) -> list[Spoken]:
-    """The words of the text channel's turns with estimated times: spread over the part of the audio that each turn covers
-    (over the turn itself where there is none), a word taking as long as it has letters."""
+    """The words of the text channel's turns with estimated times: a turn's words are spread over the speech within the
+    turn (over the turn itself if there is none), in proportion to their letters."""
     words = []
     for turn in turns:
         parts = [part for own in speech if (part := own.clipped(turn.start, turn.end)) is not None]
@@ -154,7 +159,7 @@ def write_examples(
     words: Sequence[Spoken],
     numbers: dict[str, int],
 ) -> list[dict[str, object]]:
-    """Write a dialogue's examples to `folder`/TASK/NUMBER, counting on in `numbers`; returns where each is from.
+    """Write a dialogue's examples to `folder`/TASK/NUMBER, incrementing `numbers`; returns the source of each.
 
     `user` is float (samples,) at 16 kHz, `agent` at 22 050 Hz; `speech` and `words` are the agent's.
     """
@@ -166,7 +171,7 @@ def write_examples(
         place.mkdir(parents=True, exist_ok=True)
         heard = outputs(example, speech)
         output = _clip(resampled, example.clip)
-        if example.task != "user_interruption":  # there the answer that is interrupted belongs to the clip
+        if example.task != "user_interruption":  # whose clip includes the interrupted answer
             output[: round((heard[0].start - example.clip.start) * SOURCE_RATE) if heard else len(output)] = 0
         for name, samples in (("input", _clip(user, example.clip)), ("output", output)):
             soundfile.write(place / f"{name}.wav", samples, SOURCE_RATE, subtype="PCM_16")
@@ -179,7 +184,7 @@ def write_examples(
 
 
 def _clip(samples: np.ndarray, clip: Interval) -> np.ndarray:
-    """A stretch of a channel at 16 kHz, with silence where the channel has ended."""
+    """A part of a channel at 16 kHz, padded with silence beyond the channel's end."""
     first, last = round(clip.start * SOURCE_RATE), round(clip.end * SOURCE_RATE)
     part = samples[first:last]
     return np.pad(part, (0, last - first - len(part)))
@@ -198,7 +203,7 @@ def _event(example: Example) -> tuple[str, list[dict[str, Any]]] | None:
             pauses = [{"text": "[PAUSE]", "timestamp": _times(example, p.start, p.end)} for p in turn.pauses]
             return "pause.json", pauses
         case "smooth_turn_taking":
-            # The benchmark's script reads the first of the two as the end of the user's turn.
+            # The benchmark's script reads the first time as the end of the user's turn.
             return "turn_taking.json", [
                 {"text": "[TURN-TAKING]", "timestamp": _times(example, turn.end, example.clip.end)}
             ]

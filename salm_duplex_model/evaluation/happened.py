@@ -1,4 +1,4 @@
-"""A test cut as it really happened: labels and user channel of a closed loop, for the same metrics as any other cut."""
+"""The cut of a closed loop: labels and user channel of the actual conversation, for the same metrics as any other cut."""
 
 import io
 from typing import Any
@@ -13,11 +13,12 @@ from manifests.records import Event
 from salm_duplex_model.evaluation.live_user import TAIL_FRAMES, LiveUser
 
 
-def happened(cut: MonoCut, user: LiveUser, heard: np.ndarray) -> MonoCut:
-    """`cut` with what `user`, whose conversation is over, said and `heard`, the user channel float32 (samples,) at 16 kHz.
+def happened(cut: MonoCut, user: LiveUser, channel: np.ndarray) -> MonoCut:
+    """`cut` with the labels of `user`, whose conversation is over, and `channel`, its user channel float32 (samples,)
+    at 16 kHz.
 
-    The cut lasts until the tail. Turns of the reference agent stand where it would have spoken in this conversation; its audio and
-    codes are those of `cut`.
+    The result lasts until the tail. Turns of the reference agent are where it would have spoken in this conversation;
+    its audio and codes are those of `cut`.
     """
     assert user.frames is not None
     frames = user.frames - TAIL_FRAMES
@@ -36,7 +37,7 @@ def happened(cut: MonoCut, user: LiveUser, heard: np.ndarray) -> MonoCut:
     return fastcopy(
         cut,
         duration=round(frames * FRAME_SECONDS, 8),
-        recording=_recording(cut.id, heard[: frames * SOURCE_FRAME]),
+        recording=_recording(cut.id, channel[: frames * SOURCE_FRAME]),
         supervisions=sorted(labels, key=lambda label: label.start),
         custom=custom,
     )
@@ -45,7 +46,7 @@ def happened(cut: MonoCut, user: LiveUser, heard: np.ndarray) -> MonoCut:
 def _moved(
     label: SupervisionSegment, start: int, length: int | None = None, event: Event | None = None
 ) -> SupervisionSegment:
-    """A label at another time (samples at 16 kHz), with all times in it."""
+    """A label moved to another start (samples at 16 kHz), with all times in it."""
     moved = label.with_offset(_seconds(start) - label.start)
     shift = moved.start - label.start
     custom: dict[str, Any] = dict(label.custom or {})

@@ -1,14 +1,17 @@
-"""The user of a closed loop: says a script's lines live, frame by frame, by what the agent does on its text channel.
+"""The user of a closed loop: says the lines of a script live, frame by frame, and reacts to the agent's text channel.
 
-* The next turn starts its labeled gap after the agent has fallen silent (EOS). While the agent speaks, no turn starts.
-* A barge-in, a backchannel and a false start come their labeled time after the agent's turn has really started (BOS), if it still
-  speaks. A barge-in into an agent that has ended by then becomes a turn, a middle gap after its end; the others are left out.
-* A user who gets no answer within `PATIENCE_S` says the next turn; where the labels have a second answer after a silence ("are you
-  still there?"), the user waits for it as long as the labels do.
-* Where the agent talks into a turn, the user talks on. What the agent began during the turn and says beyond it is taken for the answer.
-* A user who finds no room for the next turn, or for the end, within `HANGS_UP_S` more than the labels took, hangs up.
+* The next turn starts after the agent has fallen silent (EOS) and the labeled gap has passed. While the agent speaks,
+  no turn starts.
+* A barge-in, backchannel or false start comes at its labeled delay after the actual start of the agent's turn (BOS), if
+  the agent still speaks. If it does not, a barge-in becomes a turn, a median gap after the agent's end, and a
+  backchannel or false start is left out.
+* If no answer comes within `PATIENCE_S`, the user says the next turn. If the labels have a second answer after a
+  silence ("are you still there?"), the user waits for it as long as in the labels.
+* If the agent talks into a turn, the user keeps talking. Speech that the agent starts during the turn and continues
+  beyond it counts as the answer.
+* If the next turn or the end can't come within `HANGS_UP_S` more than the labels took, the user hangs up.
 
-The user knows the agent's token of the frame in which the user speaks, and starts to the sample.
+The user reacts to the agent's token of the current frame, and lines start at exact samples.
 """
 
 from dataclasses import dataclass
@@ -28,7 +31,7 @@ TAIL_FRAMES = round(TAIL_S * FRAMES_PER_SECOND)
 
 @dataclass(slots=True)
 class AgentTurn:
-    """In samples at 16 kHz; `end` is None while it lasts."""
+    """A turn in samples at 16 kHz; `end` is None while it lasts."""
 
     start: int
     end: int | None = None
@@ -36,7 +39,7 @@ class AgentTurn:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A line and when it was said, in samples at 16 kHz; `event` is what it really was."""
+    """A line and when it was said, in samples at 16 kHz; `event` is the event that it became."""
 
     line: Line
     start: int
@@ -49,7 +52,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A turn of the reference agent, where it would stand in what really happened, in samples at 16 kHz."""
+    """A turn of the reference agent, at the time it would have in the actual conversation, in samples at 16 kHz."""
 
     answer: Answer
     start: int
@@ -57,7 +60,7 @@ class Expected:
 
 
 class LiveUser:
-    """One conversation. `said`, `expected` and `noises` are the labels of what has happened so far."""
+    """One conversation. `said`, `expected` and `noises` are the labels of the conversation so far."""
 
     def __init__(self, script: Script, special: SpecialTokens) -> None:
         self.script = script
@@ -65,13 +68,13 @@ class LiveUser:
         self.expected: list[Expected] = []
         self.noises: list[Span] = []
         self.frames: int | None = None
-        """How long the conversation is played, with a tail; None until it is known."""
+        """Length of the conversation with its tail; None until it is known."""
         self._special = special
         self._agent: list[AgentTurn] = []
         self._now = 0
-        self._place = 0  # the exchange
-        self._since = self._until = 0  # its line
-        self._asides = 0  # so many of its asides are said, or were due when the agent was silent
+        self._place = 0  # index of the exchange
+        self._since = self._until = 0  # start and end of its line
+        self._asides = 0  # how many of its asides were said, or left out because the agent was silent
         self._bed_at = 0
 
     @property
@@ -84,35 +87,36 @@ class LiveUser:
 
     @property
     def line_end(self) -> int:
-        """When the last turn of the user ends or has ended, in samples."""
+        """End of the user's current or last turn, in samples."""
         return self._until
 
     def frame(self, token: int) -> np.ndarray:
-        """The user's next frame, float32 (1 280,), beside the agent's `token` of the same frame."""
+        """The user's next frame, float32 (1 280,), given the agent's `token` of the same frame."""
         self._listen(token)
         if self.frames is None:
             self._say_asides()
             self._say_next()
-        heard = self._sound()
+        samples = self._sound()
         self._now += SOURCE_FRAME
-        return heard
+        return samples
 
     def answers(self) -> list[AgentTurn]:
-        """The agent's turns since the user's line began, but for those that ended before it did."""
+        """The agent's turns that started after the user's line did and did not end before it."""
         own = (turn for turn in self._agent if turn.start >= self._since)
         return [turn for turn in own if turn.end is None or turn.end > self._until]
 
     def kept(self) -> dict[str, list[float]]:
-        """How far the conversation followed the script, as samples 0 and 1: for each turn and side talk whether it was said, for each
-        such barge-in whether the agent still spoke, for each backchannel and false start whether it was said."""
+        """Samples (0 or 1) of how closely the script was followed: for each turn and side talk, whether it was said;
+        for each barge-in that was said, whether the agent still spoke; for each backchannel and false start, whether it
+        was said."""
         turns = sum(exchange.line is not None for exchange in self.script.exchanges)
         asides = sum(len(answer.asides) for exchange in self.script.exchanges for answer in exchange.answers)
         made = [said.event == "barge_in" for said in self.said if said.line.event == "barge_in"]
-        said, heard = self._place, len(self.said) - self._place
+        turns_said, asides_said = self._place, len(self.said) - self._place
         return {
-            "script_turns_said_rate": [1.0] * said + [0.0] * (turns - said),
+            "script_turns_said_rate": [1.0] * turns_said + [0.0] * (turns - turns_said),
             "script_barge_ins_made_rate": [float(one) for one in made],
-            "script_asides_said_rate": [1.0] * heard + [0.0] * (asides - heard),
+            "script_asides_said_rate": [1.0] * asides_said + [0.0] * (asides - asides_said),
         }
 
     def _listen(self, token: int) -> None:
@@ -137,7 +141,7 @@ class LiveUser:
             self._asides += 1
 
     def _say_next(self) -> None:
-        """Say the next line where it is due, or end the conversation."""
+        """Say the next line if it is due, or end the conversation."""
         window = self._now + SOURCE_FRAME
         following = self.script.exchanges[self._place + 1 :]
         line = following[0].line if following else None
@@ -155,8 +159,8 @@ class LiveUser:
             self.frames = self._now // SOURCE_FRAME + 1
 
     def _due(self, line: Line | None) -> tuple[int, Event] | None:
-        """When the next line is to start, and as what, if the agent does nothing more; the end of the conversation for None. None
-        while the user waits for the agent to fall silent."""
+        """When the next line starts, and as which event, if the agent does nothing until then; for `line` None, when
+        the conversation ends. None while the user waits for the agent to fall silent."""
         own, wanted = self.answers(), len(self.exchange.answers)
         barges_in = line is not None and line.event == "barge_in"
         if line is not None and barges_in and 0 < wanted <= len(own) and own[wanted - 1].end is None:
@@ -172,19 +176,19 @@ class LiveUser:
             return quiet + self.exchange.answers[len(own) - 1].rest, event
         if line is None:
             return quiet + self.script.tail, event
-        # A user whom the labels have start before the agent's end can't know of it, and starts at once.
+        # A labeled start before the agent's end can't be foreseen: the user starts at once.
         return quiet + (self.script.gap if barges_in else max(line.delay, 0)), event
 
     def _close(self, until: int, event: Event) -> None:
-        """Place the reference's turns of this exchange, which ends at `until`: each starts its labeled gap after the turn before, and
-        ends as if it had begun with the agent's own."""
+        """Place the reference's turns of this exchange, which ends at `until`: each starts at its labeled gap after the
+        previous turn, and ends as if it had started together with the agent's turn."""
         own, answers, before = self.answers(), self.exchange.answers, self._until
         for number, answer in enumerate(answers[: len(own) + 1]):
             given = own[number] if number < len(own) else None
             start = min(before + answer.delay, until - SOURCE_FRAME)
             end = (given.start if given else start) + answer.length
             if number + 1 < len(answers) and given and given.end is not None:
-                end = given.end  # from here on the agent may ask again
+                end = given.end  # from then on, the agent may ask again
             if event != "barge_in":
                 end = min(end, until)
             self.expected.append(Expected(answer, start, max(end, start + SOURCE_FRAME)))
@@ -194,18 +198,18 @@ class LiveUser:
         return self.said[-1].end if self.said else 0
 
     def _sound(self) -> np.ndarray:
-        heard = np.zeros(SOURCE_FRAME, dtype=np.float32)
+        samples = np.zeros(SOURCE_FRAME, dtype=np.float32)
         silent = np.ones(SOURCE_FRAME, dtype=bool)
         for said in self.said[-2:]:
             first, last = (min(max(at - self._now, 0), SOURCE_FRAME) for at in (said.start, said.end))
             if last > first:
                 begin = self._now + first - said.start
-                heard[first:last] = said.line.sound[begin : begin + last - first]
+                samples[first:last] = said.line.sound[begin : begin + last - first]
                 silent[first:last] = False
         places = np.flatnonzero(silent)
         at = (self._bed_at + np.arange(len(places))) % len(self.script.bed)
-        heard[places] = self.script.bed[at]
+        samples[places] = self.script.bed[at]
         self._bed_at += len(places)
         for burst in self.script.bursts:
             self.noises += [Span(self._now + int(places[n]), burst.length) for n in np.flatnonzero(at == burst.start)]
-        return heard
+        return samples

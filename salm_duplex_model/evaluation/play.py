@@ -1,8 +1,8 @@
-"""Play a test set's user channels to a model, frame by frame and many dialogues at once, and keep what it answers.
+"""Play a test set's user channels to a model, frame by frame and in batches, and record its answers.
 
-With `play` the loop is open: the user goes on as recorded, whatever the agent does. With `converse` it is closed: the user says the
-same by what the agent does (`live_user.py`). What a step gives is laid beside the user's frame that it heard, as it is in a corpus; a
-live session adds the 80 ms that it takes to hear that frame.
+With `play` the loop is open: the user speaks as recorded, whatever the agent does. With `converse` it is closed: the
+user says the same turns but reacts to the agent (`live_user.py`). Frame t of the agent is the output for frame t of the
+user, as in a corpus; a live session adds the 80 ms that it takes to record that frame.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,11 +28,11 @@ STRETCH = 25
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What the agent did in a dialogue and its tail: `audio` float32 (T · 1 764,) at 22 050 Hz, `tokens` int64 (T,), and the user's
-    text channel likewise, where the model has it.
+    """The agent's output in a dialogue and its tail: `audio` float32 (T · 1 764,) at 22 050 Hz, `tokens` int64 (T,),
+    and `user_tokens` int64 (T,) if the model has the user's text channel.
 
-    In a closed loop `cut` is the conversation as it happened and `recorded` the test cut; `kept` says how far the script was followed, as
-    samples by figure.
+    In a closed loop, `cut` is the conversation as it happened and `recorded` the test cut; `kept` holds samples of how
+    closely the script was followed, by metric.
     """
 
     cut: MonoCut
@@ -44,13 +44,13 @@ class Played:
 
 
 def batches(cuts: Sequence[MonoCut], batch: int) -> list[list[MonoCut]]:
-    """Cuts of like length together, the longest first: what does not fit in memory shows at once."""
+    """Batches of similar length, longest first, so that running out of memory shows at once."""
     ordered = sorted(cuts, key=lambda cut: (-frames_of(cut), cut.id))
     return [ordered[first : first + batch] for first in range(0, len(ordered), batch)]
 
 
 def play(model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding: Decoding = GREEDY) -> Iterator[Played]:
-    """Play one batch of cuts, each padded with silence to the longest and `TAIL_S` more."""
+    """Play one batch of cuts, padded with silence to the longest plus `TAIL_S`."""
     session = Session(model, codec, batch=len(cuts), decoding=decoding)
     frames = _frames(cuts)
     record = Record(session)
@@ -63,24 +63,24 @@ def play(model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding:
 def converse(
     model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding: Decoding = GREEDY
 ) -> Iterator[Played]:
-    """Have the users of one batch of cuts talk to the agent, each until the conversation is over and `TAIL_S` more.
+    """Let the users of one batch of cuts talk to the agent until each conversation is over, plus `TAIL_S`.
 
-    Raises `RequestError` for a cut whose user channel can't be taken apart.
+    Raises `RequestError` for a cut whose user channel can't be split into turns.
     """
     users = [LiveUser(script_of(cut), model.special) for cut in cuts]
     session = Session(model, codec, batch=len(cuts), decoding=decoding)
-    record, heard = Record(session), []
+    record, inputs = Record(session), []
     while not all(user.over for user in users):
-        heard.append(np.stack([user.frame(token) for user, token in zip(users, session.text.tolist(), strict=True)]))
-        record.add(session.think(torch.from_numpy(heard[-1])))
-    channels = np.stack(heard, 1).reshape(len(users), -1)
+        inputs.append(np.stack([user.frame(token) for user, token in zip(users, session.text.tolist(), strict=True)]))
+        record.add(session.think(torch.from_numpy(inputs[-1])))
+    channels = np.stack(inputs, 1).reshape(len(users), -1)
     rows = record.rows([user.frames or 0 for user in users])
     for cut, user, channel, (audio, tokens, user_tokens) in zip(cuts, users, channels, rows, strict=True):
         yield Played(happened(cut, user, channel), audio, tokens, user_tokens, cut, user.kept())
 
 
 class Record:
-    """What a session's agents do, from its first frame on."""
+    """The codes and text of a session, from its first frame on."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -88,14 +88,14 @@ class Record:
         self._text, self._user_text = [session.text], [session.user_text]
 
     def add(self, codes: torch.Tensor) -> None:
-        """What a step gave (B, 4), with the text that the session now holds."""
+        """Add a step's codes (B, 4) and the session's current text."""
         self._codes.append(codes)
         self._text.append(self._session.text)
         self._user_text.append(self._session.user_text)
 
     def rows(self, frames: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-        """Of each conversation so many frames: audio, text, and the user's text, where the model has it."""
-        # Nobody listens live: decoded in long stretches, the same audio takes a fraction of the time.
+        """Audio, text and, if the model has it, the user's text of each conversation, cut to its number of `frames`."""
+        # Nobody listens live, and decoding many frames at once is much faster.
         stretches = torch.split(torch.stack(self._codes, 1), STRETCH, dim=1)
         sound = torch.cat([self._session.sound(stretch).cpu() for stretch in stretches], 1).numpy()
         text = torch.stack(self._text, 1).cpu().numpy()
@@ -109,7 +109,7 @@ class Record:
 def written(
     model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding: Decoding = GREEDY
 ) -> Iterator[tuple[MonoCut, np.ndarray]]:
-    """The same without the sound, which takes half the time: each cut and its text channel, int64 (T,)."""
+    """Like `play` but without audio, in half the time: each cut and its text channel, int64 (T,)."""
     session = Session(model, codec, batch=len(cuts), decoding=decoding)
     frames = _frames(cuts)
     tokens = [session.text, *(text for _, text, _ in _answers(session, cuts, frames))]
@@ -125,7 +125,7 @@ def _frames(cuts: Sequence[MonoCut]) -> list[int]:
 def _answers(
     session: Session, cuts: Sequence[MonoCut], frames: Sequence[int]
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
-    """Frame by frame the codes to play (B, 4), and the text and the user's text of the frame after it (B,)."""
+    """For each frame: the codes to play (B, 4), and the next frame's text and user text (B,)."""
     user = torch.zeros(len(cuts), max(frames), SOURCE_FRAME)
     for row, cut in enumerate(cuts):
         samples = torch.from_numpy(cut.load_audio()[0])

@@ -72,7 +72,7 @@ def score(cut: MonoCut, audio: np.ndarray, tokens: np.ndarray, tokenizer: TextTo
 
 
 def score_reference(cut: MonoCut, tokenizer: TextTokenizer) -> Scores:
-    """The reference agent, scored like any other: the result of a faultless agent under these definitions."""
+    """The reference agent, scored like any other: the scores of a perfect agent under these definitions."""
     channel = text_channel(cut.supervisions, frames_of(cut), "agent", tokenizer.encode, tokenizer.special)
     audio = cut.load_custom("target_audio")[0]
     return score(cut, audio[: frames_of(cut) * TARGET_FRAME], channel.tokens, tokenizer)

@@ -1,7 +1,7 @@
-"""What the user of a closed loop says, and when: a test dialogue's labels, with each time relative to what comes before it.
+"""What the user of a closed loop says, and when: a test dialogue's labels, with times relative to preceding events.
 
-The user's turns are cut out of the user channel at their labeled edges. What the channel holds between them, silence or the
-scene's noise, is the bed that the user's line plays while the user is silent.
+The user's turns are cut out of the user channel at their labeled boundaries. The rest of the channel, silence or the
+scene's noise, is the background (`bed`) that is played while the user is silent.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,24 +19,24 @@ from manifests.sound import EFFECTS
 from salm_duplex_model.evaluation.timeline import event_of
 
 GAP_S = 0.6
-"""The gap before a turn in a dialogue whose labels have none."""
+"""The gap before a user turn in a dialogue without labeled gaps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """Something the user says: `sound` float32 (samples,) at 16 kHz.
 
-    `delay` is in samples at 16 kHz: of a barge-in, a backchannel or a false start from the start of the agent's turn, of others from the
-    moment when nobody speaks any more.
+    `delay` is in samples at 16 kHz: from the start of the agent's turn for a barge-in, a backchannel or a false start,
+    otherwise from the end of all speech before.
     """
 
     label: SupervisionSegment
     sound: np.ndarray
     delay: int
     bursts: tuple[Span, ...] = ()
-    """Of noise in `sound`."""
+    """Noise bursts in `sound`."""
     during: tuple[SupervisionSegment, ...] = ()
-    """The agent's backchannels in the labels of this turn."""
+    """The agent's labeled backchannels during this turn."""
 
     @property
     def event(self) -> Event:
@@ -45,31 +45,31 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A turn of the reference agent. `delay` (samples at 16 kHz) counts from the end of the turn before."""
+    """A turn of the reference agent. `delay` (samples at 16 kHz) is counted from the end of the previous turn."""
 
     label: SupervisionSegment
     delay: int
     length: int
     rest: int
-    """From its end to the user's next turn or the last answer's end: of several answers, how long the user waits for the next one."""
+    """Samples from its end to the user's next line (or the last turn's end): how long the user waits for a further answer."""
     asides: tuple[Line, ...] = ()
-    """What the user says while the agent goes on."""
+    """What the user says while the agent keeps talking."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A turn of the user or side talk, and the answers that the labels have before the user's next turn. In the first there is no line."""
+    """A user turn or side talk, and the labeled answers before the user's next turn. The first exchange has no line."""
 
     line: Line | None
     answers: tuple[Answer, ...]
     span: int
-    """From the end of the line to the next one, or to the end of the dialogue, in samples at 16 kHz."""
+    """Samples at 16 kHz from the end of the line to the next one or, without one, to the last turn's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """All that a user says. `tail` (samples) is the silence after the last turn; `gap` (samples) is the middle one of the gaps before
-    turns. `bed` float32 (samples,) repeats; `bursts` are those of noise in it."""
+    """Everything a user says. `tail` (samples) is the silence after the last turn; `gap` (samples) is the median gap
+    before turns. `bed` float32 (samples,) is repeated; `bursts` are the noise bursts in it."""
 
     exchanges: tuple[Exchange, ...]
     tail: int
@@ -79,13 +79,13 @@ class Script:
 
 
 def script_of(cut: MonoCut) -> Script:
-    """The script of a test cut; raises `RequestError` for a cut whose user channel can't be taken apart."""
+    """The script of a test cut; raises `RequestError` for a cut whose user channel can't be split into turns."""
     custom = cut.custom or {}
     effects = [name for name in EFFECTS if name in custom and name != "turned_down_db"]
     if effects:
         raise RequestError(
-            f"The user channel of {cut.id} has '{effects[0]}', which runs across turns and can't be cut apart for --closed-loop; "
-            "evaluate scenes, whose channels are clean or hold synthetic noise only."
+            f"The user channel of {cut.id} has '{effects[0]}', which spans turns and can't be split for --closed-loop; "
+            "evaluate scenes, whose channels are clean or contain only synthetic noise."
         )
     audio = cut.load_audio()[0]
     ordered = sorted(cut.supervisions, key=lambda s: s.start)
@@ -103,7 +103,7 @@ def script_of(cut: MonoCut) -> Script:
     starts = [_start(group[0]) for group in groups[1:]]
     last = max((_end(s) for s in ordered), default=0)
     exchanges: list[Exchange] = []
-    said = began = 0  # when all before was said, and when the agent's last turn began
+    said = began = 0  # the end of all speech so far, and the start of the agent's last turn
     for group, until in zip(groups, [*starts, last], strict=True):
         since = began if group and event_of(group[0]) == "barge_in" else said
         exchanges.append(_exchange(group, since, until, audio, noises))
@@ -133,7 +133,7 @@ def _groups(ordered: Sequence[SupervisionSegment]) -> Iterator[list[SupervisionS
 def _exchange(
     group: Sequence[SupervisionSegment], since: int, until: int, audio: np.ndarray, noises: Sequence[Span]
 ) -> Exchange:
-    """`since`: from where the line's delay counts; `until`: the start of the next line."""
+    """`since`: where the line's delay starts to count; `until`: the start of the next line."""
     labels = [label for label in group if _answers(label)]
     line, ended = None, 0
     if group and group[0].speaker == "user":

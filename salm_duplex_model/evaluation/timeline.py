@@ -142,7 +142,7 @@ def _answered(supervision: SupervisionSegment, following: dict[str, SupervisionS
 
 
 def event_of(supervision: SupervisionSegment) -> Event:
-    """What a turn is, `turn` where the label does not say."""
+    """The event of a turn; `turn` if the label has none."""
     event: Event = (supervision.custom or {}).get("event", "turn")
     return event
 

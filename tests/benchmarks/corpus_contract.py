@@ -167,7 +167,7 @@ def main(corpus: Path) -> int:
         print(f"{'ok   ' if not wrong else 'WRONG'} {promise}: {number - wrong} of {number}", end="")
         print(f", first wrong at {tally.first_wrong[promise]}" if wrong else "")
     latencies = np.array([latency for latency, _ in barge_ins])
-    print(f"{dict(seen)}; {with_barge_in} of {long} dialogues of three turns or more hold a barge-in")
+    print(f"{dict(seen)}; {with_barge_in} of {long} dialogues with three or more turns have a barge-in")
     if len(latencies):
         print(f"onset → silence over {len(latencies)} barge-ins: mean {latencies.mean():.3f} s", end=", ")
         print(f"least {latencies.min():.3f}, greatest {latencies.max():.3f}")

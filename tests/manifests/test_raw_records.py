@@ -19,14 +19,14 @@ def read(content: bytes | str) -> list:
     return list(read_json(io.BytesIO(content.encode() if isinstance(content, str) else content)))
 
 
-def told(content: bytes | str) -> list[str]:
-    """The records, each as its value, or the reason why it has none."""
+def outcomes(content: bytes | str) -> list[str]:
+    """Each record's value, or the reason why it has none."""
     return [value.reason if isinstance(value, BrokenRecord) else value for _, value in read(content)]
 
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    """So that a few bytes take several readings, and a short record is too long."""
+    """A few bytes need several reads, and a short record is too long."""
     monkeypatch.setattr(json_text, "CHUNK", 16)
     monkeypatch.setattr(json_text, "MAX_RECORD_BYTES", 200)
 
@@ -41,45 +41,45 @@ def test_a_broken_line_is_reported_and_the_rest_is_read():
 
 
 def test_a_broken_first_line_affects_only_itself():
-    assert told('{"id": "broken\n\n{"id": 1}\n{"id": 2}') == ["broken_json", {"id": 1}, {"id": 2}]
+    assert outcomes('{"id": "broken\n\n{"id": 1}\n{"id": 2}') == ["broken_json", {"id": 1}, {"id": 2}]
     assert [position for position, _ in read('{"id": "broken\n\n{"id": 1}')] == [1, 3]
 
 
 def test_an_object_of_several_lines_is_one_dialogue_or_a_mapping():
-    assert told(json.dumps(RECORDS[0], indent=2)) == [RECORDS[0]]
-    assert told(json.dumps({r["id"]: {"data": r["data"]} for r in RECORDS}, indent=2)) == RECORDS
+    assert outcomes(json.dumps(RECORDS[0], indent=2)) == [RECORDS[0]]
+    assert outcomes(json.dumps({r["id"]: {"data": r["data"]} for r in RECORDS}, indent=2)) == RECORDS
 
 
 def test_bytes_that_are_not_utf8_affect_only_their_record():
     found = read(b'{"id": "a"}\n{"id": "\xff\xfe"}\n{"id": "c"}')
     assert [getattr(value, "reason", value) for _, value in found] == [{"id": "a"}, "not_utf8", {"id": "c"}]
     assert "Line 2" in found[1][1].message
-    assert told(b'[{"id": "a"}, {"id": "\xff\xfe"}, {"id": "\xc3\xbc"}]') == [{"id": "a"}, "not_utf8", {"id": "ü"}]
+    assert outcomes(b'[{"id": "a"}, {"id": "\xff\xfe"}, {"id": "\xc3\xbc"}]') == [{"id": "a"}, "not_utf8", {"id": "ü"}]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be", "utf-8-sig", "utf-8"])
 def test_any_unicode_encoding_is_read_with_its_mark_or_without(encoding, small_chunks):
     lines = [*RECORDS, {"id": "c", "data": ["Grüezi 🚌", "你好"]}]
     content = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode(encoding)
-    assert told(content) == lines
-    assert told(json.dumps(lines, indent=1).encode(encoding)) == lines
+    assert outcomes(content) == lines
+    assert outcomes(json.dumps(lines, indent=1).encode(encoding)) == lines
 
 
 def test_marks_between_records_are_not_part_of_them():
     lines = [json.dumps(record).encode() for record in RECORDS]
-    assert told(b"\n".join(b"\xef\xbb\xbf" + line for line in lines)) == RECORDS
-    assert told(b"".join(b"\x1e" + line + b"\n" for line in lines)) == RECORDS
-    assert told(b"\xef\xbb\xbf[" + lines[0] + b"]\n\xef\xbb\xbf[" + lines[1] + b"]") == RECORDS
+    assert outcomes(b"\n".join(b"\xef\xbb\xbf" + line for line in lines)) == RECORDS
+    assert outcomes(b"".join(b"\x1e" + line + b"\n" for line in lines)) == RECORDS
+    assert outcomes(b"\xef\xbb\xbf[" + lines[0] + b"]\n\xef\xbb\xbf[" + lines[1] + b"]") == RECORDS
 
 
 def test_half_a_character_of_utf16_affects_only_its_record():
     content = "\n".join(map(json.dumps, RECORDS)).encode("utf-16")
-    assert told(content + b"\0") == [RECORDS[0], "not_utf8"]
+    assert outcomes(content + b"\0") == [RECORDS[0], "not_utf8"]
 
 
 def test_an_array_cut_short_keeps_what_stands_before_the_cut():
-    assert told(json.dumps(RECORDS)[:-20]) == [RECORDS[0], "broken_json"]
-    assert told(json.dumps(RECORDS)[:-1]) == [*RECORDS, "broken_json"]
+    assert outcomes(json.dumps(RECORDS)[:-20]) == [RECORDS[0], "broken_json"]
+    assert outcomes(json.dumps(RECORDS)[:-1]) == [*RECORDS, "broken_json"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_an_array_cut_short_keeps_what_stands_before_the_cut():
     ["[1, 2 3]", "[1, 2, ]", "[1, 2}", "[1, 2,, 3]", "[1, 2, nil]", "[1, 2" + ", [" * 9_999],
 )
 def test_what_is_wrong_in_an_array_is_reported_in_its_place(content):
-    assert told(content) == [1, 2, "broken_json"]
+    assert outcomes(content) == [1, 2, "broken_json"]
 
 
 @pytest.mark.parametrize("between", ["", " ", "\n", "\n\n", ",\n", ", ", "\r\n"])
@@ -95,9 +95,9 @@ def test_what_is_wrong_in_an_array_is_reported_in_its_place(content):
 def test_concatenated_files_are_all_read(between, indent, small_chunks):
     objects = [json.dumps(record, indent=indent) for record in RECORDS]
     arrays = [json.dumps([record, record], indent=indent) for record in RECORDS]
-    assert told(between.join(objects)) == RECORDS
-    assert told(between.join(arrays)) == [RECORDS[0], RECORDS[0], RECORDS[1], RECORDS[1]]
-    assert told(between.join([*objects, *arrays, *objects]))[-2:] == RECORDS
+    assert outcomes(between.join(objects)) == RECORDS
+    assert outcomes(between.join(arrays)) == [RECORDS[0], RECORDS[0], RECORDS[1], RECORDS[1]]
+    assert outcomes(between.join([*objects, *arrays, *objects]))[-2:] == RECORDS
     positions = [position for position, _ in read(between.join([*objects, *arrays, *objects]))]
     assert positions == sorted(set(positions)) and len(positions) == 8
 
@@ -110,17 +110,17 @@ def test_what_is_broken_affects_only_itself(indent, broken):
     """Each record on its own lines: as JSON Lines, in an array, and concatenated over several lines."""
     good = [{"id": n, "data": ["Hi", {"deep": "x"}]} for n in range(4)]
     texts = [json.dumps(record, indent=indent) for record in good]
-    assert told("\n".join([*texts[:2], broken, *texts[2:]])) == [*good[:2], "broken_json", *good[2:]]
+    assert outcomes("\n".join([*texts[:2], broken, *texts[2:]])) == [*good[:2], "broken_json", *good[2:]]
     array = "[\n" + ",\n".join([*texts[:2], broken, *texts[2:]]) + "\n]\n"
-    assert told(array) == [*good[:2], "broken_json", *good[2:]]
-    assert told(array + "\n".join(texts)) == [*good[:2], "broken_json", *good[2:], *good]
+    assert outcomes(array) == [*good[:2], "broken_json", *good[2:]]
+    assert outcomes(array + "\n".join(texts)) == [*good[:2], "broken_json", *good[2:], *good]
     inner = "[\n" + ",\n".join(json.dumps(record, indent=2).replace("\n", "\n  ") for record in good) + "\n]"
-    assert told(inner.replace('"id": 1', '"id" 1')) == [good[0], "broken_json", *good[2:]]
+    assert outcomes(inner.replace('"id": 1', '"id" 1')) == [good[0], "broken_json", *good[2:]]
 
 
 def test_a_trailing_comma_affects_nothing_after_it():
-    assert told('{"id": 1},\n{"id": 2},\n') == [{"id": 1}, {"id": 2}]
-    assert told('[{"id": 1},\n{"id": 2},\n]\n{"id": 3}') == [{"id": 1}, {"id": 2}, "broken_json", {"id": 3}]
+    assert outcomes('{"id": 1},\n{"id": 2},\n') == [{"id": 1}, {"id": 2}]
+    assert outcomes('[{"id": 1},\n{"id": 2},\n]\n{"id": 3}') == [{"id": 1}, {"id": 2}, "broken_json", {"id": 3}]
 
 
 def test_each_line_with_a_list_is_a_dialogue(small_chunks):
@@ -136,8 +136,8 @@ def test_each_line_with_a_list_is_a_dialogue(small_chunks):
     assert [getattr(value, "reason", value) for _, value in found] == [
         talk, "broken_json", talk[::-1], [["human", "Hi"], ["gpt", "Hey"]]
     ]  # fmt: skip
-    assert told(json.dumps([talk, talk], indent=1)) == [talk, talk]
-    assert told(json.dumps(talk, indent=1)) == [talk]
+    assert outcomes(json.dumps([talk, talk], indent=1)) == [talk, talk]
+    assert outcomes(json.dumps(talk, indent=1)) == [talk]
 
 
 def test_the_true_place_of_what_is_broken_is_named():
@@ -148,7 +148,7 @@ def test_the_true_place_of_what_is_broken_is_named():
 
 
 def test_a_line_break_within_a_string_affects_one_record():
-    assert told('{"id": 1}\n{"id": "a\nb\nc"}\n{"id": 2}') == [{"id": 1}, "broken_json", {"id": 2}]
+    assert outcomes('{"id": 1}\n{"id": "a\nb\nc"}\n{"id": 2}') == [{"id": 1}, "broken_json", {"id": 2}]
 
 
 def test_an_object_with_many_dialogues_yields_each():
@@ -180,22 +180,22 @@ def test_the_line_of_a_broken_element_is_named():
 
 
 def test_deep_nesting_and_endless_numbers_are_broken_records():
-    assert told("[" * 100_000) == ["broken_json"]
-    assert told('{"a": ' * 100_000 + "\n{}") == ["broken_json", {}]
-    assert told('{"id": ' + "1" * 5_000 + "}\n{}") == ["broken_json", {}]
-    assert told("[{}, " + "1" * 5_000 + "]") == [{}, "broken_json"]
+    assert outcomes("[" * 100_000) == ["broken_json"]
+    assert outcomes('{"a": ' * 100_000 + "\n{}") == ["broken_json", {}]
+    assert outcomes('{"id": ' + "1" * 5_000 + "}\n{}") == ["broken_json", {}]
+    assert outcomes("[{}, " + "1" * 5_000 + "]") == [{}, "broken_json"]
 
 
 def test_a_record_that_is_too_long_is_reported_and_not_held_in_memory(small_chunks):
-    assert told("{}\n" + json.dumps({"id": "x" * 300}) + '\n{"id": 2}\n') == [{}, "too_long", {"id": 2}]
-    assert told("[{}, " + json.dumps("x" * 300)) == [{}, "broken_json"]
-    assert told(json.dumps({"id": "x" * 300}, indent=2)) == ["too_long"]
-    assert told(json.dumps({"id": "x" * 300})) == ["too_long"]
+    assert outcomes("{}\n" + json.dumps({"id": "x" * 300}) + '\n{"id": 2}\n') == [{}, "too_long", {"id": 2}]
+    assert outcomes("[{}, " + json.dumps("x" * 300)) == [{}, "broken_json"]
+    assert outcomes(json.dumps({"id": "x" * 300}, indent=2)) == ["too_long"]
+    assert outcomes(json.dumps({"id": "x" * 300})) == ["too_long"]
 
 
 def test_blank_content_has_no_record(small_chunks):
     assert read("") == read("\n\n  \n") == read(" " * 100) == read("[]") == read(" [ ] ") == []
-    assert told("{}" + "\n" * 100 + "{}") == told("{}" + " " * 100 + "\n{}") == [{}, {}]
+    assert outcomes("{}" + "\n" * 100 + "{}") == outcomes("{}" + " " * 100 + "\n{}") == [{}, {}]
 
 
 values = st.recursive(
@@ -258,7 +258,7 @@ def test_a_key_with_two_values_affects_only_its_record(small_chunks):
         assert (broken.reason, whole) == ("duplicate_key", {"id": "b", "data": ["Hi", "Yo"]}), content
         assert "line 1 has an object with two different values for 'data'" in broken.message
     nested = '[{"role": "user", "content": "Hi"}, {"role": "user", "role": "assistant", "content": "Yo"}]'
-    assert told(nested) == ["duplicate_key"]
+    assert outcomes(nested) == ["duplicate_key"]
 
 
 def test_dialogues_of_one_id_in_one_object_are_reported():

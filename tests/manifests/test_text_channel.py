@@ -139,7 +139,7 @@ def test_the_users_channel_holds_nothing_that_has_not_been_heard(timelines, dela
     """Cut short at any frame, the user's speech gives the same channel up to there, except for EOS, which is not read
     back."""
     random = np.random.default_rng(0)
-    told = 0
+    differing = 0
 
     def initials(text: str) -> list[int]:
         return [ord(word[0]) for word in text.split()]
@@ -153,11 +153,11 @@ def test_the_users_channel_holds_nothing_that_has_not_been_heard(timelines, dela
                 user_text_channel(said, timeline.frames, initials, SPECIAL, delay).tokens[: moment + 1]
                 for said in (heard, whole)
             )
-            told += int((known != all_of_it).sum())
+            differing += int((known != all_of_it).sum())
             for tokens in (known, all_of_it):
                 tokens[tokens == SPECIAL.eos] = SPECIAL.pad
             assert known.tolist() == all_of_it.tolist()
-    assert told >= 3 * (delay == 0), "EOS must differ: that is why it is not read back"
+    assert differing >= 3 * (delay == 0), "EOS must differ: that is why it is not read back"
 
 
 def until(said: SupervisionSegment, moment: float) -> SupervisionSegment | None:

@@ -1,5 +1,4 @@
-"""What `audit` passes, and what it finds: text that is shortened to what was heard, codes that look ahead, a level
-that tells."""
+"""What `audit` accepts, and what it finds: text shortened to what was heard, codes that look ahead, a revealing level."""
 
 import gzip
 import json

@@ -34,8 +34,8 @@ def test_it_answers_when_the_user_has_finished(asked, tmp_path):
     command = [sys.executable, "-m", "pipeline.cli", "converse", "bundled", "--user", user, "--out", tmp_path / "a.wav"]
     done = subprocess.run([*map(str, command), "--tail", "6", "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    first = told["turns"][0]
+    printed = json.loads(done.stdout)
+    first = printed["turns"][0]
     assert end < first["start_s"] < end + 1.5
     assert first["text"]
     heard = speech(soundfile.read(tmp_path / "a.wav")[0])

@@ -1,4 +1,4 @@
-"""With real ears: flite speaks, pocketsphinx hears, before the codec and after it, and the report tells both."""
+"""With a real recognizer: flite speaks, pocketsphinx recognizes before and after the codec, and the report has both."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ FLITE = ["synthesize.use=stages.voices.flite:FliteSynthesizer", "verify.recogniz
 
 
 @pytest.fixture(scope="module")
-def heard():
+def verified():
     recipe = load_recipe(overrides=[*FLITE, "schedule.barge_in.share=0"])
     records: list = [make_dialogue("d0", LINES)]
     for name in ("speak", "cast", "synthesize", "schedule", "render", "verify"):
@@ -29,16 +29,16 @@ def heard():
     return records
 
 
-def tokenized(heard, *overrides: str):
+def tokenized(verified, *overrides: str):
     recipe = load_recipe(overrides=["tokenize.recognizer=pocketsphinx", *overrides])
-    return recipe.stage("tokenize").make(0).process(heard)
+    return recipe.stage("tokenize").make(0).process(verified)
 
 
-def test_words_are_heard_before_the_codec_and_after_it(heard, nemo_codec, tmp_path):
-    assert not any(isinstance(record, Rejected) for record in heard)
+def test_words_are_recognized_before_and_after_the_codec(verified, nemo_codec, tmp_path):
+    assert not any(isinstance(record, Rejected) for record in verified)
     nemo = ("tokenize.use=stages.codecs.nemo:NemoTokenizer", f"tokenize.codec={nemo_codec}")
     for name, overrides in (("bundled", ()), ("nemo", nemo)):
-        (record,) = tokenized(heard, *overrides)
+        (record,) = tokenized(verified, *overrides)
         checks = record.checks
         assert len(checks.user_wers) == len(checks.agent_wers) == len(checks.coded_wers) == 2
         assert np.mean(checks.user_wers) < 0.4 and np.mean(checks.agent_wers) < 0.3
@@ -47,12 +47,12 @@ def test_words_are_heard_before_the_codec_and_after_it(heard, nemo_codec, tmp_pa
         corpus = make_corpus(tmp_path / name, [record])
         assert rows_of(corpus.dialogues)[0]["coded_wers"] == list(checks.coded_wers)
         page = report(corpus)
-        assert "agent&#39;s words wrong, after the codec" in page
+        assert "<h3>Agent WER after the codec</h3>" in page
 
 
-def test_wrong_words_are_reported_with_what_is_heard(heard):
+def test_wrong_words_are_reported_with_the_recognized_ones(verified):
     recipe = load_recipe(overrides=FLITE)
-    (record,) = heard
+    (record,) = verified
     words = recipe.stage("verify").make(0)
     first, second, *others = record.timeline.segments
     exchanged = (replace(first, words=second.words), replace(second, words=first.words), *others)

@@ -1,4 +1,4 @@
-"""`salm-duplex evaluate`: from a run and corpora to figures, a picture and examples."""
+"""`salm-duplex evaluate`: from a run and corpora to figures, a plot and examples."""
 
 import json
 import subprocess
@@ -48,7 +48,7 @@ def request_of(tiny_run, small_corpus, tmp_path):
     return make
 
 
-def faultless(model, codec, cuts, decoding):
+def perfect(model, codec, cuts, decoding):
     """An agent that plays the reference, in place of a model."""
     tokenizer = TextTokenizer.load(BUNDLED)
     for cut in cuts:
@@ -86,7 +86,7 @@ def test_a_random_model_is_played_and_scored_end_to_end(request_of, small_corpus
     assert json.loads((request.fdb / small_corpus.name / "index.json").read_text())
 
 
-def test_playing_gives_each_dialogue_its_own_audio_and_text_however_they_are_batched(tiny_run, small_corpus):
+def test_audio_and_text_of_a_dialogue_do_not_depend_on_its_batch(tiny_run, small_corpus):
     model, tokenizer = load_run(tiny_run)
     cuts = list(small_corpus.cuts("train"))[:3]
     together = {one.cut.id: one for one in play(model, Codec.bundled(), cuts)}
@@ -99,12 +99,12 @@ def test_playing_gives_each_dialogue_its_own_audio_and_text_however_they_are_bat
 
 
 @pytest.fixture
-def soon_hung_up(monkeypatch):
-    """An agent of random weights may never fall silent."""
+def impatient_user(monkeypatch):
+    """An agent with random weights may never fall silent."""
     monkeypatch.setattr("salm_duplex_model.evaluation.live_user.HANGS_UP_S", 2.0)
 
 
-def test_a_closed_loop_is_played_scored_and_marked_as_one(request_of, small_corpus, tmp_path, soon_hung_up):
+def test_a_closed_loop_is_played_scored_and_labeled_as_such(request_of, small_corpus, tmp_path, impatient_user):
     utmos = make_utmos(tmp_path / "utmos.pt")
     request = request_of(closed_loop=True, limit=1, fdb=tmp_path / "fdb", utmos=utmos)
     result = evaluate(request, quietly)
@@ -118,7 +118,7 @@ def test_a_closed_loop_is_played_scored_and_marked_as_one(request_of, small_corp
     assert json.loads((request.fdb / small_corpus.name / "index.json").read_text())
 
 
-def test_a_closed_loop_of_a_dialogue_does_not_depend_on_the_others(tiny_run, small_corpus, soon_hung_up):
+def test_a_closed_loop_of_a_dialogue_does_not_depend_on_the_others(tiny_run, small_corpus, impatient_user):
     model, _ = load_run(tiny_run)
     cuts = list(small_corpus.cuts("train"))[:2]
     drawn = Decoding(temperature=1.0, code_temperature=1.0, seed=3)
@@ -139,8 +139,8 @@ def test_batches_have_dialogues_of_similar_length_and_all_of_them(small_corpus):
     assert lengths == sorted(lengths, reverse=True)
 
 
-def test_a_faultless_agent_gets_faultless_scores(request_of, small_corpus, monkeypatch):
-    monkeypatch.setattr(pipeline.evaluate, "play", faultless)
+def test_a_perfect_agent_gets_perfect_scores(request_of, small_corpus, monkeypatch):
+    monkeypatch.setattr(pipeline.evaluate, "play", perfect)
     result = evaluate(request_of(limit=None), quietly)
     own, reference = (result[key][small_corpus.name] for key in ("sets", "reference"))
     assert own["barge_in_success_rate"]["value"] == own["turn_taken_rate"]["value"] == 1
@@ -154,8 +154,8 @@ def test_a_faultless_agent_gets_faultless_scores(request_of, small_corpus, monke
     assert "text_barge_in_success_rate" not in rows and "text_perplexity" in rows
 
 
-def test_a_judge_that_does_not_exist_fails_the_work_and_keeps_the_rest(request_of, monkeypatch):
-    monkeypatch.setattr(pipeline.evaluate, "play", faultless)
+def test_if_the_judge_can_not_be_reached_the_rest_is_kept(request_of, monkeypatch):
+    monkeypatch.setattr(pipeline.evaluate, "play", perfect)
     monkeypatch.setattr("salm_duplex_model.evaluation.judge.RETRY.total", 0)
     request = request_of(judge="http://127.0.0.1:9/v1", judge_model="nobody")
     with pytest.raises(WorkError, match="All other figures are in"):
@@ -177,7 +177,7 @@ def test_a_judge_without_a_model_is_rejected(request_of):
 def test_examples_go_to_a_new_folder(request_of, tmp_path):
     (tmp_path / "fdb").mkdir()
     (tmp_path / "fdb" / "old").write_text("x")
-    with pytest.raises(RequestError, match="is there already"):
+    with pytest.raises(RequestError, match="already exists"):
         evaluate(request_of(fdb=tmp_path / "fdb"), quietly)
 
 

@@ -384,9 +384,9 @@ def test_a_conversation_from_the_page_by_recording(talkative, recording, tmp_pat
 
 
 def test_the_page_says_what_is_wrong(talkative, recording):
-    async def occupy(url: str, told: asyncio.Event) -> None:
+    async def occupy(url: str, release: asyncio.Event) -> None:
         async with aiohttp.ClientSession() as http, http.ws_connect(f"{url}/talk"):
-            await told.wait()
+            await release.wait()
 
     with browser_page(recording) as (page, _):
         with serving(talkative, "--max-sessions", 1) as url:
@@ -448,14 +448,14 @@ def test_text_channel_as_events():
     words = tokenizer.encode("Hello there — yes")
     text = TurnText(tokenizer)
     assert text.events(0, words[0]) == []  # nothing is said before BOS
-    told = [
+    events = [
         event
         for n, token in enumerate([special.bos, *words, special.pad, special.eos])
         for event in text.events(n, token)
     ]
-    assert told[0] == {"type": "turn", "event": "start", "frame": 0}
-    assert told[-1] == {"type": "turn", "event": "end", "frame": len(words) + 2}
-    grown = [event["text"] for event in told[1:-1]]
+    assert events[0] == {"type": "turn", "event": "start", "frame": 0}
+    assert events[-1] == {"type": "turn", "event": "end", "frame": len(words) + 2}
+    grown = [event["text"] for event in events[1:-1]]
     assert grown[-1] == "Hello there — yes"
     assert all(later.startswith(earlier) for earlier, later in pairwise(grown))
     assert "\N{REPLACEMENT CHARACTER}" not in "".join(grown)

@@ -49,12 +49,12 @@ def test_a_point_belongs_to_its_weights_and_goes_with_them(folder, tmp_path):
 
 
 def test_invalid_values_are_rejected_in_a_sentence(folder):
-    for text, told in (
+    for text, message in (
         ("start", "--turn-taking takes key=value, as in --turn-taking start=0.35,stop=0.5, not 'start'"),
         ("begin=1", "The turn taking has no key 'begin'; the keys are: start, stop, memory"),
         ("memory=2", "The turn taking's memory is wrong: input should be less than 1, not 2"),
     ):
-        with pytest.raises(RequestError, match=told):
+        with pytest.raises(RequestError, match=message):
             Speaking(turn_taking=text).decoding(folder)
     path = write_turn_taking(folder, POINT)
     path.write_text("start: soon")
@@ -67,5 +67,5 @@ def test_invalid_values_are_rejected_in_a_sentence(folder):
 
 def test_the_commands_have_the_options(folder, tmp_path):
     out = tmp_path / "e.json"
-    told = refused(run("evaluate", folder, "--corpus", tmp_path, "--out", out, "--turn-taking", "stop=0"))
-    assert "The turn taking's stop is wrong: input should be greater than 0" in told
+    message = refused(run("evaluate", folder, "--corpus", tmp_path, "--out", out, "--turn-taking", "stop=0"))
+    assert "The turn taking's stop is wrong: input should be greater than 0" in message

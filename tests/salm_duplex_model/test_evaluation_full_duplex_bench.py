@@ -1,4 +1,4 @@
-"""The axes of Full-Duplex-Bench on timelines made by hand, and the folder for its scripts."""
+"""The axes of Full-Duplex-Bench on hand-made timelines, and the folder for its scripts."""
 
 import json
 
@@ -26,7 +26,7 @@ def samples(agent: list[Interval], words: list[Spoken] | None = None) -> dict[st
     return {name: own for name, own in measure(SCENE, agent, words or [], 32).items() if own}
 
 
-def test_each_event_makes_an_example():
+def test_each_event_becomes_an_example():
     found = [(e.task, e.clip.start, e.clip.end) for e in examples(SCENE, 32)]
     assert found == [
         ("pause_handling", 1, 5),
@@ -56,15 +56,15 @@ def test_an_agent_that_never_stops():
     assert got["fdb_turn_latency_s"] == got["fdb_interruption_latency_s"] == [0]
 
 
-def test_the_rest_of_an_answer_that_gave_way_is_not_output():
+def test_the_rest_of_an_answer_that_yields_is_not_output():
     got = samples([Interval(0, 1.9), Interval(5.5, 14.1), Interval(15, 18)])
     assert got["fdb_pause_tor"] == [0]
     assert got["fdb_turn_latency_s"] == pytest.approx([0.5])
-    assert got["fdb_interruption_latency_s"] == [0]  # 0.1 s longer than the user's turn: it has not given way
+    assert got["fdb_interruption_latency_s"] == [0]  # 0.1 s longer than the user's turn: it has not yielded
     assert samples([Interval(0, 5.2)])["fdb_pause_tor"] == [1]
 
 
-def test_a_second_or_more_than_three_words_take_over():
+def test_a_second_or_more_than_three_words_are_a_take_over():
     short = [Interval(2.2, 2.7)]
     assert samples(short)["fdb_pause_tor"] == [0]
     assert samples([*short, Interval(3.3, 3.6)])["fdb_pause_tor"] == [1]  # from the first sound to the last
@@ -127,7 +127,7 @@ def test_the_folder_has_the_files_and_keys_that_the_benchmark_reads(tmp_path):
     assert (rate, np.argmax(samples)) == (16_000, round(4.5 * 16_000))
 
 
-def test_the_end_of_the_answer_before_is_silenced_but_for_the_answer_that_is_interrupted(tmp_path):
+def test_the_end_of_the_previous_answer_is_silenced_unless_it_is_interrupted(tmp_path):
     user, agent = np.zeros(30 * 16_000, np.float32), np.zeros(32 * 22_050, np.float32)
     sounds = [Interval(0, 1.5), Interval(5.5, 12.5), Interval(14.8, 18), Interval(19, 20.5)]
     for sound in sounds:

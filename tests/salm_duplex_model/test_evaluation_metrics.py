@@ -1,4 +1,4 @@
-"""The behavior metrics on timelines made by hand, right agents and wrong ones."""
+"""The behavior metrics on hand-made timelines of good and bad agents."""
 
 import pytest
 
@@ -25,12 +25,12 @@ BARGE = scene(user(0, 2), user(5, 7, "barge_in"), reference=((2.64, 5.64), (7.64
 @pytest.mark.parametrize(
     ("agent", "met", "success", "latency"),
     [
-        (spans((2.6, 5.6)), [1.0], [1.0], [0.6]),  # gives way
+        (spans((2.6, 5.6)), [1.0], [1.0], [0.6]),  # yields
         (spans((2.6, 6.5)), [1.0], [1.0], [1.5]),  # at the last moment
         (spans((2.6, 6.6)), [1.0], [0.0], []),  # too late
         (spans((2.6, 30)), [1.0], [0.0], []),  # never
-        (spans((2.6, 4.9)), [0.0], [], []),  # silent already: nothing to succeed in
-        (spans((5.0, 5.8)), [0.0], [], []),  # begins together with the user: no turn to stop
+        (spans((2.6, 4.9)), [0.0], [], []),  # already silent: no barge-in to succeed
+        (spans((5.0, 5.8)), [0.0], [], []),  # starts together with the user: no turn to stop
         ([], [0.0], [], []),
     ],
 )
@@ -45,9 +45,9 @@ def test_barge_in(agent, met, success, latency):
     [
         (spans((2.6, 5.6)), spans((2.5, 6.4)), [1.0]),
         (spans((2.6, 5.6)), spans((2.5, 4.0)), [1.0]),  # all text is written, only the sound continues
-        (spans((2.6, 5.1)), spans((2.5, 9.0)), [0.0]),  # writes on, unheard
-        (spans((2.6, 9.0)), spans((2.5, 5.6)), [0.0]),  # sounds on
-        (spans((2.6, 4.9)), spans((2.5, 9.0)), []),  # silent already
+        (spans((2.6, 5.1)), spans((2.5, 9.0)), [0.0]),  # keeps writing, unheard
+        (spans((2.6, 9.0)), spans((2.5, 5.6)), [0.0]),  # keeps speaking
+        (spans((2.6, 4.9)), spans((2.5, 9.0)), []),  # already silent
     ],
 )
 def test_an_agent_that_yields_stops_speaking_and_writing(agent, text, yields):
@@ -69,7 +69,7 @@ def test_repeated_barge_ins_come_within_15_s_of_the_previous_one():
         (spans((1.85, 4)), [1.0]),  # 0.15 s before the user's end
         (spans((1.95, 4)), [0.0]),  # 0.05 s before it: not counted
         (spans((0.6, 1.2)), [0.0]),  # in the labeled pause: another metric
-        (spans((0.9, 1.2)), [1.0]),  # after the pause, the user having gone on
+        (spans((0.9, 1.2)), [1.0]),  # after the pause, when the user has continued
         (spans((-1, 4)), [0.0]),  # spoke before: no start, but talked over the user
     ],
 )
@@ -94,7 +94,7 @@ def test_pause_take_overs(start, taken):
     assert m.pause_take_over_rate(one, spans((start, 5))) == taken
 
 
-def test_talking_over_the_user_shows_without_any_start():
+def test_talking_over_the_user_is_measured_without_any_start():
     one = scene(user(2, 5.5), user(8, 9), user(12, 15.5, "barge_in"))
     assert m.talk_over_share(one, spans((0, 60))) == [1, 1]  # the second turn is too short to tell
     assert m.talk_over_share(one, spans((0, 3.5), (10, 14.5))) == pytest.approx([0, 0.5])
@@ -114,7 +114,7 @@ LONG = scene(
 @pytest.mark.parametrize(
     ("agent", "stops"),
     [
-        (spans((1.6, 20)), [0.0, 0.0]),  # talks on; the noise at 18.5 is too close to the reference's end to count
+        (spans((1.6, 20)), [0.0, 0.0]),  # keeps talking; the noise at 18.5 is too close to the reference's end to count
         (spans((1.6, 9)), [1.0]),  # stops for the backchannel, and is silent when the noise comes
         (spans((1.6, 9), (10, 15)), [1.0, 1.0]),
         (spans((1.6, 9.6), (10, 15.6)), [0.0, 0.0]),  # ends, but not within 1.5 s
@@ -143,14 +143,14 @@ def test_chance_stops_are_reported_at_moments_without_the_user():
     # Whole seconds, 3 s after the user's end and 3 s before the reference's: 4 … 9.
     assert m.chance_stop_rate(quiet, spans((1.6, 12))) == [0] * 6
     assert m.chance_stop_rate(quiet, spans((1.6, 6))) == [0, 1]  # at 4 and 5; it ends by itself at 6
-    assert m.chance_stop_rate(LONG, spans((1.6, 20))) == [0, 0]  # 4 and 5, nothing nearer to the rest
+    assert m.chance_stop_rate(LONG, spans((1.6, 20))) == [0, 0]  # 4 and 5 only: other moments are too close to the user
 
 
 @pytest.mark.parametrize(
     ("agent", "latencies", "taken"),
     [
         (spans((2.64, 4)), [0.64], [1.0]),
-        (spans((1.95, 4)), [-0.05], [1.0]),  # as good as at once
+        (spans((1.95, 4)), [-0.05], [1.0]),  # practically at once
         (spans((1.8, 4)), [], [0.0]),  # started while the user talked, and did not start again
         (spans((4.9, 6)), [2.9], [1.0]),
         (spans((5.0, 6)), [], [0.0]),  # the user has taken the floor again
@@ -163,7 +163,7 @@ def test_first_response(agent, latencies, taken):
     assert m.turn_taken_rate(two, agent) == taken
 
 
-def test_answers_to_barge_ins_are_kept_apart_and_backchannels_end_no_window():
+def test_answers_to_barge_ins_are_separate_and_backchannels_end_no_window():
     mixed = scene(user(0, 2), user(3, 3.3, "backchannel"), user(6, 8, "barge_in"))
     agent = spans((4, 6.5), (8.5, 10))
     assert m.first_response_latency_s(mixed, agent) == pytest.approx([2.0])
@@ -176,8 +176,8 @@ def test_answers_to_barge_ins_are_kept_apart_and_backchannels_end_no_window():
     [
         (spans((11, 12)), False, 0),
         (spans((1, 2)), False, 1),  # before the user has said anything
-        (spans((1, 2)), True, 0),  # which the labels may want
-        (spans((1, 2), (4, 5)), True, 1),  # but once
+        (spans((1, 2)), True, 0),  # as the labels expect
+        (spans((1, 2), (4, 5)), True, 1),  # but only once
         (spans((11, 12), (14, 15), (20, 21)), False, 2),  # continues unprompted
         (
             spans((9, 10), (11, 12)),
@@ -193,7 +193,7 @@ def test_unprompted_starts(agent, opens, per_min):
     assert m.unprompted_dialogue_share(one, agent) == [float(per_min > 0)]
 
 
-def test_in_a_scene_of_silence_every_start_is_unprompted():
+def test_in_a_silent_scene_every_start_is_unprompted():
     silence = scene(noises=((3, 4),), duration=30)
     assert m.unprompted_starts_per_min(silence, spans((5, 6), (9, 10))) == [4]
 
@@ -229,7 +229,7 @@ def test_an_agents_backchannel_is_not_a_turn_if_the_labels_have_some():
     assert held.turns_of(agent) == agent[1:]
 
 
-def test_whoever_is_reported_to_wait_says_nothing():
+def test_an_agent_asked_to_wait_says_nothing():
     turns = [user(0, 1), UserTurn(5, 5.5, "", "barge_in", act="wait"), user(12, 12.5)]
     one = scene(*turns, reference=((1.6, 5.6), (13, 15)))
     assert m.wait_answer_rate(one, spans((1.6, 5.6), (13, 15))) == [0]

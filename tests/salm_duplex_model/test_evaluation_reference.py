@@ -1,5 +1,5 @@
-"""Faultless agents do everything right in every scene: the corpus's own agent channel played back, and in a closed loop an agent
-that knows the script."""
+"""Perfect agents do everything right in every scene: the corpus's own agent channel played back, and, in a closed loop,
+an agent that knows the script."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -55,7 +55,7 @@ WRONG = {
     "fdb_pause_tor",
     "fdb_backchannel_tor",
 }
-"""Not `fdb_turn_tor` and `fdb_interruption_tor`: by the benchmark's own rule an answer of three words in less than a second is no take-over."""
+"""Without `fdb_turn_tor` and `fdb_interruption_tor`: by the benchmark's rule, three words in less than a second are not a take-over."""
 ASKED = {
     "plain": {"turn_taken_rate", "turn_ended_rate", "chance_stop_rate", "false_alarm_rate", "talk_over_share"},
     "impatient": {"turn_taken_rate", "first_response_latency_s"},
@@ -73,7 +73,7 @@ ASKED = {
     "silence": {"unprompted_dialogue_share"},
     "monologue": {"pause_take_over_rate", "turn_taking_recall"},
 }
-"""Figures of which each scene must have events; the others are checked where there are some."""
+"""Figures for which a scene must have events; the others are checked if there are any."""
 
 Figures = dict[str, Figure]
 
@@ -99,8 +99,8 @@ def test_the_reference_agent_does_everything_right(name, played_back):
 
 
 def assert_right(own: Figures, asked: set[str], earliest: float = 0.56, latest: float = 0.9) -> None:
-    """By default 0.64 s, a frame less where the text channel rounds, up to a frame until the agent may start; and a user's "stop" may be
-    over before the agent has fallen silent."""
+    """Latencies are 0.64 s by default, a frame less if the text channel rounds, and up to a frame more until the agent
+    may start. A user's "stop" may end before the agent is silent."""
     assert not {name for name in asked if own[name].n == 0}
     found = {name.removeprefix(BY_TEXT): one.value for name, one in own.items() if one.n}
     assert {name: value for name, value in found.items() if name in RIGHT and value != 1} == {}
@@ -108,9 +108,10 @@ def assert_right(own: Figures, asked: set[str], earliest: float = 0.56, latest: 
     assert {n: value for n, value in found.items() if n in LATENCIES and not earliest < value < latest} == {}
 
 
-class Faultless:
-    """The text channel of an agent that knows what `user` says: it begins the labeled answer 0.44 s after the user's end and says as much
-    as the labels do, but stops 0.5 s after a barge-in. It asks again where the labels do, and lets everything else pass."""
+class Perfect:
+    """The text channel of an agent that knows what `user` says: it starts the labeled answer 0.44 s after the user's
+    end, and stops when the labels do or 0.5 s after a barge-in. It asks again if the labels do, and ignores everything
+    else."""
 
     def __init__(self, user: LiveUser) -> None:
         self.user, self.exchange = user, user.exchange
@@ -130,7 +131,7 @@ class Faultless:
             return SPECIAL.eos
         for answer in self.exchange.answers[self.given : self.given + 1]:
             due = self.user.line_end + samples(0.44) if self.exchange.line else answer.delay
-            # A silence of less than half a second would be none: see `activity.py`.
+            # A silence of less than half a second would not count as one: see `activity.py`.
             due = max(due, self.silent + samples(0.64)) if not self.given else self.silent + answer.delay
             if now >= due:
                 self.given, self.stop = self.given + 1, now + answer.length
@@ -144,18 +145,18 @@ def samples(seconds: float) -> int:
 
 
 def driven(cut: MonoCut, agent_of: Callable[[LiveUser], Callable[[int], int]]) -> tuple[LiveUser, Played]:
-    """What becomes of a dialogue whose agent writes a token at each frame, given its first sample, and makes noise while it speaks."""
+    """The conversation with an agent that writes a token per frame, given the frame's first sample, and makes noise while it speaks."""
     user = LiveUser(script_of(cut), SPECIAL)
-    agent, heard, tokens = agent_of(user), [], []
+    agent, frames, tokens = agent_of(user), [], []
     while not user.over:
         tokens.append(agent(len(tokens) * SOURCE_FRAME))
-        heard.append(user.frame(tokens[-1]))
+        frames.append(user.frame(tokens[-1]))
     audio = np.zeros(len(tokens) * TARGET_FRAME, np.float32)
     noise = np.random.default_rng(0).uniform(-0.2, 0.2, len(audio))
     for turn in text_turns(np.array(tokens), SPECIAL, TOKENIZER.decode):
         first, last = (round(at * TARGET_RATE) for at in (turn.start, turn.end))
         audio[first:last] = noise[first:last]
-    played = happened(cut, user, np.concatenate(heard))
+    played = happened(cut, user, np.concatenate(frames))
     return user, Played(played, audio, np.array(tokens), recorded=cut, kept=user.kept())
 
 
@@ -166,8 +167,8 @@ def scored(played: Played) -> Scores:
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_a_faultless_agent_does_everything_right_in_a_closed_loop(name, cuts):
-    own = summarize([scored(driven(cut, lambda user: Faultless(user).token)[1]) for cut in cuts[name]])
+def test_a_perfect_agent_does_everything_right_in_a_closed_loop(name, cuts):
+    own = summarize([scored(driven(cut, lambda user: Perfect(user).token)[1]) for cut in cuts[name]])
     assert_right(own, (ASKED[name] - {"agent_backchannels_per_min"}) | {"script_turns_said_rate"}, earliest=0.4)
     assert own["barge_in_latency_s"].n == 0 or own["barge_in_latency_s"].value < 0.6
 
@@ -175,7 +176,7 @@ def test_a_faultless_agent_does_everything_right_in_a_closed_loop(name, cuts):
 @pytest.mark.parametrize(
     "name", ["repeated_interruption", "false_starts", "agent_backchannels", "waits", "late_answers", "noise"]
 )
-def test_beside_the_agent_of_the_labels_the_user_says_everything_when_the_labels_do(name, cuts):
+def test_with_the_reference_agent_the_user_says_everything_at_its_labeled_time(name, cuts):
     for cut in cuts[name]:
         tokens = text_channel(cut.supervisions, frames_of(cut), "agent", TOKENIZER.encode, SPECIAL).tokens
         channel = iter([*tokens, *[SPECIAL.pad] * 1_000])
@@ -194,7 +195,7 @@ def test_beside_the_agent_of_the_labels_the_user_says_everything_when_the_labels
             assert np.abs(heard[there : there + length] - written[at : at + length]).max() < 1e-4
 
 
-def test_an_agent_that_never_speaks_is_waited_for_and_never_interrupted(cuts):
+def test_the_user_waits_for_an_agent_that_never_speaks_and_never_interrupts_it(cuts):
     (cut, *_) = cuts["interruption"]
     user, played = driven(cut, lambda user: lambda now: SPECIAL.pad)
     found = scored(played).samples
@@ -203,7 +204,7 @@ def test_an_agent_that_never_speaks_is_waited_for_and_never_interrupted(cuts):
     assert {after.start - before.end for before, after in pairwise(user.said)} == {samples(4.0)}
 
 
-def test_an_agent_that_never_ends_is_hung_up_on(cuts):
+def test_the_user_hangs_up_on_an_agent_that_never_stops(cuts):
     (cut, *_) = cuts["plain"]
     user, played = driven(cut, lambda user: lambda now: SPECIAL.pad if now else SPECIAL.bos)
     found = scored(played).samples
@@ -214,7 +215,7 @@ def test_an_agent_that_never_ends_is_hung_up_on(cuts):
 
 def test_short_answers_leave_no_room_for_barge_ins_and_backchannels(cuts):
     def brief(user: LiveUser):
-        agent = Faultless(user)
+        agent = Perfect(user)
 
         def token(now: int) -> int:
             own = agent.token(now)
@@ -232,7 +233,7 @@ def test_short_answers_leave_no_room_for_barge_ins_and_backchannels(cuts):
         assert {said.event for said in user.said} == {"turn"}
 
 
-def test_a_user_talks_on_where_the_agent_talks_into_a_turn(cuts):
+def test_the_user_keeps_talking_if_the_agent_talks_into_a_turn(cuts):
     (cut, *_) = cuts["monologue"]
     first = min(s.start for s in cut.supervisions) + 1
     starts = {round(first * 12.5): SPECIAL.bos, round(first * 12.5) + 20: SPECIAL.eos}
@@ -243,7 +244,7 @@ def test_a_user_talks_on_where_the_agent_talks_into_a_turn(cuts):
     assert played.cut.supervisions[0].start == pytest.approx(cut.supervisions[0].start, abs=0.001)
 
 
-def test_a_channel_with_an_echo_in_it_is_refused(cuts):
+def test_a_channel_with_echo_is_rejected(cuts):
     (cut, *_) = cuts["plain"]
-    with pytest.raises(RequestError, match="has 'echo', which runs across turns"):
+    with pytest.raises(RequestError, match="has 'echo', which spans turns"):
         script_of(fastcopy(cut, custom=cut.custom | {"echo": {"gain": 0.1, "delay_s": 0.05}}))

@@ -128,7 +128,7 @@ class Endpoint(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endpoint():
-    """A real HTTP server on this machine that answers as told."""
+    """A real HTTP server on this machine with scripted answers."""
     Endpoint.answers, Endpoint.asked = [], []
     server = HTTPServer(("127.0.0.1", 0), Endpoint)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

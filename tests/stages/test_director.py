@@ -131,7 +131,7 @@ def test_tables_count_what_was_written_and_what_found_no_room(cuts):
 
 
 def test_card_and_report_tell_what_the_director_did_and_what_was_left_unchanged(cuts, tmp_path):
-    def told(record, direction: Direction):
+    def directed(record, direction: Direction):
         spoken = record.timeline.spoken
         dialogue = replace(spoken.dialogue, split="train", direction=direction)
         return replace(record, timeline=replace(record.timeline, spoken=replace(spoken, dialogue=dialogue)))
@@ -141,7 +141,7 @@ def test_card_and_report_tell_what_the_director_did_and_what_was_left_unchanged(
         Direction("small", events),
         *(Direction("small", failed=f) for f in ("not_json", "not_json", "refused")),
     ]
-    records = [told(record, direction) for (record, _), direction in zip(cuts, directions, strict=False)]
+    records = [directed(record, direction) for (record, _), direction in zip(cuts, directions, strict=False)]
     corpus = make_corpus(tmp_path, records)
     assert corpus.info["statistics"]["director_failed"] == {"not_json": 2, "refused": 1}
     assert "| unchanged by the director: `not_json` | 2 |" in card(corpus)

@@ -225,10 +225,10 @@ def test_checks_are_kept_on_disk_in_the_manifest_and_in_the_report(kept, tmp_pat
     row = rows_of(corpus.dialogues)[0]
     assert row["edge_errors_s"] == list(kept[0].checks.edge_errors_s) and row["agent_wers"] == []
     page = report(corpus)
-    for title in ("Edge of a turn, as detected", "Speech detected", "Extra speech"):
+    for title in ("Turn edge error", "Speech detected", "Extra speech"):
         assert f"<h3>{title}</h3>" in page
-    assert "words wrong" not in page
-    assert "edge of a turn, as detected" in card(corpus)
+    assert "user WER" not in page
+    assert "turn edge error" in card(corpus)
 
 
 EFFECTS = {

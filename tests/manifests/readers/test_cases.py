@@ -31,11 +31,11 @@ def lines(raw: object) -> tuple[str, ...] | str:
     except BadDialogue as error:
         return f"{error.reason}: {error}"
     expected = "user"
-    told = []
+    lines = []
     for turn in turns:
-        told.append(turn.text if turn.speaker == expected else f"{turn.speaker}: {turn.text}")
+        lines.append(turn.text if turn.speaker == expected else f"{turn.speaker}: {turn.text}")
         expected = "agent" if turn.speaker == "user" else "user"
-    return tuple(told)
+    return tuple(lines)
 
 
 def test_alpaca_keeps_its_history_and_system_prompt():

@@ -199,7 +199,7 @@ def strings(value: object, path: tuple = ()) -> Iterator[tuple[tuple, str]]:
 
 
 def without(value: object, path: tuple) -> object:
-    """A copy that has no such place."""
+    """A copy without the value at `path`."""
     copy = json.loads(json.dumps(value))
     place = copy
     for key in path[:-1]:
@@ -208,7 +208,7 @@ def without(value: object, path: tuple) -> object:
     return copy
 
 
-def told(raw: object) -> object:
+def outcome(raw: object) -> object:
     try:
         found = read_dialogue(raw, "f:1", "x")
     except BadDialogue as error:
@@ -263,7 +263,7 @@ def test_every_string_of_a_record_is_spoken_kept_or_counted(data, name):
         if path[0] == LOSER.get(name):
             assert found.not_used["rejected answers"]
             continue
-        others = [told(without(raw, path[:length])) for length in range(1, len(path) + 1)]
+        others = [outcome(without(raw, path[:length])) for length in range(1, len(path) + 1)]
         assert any(
             isinstance(other, tuple) and other[0] == found.dialogue and other[1] != found.not_used for other in others
         ), f"{'.'.join(map(str, path))} is lost"

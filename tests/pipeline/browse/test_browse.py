@@ -1,4 +1,4 @@
-"""`salm-duplex browse` as its users meet it: a real server, a real browser, and requests that are wrong."""
+"""`salm-duplex browse` from the user's side: a real server, a real browser, and wrong requests."""
 
 import io
 import shutil
@@ -75,7 +75,7 @@ def test_a_dialogue_is_found_and_played_by_keyboard_alone(
         assert complaints == []
 
 
-def test_the_sound_is_both_channels_whole_or_in_ranges(url: str, small_corpus: Corpus) -> None:
+def test_the_audio_has_both_channels_and_supports_ranges(url: str, small_corpus: Corpus) -> None:
     row = rows_of(small_corpus.dialogues)[2]
     _, headers, whole = get(f"{url}/audio?id={row['id']}&shard=train/0")
     samples, rate = soundfile.read(io.BytesIO(whole))
@@ -107,7 +107,7 @@ def test_a_wrong_request_is_answered_in_a_sentence(url: str, request_: str, stat
     assert found == status and sentence in text.decode()
 
 
-def test_another_sites_name_is_refused_and_the_page_loads_from_here_alone(url: str) -> None:
+def test_foreign_host_names_are_rejected_and_the_page_loads_only_from_this_server(url: str) -> None:
     assert get(url, Host="elsewhere.example")[0] == 403
     _, headers, page = get(f"{url}/?text={HOSTILE.replace(' ', '%20')}")
     assert HOSTILE not in page.decode()

@@ -1,4 +1,4 @@
-"""Pages of the manifest are what filtering all of it would give, whatever its files and row groups."""
+"""Pages of the manifest are the same as when filtering all of it, for any files and row groups."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_a_dialogue_is_found_by_its_id(catalog: Catalog) -> None:
     assert catalog.page(Query(text="d7"), 0, 5).shards == (None,)
 
 
-def test_few_queries_are_remembered(catalog: Catalog) -> None:
+def test_few_queries_are_cached(catalog: Catalog) -> None:
     for n in range(2 * QUERIES_KEPT):
         catalog.page(Query(text=f"d{n}"), 0, 5)
     assert len(catalog._counts) == QUERIES_KEPT

@@ -24,7 +24,7 @@ def frame(rows) -> pd.DataFrame:
 
 
 @given(dialogues)
-def test_examples_are_few_short_and_of_both_kinds_where_there_are_both(rows):
+def test_examples_are_few_short_and_of_both_kinds_if_available(rows):
     chosen = choose_examples(frame(rows))
     assert len(chosen) == len(set(chosen["id"])) <= OF_ALL_LENGTHS
     assert chosen["duration_s"].sum() <= ALL_EXAMPLES_S
@@ -42,7 +42,7 @@ def test_the_choice_does_not_depend_on_the_order_of_rows(rows, random):
     assert list(choose_examples(ordered)["id"]) == list(choose_examples(shuffled)["id"])
 
 
-def test_the_tests_voices_come_first():
+def test_test_voices_come_first():
     rows = [
         {"split": split, "duration_s": 20.0 + n, "turns": 4, "barge_ins": 1}
         for n, split in enumerate(["train", "test", "validation"] * 5)
@@ -50,7 +50,7 @@ def test_the_tests_voices_come_first():
     assert list(choose_examples(frame(rows))["split"]) == ["test"] * OF_ALL_LENGTHS
 
 
-def test_every_event_can_be_heard_as_far_as_there_is_room():
+def test_every_event_is_shown_while_examples_fit():
     rows = [{"split": "train", "duration_s": 20.0 + n, "turns": 4, "barge_ins": n % 2} for n in range(40)]
     events = list(EVENTS)[1:]
     marked = frame(rows).assign(**{event: [int(n == 2 * i) for n in range(40)] for i, event in enumerate(events[:5])})

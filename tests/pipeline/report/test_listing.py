@@ -45,11 +45,11 @@ ROWS = table(
         (Query(check="user_wers"), []),
     ],
 )
-def test_a_query_keeps_what_it_asks_for(query: Query, ids: list[str]) -> None:
+def test_a_query_keeps_the_matching_rows(query: Query, ids: list[str]) -> None:
     assert list(ROWS[query.matches(ROWS[query.columns()])]["id"]) == ids
 
 
-def test_rows_say_what_a_dialogue_has() -> None:
+def test_rows_have_a_dialogues_events_voices_and_checks() -> None:
     first, second, third = rows_of(ROWS)
     assert dict(first.events) == {"barge_ins": 2, "noise": 1}
     assert dict(first.checks) == {"least_heard": 0.7, "edge_errors_s": 0.3}
@@ -57,12 +57,12 @@ def test_rows_say_what_a_dialogue_has() -> None:
     assert third.facts["text"] == "(hotel) taxi.jsonl:9 ab z"
 
 
-def test_the_worst_of_no_value_is_unknown() -> None:
+def test_without_values_the_worst_is_nan() -> None:
     values = worst(ROWS["edge_errors_s"], CHECK["edge_errors_s"])
     assert values[0] == 0.3 and math.isnan(values[1])
 
 
-def test_choices_are_what_occurs() -> None:
+def test_choices_are_the_values_that_occur() -> None:
     found = choices([ROWS[list(CHOICE_COLUMNS)][:1], ROWS[list(CHOICE_COLUMNS)][1:]])
     assert found.splits == ("train", "test")
     assert found.voices == ("a", "a,b", "ab", "c", "z")

@@ -36,7 +36,7 @@ def test_numbers_are_those_of_the_tables(small_corpus):
     assert stat(page, "hours") == f"{sum(row['duration_s'] for row in rows) / 3600:.2f}"
 
 
-def test_what_was_not_used_of_the_input_is_reported(small_corpus):
+def test_unused_contents_of_the_input_are_reported(small_corpus):
     assert stat(report(small_corpus), "not_used.tools") == "1"
     assert "| not used: `tools` | 1 |" in card(small_corpus)
 
@@ -52,7 +52,7 @@ def test_the_licenses_of_the_voices_are_named(small_corpus):
     assert card(spoken).count("The voices are by Piper; their license: CC0-1.0.") == 1
 
 
-def test_dialogues_of_all_kinds_can_be_heard_for_as_long_as_they_last(small_corpus):
+def test_examples_of_all_kinds_have_audio_of_their_full_length(small_corpus):
     page = report(small_corpus)
     sounds = [base64.b64decode(text) for text in re.findall(r"data:audio/mpeg;base64,([^\"]+)", page)]
     assert EXAMPLES >= len(sounds) == page.count('<svg class="timeline"') >= OF_ALL_LENGTHS
@@ -68,7 +68,7 @@ def test_the_same_corpus_gives_the_same_page_and_card(small_corpus):
     assert card(small_corpus) == card(small_corpus)
 
 
-def test_nothing_is_loaded_from_elsewhere_and_no_path_or_host_is_named(small_corpus):
+def test_nothing_is_loaded_from_the_network_and_no_path_or_host_appears(small_corpus):
     page = report(small_corpus)
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)", page)
     assert "://" not in page
@@ -107,12 +107,12 @@ def test_the_card_has_a_header_that_hugging_face_reads(small_corpus):
     assert f"| dialogues | {len(small_corpus.dialogues)} |" in body
 
 
-def test_the_fixture_is_of_real_dialogues(small_corpus):
+def test_the_fixture_has_real_dialogues(small_corpus):
     assert len(small_corpus.dialogues) == 10
     assert replace(make_dialogue("d0")).id == rows_of(small_corpus.dialogues)[0]["id"]
 
 
-def test_the_effects_on_the_users_channel_are_reported_and_heard(tmp_path, timelines):
+def test_the_effects_on_the_users_channel_are_reported(tmp_path, timelines):
     settings = RenderSettings(echo={"share": 1}, telephone={"share": 1}, room={"share": 1}, noise={"share": 1})
     wild = Render(settings, 0).process(timelines[:2])
     corpus = make_corpus(tmp_path, wild)

@@ -13,7 +13,7 @@ from pipeline.report.statistics import corpus_statistics, quantiles, split_numbe
 
 @pytest.fixture
 def tables(tmp_path, rendered):
-    """The ten dialogues as rows in three splits, the first three of two turns."""
+    """The ten dialogues as rows in three splits; the first three have two turns."""
     rows = [dialogue_row(record) | {"seed": 0, "recipe": "abc"} for record in rendered]
     for number, row in enumerate(rows):
         row["split"] = "test" if number % 5 == 0 else "train"
@@ -61,7 +61,7 @@ def test_quantiles_are_exact_and_missing_without_data():
 
 
 def test_a_new_figure_needs_one_entry(monkeypatch, tmp_path, rendered):
-    """Table, statistics, card and report have it without another word."""
+    """The table, the statistics, the card and the report then have it."""
     import corpus_material
     import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""What the recipe asks for, next to what a corpus has."""
+"""The recipe's targets next to a corpus's figures."""
 
 from corpus_material import make_corpus, rows_of
 
@@ -11,7 +11,7 @@ def test_shares_and_spreads_are_those_of_the_rows(small_corpus: Corpus) -> None:
     found = {target.title: target for target in targets(small_corpus)}
     rows = rows_of(small_corpus.dialogues)
     long = [row for row in rows if row["turns"] >= 3]
-    share = found["dialogues with a barge-in, of those of three turns or more"]
+    share = found["dialogues with a barge-in, of those with three or more turns"]
     lively = sum(row["barge_ins"] > 0 for row in long)
     assert (share.recipe, share.corpus, share.n) == ("50 %", f"{100 * lively / len(long):.1f} %", len(long))
     gap = found["agent's gap, median (80 % between)"]
@@ -22,7 +22,7 @@ def test_shares_and_spreads_are_those_of_the_rows(small_corpus: Corpus) -> None:
     assert "dialogues with noise" not in found
 
 
-def test_what_was_asked_for_and_is_missing_is_there(tmp_path, timelines) -> None:
+def test_a_target_that_the_corpus_misses_is_listed(tmp_path, timelines) -> None:
     record = Render(RenderSettings(noise={"share": 1}), 0).process(timelines[:1])
     corpus = make_corpus(tmp_path, record, ["render.noise.share=1", "render.telephone.share=0.5"])
     found = {target.title: target[1:] for target in targets(corpus)}

@@ -17,7 +17,7 @@ from stages.timing.profile import load_profile
 from stages.timing.sources import of_timeline
 
 
-def test_target_and_actual_stand_side_by_side(tmp_path: Path) -> None:
+def test_the_profiles_targets_are_next_to_the_corpuss_figures(tmp_path: Path) -> None:
     made = spoken_noise(*(("user", 1.5, 5), ("agent", 2.5, 8)) * 4)
     spoken = [replace(made, dialogue=replace(made.dialogue, id=f"d{i}")) for i in range(20)]
     settings = {"profile": "human", "agent_overlaps": True, "barge_in": {"share": 0}}

@@ -54,8 +54,8 @@ def test_numbers_and_list_items_are_asked_about_and_confirmed():
 
 
 def test_backchannels_fit_what_was_said():
-    told = "Unfortunately your train was cancelled this morning. Turn left at the church and walk on. There is a bus behind it, and it goes each hour."
-    says = [(event.after_word, event.says) for event in found("Hi.", told, kinds=("backchannel",))]
+    answer = "Unfortunately your train was cancelled this morning. Turn left at the church and walk on. There is a bus behind it, and it goes each hour."
+    says = [(event.after_word, event.says) for event in found("Hi.", answer, kinds=("backchannel",))]
     assert [after for after, _ in says] == [7, 15]
     assert says[0][1] in ("oh no", "oh", "hmm") and says[1][1] in ("okay", "got it", "right")
 

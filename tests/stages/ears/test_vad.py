@@ -147,8 +147,8 @@ def test_labels_are_the_words_and_not_the_pauses_between(rendered):
 
 
 def test_training_writes_the_same_usable_checkpoint_each_time(rendered, spoken, tmp_path):
-    told: list[tuple[int, int, str]] = []
-    models = [train_vad(rendered[:2], tmp_path / f"{i}.ckpt", 2, 0, lambda *step: told.append(step)) for i in range(2)]
+    steps: list[tuple[int, int, str]] = []
+    models = [train_vad(rendered[:2], tmp_path / f"{i}.ckpt", 2, 0, lambda *step: steps.append(step)) for i in range(2)]
     assert models[0].speech(spoken, RATE) == models[1].speech(spoken, RATE)
-    assert told[1][:2] == (2, 2) and told[1][2].startswith("loss ")
+    assert steps[1][:2] == (2, 2) and steps[1][2].startswith("loss ")
     assert (tmp_path / "0.ckpt").stat().st_size < 1e7

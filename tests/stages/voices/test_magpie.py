@@ -134,8 +134,8 @@ def test_a_language_that_the_model_lacks(folder, tmp_path):
     two = make_magpie(tmp_path / "two.nemo", folder / "codec.nemo", speakers=4, tokenizers=tokenizers)
     for language in ("en", "es"):
         MagpieSynthesizer.check(MagpieSettings(magpie=str(two), language=language))
-    told = "has no tokenizer for the synthesize.language 'de', but for english_phoneme, spanish_phoneme"
-    assert told in refusal(f"synthesize.magpie={two}", "ingest.language=de")
+    message = "has no tokenizer for the synthesize.language 'de', but for english_phoneme, spanish_phoneme"
+    assert message in refusal(f"synthesize.magpie={two}", "ingest.language=de")
 
 
 def refusal(*lines: str) -> str:

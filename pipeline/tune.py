@@ -54,9 +54,9 @@ SHOWN = (*START_COST, *STOP_COST, "barge_in_met_rate", "interruption_taken_rate"
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The thresholds to try, by default none above 1: a mark held back although its summed probability exceeds 1 is a
-    state that training never shows, where a model's behavior varies from voice to voice (seen with the bundled agent
-    at 1.5: 87 % of turns taken in validation, 29–40 % with the test voices)."""
+    """The thresholds to try, by default none above 1: training never shows a state in which BOS or EOS is held back although
+    its summed probability exceeds 1, so a model's behavior then varies from voice to voice (the bundled agent at 1.5
+    took 87 % of turns in validation, 29–40 % with the test voices)."""
 
     starts: Sequence[float] = (0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
     stops: Sequence[float] = (0.2, 0.35, 0.5, 0.75, 1.0)

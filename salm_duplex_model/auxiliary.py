@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from lhotse import SupervisionSegment
 
 KINDS = ("silence", "turn", "pause", "ending", "backchannel", "aside")
-"""Of the user's frames. `pause` is silence within a turn, `ending` the last 0.24 s of one; `aside` is side talk or a false start."""
+"""Classes of the user's frames. `pause` is silence within a turn, `ending` the last 0.24 s of a turn; `aside` is side
+talk or a false start."""
 _SILENCE, _TURN, _PAUSE, _ENDING, _BACKCHANNEL, _ASIDE = range(len(KINDS))
 _BY_EVENT = {"backchannel": _BACKCHANNEL, "side_talk": _ASIDE, "false_start": _ASIDE}
 
@@ -37,7 +38,7 @@ STEP = 320
 """Samples at 16 kHz: the resolution of activity, 20 ms."""
 STEPS = SOURCE_FRAME // STEP
 EDGES = (0, 10, 30, 60, 100)
-"""Of the bins of the projection, in steps after the frame's end."""
+"""Edges of the projection's bins, in steps after the frame's end."""
 BINS = 2 * (len(EDGES) - 1)
 _MERGED = 10
 """Gaps between words that are shorter than this count as speech."""

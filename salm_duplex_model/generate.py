@@ -19,13 +19,13 @@ class Decoded:
     text: Tensor
     codes: Tensor
     user_text: Tensor | None = None
-    """As `text`, of a model that writes down what the user says."""
+    """The user's text, aligned like `text`; None if the model does not have it."""
 
 
 @torch.inference_mode()
 def greedy(model: DuplexModel, audio: Tensor, turn_taking: TurnTaking | None = None) -> Decoded:
-    """Answer the user's audio (B, frames · 1 280) with the likeliest token and codes of every frame, and, with
-    `turn_taking`, BOS and EOS by their summed probabilities."""
+    """Answer the user's audio (B, frames · 1 280) with the most likely token and codes of every frame; with
+    `turn_taking`, BOS and EOS are chosen by their summed probabilities."""
     user, _ = model.encoder(audio)
     batch, frames = user.shape[:2]
     text = torch.full((batch, frames + 1), model.special.pad, device=audio.device)
@@ -35,8 +35,8 @@ def greedy(model: DuplexModel, audio: Tensor, turn_taking: TurnTaking | None = N
     turns = Turns(turn_taking, model.special, batch, audio.device) if turn_taking else None
     for t in range(frames):
         here = slice(t, t + 1)
-        read = None if user_text is None else user_text[:, here]
-        hidden = model.hidden(model.embed(text[:, here], codes[:, here], read) + user[:, here], cache)[:, 0]
+        user_input = None if user_text is None else user_text[:, here]
+        hidden = model.hidden(model.embed(text[:, here], codes[:, here], user_input) + user[:, here], cache)[:, 0]
         text_logits, code_logits = model.heads(hidden)
         if turns is not None:
             text_logits = turns(text_logits, audio[:, t * SOURCE_FRAME : (t + 1) * SOURCE_FRAME])

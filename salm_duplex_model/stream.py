@@ -97,13 +97,13 @@ class CorpusStream:
                 batch = next(self._batches)
         except (RequestError, WorkError):
             raise
-        except Exception as error:  # a damaged archive raises whatever its reader raises
+        except Exception as error:  # the readers of a damaged archive raise many types
             raise explained(self.corpus, self.split, error) from error
         self.drawn += 1
         return list(batch)
 
     def seek(self, epoch: int, drawn: int) -> None:
-        """Go to a position: earlier batches of its epoch are skipped when the next one is requested."""
+        """Go to a position; earlier batches of its epoch are skipped at the next request."""
         self.epoch, self.drawn, self._batches = epoch, drawn, None
 
     def _begin(self) -> Iterator[CutSet]:
@@ -124,7 +124,7 @@ class CorpusStream:
             seed=seed_of(self.seed, self.epoch),
             buffer_size=self.config.shuffle_buffer,
             shuffle_buffer_size=self.config.shuffle_buffer,
-            # The batch is for the whole job: every process draws all of it.
+            # The batch is for the whole job: every process loads all of it.
             world_size=1,
             rank=0,
         )
@@ -176,8 +176,8 @@ def first_batches(
     user_delay: int | None = None,
     auxiliary: bool = False,
 ) -> list[Batch]:
-    """Batches of the first `seconds` of a split, divided between the corpora; from the training split if a corpus is too
-    small to have the other one. `audio`, `user_delay` and `auxiliary` as in `collate`."""
+    """Batches of the first `seconds` of a split, divided between the corpora; from the training split if a corpus is
+    too small to have `split`. `audio`, `user_delay` and `auxiliary` are as in `collate`."""
     batches: list[Batch] = []
     for corpus in corpora:
         left = seconds / len(corpora)

@@ -1,14 +1,14 @@
-"""When the agent starts and stops: probabilities summed over frames, instead of the likeliest token of a single frame.
+"""When the agent starts and stops: probabilities summed over frames, instead of the most likely token of each frame.
 
-A model that was trained to wait when unsure spreads the probability of BOS over many frames, and BOS is the likeliest
-token in none of them. So the probabilities are summed, decaying by the factor `memory` per frame, and the mark comes
-when the sum passes a threshold: that of BOS, and while the agent speaks, that of EOS. BOS is summed then too, since
-an agent that a user has talked over may have missed its end, and should still answer. Both sums are reset when the
-agent starts or stops.
+A model that was trained to wait when unsure spreads the probability of BOS over many frames, and BOS is the most likely
+token in none of them. So the probabilities of BOS and, while the agent speaks, of EOS are summed, with a decay of
+`memory` per frame, and the token is chosen when its sum reaches a threshold. BOS is summed during the agent's turn too,
+since an agent that was talked over may have missed its end, and should still answer. Both sums are reset when the agent
+starts or stops.
 
-An agent that has just spoken would sum up small probabilities in the silence after its turn until it starts
-unprompted. So from its start on, the summing of BOS waits for the user's voice. Until that is heard, a start requires
-a single frame whose probability passes the threshold and is at least one half, as when taking the likeliest token.
+An agent that has just spoken would sum small probabilities in the silence after its turn until it starts unprompted. So
+after a start, BOS is not summed until the user's voice is heard. Until then, a start requires a single frame whose
+probability reaches the threshold and is at least one half, as in greedy decoding.
 """
 
 from dataclasses import asdict, dataclass
@@ -24,9 +24,9 @@ from salm_duplex_model.window_cache import seated
 ALONE = 0.5
 """Minimum probability in a single frame while the user is not heard."""
 FLOOR = 10 ** (-62 / 10)
-"""Minimum noise floor, in power (−62 dBFS), so that rustling on a silent line does not count as a voice."""
+"""Minimum noise floor, in power (−62 dBFS), so that faint noise on a silent line does not count as a voice."""
 VOICE = 10 ** (12 / 10)
-"""Power this many times above the floor (12 dB) is a voice, or another sound that the model should judge by its sums."""
+"""Power this many times above the floor (12 dB) counts as a voice, or as another sound that the model should judge."""
 RISE = 10 ** (0.24 / 10)
 """The floor follows falling power immediately, and rises by this factor per frame, 3 dB per second."""
 BARGED_FRAMES = 12
@@ -35,8 +35,8 @@ BARGED_FRAMES = 12
 
 @dataclass(frozen=True, slots=True)
 class TurnTaking:
-    """The agent starts when the sum of BOS passes `start`, and stops when that of EOS passes `stop`; in each frame, a
-    sum is multiplied by `memory`: at 0, only the current frame counts."""
+    """The agent starts when the sum of BOS reaches `start`, and stops when that of EOS reaches `stop`. The sums are
+    multiplied by `memory` in each frame: at 0, only the current frame counts."""
 
     start: Annotated[float, Field(gt=0, le=20)] = 0.5
     stop: Annotated[float, Field(gt=0, le=20)] = 0.5
@@ -70,13 +70,13 @@ class Turns:
             self.reset(row)
 
     def __call__(self, logits: Tensor, user: Tensor) -> Tensor:
-        """Text logits (rows, V) after the user's frame (rows, samples) → logits with marks only where they are due:
-        only BOS or EOS is left when the agent must start or stop, and only PAD while it is silent."""
+        """Text logits (rows, V) after the user's frame (rows, samples) → masked logits: only BOS or EOS is left when
+        the agent starts or stops, only PAD while it is silent, and neither BOS nor EOS otherwise."""
         pad, bos, eos = self._special.pad, self._special.bos, self._special.eos
         self._listen(user)
-        chances = logits.float().softmax(-1)
-        self._starts = self.settings.memory * self._starts.masked_fill(~self._asked, 0) + chances[:, bos]
-        self._stops = self.settings.memory * self._stops + chances[:, eos].masked_fill(~self._speaking, 0)
+        probabilities = logits.float().softmax(-1)
+        self._starts = self.settings.memory * self._starts.masked_fill(~self._asked, 0) + probabilities[:, bos]
+        self._stops = self.settings.memory * self._stops + probabilities[:, eos].masked_fill(~self._speaking, 0)
         begins = (self._starts >= self.settings.start) & (self._asked | (self._starts >= ALONE))
         ends = self._speaking & ~begins & (self._stops >= self.settings.stop)
         turns = begins | ends
@@ -100,7 +100,7 @@ class Turns:
         self._asked = self._asked | heard
 
     def reset(self, row: int) -> None:
-        """Start a new conversation in a row; either side may speak first."""
+        """Reset a row for a new conversation, in which either side may speak first."""
         self._speaking[row], self._starts[row], self._stops[row] = False, 0, 0
         self._asked[row], self._unheard[row], self._floor[row] = True, BARGED_FRAMES + 1, FLOOR
 

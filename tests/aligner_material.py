@@ -1,4 +1,4 @@
-"""A small Wav2Vec2ForCTC in Hugging Face's own format that can hear: words of an alphabet of tones."""
+"""A small Wav2Vec2ForCTC in Hugging Face's format that recognizes words of an alphabet of tones."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Any record at all, for hypothesis, and whether two are the same."""
+"""Arbitrary records for hypothesis, and whether two are equal."""
 
 from dataclasses import fields, is_dataclass
 
@@ -28,7 +28,7 @@ records = st.from_type(Dialogue) | spoken_dialogues | timelines | duplex
 
 
 def same(one, other) -> bool:
-    """Whether two values are equal, of one type, and hold equal arrays."""
+    """Whether two values are equal, of the same type, and contain equal arrays."""
     if type(one) is not type(other):
         return False
     if isinstance(one, np.ndarray):

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-expect.set_options(timeout=180_000)  # on a busy machine all takes long
+expect.set_options(timeout=180_000)  # everything takes long on a busy machine
 
 
 @contextmanager
 def chromium_page(
     width: int = 1_200, dark: bool = False, arguments: tuple[str, ...] = ()
 ) -> Iterator[tuple[Page, list[str]]]:
-    """A page, and all complaints of its console."""
+    """A page, and all errors on its console."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
     assert chromium, "the pages' tests need Chromium: install it, and see that it is on the PATH as `chromium`"
     flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", *arguments]
@@ -30,7 +30,7 @@ def chromium_page(
 
 
 def wait_until(page: Page, what: Callable[[], bool], seconds: float = 180) -> None:
-    """Playwright's own `wait_for_function` wants an `eval`, which the pages' policies forbid."""
+    """Playwright's own `wait_for_function` needs `eval`, which the pages' policies forbid."""
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, f"waited in vain; the page shows: {page.inner_text('body')}"
@@ -38,14 +38,14 @@ def wait_until(page: Page, what: Callable[[], bool], seconds: float = 180) -> No
 
 
 def focused(page: Page) -> str:
-    """What has the keyboard's focus: the name of a control, or what a reader is read of it."""
+    """The element with the keyboard's focus: a control's name, or what a screen reader says."""
     return str(
         page.evaluate("(e => e.name || e.getAttribute('aria-label') || e.textContent.trim())(document.activeElement)")
     )
 
 
 def press_until(page: Page, key: str, wanted: str) -> None:
-    """Press a key until what has the focus begins with `wanted`."""
+    """Press a key until the focused element's description begins with `wanted`."""
     for _ in range(60):
         page.keyboard.press(key)
         if focused(page).startswith(wanted):

@@ -14,7 +14,7 @@ SERVER = Path(__file__).parent / "chat_server.py"
 
 @contextmanager
 def chat_server(folder: Path, *arguments: str) -> Iterator[str]:
-    """The endpoint's base; the server lives until the end."""
+    """The endpoint's base URL; the server runs until the end."""
     ready = folder / f"port{len(list(folder.iterdir()))}"
     process = subprocess.Popen([sys.executable, str(SERVER), str(ready), *arguments])
     try:
@@ -32,5 +32,5 @@ def answers(url: str) -> int:
 
 
 def log(url: str, word: str = "") -> list[dict]:
-    """What was asked so far, where it has this word."""
+    """The requests so far that contain this word."""
     return [entry for entry in urllib3.request("GET", url).json()["log"] if word in entry["text"]]

@@ -1,12 +1,11 @@
 """A small chat endpoint: python chat_server.py PORT_FILE [--die-after N] [--locked KEY] [--no-schema].
 
-Asked about a transcript, it writes a question by rule: with the word "nonsense" in the transcript it says nothing of
-use, and with "liar" it first says what was not said. Every third of these requests is turned away with 429 or 500, as
-busy servers do.
-
-Asked to direct a dialogue, it has the user interrupt the second turn and hesitate in the first, or misbehaves where
-the dialogue has a word for it: see `direct`. After N answers the server is gone. With a key it wants it; without
-schemas it refuses requests that have one. GET returns the requests so far."""
+Asked about a transcript, it writes a question by rule. If the transcript has the word "nonsense", the answer is
+unusable, and with "liar" the first answer is wrong. Every third of these requests is rejected with 429 or 500, as busy
+servers do. Asked to direct a dialogue, it lets the user interrupt the second turn and hesitate in the first, or
+misbehaves if the dialogue has a word for it: see `direct`. After N answers, the server exits. With a key, it requires
+it; without schemas, it rejects requests that have one. GET returns the requests so far.
+"""
 
 import argparse
 import json

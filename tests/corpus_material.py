@@ -1,4 +1,4 @@
-"""A small finished corpus without Ray: real speech and timing; codes only where the records have some."""
+"""A small finished corpus without Ray: real speech and timing, and codes only if the records have some."""
 
 import json
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
-"""Events read from clean audio by its energy alone, to hold labels against.
+"""Events read from clean audio by its energy alone, to compare labels with.
 
-A channel sounds where 10 ms of it are less than 45 dB below its loudest 10 ms. Nothing here looks at how a label was
-made: a label says who does what from when to when, and the channels must sound, or be silent, just there, within two
-frames."""
+A channel has sound where its level over 10 ms is less than 45 dB below that of its loudest 10 ms. Nothing here uses how
+a label was made: a label says who does what from when to when, and the channels must have sound, or silence, at exactly
+these times, within two frames.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ GOES_ON_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One label: what it says, where, and by how much the sound disagrees with it, in seconds; infinite where it is
-    quite another."""
+    """One label: what it says, where, and how much the audio disagrees with it, in seconds; infinite if it is something
+    else entirely."""
 
     kind: str
     where: str
@@ -36,7 +37,7 @@ class Read:
 
 
 class Channel:
-    """Where a channel sounds."""
+    """Where a channel has sound."""
 
     def __init__(self, samples: np.ndarray, rate: int) -> None:
         block = round(STEP_S * rate)
@@ -46,17 +47,17 @@ class Channel:
         self._step = block / rate
 
     def first(self, start: float, end: float) -> float | None:
-        """When sound begins between two moments."""
+        """When sound starts between two times."""
         found = np.flatnonzero(self._within(start, end))
         return None if not len(found) else (self._at(start) + int(found[0])) * self._step
 
     def last(self, start: float, end: float) -> float | None:
-        """When it ends."""
+        """When sound ends between two times."""
         found = np.flatnonzero(self._within(start, end))
         return None if not len(found) else (self._at(start) + int(found[-1]) + 1) * self._step
 
     def seconds(self, start: float, end: float) -> float:
-        """How long it sounds between two moments."""
+        """The duration of sound between two times."""
         return float(self._within(start, end).sum()) * self._step
 
     def _within(self, start: float, end: float) -> np.ndarray:
@@ -67,7 +68,7 @@ class Channel:
 
 
 def read_events(record: DuplexDialogue) -> list[Read]:
-    """Every event of a dialogue on clean channels, held against its sound."""
+    """Compare every event of a dialogue on clean channels with its audio."""
     coded = TokenizedDialogue.of(record, np.zeros((record.timeline.frames, 4), np.int16))
     user = record.user if record.dry is None else record.dry
     return list(
@@ -104,7 +105,7 @@ class _Dialogue:
             yield f"{label.speaker}: {kind.replace('_', '-')}", self._said(label, start, start + length)
 
     def _edges(self, label: SupervisionSegment) -> float:
-        """The distance of its edges from the start and end of the speaker's sound closest to this label."""
+        """The distance of a label's edges from the start and end of the speaker's closest sound."""
         own = [s for s in self._labels if s.speaker == label.speaker]
         place = own.index(label)
         low = (own[place - 1].end + label.start) / 2 if place else 0.0
@@ -113,15 +114,15 @@ class _Dialogue:
         return max(_apart(channel.first(low, high), label.start), _apart(channel.last(low, high), label.end))
 
     def _rest(self, label: SupervisionSegment) -> float:
-        """What the other channel has to do meanwhile, or the same before and after."""
+        """What the other channel must do during, before and after the event."""
         event, act = label.custom["event"], label.custom.get("act", "")
         user, agent = self._channels["user"], self._channels["agent"]
         following = self._after(label)
-        if event in ("backchannel", "false_start"):  # the other talks on
+        if event in ("backchannel", "false_start"):  # the other speaker keeps talking
             speaker = "agent" if label.speaker == "user" else "user"
             floor = max(s.end for s in self._turns if s.speaker == speaker and s.start < label.start)
             return _least(self._channels[speaker].seconds(label.end, floor + NEAR_S), GOES_ON_S / 2)
-        if event == "side_talk":  # the agent says no more than it was saying, until the user says something to it
+        if event == "side_talk":  # the agent only finishes what it was saying, until the user addresses it
             said = max([s.end for s in self._turns if s.speaker == "agent" and s.start < label.start], default=0.0)
             until = following.start if following else label.end
             return agent.seconds(max(label.start - NEAR_S, said), max(until, said))
@@ -131,7 +132,7 @@ class _Dialogue:
             starts = [s.start for s in self._labels if s.speaker == "agent" and s.start > before.start]
             silent = agent.seconds(before.end + NEAR_S, min([*starts, self._cut.duration]) - NEAR_S)
             return max(_least(min(heard), 0.05), silent)
-        if act in ("reprompt", "go_on"):  # nobody has said anything for long
+        if act in ("reprompt", "go_on"):  # nobody has spoken for a long time
             silent = label.start - 5
             return max(user.seconds(silent, label.start - NEAR_S), agent.seconds(silent, label.start - NEAR_S))
         return 0.0
@@ -147,8 +148,7 @@ class _Dialogue:
         return max(_apart(last, label.end), max(label.custom["cut_word"][1] - label.end, 0.0))
 
     def _place(self, label: SupervisionSegment, place: str) -> float:
-        """By how many seconds the part of the full turn that was said, judged by its words, is outside the named
-        third."""
+        """By how many seconds the spoken part of the full turn, estimated from its words, is outside the named third."""
         before = self._turns[self._turns.index(label) - 1]
         words = before.alignment["word"]
         whole = before.duration * len(before.custom["text_full"]) / max(len(before.custom["text_heard"]), 1)
@@ -157,7 +157,7 @@ class _Dialogue:
             return np.inf
         low, high = {"early": (0, 1 / 3), "middle": (1 / 3, 2 / 3), "late": (2 / 3, 1)}[place]
         said = (onset - before.start) / whole
-        # The whole turn's length is only guessed at, by its letters: a fifth of it is allowed for.
+        # The full turn's length is only estimated from its letters: a fifth of it is tolerated.
         return 0.0 if low - 0.2 <= said <= high + 0.2 else np.inf
 
     def _again(self, label: SupervisionSegment) -> float:
@@ -166,7 +166,7 @@ class _Dialogue:
         return 0.0 if earlier.custom["event"] == "barge_in" and earlier.end < label.start else np.inf
 
     def _said(self, label: SupervisionSegment, start: float, end: float) -> float:
-        """Words sound, but for pauses in them, and behind them, where there is a pause, nothing does."""
+        """Words have sound except in their pauses, and labeled pauses after them are silent."""
         channel, pauses = self._channels[label.speaker], label.custom.get("pauses", ())
         following = min((word.start for word in label.alignment["word"] if word.start >= end), default=label.end)
         behind = [begin for begin, _ in pauses if end <= begin <= following]
@@ -176,7 +176,7 @@ class _Dialogue:
 
 
 def _pause(channel: Channel, start: float, end: float) -> float:
-    """Silence that begins and ends where it is labeled."""
+    """Silence that starts and ends at its label."""
     before, behind = channel.last(start - 1, (start + end) / 2), channel.first((start + end) / 2, end + 1)
     return max(_apart(before, start), _apart(behind, end))
 

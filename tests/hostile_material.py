@@ -1,8 +1,9 @@
 """Hostile input, and the invariants of everything made from it.
 
-`CHECKS` holds pairs of a hypothesis strategy and a check, by name: a small run of each is a test, 100 000 cases of
-each are `tests/benchmarks/hostile_input.py`, and `tests/benchmarks/fuzz_readers.py` feeds the readers' check with
-what atheris finds."""
+`CHECKS` holds pairs of a hypothesis strategy and a check, by name. A small run of each is a test,
+`tests/benchmarks/hostile_input.py` runs 100 000 cases of each, and `tests/benchmarks/fuzz_readers.py` runs the readers'
+check on atheris's input.
+"""
 
 import gzip
 import io
@@ -51,7 +52,7 @@ words = (
 
 
 def _mostly(good: st.SearchStrategy) -> st.SearchStrategy:
-    """Good values, and now and then anything."""
+    """Good values, and sometimes anything."""
     return st.integers(0, 9).flatmap(lambda n: json_values if n == 0 else good)
 
 
@@ -193,7 +194,7 @@ def _parquet(records: list) -> bytes:
     try:
         pq.write_table(pa.Table.from_pylist([record for record in records if isinstance(record, dict)]), sink)
     except (pa.ArrowException, ValueError, OverflowError, TypeError):
-        return b"PAR1"  # what Arrow has no type for
+        return b"PAR1"  # Arrow has no type for it
     return sink.getvalue()
 
 
@@ -221,7 +222,7 @@ PACKINGS: tuple[Callable[[bytes], bytes], ...] = (bytes, gzip.compress, zstandar
 
 
 def _damaged(content: bytes, at: int, bytes_: bytes) -> bytes:
-    """The content with some bytes in the place of others, or cut off there."""
+    """The content with some bytes replaced, or truncated."""
     at %= len(content) + 1
     return content[:at] + bytes_ + content[at + len(bytes_) :] if bytes_ else content[:at]
 
@@ -240,8 +241,8 @@ files = st.one_of(
 
 
 def check_file(content: bytes) -> None:
-    """Whatever a file holds, it is refused as a whole with a sentence, or each of its records is a dialogue that
-    later stages can use, or is rejected with a reason."""
+    """Any file is either rejected as a whole with a sentence, or each of its records is a dialogue that later stages
+    can use, or is rejected with a reason."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "hostile.jsonl"
         path.write_bytes(content)
@@ -259,7 +260,7 @@ def check_file(content: bytes) -> None:
         json.dumps(asdict(result), ensure_ascii=False, allow_nan=False).encode()  # it can be written
         if isinstance(result, Rejected):
             assert result.reason and result.source.startswith("hostile.jsonl:")
-            assert result.message.endswith(".") or len(result.message) == 500  # where it quotes much of the input
+            assert result.message.endswith(".") or len(result.message) == 500  # if it quotes much of the input
         else:
             check_dialogue(result)
     json.dumps(ingestion.not_used, ensure_ascii=False).encode()
@@ -390,7 +391,7 @@ turns_in_time = st.tuples(
 
 
 def check_text_channel(case: tuple[list[tuple[float, float, int]], int]) -> None:
-    """Consecutive turns, each (gap before, duration, tokens), over this many frames."""
+    """Consecutive turns, each (gap before, duration, tokens), within this many frames."""
     turns, frames = case
     now, supervisions, tokens = 0.0, [], 0
     for number, (gap, duration, length) in enumerate(turns):

@@ -18,7 +18,7 @@ PLAIN = {
 
 
 def table(*rows: dict) -> pd.DataFrame:
-    """A manifest's rows of plain dialogues, but for what is given of each."""
+    """A manifest's rows of plain dialogues, with the given changes to each."""
     counts = {name: 0 for name in EVENTS if DIALOGUES.field(name).type == pa.int64()}
     made = pa.Table.from_pylist([PLAIN | counts | row for row in rows], schema=DIALOGUES)
     return made.to_pandas(types_mapper=pd.ArrowDtype)

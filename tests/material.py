@@ -41,7 +41,7 @@ def spoken_noise(*turns: tuple[str, float, int], id: str = "noise") -> SpokenDia
 
 
 def ingested(inputs: list, settings: IngestSettings, seed: int = 0, limit: int | None = None) -> SimpleNamespace:
-    """What an ingestion gives, all at once: its dialogues, its rejected, and what it knows at the end."""
+    """The complete result of an ingestion: its dialogues, its rejected records, and its final counts."""
     ingestion = ingest([str(name) for name in inputs], settings, seed, limit)
     results = list(ingestion)
     return SimpleNamespace(

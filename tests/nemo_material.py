@@ -1,4 +1,4 @@
-"""Small checkpoints in NeMo's and Hugging Face's own file formats, made here, since no hub can be reached."""
+"""Small checkpoints in NeMo's and Hugging Face's file formats, created here, since no hub is available."""
 
 from pathlib import Path
 
@@ -10,10 +10,8 @@ RATE = 16_000
 
 
 def make_asr(path: Path, changes: dict[str, object] | None = None) -> Path:
-    """A streaming FastConformer with a CTC head, as a `.nemo` file: 80 ms frames, causal down-sampling and convolutions.
-
-    `changes` sets keys of its configuration otherwise: {"encoder.n_layers": 1}.
-    """
+    """A streaming FastConformer with a CTC head, as a `.nemo` file: 80 ms frames, causal down-sampling and
+    convolutions. `changes` sets other values for keys of its configuration: {"encoder.n_layers": 1}."""
     from nemo.collections.asr.models import EncDecCTCModel
 
     vocabulary = list("abcdefghijklmnopqrstuvwxyz' ")
@@ -48,10 +46,9 @@ def make_asr(path: Path, changes: dict[str, object] | None = None) -> Path:
 
 
 def make_codec(path: Path, encoder_channels: int = 4, decoder_channels: int = 256, causal: bool = False) -> Path:
-    """A codec of NanoCodec's geometry as a `.nemo` file: 1 764 samples a frame, 4 × FSQ [9, 8, 8, 7].
-
-    With `causal` its decoder is, as NanoCodec's. It was never trained: without biases and with its latent scaled to one, its codes still differ from frame to frame.
-    """
+    """A codec of NanoCodec's geometry as a `.nemo` file: 1 764 samples per frame, 4 × FSQ [9, 8, 8, 7]. With `causal`,
+    its decoder is causal, like NanoCodec's. It is untrained: without biases and with its latent scaled to one, its
+    codes still differ from frame to frame."""
     from nemo.collections.tts.models import AudioCodecModel
 
     modules = "nemo.collections.tts.modules.audio_codec_modules"
@@ -92,8 +89,8 @@ def make_codec(path: Path, encoder_channels: int = 4, decoder_channels: int = 25
 
 
 def make_trained_codec(path: Path, speech: np.ndarray, steps: int = 100) -> Path:
-    """The codec of `make_codec`, its decoder trained for some seconds on speech (int16 samples at 22 050 Hz): it can be told what
-    was said. The encoder stays as it is, since a few steps drive all its latents to one code."""
+    """The codec of `make_codec` with its decoder trained for some seconds on speech (int16 samples at 22 050 Hz), so
+    that speech is recognizable. The encoder stays as it is, since a few steps would collapse its latents to one code."""
     from nemo.collections.tts.models import AudioCodecModel
 
     from salm_duplex_model.codec.losses import SpectralLoss
@@ -137,7 +134,7 @@ def make_llm(folder: Path, hidden: int = 64, layers: int = 2) -> Path:
 
 
 def nemo_duplex_model(asr: Path, codec: Path, llm: Path):
-    """NeMo's own model on these parts, with the adapter of its example configuration made small."""
+    """NeMo's own model from these parts, with a small version of its example configuration's adapter."""
     from nemo.collections.speechlm2.models import DuplexS2SModel
 
     from salm_duplex_model.config import NemoEncoderConfig
@@ -159,7 +156,7 @@ def nemo_duplex_model(asr: Path, codec: Path, llm: Path):
 
 
 def copy_weights(nemo, ours) -> None:
-    """NeMo's weights into our model: the same parts, with the four code embeddings as one table."""
+    """Copy NeMo's weights into our model: the same parts, with the four code embeddings in one table."""
     ours.encoder.perception.load_state_dict(nemo.perception.state_dict())
     llm = {f"model.{name}": tensor for name, tensor in nemo.llm.state_dict().items()}
     llm |= {"model.embed_tokens.weight": nemo.embed_tokens.weight, "lm_head.weight": nemo.lm_head.weight}

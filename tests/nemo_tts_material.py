@@ -1,7 +1,5 @@
-"""Small FastPitch and HiFi-GAN checkpoints as `.nemo` files, with the configuration of NeMo's examples made small.
-
-They were never trained: what they say is noise, of another color for every sound, and loud enough to be speech.
-"""
+"""Small FastPitch and HiFi-GAN checkpoints as `.nemo` files, with small versions of NeMo's example configurations. They
+are untrained: their speech is noise with a different color for every phoneme, and loud enough to count as speech."""
 
 from pathlib import Path
 
@@ -20,7 +18,7 @@ IPA = "HELLO  həˈɫoʊ\nYES  ˈjɛs\nGOOD  ˈɡʊd\nMORNING  ˈmɔɹnɪŋ\nHOW
 
 
 def make_fastpitch(path: Path, speakers: int = 1, changes: dict[str, object] | None = None) -> Path:
-    """English by ARPABET as the published models, each sound of 2 to 12 frames."""
+    """English in ARPABET, like the published models, with 2 to 12 frames per phoneme."""
     from nemo.collections.tts.models import FastPitchModel
 
     lexicon, heteronyms = path.with_suffix(".dict"), path.with_suffix(".heteronyms")
@@ -76,7 +74,7 @@ def make_fastpitch(path: Path, speakers: int = 1, changes: dict[str, object] | N
     made = OmegaConf.create(config)
     for key, value in (changes or {}).items():
         OmegaConf.update(made, key, value)
-    # The normalizer takes a minute to make, and the weights don't need it.
+    # The normalizer takes a minute to build, and the weights don't need it.
     model = FastPitchModel(cfg=OmegaConf.masked_copy(made, [key for key in made if not key.startswith("text_normal")]))
     with torch.no_grad():
         last = model.fastpitch.duration_predictor.fc
@@ -90,11 +88,11 @@ def make_fastpitch(path: Path, speakers: int = 1, changes: dict[str, object] | N
 
 
 def make_hifigan(path: Path, rate: int = RATE) -> Path:
-    """Generator V3 of the examples, an eighth as wide."""
+    """The examples' generator V3, an eighth as wide."""
     from nemo.collections.tts.models import HifiGanModel
 
     config = {
-        "debug": True,  # small discriminators, which only training needs
+        "debug": True,  # small discriminators, needed only for training
         "train_ds": {"defer_setup": True, "dataset": {"_target_": "nemo.collections.tts.data.dataset.VocoderDataset"}},
         "preprocessor": {
             "_target_": "nemo.collections.asr.parts.preprocessing.features.FilterbankFeatures",
@@ -114,7 +112,7 @@ def make_hifigan(path: Path, rate: int = RATE) -> Path:
     model = HifiGanModel(cfg=OmegaConf.create(config)).eval()
     with torch.no_grad():
         for up in model.generator.ups:
-            up.weight_g.mul_(20)  # the first weights of training are all but silent
+            up.weight_g.mul_(20)  # the initial weights are nearly silent
         last = model.generator.conv_post
         last.weight_v.sub_(last.weight_v.mean(dim=2, keepdim=True))  # no constant part
         last.bias.zero_()
@@ -127,11 +125,9 @@ def make_hifigan(path: Path, rate: int = RATE) -> Path:
 def make_magpie(
     path: Path, codec: Path, speakers: int = 0, tokenizers: dict[str, tuple[str, str]] | None = None
 ) -> Path:
-    """MagpieTTS of the published one's kind (context encoder, local transformer) and of NanoCodec's codes, some 10 frames a turn.
-
-    With `speakers` their voices are baked in, as in the published one; else it takes a recording. `tokenizers` are {name: (locale,
-    pronunciations)}, one for English if not given.
-    """
+    """MagpieTTS of the published kind (context encoder, local transformer) with NanoCodec's codes, about 10 frames per
+    turn. With `speakers`, their voices are baked in, as in the published model; otherwise, it takes a recording.
+    `tokenizers` are {name: (locale, pronunciations)}, by default one for English."""
     from nemo.collections.tts.models import MagpieTTSModel
 
     width = 32
@@ -161,7 +157,7 @@ def make_magpie(
     torch.manual_seed(7)
     model = MagpieTTSModel(cfg=OmegaConf.create(config)).eval()
     with torch.no_grad():
-        # What is likely depends on text and voice, and in any frame speech may end.
+        # Logits depend on text and voice, and speech may end in any frame.
         for head in model.local_transformer_out_projections:
             head.weight.mul_(4)
             head.weight[model.audio_eos_id], head.bias[model.audio_eos_id] = 0, 5.5
@@ -188,7 +184,7 @@ def _ipa_tokenizer(lexicon: Path, locale: str, words: str) -> dict[str, object]:
 
 
 def make_loud_codec(path: Path) -> Path:
-    """The untrained codec of `make_codec`, whose decoder is heard: else it all but whispers."""
+    """The untrained codec of `make_codec` with a louder decoder, which would otherwise be nearly silent."""
     from nemo.collections.tts.models import AudioCodecModel
     from nemo_material import make_codec
 
@@ -198,7 +194,7 @@ def make_loud_codec(path: Path) -> Path:
     with torch.no_grad():
         for name, parameter in codec.audio_decoder.named_parameters():
             if name.endswith("bias"):
-                parameter.zero_()  # else all codes sound alike
+                parameter.zero_()  # otherwise, all codes sound alike
         while codec.decode(tokens=codes, tokens_len=length)[0].std() < 0.1:
             gain.mul_(1.5)
     codec.save_to(str(path))

@@ -1,4 +1,5 @@
-"""Small voices in Piper's own format, made here: a tone for each phoneme, so that the requested phonemes are audible."""
+"""Small voices in Piper's own format, created here: a tone for each phoneme, so that the requested phonemes are
+audible."""
 
 import json
 from pathlib import Path

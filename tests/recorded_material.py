@@ -16,11 +16,8 @@ LEAD_S = 0.5
 
 
 def write_recording(path: Path, text: str, voice: str = "en-us+m3", rate: int = 44_100, channels: int = 1) -> list:
-    """Speak into a file, between two stretches of faint noise; the words, in samples of 22 050 Hz from the speech's
-    start.
-
-    With two channels the speech is in the second one.
-    """
+    """Speak into a file, between two stretches of faint noise; returns the words, in samples of 22 050 Hz from the
+    start of the speech. With two channels, the speech is in the second one."""
     samples, words = Espeak().speak(text, EspeakVoice.parse(voice))
     quiet = np.random.default_rng(0).normal(0, 1e-4, round(LEAD_S * RATE))
     audio = 0.1 * np.concatenate([quiet, samples / 32768, quiet])
@@ -31,7 +28,7 @@ def write_recording(path: Path, text: str, voice: str = "en-us+m3", rate: int = 
 
 
 def make_cut(path: Path, id: str, text: str, speaker: str, words: list | None = None) -> MonoCut:
-    """An ASR cut of such a recording, its text in capitals as LibriSpeech has it."""
+    """An ASR cut of such a recording, with its text in capitals, as in LibriSpeech."""
     recording = Recording.from_file(path, recording_id=id)
     items = [
         AlignmentItem(w.text.upper(), round(LEAD_S + w.start / RATE, 6), round((w.end - w.start) / RATE, 6))

@@ -1,7 +1,7 @@
-"""A real S3-speaking server on loopback (moto's), and a proxy that makes it fail, slow down or go away.
+"""A real S3 server on loopback (moto's), and a proxy that makes it fail, slow down or become unavailable.
 
-Both tell their clients through the environment alone, as a user would: `AWS_ENDPOINT_URL` and credentials, which s3fs,
-boto3, smart_open and PyArrow honor.
+Both configure their clients only through the environment, as a user would: `AWS_ENDPOINT_URL` and credentials, which
+s3fs, boto3, smart_open and PyArrow honor.
 """
 
 import http.client
@@ -29,7 +29,7 @@ REGION = "us-east-1"
 
 
 def client_environment(endpoint: str) -> dict[str, str]:
-    """What a process needs in its environment to use the server at `endpoint`."""
+    """The environment variables that a process needs to use the server at `endpoint`."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "test",
@@ -84,7 +84,7 @@ FAILURES = ("500", "503", "dropped", "cut")
 
 @dataclass
 class FaultyProxy:
-    """An HTTP proxy before `target`. The n-th request fails by a draw from (seed, n), at rate `share`."""
+    """An HTTP proxy for `target`. The n-th request fails by a draw from (seed, n), at rate `share`."""
 
     target: str
     share: float = 0.0
@@ -115,14 +115,14 @@ class FaultyProxy:
             self._server = None
 
     def down_for(self, seconds: float) -> None:
-        """Go away now, and come back by itself."""
+        """Become unavailable now, and available again later."""
         self.stop()
         timer = threading.Timer(seconds, self.start)
         timer.daemon = True
         timer.start()
 
     def failure_of(self, request: str) -> str | None:
-        """How this request is to fail, None if it isn't."""
+        """How this request must fail; None if it must not."""
         with self._lock:
             self.requests.append(request)
             draw = random.Random(f"{self.seed}-{len(self.requests)}")

@@ -1,4 +1,4 @@
-"""Every scene built small and in memory: a few dialogues through the real stages, without Ray and without codes."""
+"""Every scene, small and in memory: a few dialogues through the real stages, without Ray and without codes."""
 
 import io
 import json
@@ -25,7 +25,7 @@ CHOSEN = (20, 45)
 
 
 def scene_cuts() -> dict[str, list[MonoCut]]:
-    """Two of the bundled dialogues as each scene performs them: cuts whose audio is in memory."""
+    """Two of the bundled dialogues as performed by each scene: cuts whose audio is in memory."""
     lines = BUNDLED.read_text("utf-8").splitlines()
     written = [json.loads(lines[number])["messages"] for number in CHOSEN]
     corpus = SimpleNamespace(info={"identity": {"recipe": load_recipe().as_dict()}}, url="bundled")
@@ -38,7 +38,7 @@ def scene_cuts() -> dict[str, list[MonoCut]]:
             for i, own in enumerate(turns)
         ]
         cast[name] = _through(recipe, ["speak", "cast"], dialogues)
-    # All at once: what several scenes have the same voice say is spoken once.
+    # All at once, so that lines that several scenes share in the same voice are synthesized once.
     together = [dialogue for own in cast.values() for dialogue in own]
     spoken = iter(_through(recipes["plain"], ["synthesize"], together))
     cuts = {}

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def listening(said: str, *arguments: object) -> Iterator[str]:
-    """`salm-duplex ARGUMENTS…` as a separate process; yields its URL. It must announce itself with `said`, and stop cleanly on
-    request."""
+    """`salm-duplex ARGUMENTS…` as a separate process; yields its URL. It must print `said` when ready, and stop cleanly
+    on request."""
     command = [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

@@ -1,4 +1,4 @@
-"""A server with OpenAI's `/v1/audio/speech` that speaks with eSpeak NG, and misbehaves where a text asks for it.
+"""A server with OpenAI's `/v1/audio/speech` that speaks with eSpeak NG, and misbehaves if a text asks for it.
 
 Run as a separate process, it prints its port. GET /log returns all requests so far.
 """

@@ -76,7 +76,8 @@ def test_recipes_load(page: Path) -> None:
 
 @pages
 def test_keys_are_keys(page: Path) -> None:
-    """`section.key` of a recipe or of a training configuration; `parents` are those whose settings a page may name."""
+    """`section.key` of a recipe or of a training configuration; `parents` are the models whose settings a page may
+    name."""
     recipe = load_recipe()
     sections = {spec.name: spec.types.settings for spec in recipe.stages}
     sections |= {"ingest": type(recipe.ingest), "pack": type(recipe.pack)}

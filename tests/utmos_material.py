@@ -1,4 +1,4 @@
-"""A model in UTMOS's file format, with marks that can be worked out: small, since no hub can be reached."""
+"""A small model in UTMOS's file format whose scores can be computed by hand, since no hub is available."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import torch
 
 
 class Level(torch.nn.Module):
-    """Marks audio at 16 kHz by its RMS level: (1, samples) → (1,)."""
+    """Scores audio at 16 kHz by its RMS level: (1, samples) → (1,)."""
 
     def forward(self, wav: torch.Tensor) -> torch.Tensor:
         return wav.square().mean(dim=-1).sqrt()

@@ -1,4 +1,4 @@
-"""What else can give an event away (the user's level, the voice, the split), and whether labels match the sound."""
+"""What else can reveal an event (the user's level, the voice, the split), and whether labels match the audio."""
 
 import itertools
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ EDGE_S = 2 * FRAME_SECONDS
 LEAST = 5
 """A voice or split with fewer dialogues than this is not counted separately."""
 CHANCE = 0.001
-"""Significance level: the probability of so uneven a table by chance."""
+"""Significance level of the chi-squared test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,7 @@ def area_under_curve(counts: np.ndarray) -> np.ndarray:
 
 
 def uneven(rows: pd.DataFrame, by: str, event: str) -> float | None:
-    """The probability that dialogues with `event` are so unevenly spread over `by` by chance; None with too little
-    data."""
+    """The p-value for an uneven spread of dialogues with `event` over `by` (chi-squared test); None with too little data."""
     from scipy.stats import chi2_contingency
 
     table = pd.crosstab(rows[by], rows[event] > 0)

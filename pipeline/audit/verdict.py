@@ -106,7 +106,7 @@ def _spread(rows: pd.DataFrame) -> Iterator[Finding]:
             chance = uneven(once, by, event)
             name = f"revealed by {title}: {event.replace('_', '-')}"
             passed = None if chance is None else chance >= CHANCE
-            yield Finding(name, chance, CHANCE, len(once), passed, "the probability of so uneven a spread by chance")
+            yield Finding(name, chance, CHANCE, len(once), passed, "p-value of the chi-squared test for an even spread")
     seen: dict[str, set[str]] = {}
     for own, split in zip(speakers, rows["split"], strict=True):
         for speaker in own - {""}:

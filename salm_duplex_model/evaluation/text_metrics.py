@@ -69,8 +69,8 @@ def perplexity(
     """Perplexity of the reference agent's text with the reference's past as input, over frames that are not PAD (BOS
     and EOS are counted).
 
-    A model with the user's text channel gets the words that were said, laid out with `user_delay`. `n` is the number
-    of such frames."""
+    A model with the user's text channel reads the true words, laid out with `user_delay`. `n` is the number of frames
+    counted."""
     device = next(model.parameters()).device
     sums = []
     for first in range(0, len(cuts), batch):

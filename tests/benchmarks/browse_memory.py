@@ -2,9 +2,9 @@
 
     python tests/benchmarks/browse_memory.py CORPUS [--dialogues 20000] [--requests 300]
 
-Makes a corpus of so many dialogues out of a real one, by repeating its shards (by links) and its manifest's rows, browses it by HTTP (lists
-with and without filters, dialogues at random, their sound), and prints the resident memory on the way, the median time of each kind of page,
-and the size of a report over 2 000 dialogues.
+Creates a corpus of this many dialogues from a real one by repeating its shards (as links) and its manifest's rows,
+browses it by HTTP (lists with and without filters, random dialogues, their audio), and prints the resident memory
+during the run, the median time of each kind of page, and the size of a report on 2 000 dialogues.
 """
 
 import argparse
@@ -32,7 +32,7 @@ LISTS = ("/", "/?event=barge_ins", "/?text=take1", "/?check=clipped_share&bound=
 
 
 def repeat(corpus: Path, out: Path, dialogues: int) -> list[dict[str, str]]:
-    """A corpus of this many dialogues; gives the place of each."""
+    """Create a corpus of this many dialogues; returns the location of each."""
     rows = Table(Store(corpus / "manifest"), DIALOGUES).read().astype(object)
     rows = rows.where(rows.notna(), None).to_dict("records")
     shards = 1 + max(row["shard"] for row in rows)

@@ -1,10 +1,10 @@
-"""What a build survives: nodes, heads, drivers and workers lost in its midst, a full disk, Ctrl-C. Run by name:
+"""Faults that a build survives: lost nodes, heads, drivers and workers, a full disk, Ctrl-C. Run by name:
 
     pytest -n 0 -v tests/benchmarks/build_faults.py
 
-Several raylets stand for several machines: two of cores, which synthesize, and one with a declared GPU, which tokenizes. After each fault
-the finished corpus is the undisturbed one, byte for byte, nothing is built twice that was finished, and the run log tells
-what happened. The full disk is a small tmpfs, which needs root.
+Several raylets stand for several machines: two with cores, which synthesize, and one with a declared GPU, which
+tokenizes. After each fault, the finished corpus equals that of an undisturbed build byte for byte, nothing finished is
+built twice, and the run log says what happened. The full disk is a small tmpfs, which needs root.
 """
 
 import json
@@ -66,7 +66,7 @@ def wait_for(shards: int, out: Path, process: subprocess.Popen) -> None:
 
 @contextmanager
 def machines() -> Iterator[tuple[Cluster, list]]:
-    """A head that does no work, two machines of a core each, and one with a GPU that is only declared."""
+    """A head that does no work, two machines with one core each, and one with a declared GPU."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         nodes = [cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1, num_gpus=1)]

@@ -1,10 +1,11 @@
-"""Memory that does not grow with the input: planning many dialogues, and building many short ones.
+"""Whether memory stays constant with the size of the input: planning many dialogues, and building many short ones.
 
     python tests/benchmarks/build_memory.py plan [--dialogues 20000 200000]
     python tests/benchmarks/build_memory.py build [--dialogues 2000 20000] [--workers 2]
 
-Prints the peak for each number and the ratio of the last to the first. `plan` is the driver alone, its resident memory; `build` is the driver,
-the workers and Ray's own processes together, each page counted once (proportional set size).
+Prints the peak for each number of dialogues and the ratio of the last to the first. `plan` measures the driver's
+resident memory; `build` measures the driver, the workers and Ray's own processes together, with each page counted once
+(proportional set size).
 """
 
 import argparse
@@ -23,7 +24,7 @@ VERBS = "reminds me of|was better than|comes after|looks nothing like|sounds clo
 
 
 def write_dialogues(path: Path, number: int) -> None:
-    """Short dialogues of two turns, no two alike."""
+    """Write short dialogues of two turns, all different."""
     draw, subjects, verbs = random.Random(0), SUBJECTS.split("|"), VERBS.split("|")
     with path.open("w") as file:
         for n in range(number):

@@ -2,12 +2,12 @@
 
     python tests/benchmarks/build_speed.py [INPUT...] [--limit N] [--out FILE.json]
 
-All figures of a run are ratios of times taken in it, one after the other, so run it on a machine that does nothing else.
+All figures are ratios of times measured one after the other in the same run, so run it on an otherwise idle machine.
 
-    efficiency        plain loop ÷ (wall × workers): 1 would be a build without any overhead
-    two_to_one        one worker's time ÷ two workers'
-    share             of the loop, by stage
-    finding           a finished corpus built again: nothing but reading the input and comparing
+    efficiency        plain loop ÷ (wall × workers): 1 for a build without overhead
+    two_to_one        one worker's time ÷ two workers' time
+    share             share of the loop, by stage
+    finding           building a finished corpus again, which only reads and compares the input
 """
 
 import argparse
@@ -33,7 +33,7 @@ BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"
 
 
 def plain_loop(inputs: list[str], limit: int | None, folder: Path, overrides: list[str]) -> tuple[float, Counter[str]]:
-    """Seconds of the build's own work in one process, without Ray; and by stage."""
+    """Seconds of the build's own work in one process without Ray, in total and by stage."""
     recipe, store = load_recipe(None, overrides), Store(folder)
     chain = Chain(recipe.stages, recipe.seed, None)
     warm = make_plan([str(BUNDLED)], recipe, 2, Store(folder / "warm"), silent, lambda: None)

@@ -1,8 +1,9 @@
-"""Check every cut of a finished corpus against what is promised of it, with plain Lhotse and NeMo's own dataset.
+"""Check every cut of a finished corpus against the promises of the corpus format, with plain Lhotse and NeMo's own
+dataset.
 
     PYTHONPATH=. python tests/benchmarks/corpus_contract.py CORPUS
 
-Prints one line per promise with the number of things checked, and exits 1 where one does not hold.
+Prints one line per promise with the number of checks, and exits with 1 if one fails.
 """
 
 import json
@@ -27,7 +28,7 @@ RATE = {"user": 16_000, "agent": 22_050}
 
 
 class Tally:
-    """Things checked and things wrong, by promise."""
+    """Numbers of checks and of failures, by promise."""
 
     def __init__(self) -> None:
         self.checked: Counter[str] = Counter()
@@ -42,7 +43,7 @@ class Tally:
 
 
 def check_cut(cut: MonoCut, cut_off: float, tally: Tally) -> list[tuple[float, float]]:
-    """Check one cut; returns (measured user onset → agent silence, silence that follows) of each barge-in, in seconds."""
+    """Check one cut; returns for each barge-in (measured user onset → agent silence, the silence that follows), in seconds."""
     channel = {"user": cut.load_audio()[0], "agent": cut.load_target_audio()[0]}
     codes = cut.load_target_codes()
     frames = len(codes)
@@ -106,8 +107,11 @@ def last_loud(audio: np.ndarray, end: int) -> int:
 
 
 def check_nemo(corpus: Path, tally: Tally, sample: int = 500) -> None:
-    """NeMo's target tokens against ours, with a byte-pair tokenizer trained on the corpus's own text: equal, but for turns that are cut
-    off and whose text is longer than the time to the cut; those up to the user's onset, and there as of a turn that is whole."""
+    """Compare NeMo's target tokens with ours, using a byte-pair tokenizer trained on the corpus's text.
+
+    They must be equal, except in cut-off turns whose text is longer than the time to the cut: these are compared up to
+    the user's onset, where both must equal the tokens of the complete turn.
+    """
     from nemo.collections.common.tokenizers import AutoTokenizer
     from nemo.collections.speechlm2.data.s2s_dataset import DuplexS2SDataset
     from nemo.collections.speechlm2.data.utils import get_pad_id
@@ -170,7 +174,7 @@ def main(corpus: Path) -> int:
     print(f"{dict(seen)}; {with_barge_in} of {long} dialogues with three or more turns have a barge-in")
     if len(latencies):
         print(f"onset → silence over {len(latencies)} barge-ins: mean {latencies.mean():.3f} s", end=", ")
-        print(f"least {latencies.min():.3f}, greatest {latencies.max():.3f}")
+        print(f"minimum {latencies.min():.3f}, maximum {latencies.max():.3f}")
     return 1 if tally.wrong else 0
 
 

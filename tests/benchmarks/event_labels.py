@@ -1,9 +1,9 @@
-"""Labels of every kind of event, held against an independent reading of the clean audio (tests/event_reading.py).
+"""Labels of every kind of event, compared with an independent reading of the clean audio (tests/event_reading.py).
 
     PYTHONPATH=.:tests python tests/benchmarks/event_labels.py [INPUT...] [--limit 200] [--show 5] [--set KEY=VALUE ...]
 
-Runs the stages up to `render` in this process, with every event in the recipe. Prints the labels of each kind and the share that agrees
-within two frames, and exits 1 where one does not.
+Runs the stages up to `render` in this process, with every event in the recipe. Prints the number of labels of each kind
+and the share that agrees within two frames, and exits with 1 if one does not.
 """
 
 import argparse
@@ -34,7 +34,7 @@ STAGES = ("speak", "director", "cast", "synthesize", "schedule", "render")
 
 
 def rendered_events(inputs: list[str], limit: int, overrides: list[str]) -> list[DuplexDialogue]:
-    """The first dialogues of the input, with events; a third of them is directed by rules."""
+    """The first dialogues of the input, rendered with events; a third of them are directed by rules."""
     recipe = load_recipe(None, [*EVERYTHING, *overrides])
     chain = [recipe.stage(name).make(recipe.seed) for name in STAGES]
     for stage in chain:
@@ -52,7 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("inputs", nargs="*", default=["pipeline/data/dialogues.jsonl"])
     parser.add_argument("--limit", type=int, default=200)
-    parser.add_argument("--show", type=int, default=3, help="so many disagreements of each kind")
+    parser.add_argument("--show", type=int, default=3, help="number of disagreements to show of each kind")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
     given = parser.parse_args()
     records = rendered_events(given.inputs, given.limit, given.overrides)

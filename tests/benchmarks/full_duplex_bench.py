@@ -1,12 +1,14 @@
-"""Full-Duplex-Bench's own scripts on what `salm-duplex evaluate --fdb DIR` wrote, beside the `fdb_*` figures of its FILE.json.
+"""Full-Duplex-Bench's own scripts on the output of `salm-duplex evaluate --fdb DIR`, compared with the `fdb_*` figures
+of its FILE.json.
 
     git clone https://github.com/DanielLin94144/Full-Duplex-Bench
     salm-duplex evaluate RUN --corpus … --out FILE.json --fdb DIR
     PYTHONPATH=. python tests/benchmarks/full_duplex_bench.py Full-Duplex-Bench FILE.json DIR
 
-Needs `tqdm`, and for the backchannel task `silero-vad`, `torchaudio` and `scipy`. The scripts run as they are, except that no LLM is
-asked to rate answers, that audio is read with soundfile, and that people's backchannel histograms, from which the scripts
-compute a divergence that is not compared here, are flat. Checked at commit d7336bd of 2026-04-15; its code is CC BY-NC 4.0, so none of it is here.
+Needs `tqdm`, and for the backchannel task `silero-vad`, `torchaudio` and `scipy`. The scripts run unchanged, except
+that no LLM rates answers, audio is read with soundfile, and the histograms of human backchannels are flat (they are
+only used for a divergence that is not compared here). Checked at commit d7336bd of 2026-04-15; its code is CC BY-NC
+4.0, so none of it is included here.
 """
 
 import argparse
@@ -55,7 +57,7 @@ def main(checkout: Path, result: Path, folder: Path) -> None:
 
 
 def scored(script: str, examples: Path) -> dict[str, float | None]:
-    """What a script of the benchmark prints for a folder of examples; None for what it has no events of."""
+    """The figures that a script of the benchmark prints for a folder of examples; None for figures without events."""
     said = io.StringIO()
     with tempfile.TemporaryDirectory() as place, contextlib.chdir(place), contextlib.redirect_stdout(said):
         flat = {one.name: [1.0] * 10 for one in examples.iterdir()}
@@ -64,7 +66,7 @@ def scored(script: str, examples: Path) -> dict[str, float | None]:
         arguments = [examples, client()] if script == "eval_user_interruption" else [examples]
         try:
             evaluate(*arguments)
-        except ZeroDivisionError:  # the mean latency of no take-over at all, before anything is printed
+        except ZeroDivisionError:  # the mean latency without any take-over, before anything is printed
             return dict.fromkeys(PRINTED, None) | {"tor": 0.0}
     found = {kind: re.search(pattern, said.getvalue()) for kind, pattern in PRINTED.items()}
     return {kind: float(match[1]) if match else None for kind, match in found.items()}
@@ -85,7 +87,7 @@ def imported(script: str) -> Any:
 
 
 def client() -> Any:
-    """In place of an LLM that rates answers."""
+    """A stand-in for the LLM that rates answers."""
     answer = SimpleNamespace(choices=[SimpleNamespace(message=SimpleNamespace(content=RATING))])
     return SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=lambda **_: answer)))
 

@@ -2,10 +2,10 @@
 
     PYTHONPATH=.:tests python tests/benchmarks/fuzz_readers.py READER [--seconds 600] [--finds DIR]
 
-Starts from valid files of the form and mutates them. Ends with an error, and the input in DIR, at the first crash,
-hang (20 s), use of over 2 GiB, or wrong acceptance: a dialogue that breaks what `check_dialogue` says, or a shard
-that is said to be whole and can't be read. atheris (`pip install '.[fuzz]'`) is not among the development tools,
-since it has wheels only for Linux."""
+Starts from valid files of the format and mutates them. Stops with an error, and the input in DIR, at the first crash,
+hang (20 s), use of more than 2 GiB, or wrong acceptance: a dialogue that violates `check_dialogue`, or a shard that is
+accepted as complete and can't be read. atheris (`pip install '.[fuzz]'`) is not one of the development tools, since it
+has wheels only for Linux."""
 
 import argparse
 import gzip
@@ -120,15 +120,15 @@ def parquet_seeds() -> list[bytes]:
 
 
 def make_shard(folder: Path) -> list[bytes]:
-    """Two dialogues of noise as a shard in `folder`; returns its files as seeds, each after the byte that says which
-    it is."""
+    """Write two dialogues of noise as a shard to `folder`; returns its files as seeds, each preceded by a byte that
+    identifies it."""
     (timeline,) = Schedule(ScheduleSettings(), 0).process([spoken_noise(("user", 0.4, 2), ("agent", 0.5, 3))])
     silence = {"user": SOURCE_FRAME, "agent": TARGET_FRAME}
     channels = {speaker: np.zeros(timeline.frames * frame, np.int16) for speaker, frame in silence.items()}
     record = TokenizedDialogue.of(DuplexDialogue(timeline, **channels), np.zeros((timeline.frames, 4), np.int16))
     write_shard(folder, 0, [record], {"seed": 0, "recipe": "r"})
     files = sorted(folder.iterdir())
-    # Unpacked, so that what is mutated is the cut and not gzip's check sum.
+    # Uncompressed, so that the cut is mutated and not gzip's checksum.
     return [
         bytes([n]) + (gzip.decompress(f.read_bytes()) if f.suffix == ".gz" else f.read_bytes())
         for n, f in enumerate(files)

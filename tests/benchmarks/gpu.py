@@ -1,13 +1,13 @@
-"""How fast training and the live session are on the GPU at hand, each against what the card can do.
+"""Speed of training and of the live session on the available GPU, relative to the card's peak.
 
     PYTHONPATH=. python tests/benchmarks/gpu.py [--out FILE.json] [--only trainer,loop,loader,session,nemo] [--shapes
     small,tinyllama]
 
-Needs torch, transformers, Lhotse and the project on PYTHONPATH, no network, and ends within 6 minutes on one GPU. On
-a CPU it walks the same way in small. Of the shape `tinyllama` (weights random) and of the preset `small`, by turns:
-the real trainer on a corpus made here of noise and random codes; a plain loop over batches that lie on the device;
-the loader alone; sessions of 1, 16 and 64 conversations. Peak is a large bf16 matrix product, measured here; a share
-of it is 6 × parameters × frames, so what checkpointing computes again and what padding costs are not counted."""
+Needs torch, transformers, Lhotse and the project on PYTHONPATH, no network, and takes less than 6 minutes on one GPU.
+On a CPU, it runs the same steps at a small size. For the shape `tinyllama` (with random weights) and the preset
+`small`, it measures the real trainer on a corpus of noise and random codes; a plain loop over batches on the device;
+the loader alone; and sessions of 1, 16 and 64 conversations. The peak is that of a large bf16 matrix product, measured
+here. Utilization counts 6 × parameters × frames, without recomputation for checkpointing and without padding."""
 
 import argparse
 import gc
@@ -66,7 +66,7 @@ Row = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("gpu.json"))
-    parser.add_argument("--only", default="trainer,loop,loader,session,nemo", help="which parts")
+    parser.add_argument("--only", default="trainer,loop,loader,session,nemo", help="the parts to measure")
     parser.add_argument("--shapes", default="small,tinyllama")
     arguments = parser.parse_args()
     wanted, begun = arguments.only.split(","), time.monotonic()
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def attempt(measure: Callable[[], Row]) -> Row:
-    """One part's figures; what stops it is kept in their place, and the others are still measured."""
+    """One part's figures, or its error, so that the other parts are still measured."""
     try:
         return measure()
     except Exception as error:
@@ -111,7 +111,7 @@ def attempt(measure: Callable[[], Row]) -> Row:
 
 
 def peak() -> float:
-    """TFLOP/s of a large matrix product in bf16, the median of many."""
+    """The median TFLOP/s of a large bf16 matrix product."""
     size = 8192 if GPU else 512
     a, b = (torch.randn(size, size, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
     taken = timed(lambda: a @ b, warm=5, steps=30)
@@ -119,7 +119,7 @@ def peak() -> float:
 
 
 def timed(work: Callable[[], object], warm: int, steps: int) -> list[float]:
-    """Seconds of each step, by the device's own clock where it is a GPU."""
+    """Seconds of each step, by the device's clock on a GPU."""
     for _ in range(warm):
         work()
     if not GPU:
@@ -140,7 +140,7 @@ def elapsed(work: Callable[[], object]) -> float:
 
 
 def run_config(shape: str, folder: Path) -> RunConfig:
-    """A preset; for TinyLlama only its shape, with our own encoder instead of NeMo's."""
+    """The config of a preset; for TinyLlama, only its shape, with our own encoder instead of NeMo's."""
     import yaml
 
     data = yaml.safe_load((PRESETS / f"{shape}.yaml").read_text())
@@ -172,7 +172,7 @@ def tinyllama(folder: Path) -> Path:
 
 
 def make_corpus(out: Path) -> Path:
-    """A finished corpus of noise, random codes and made-up words, its dialogues of many lengths."""
+    """Write a finished corpus of noise, random codes and made-up words, with dialogues of many lengths."""
     for name in ("train", "manifest", "rejected"):
         (out / name).mkdir(parents=True)
 
@@ -198,7 +198,7 @@ def make_corpus(out: Path) -> Path:
 
 
 def dialogue(id: str, draw: np.random.Generator) -> TokenizedDialogue:
-    """Turns of about 4 s by turns, a token every other frame."""
+    """Alternating turns of about 4 s, with a token every other frame."""
     frames = round(draw.uniform(*SECONDS) / FRAME_SECONDS)
     turns, speech, segments = [], [], []
     edges = np.linspace(0, frames, max(2, frames // 50) + 1).astype(int)
@@ -225,7 +225,7 @@ def share_of_peak(parameters: int, frames: float, seconds: float, tflops: float)
 
 
 def trainer(config: RunConfig, corpus: Path, run: Path, tflops: float) -> Row:
-    """The program itself; the medians are those of its steps after the tenth."""
+    """The real trainer; medians are over its steps after the tenth."""
     begun, times = time.monotonic(), []
     train([corpus], run, config, lambda done, total, message: times.append((done, time.monotonic() - begun)))
     at = {done: seconds for done, seconds in times if done}
@@ -252,7 +252,7 @@ def memory() -> float | None:
 
 @contextmanager
 def built(config: RunConfig) -> Iterator[DuplexModel]:
-    """A model with random weights, made on the device."""
+    """A model with random weights, created on the device."""
     model, _ = build_model(config.model, config.seed, DEVICE)
     yield model.to(DEVICE)
 
@@ -266,7 +266,7 @@ def noise_batch(rows: int, frames: int) -> Batch:
 
 
 def plain_loop(config: RunConfig, tflops: float) -> Row:
-    """Steps over a full batch on the device: an upper bound for the trainer."""
+    """Training steps on a full batch on the device: an upper bound for the trainer."""
     frames = 393 if GPU else 50
     rows = max(1, int(config.data.batch_seconds / config.data.accumulate / FRAME_SECONDS / frames))
     begun = time.monotonic()
@@ -300,7 +300,7 @@ def plain_loop(config: RunConfig, tflops: float) -> Row:
 
 
 def loader(config: RunConfig, corpus: Path) -> Row:
-    """Steps drawn, decoded, laid out and copied to pinned memory, with nobody to wait for."""
+    """Steps sampled, decoded, collated and copied to pinned memory, without waiting for a model."""
     steps = Steps([open_corpus(corpus)], config.data, TextTokenizer.load(BUNDLED), 0, 0, 1)
     iterator = steps.iterate(0, 1_000_000)
     list(islice(iterator, 2))
@@ -313,7 +313,7 @@ def loader(config: RunConfig, corpus: Path) -> Row:
 
 
 def sessions(config: RunConfig) -> Row:
-    """The time of a step of 80 ms, the codec's decoder and the copies of audio included."""
+    """The time of an 80 ms step, including the codec's decoder and the copies of audio."""
     row: Row = {}
     with built(config) as model:
         model.for_inference()

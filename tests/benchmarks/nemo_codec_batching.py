@@ -1,13 +1,12 @@
-"""tokenize with a NeMo codec in batches, compared with one turn at a time: same turns, same machine, one run.
+"""`tokenize` with a NeMo codec in batches, compared with one turn at a time: same turns, same machine, same run.
 
     PYTHONPATH=.:tests python tests/benchmarks/nemo_codec_batching.py [CODEC.nemo] [--dialogues 20] [--rounds 3]
 
-One at a time is what a script does with NeMo: `AudioCodecModel.encode` on each agent turn with silence around it.
-Both run in turn, and the ratio is of the medians of the same run. The codes of a batch must be those that the stage's
-codec gives a turn by itself, all of them; beside that it is told how many are NeMo's, which rounds by the shape of
-the batch. Without a codec two are made here: a small one, and one whose encoder has about NanoCodec's size (26 M
-parameters). On a CPU the arithmetic of a codec takes the same time in any batch, and more in one that its caches do
-not hold."""
+One at a time is what a plain NeMo script does: `AudioCodecModel.encode` on each agent turn with silence around it. Both
+alternate, and the ratio is of their medians. All codes of a batch must equal the stage's codes of single turns. The
+benchmark also prints how many equal NeMo's, which depend on the shape of the batch through rounding. Without a codec,
+two are created: a small one, and one with an encoder of about NanoCodec's size (26 M parameters). On a CPU, a codec's
+arithmetic takes as long in batches, or longer if a batch exceeds the caches."""
 
 import argparse
 import statistics
@@ -77,7 +76,7 @@ def compare(path: Path, records: list[DuplexDialogue], rounds: int) -> int:
         coded = stage.process(records)
         return [coded[turn.record].codes[turn.first : turn.first + turn.frames] for turn in turns]
 
-    one_at_a_time()  # what is set up at first use is no one's time
+    one_at_a_time()  # initialization at first use is not measured
     slow, fast = [], []
     for _ in range(rounds):
         nemos, took = timed(one_at_a_time)
@@ -95,7 +94,7 @@ def compare(path: Path, records: list[DuplexDialogue], rounds: int) -> int:
     )
     print(f"  one at a time {seconds / one:8.1f} × real time")
     print(f"  in batches    {seconds / other:8.1f} × real time, {one / other:.2f} × as fast")
-    print(f"  {equal} of {total} codes identical in batches and one at a time; {as_nemo} are as NeMo gives them")
+    print(f"  {equal} of {total} codes identical in batches and one at a time; {as_nemo} equal NeMo's")
     print(f"  {len(np.unique(np.concatenate(own)[:, 0]))} different codes in the first codebook")
     return int(equal != total)
 

@@ -1,11 +1,10 @@
-"""Our training step compared with NeMo 3's `DuplexS2SModel`: same weights, same batch, same machine, one run.
+"""Our training step compared with NeMo 3's `DuplexS2SModel`: same weights, same batch, same machine, same run.
 
     PYTHONPATH=.:tests python tests/benchmarks/nemo_throughput.py CORPUS
 
-Each model's step is what its own trainer does with a batch: NeMo encodes the target audio with its codec and trains
-on it, ours takes the codes from the shards. They run in turn, and the ratio is of the medians of the same run. Two
-codecs are tried: a very small one, so that what is compared is all but the codec, and one with an encoder of about
-NanoCodec's size (26 M parameters)."""
+Each model's step is what its own trainer does with a batch: NeMo encodes the target audio with its codec, ours reads
+the codes from the shards. Both alternate, and the ratio is of their medians. Two codecs are tried: a very small one, to
+compare everything but the codec, and one with an encoder of about NanoCodec's size (26 M parameters)."""
 
 import statistics
 import sys
@@ -28,7 +27,7 @@ CUTS = 6
 
 
 def main(corpus: Path) -> dict[str, dict[str, float]]:
-    """Frames a second of NeMo and of ours, and their ratio, with each codec."""
+    """Print the frames per second of NeMo and of ours, and their ratio, with each codec."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cuts = sorted(islice(open_corpus(corpus).cuts("train"), 4 * CUTS), key=lambda cut: cut.duration)[:CUTS]
     print(f"{len(cuts)} dialogues, {sum(cut.duration for cut in cuts):.0f} s, on {device}")

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/plan_accuracy.py [INPUT...] [--dialogues 200 2000 10000] [--workers 2]
 
-Without an input, the bundled dialogues are performed as often as it takes. On a machine that does nothing else.
+Without an input, the bundled dialogues are repeated as often as necessary. Run it on an otherwise idle machine.
 """
 
 import argparse

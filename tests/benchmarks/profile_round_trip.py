@@ -1,15 +1,15 @@
-"""A timing profile, scheduled in dialogues, rendered, and measured on them: target and actual, by labels and by sound.
+"""Schedule and render dialogues with a timing profile and measure the result: target and actual, by labels and by
+audio.
 
     PYTHONPATH=. python tests/benchmarks/profile_round_trip.py INPUT... [--profile meeting] [--limit 2000] [--set
     KEY=VALUE ...]
 
-Runs the stages up to `render` in this process. Both speakers overlap and pause, backchannels come at the profile's
-rate and nobody barges in, unless --set says otherwise: of barge-ins a profile of people knows nothing.
+Runs the stages up to `render` in this process. By default, both speakers overlap and pause, backchannels come at the
+profile's rate, and there are no barge-ins, since a profile of human dialogues has none.
 
-"labels" are the segments, parted at the pauses that were put in: what `salm-duplex profile fit CORPUS` reads. "sound"
-are the same, each from where the rendered audio is first heard to where it is last heard: within 40 dB of its loudest
-10 ms. The silences that a voice makes by itself, at commas and between sentences, are no pauses by either; the last
-line tells how many there are."""
+"labels" are the segments, split at inserted pauses, as read by `salm-duplex profile fit CORPUS`. "sound" are the same
+segments, from the first to the last audible 10 ms of the rendered audio (within 40 dB of the loudest). Silences that a
+voice makes by itself, at commas and between sentences, count as pauses in neither; the last line has their number."""
 
 import argparse
 from collections.abc import Iterator
@@ -86,7 +86,7 @@ def _numbers(values: list[float], form: str) -> str:
 
 
 def _heard(utterances: list[Utterance], record: DuplexDialogue) -> Iterator[tuple[Utterance, list[float]]]:
-    """Each utterance by its sound, and the silences within it, in seconds."""
+    """Each utterance as found in the audio, and the silences within it, in seconds."""
     for one in utterances:
         samples, rate = (record.user, SOURCE_RATE) if one.speaker == "user" else (record.agent, TARGET_RATE)
         window = round(WINDOW_S * rate)

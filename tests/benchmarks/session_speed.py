@@ -1,11 +1,11 @@
-"""How fast the streaming session is, and whether its memory stays the same.
+"""Speed of the streaming session, and whether its memory stays constant.
 
     python tests/benchmarks/session_speed.py [RUN] [--minutes 10] [--hours 0]
 
-Prints the time of a step of 80 ms for one conversation over so many minutes of audio (mean, 99th percentile), what 4 and 20
-conversations take against one, what --turn-taking costs one, and with --hours the process's memory as the audio goes by. Without a RUN it is a model of
-the size of the preset `tiny`, with random weights. Ratios are taken in turns, so they hold on a busy machine too; the times
-are this machine's. One thread, as many as `serve` takes on two cores.
+Prints the time of an 80 ms step for one conversation over `--minutes` of audio (mean, 99th percentile), the times of 4
+and 20 conversations relative to one, the cost of --turn-taking, and with --hours the process's memory over time.
+Without RUN, the model has the size of the preset `tiny` and random weights. Ratios are measured by alternating, so they
+also hold on a busy machine. Uses one thread, as `serve` does on two cores.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def ratios(model: DuplexModel, codec: Codec, steps: int = 100) -> None:
     one = np.median(times[1])
     for batch, taken in times.items():
         median = np.median(taken)
-        print(f"{batch:3} conversations: {median:6.1f} ms in the median, {median / one:5.2f} × that of one")
+        print(f"{batch:3} conversations: median {median:6.1f} ms, {median / one:5.2f} × that of one")
 
 
 def summing(model: DuplexModel, codec: Codec, steps: int = 500) -> None:
@@ -53,7 +53,7 @@ def summing(model: DuplexModel, codec: Codec, steps: int = 500) -> None:
     plain, summed = taken.mean(axis=0)
     median = np.median(taken[:, 1] - taken[:, 0])
     print(
-        f"turns by the likeliest token {plain:.2f} ms in the mean, by sums {summed:.2f}; {median:.2f} more in the median"
+        f"turns by the most likely token: mean {plain:.2f} ms, by sums {summed:.2f} ms; median difference {median:.2f} ms"
     )
 
 
@@ -61,7 +61,7 @@ def long(model: DuplexModel, codec: Codec, minutes: float) -> None:
     session = Session(model, codec)
     taken = np.array([step_ms(session) for _ in range(round(minutes * 60 * FRAMES_PER_SECOND))])
     print(
-        f"one conversation over {minutes:g} min: {taken.mean():.1f} ms a step in the mean, "
+        f"one conversation over {minutes:g} min: {taken.mean():.1f} ms per step on average, "
         f"{np.quantile(taken, 0.99):.1f} at the 99th percentile, {taken.max():.1f} at most; "
         f"{np.mean(taken > 80):.2%} above 80 ms"
     )

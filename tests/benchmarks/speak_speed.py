@@ -1,12 +1,12 @@
-"""How fast assistant-like text is normalized span by span, compared with the grammar on whole lines; and whether the
+"""Speed of normalizing assistant-like text span by span, compared with the grammar on whole lines, and whether the
 results agree.
 
     PYTHONPATH=. python tests/benchmarks/speak_speed.py [DIALOGUES] [--whole N] [--show N]
 
-Generates dialogues of long answers with lists, numbers, dates, prices and markdown (1 000 by default), and reads all
-span by span and the first 30 (`--whole`) line by line, which takes some 0.6 s of a core each, in one run. Prints the
-seconds of processor time, those of the lines also scaled to all dialogues, their ratio, and the turns that read
-otherwise, the first of them (`--show`) word by word."""
+Generates dialogues (1 000 by default) of long answers with lists, numbers, dates, prices and markdown. Reads all span
+by span, and the first 30 (`--whole`) line by line, which takes about 0.6 s of CPU time each. Prints the CPU seconds
+(for lines also scaled to all dialogues), their ratio, and the number of turns that differ, the first of them (`--show`)
+word by word."""
 
 import argparse
 import random
@@ -41,7 +41,7 @@ MONTHS = ["January", "March", "May", "June", "September", "November"]
 
 
 def dialogues(count: int) -> Iterator[str]:
-    """The turns of `count` dialogues: two of the user, two long answers."""
+    """The turns of `count` dialogues, each with two user turns and two long answers."""
     draw = random.Random(0)
 
     def fill(sentence: str) -> str:

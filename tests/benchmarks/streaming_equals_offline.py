@@ -1,9 +1,10 @@
-"""Whether a run answers the same streamed, frame by frame, as offline.
+"""Whether a run's streamed answers equal its offline answers.
 
     python tests/benchmarks/streaming_equals_offline.py RUN CORPUS [--split test] [--dialogues 20]
 
-Each dialogue's user is played to a session of its own. Offline is twice over: greedy decoding of the whole recording, and one
-pass of the whole model over the channels that the session gave, whose likeliest tokens and codes are then compared.
+Each dialogue's user channel is played to a separate session, whose output is compared with two offline results: greedy
+decoding of the whole recording, and the most likely tokens and codes of a single pass over the session's output
+channels.
 """
 
 import argparse

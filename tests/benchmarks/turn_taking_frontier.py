@@ -1,10 +1,10 @@
-"""How a run trades quickness against patience: its scenes played again with the start, or the end, of a turn made less likely.
+"""How a run trades quickness against patience: its scenes played with starts or ends of turns made less likely.
 
     PYTHONPATH=. python tests/benchmarks/turn_taking_frontier.py RUN CORPUS… [--bos 0 -1 -2] [--eos 0 -2] [--limit 60]
 
-A number is added to the text logit of BOS (an agent that is slower to start waits longer in a user's pauses) or of EOS (one
-that is slower to stop hears out a backchannel). Each line is one setting over all corpora; the best that can be had lies on
-the curve of these lines.
+A number is added to the text logit of BOS (an agent that is slower to start waits longer in a user's pauses) or of EOS
+(an agent that is slower to stop talks through a backchannel). Each line is one setting over all corpora; together they
+trace the trade-off.
 """
 
 import argparse

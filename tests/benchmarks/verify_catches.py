@@ -1,12 +1,12 @@
-"""What `verify` finds and what it drops: edges on clean speech, good dialogues kept, damaged ones caught.
+"""How well `verify` works: turn edges on clean speech, good dialogues kept, damaged dialogues caught.
 
     python tests/benchmarks/verify_catches.py [DIALOGUES] [DAMAGED] [--words N]
 
-Performs the bundled dialogues, over and over with other voices and timing, until there are DIALOGUES (500), with
-barge-ins, pauses and backchannels, clean and with noise; the voices are eSpeak NG's that
-pipeline/data/voice_activity.yaml does not name. DAMAGED of them (200) are then shifted, swapped, muted or clipped, by
-amounts drawn at random. With --words N, flite (Debian's `flite`) speaks N dialogues as written and N with one turn's
-words said in the place of another's, and pocketsphinx listens: it takes about a second for a second of speech."""
+Renders the bundled dialogues repeatedly, with different voices and timing, until there are DIALOGUES (500), with
+barge-ins, pauses and backchannels, clean and with noise. The voices are eSpeak NG voices that are not in
+pipeline/data/voice_activity.yaml. DAMAGED of them (200) are then shifted, swapped, muted or clipped by random amounts.
+With --words N, flite (Debian's `flite`) speaks N dialogues as written and N with the words of one turn in place of
+another's, and pocketsphinx recognizes them, which takes about a second per second of speech."""
 
 import argparse
 import hashlib
@@ -36,13 +36,13 @@ Damage = Callable[[DuplexDialogue, random.Random], DuplexDialogue]
 
 
 def unseen_voices() -> list[str]:
-    """eSpeak NG's voices of variants that the bundled model was not trained on."""
+    """eSpeak NG voices with variants that the bundled model was not trained on."""
     seen = BUNDLED_RECIPE.read_text("utf-8")
     return [voice for voice in voices() if f"+{voice.split('+')[1].split('?')[0]}?" not in seen]
 
 
 def shifted(record: DuplexDialogue, draw: random.Random) -> DuplexDialogue:
-    """One channel 0.2 to 2 s too late or too early."""
+    """Shift one channel by 0.2 to 2 s, later or earlier."""
     by = draw.choice([-1, 1]) * draw.uniform(0.2, 2)
     if draw.random() < 0.5:
         return replace(record, user=np.roll(record.user, round(by * 16_000)))
@@ -50,14 +50,14 @@ def shifted(record: DuplexDialogue, draw: random.Random) -> DuplexDialogue:
 
 
 def swapped(record: DuplexDialogue, draw: random.Random) -> DuplexDialogue:
-    """Each channel in the other's place."""
+    """Swap the channels."""
     user = soxr.resample(record.agent.astype(np.float32), 22_050, 16_000)
     agent = soxr.resample(record.user.astype(np.float32), 16_000, 22_050)
     return replace(record, user=_int16(user), agent=_int16(agent))
 
 
 def muted(record: DuplexDialogue, draw: random.Random) -> DuplexDialogue:
-    """A turn silent, wholly or from somewhere in its first half on."""
+    """Silence a turn, completely or from a point in its first half."""
     turn = draw.choice([s for s in record.timeline.segments if s.event != "backchannel"])
     own = (record.user if turn.speaker == "user" else record.agent).copy()
     own[turn.start + round(draw.choice([0, draw.uniform(0, 0.5)]) * turn.length) : turn.end] = 0
@@ -65,7 +65,7 @@ def muted(record: DuplexDialogue, draw: random.Random) -> DuplexDialogue:
 
 
 def clipped(record: DuplexDialogue, draw: random.Random) -> DuplexDialogue:
-    """One channel 4 to 18 dB too loud."""
+    """Make one channel 4 to 18 dB too loud."""
     speaker = draw.choice(["user", "agent"])
     own = getattr(record, speaker).astype(np.float32)
     return replace(record, **{speaker: _int16(own * 32767 / np.abs(own).max() * 10 ** (draw.uniform(4, 18) / 20))})
@@ -79,7 +79,7 @@ DAMAGES: dict[str, Damage] = {"shifted": shifted, "swapped": swapped, "muted": m
 
 
 def perform(number: int, noise: bool) -> list[DuplexDialogue]:
-    """So many rendered dialogues in unseen voices."""
+    """Rendered dialogues in unseen voices."""
     own = len(BUNDLED_DIALOGUES.read_text("utf-8").splitlines())
     recipe = recipe_from(
         {
@@ -94,8 +94,8 @@ def perform(number: int, noise: bool) -> list[DuplexDialogue]:
     return rendered([str(BUNDLED_DIALOGUES)], recipe)[:number]
 
 
-class Remembering:
-    """A voice activity model that is run once per channel, however often the channel is judged."""
+class Cached:
+    """A voice activity model that runs only once per channel."""
 
     def __init__(self, model: VoiceActivity) -> None:
         self._model, self._heard = model, {}
@@ -108,8 +108,7 @@ class Remembering:
 
 
 def edges(stage: Verify, records: list[DuplexDialogue]) -> np.ndarray:
-    """How far each edge is found from its label, dropped dialogues included: nothing is left out by passing a
-    threshold."""
+    """The distance of each detected edge from its label, including dropped dialogues, so that no threshold affects it."""
     lenient = Verify(VerifySettings(vad="bundled", clipped=1, heard=0, extra_s=1e9, edges_off=0.999), 0)
     lenient.vad, lenient.settings = stage.vad, lenient.settings.model_copy(update={"edge_frames": 1e9})
     return np.concatenate([record.checks.edge_errors_s for record in lenient.process(records)])
@@ -141,12 +140,12 @@ def caught(stage: Verify, records: list[DuplexDialogue]) -> None:
 
 
 def labeled(text: str, samples: np.ndarray, rate: int) -> Speech:
-    """Sound with other words than its own; their times are shared out."""
+    """Audio labeled with other words, whose times are spread evenly."""
     return Speech(samples, rate, tuple(words_from_starts(text.split(), {}, samples)), "estimated")
 
 
 def words(number: int) -> None:
-    """Right and wrong text, heard by pocketsphinx."""
+    """Right and wrong text, recognized by pocketsphinx."""
     recipe = recipe_from({"schedule": {"barge_in": {"share": 0}}})
     read = ingest([str(BUNDLED_DIALOGUES)], recipe.ingest, recipe.seed)
     records: list = [r for r in read if isinstance(r, Dialogue)][: 2 * number]
@@ -157,7 +156,7 @@ def words(number: int) -> None:
         texts = [turn.spoken for turn in dialogue.turns]
         said = texts if n % 2 == 0 else [texts[1], texts[0], *texts[2:]]
         speech = [engine.speak(text, voice[turn.speaker]) for text, turn in zip(said, dialogue.turns, strict=True)]
-        if n % 2:  # the label's words on the other words' sound
+        if n % 2:  # the label's words on the other words' audio
             speech[:2] = [labeled(texts[i], speech[i].samples, speech[i].rate) for i in (0, 1)]
         spoken.append(SpokenDialogue(dialogue, tuple(speech)))
     timelines = recipe.stage("schedule").make(0).process(spoken)
@@ -180,7 +179,7 @@ def main() -> None:
     arguments = parser.parse_args()
     stage = Verify(VerifySettings(vad="bundled"), 0)
     stage.setup()
-    stage.vad = Remembering(stage.vad)
+    stage.vad = Cached(stage.vad)
     clean = perform(arguments.dialogues, noise=False)
     good("clean", stage, clean)
     good("noisy", stage, perform(arguments.dialogues // 5, noise=True))

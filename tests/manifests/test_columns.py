@@ -59,7 +59,7 @@ def test_a_backchannel_is_not_a_turn(record):
         assert row[name] == without[name]
 
 
-def test_what_was_not_checked_is_null_or_empty_and_what_was_is_present(record):
+def test_missing_checks_are_null_or_empty_and_others_present(record):
     row = dialogue_row(record)
     assert (row["least_heard"], row["edge_errors_s"], row["noise"], row["noise_snr_db"]) == (None, [], "", None)
     checked = replace(record, checks=Checks(least_heard=0.9, edge_errors_s=(0.01, -0.02)))
@@ -69,7 +69,7 @@ def test_what_was_not_checked_is_null_or_empty_and_what_was_is_present(record):
     assert (row["noise"], row["noise_snr_db"], row["noise_bursts"]) == ("pink", 21.46, 2)
 
 
-def test_every_column_is_in_the_table_and_says_what_it_is():
+def test_every_column_is_in_the_table_with_a_definition():
     assert DIALOGUES.names == [column.name for column in COLUMNS]
     assert len(set(DIALOGUES.names)) == len(COLUMNS)
     assert all(column.definition.endswith(".") for column in COLUMNS)

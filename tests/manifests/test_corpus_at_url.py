@@ -1,4 +1,4 @@
-"""A corpus at a URL is the corpus that it is in a folder, cut for cut and byte for byte."""
+"""A corpus at a URL equals the corpus in a folder, cut for cut and byte for byte."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_a_server_that_fails_and_disconnects_changes_no_cut(
     assert faulty.failed
 
 
-def test_a_server_that_goes_away_in_the_middle_ends_the_reading_with_a_sentence(
+def test_reading_from_a_server_that_goes_down_ends_with_one_sentence(
     url: str, faulty: FaultyProxy, faulty_s3: str
 ) -> None:
     cuts = Corpus(Store(url, patience_s=1), *([None] * 3)).cuts("train")  # type: ignore[arg-type]
@@ -68,7 +68,7 @@ def test_a_server_that_goes_away_in_the_middle_ends_the_reading_with_a_sentence(
         list(cuts)
 
 
-def test_what_is_not_a_corpus_is_rejected_by_its_url(s3: str) -> None:
+def test_a_url_that_is_not_a_corpus_is_rejected_by_name(s3: str) -> None:
     with pytest.raises(RequestError, match=f"^{s3}/none is not a corpus: there is no corpus.json"):
         open_corpus(f"{s3}/none")
     Store(f"{s3}/begun").write(".build/plan/a", b"")

@@ -52,7 +52,7 @@ def test_messages_in_any_order_within_a_tree_or_without_its_name_are_read():
     assert [(at, tree["message_tree_id"]) for at, tree in read(*nameless)] == [(1, "a"), (6, "x")]
 
 
-def test_a_message_away_from_its_tree_is_reported_with_what_to_do():
+def test_a_message_outside_its_tree_is_reported_with_the_fix():
     found = read(*FIRST[:2], *SECOND, FIRST[3], {"messages": []}, message("ab", "a"), message("ab", "a"))
     assert [(at, one.reason if isinstance(one, BrokenRecord) else [*one]) for at, one in found] == [
         (1, ["message_tree_id", "prompt"]), (3, ["message_tree_id", "prompt"]), (5, "no_parent"), (6, ["messages"]),

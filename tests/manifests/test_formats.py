@@ -81,7 +81,7 @@ def test_native_format_sets_voice_event_and_gap():
         ({"messages": [{"role": "user", "content": 5}]}, "not_text"),
     ],
 )
-def test_what_is_wrong_is_named(raw, reason):
+def test_errors_are_named(raw, reason):
     with pytest.raises(BadDialogue) as caught:
         parse_dialogue(raw, "f:1", "x")
     assert caught.value.reason == reason

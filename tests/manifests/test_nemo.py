@@ -1,4 +1,4 @@
-"""NeMo's own duplex dataset reads our shards, and its target tokens are ours."""
+"""NeMo's own duplex dataset reads our shards, and its target tokens equal ours."""
 
 import numpy as np
 import pytest
@@ -67,8 +67,8 @@ def test_target_and_source_tokens_equal_nemos(cuts, tokenizer):
 
 
 def test_no_token_reveals_an_interruption_in_advance(tmp_path, tokenizer):
-    """Up to the user's onset a cut-off turn's tokens are those of its whole text, in NeMo's channel and in ours, also where the text
-    is longer than the time to the cut."""
+    """Up to the user's onset, a cut-off turn's tokens are those of its whole text, in NeMo's channel and in ours, even
+    if the text is longer than the time to the cut."""
     from nemo.collections.speechlm2.data.s2s_dataset import build_token_channel
 
     long = " ".join([LINES[1], LINES[3]] * 4)

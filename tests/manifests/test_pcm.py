@@ -10,5 +10,5 @@ def test_every_sample_comes_back_unchanged():
     assert np.array_equal(to_int16(floats), samples)
 
 
-def test_what_is_too_loud_is_clipped_and_does_not_wrap_around():
+def test_samples_beyond_full_scale_are_clipped_and_do_not_wrap_around():
     assert to_int16(np.array([-2.0, -1.0, 0.99999, 1.0, 7.0])).tolist() == [-32_768, -32_768, 32_767, 32_767, 32_767]

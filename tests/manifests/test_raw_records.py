@@ -77,7 +77,7 @@ def test_half_a_character_of_utf16_affects_only_its_record():
     assert outcomes(content + b"\0") == [RECORDS[0], "not_utf8"]
 
 
-def test_an_array_cut_short_keeps_what_stands_before_the_cut():
+def test_a_truncated_array_keeps_the_elements_before_the_cut():
     assert outcomes(json.dumps(RECORDS)[:-20]) == [RECORDS[0], "broken_json"]
     assert outcomes(json.dumps(RECORDS)[:-1]) == [*RECORDS, "broken_json"]
 
@@ -86,7 +86,7 @@ def test_an_array_cut_short_keeps_what_stands_before_the_cut():
     "content",
     ["[1, 2 3]", "[1, 2, ]", "[1, 2}", "[1, 2,, 3]", "[1, 2, nil]", "[1, 2" + ", [" * 9_999],
 )
-def test_what_is_wrong_in_an_array_is_reported_in_its_place(content):
+def test_errors_in_an_array_are_reported_at_their_position(content):
     assert outcomes(content) == [1, 2, "broken_json"]
 
 
@@ -106,7 +106,7 @@ def test_concatenated_files_are_all_read(between, indent, small_chunks):
 @pytest.mark.parametrize(
     "broken", ['{"id": "b", "data": ["Bye" "So"]}', '{"id": "b"', '{"id": "b",}', '{"id": "b', '{"id": nil}', "b}"]
 )
-def test_what_is_broken_affects_only_itself(indent, broken):
+def test_a_broken_element_affects_only_itself(indent, broken):
     """Each record on its own lines: as JSON Lines, in an array, and concatenated over several lines."""
     good = [{"id": n, "data": ["Hi", {"deep": "x"}]} for n in range(4)]
     texts = [json.dumps(record, indent=indent) for record in good]
@@ -140,7 +140,7 @@ def test_each_line_with_a_list_is_a_dialogue(small_chunks):
     assert outcomes(json.dumps(talk, indent=1)) == [talk]
 
 
-def test_the_true_place_of_what_is_broken_is_named():
+def test_the_true_position_of_a_broken_element_is_named():
     ((_, record), _) = read('{\n "id": 1,\n "data": ["Hi" "Hello"]\n}\n{"id": 2}')
     assert "The object on line 1 is not valid JSON (Expecting ',' delimiter at line 3, column 16)" in record.message
     ((_, record), _) = read('{"id": 1, "data": ["Hi"\n{"id": 2}')

@@ -17,7 +17,7 @@ def test_a_path_or_a_lhotse_cut(tmp_path):
     assert (parsed.channel, parsed.speaker) == (1, "anna")
     assert [word.text for word in parsed.words] == ["HELLO", "THERE"]
     assert parsed.words[0].start_s == pytest.approx(0.25, abs=1e-6)
-    # Cut before the second word: the alignment is not that of the cut, and not used.
+    # Cut before the second word: the alignment is not that of the cut, so it is not used.
     assert not parse_recording(cut.truncate(duration=0.6).to_dict()).words
     assert parse_recording("b.flac") == Recording("b.flac")
 
@@ -42,7 +42,7 @@ SOURCE = {"type": "file", "channels": [0], "source": "a.wav"}
         ({"duration": 1, "recording": {"sources": [SOURCE], "transforms": [{"name": "Speed"}]}}, "modifies its audio"),
     ],
 )
-def test_what_is_not_a_recording_is_reported(raw, message):
+def test_values_that_are_not_recordings_are_reported(raw, message):
     with pytest.raises(BadDialogue, match=message):
         parse_recording(raw)
 
@@ -64,7 +64,7 @@ def test_exactly_the_requested_part_is_read(tmp_path):
     assert len(whole) == 16_000
 
 
-def test_what_cannot_be_read_has_a_reason(tmp_path):
+def test_unreadable_recordings_have_a_reason(tmp_path):
     (tmp_path / "text.wav").write_text("no audio")
     soundfile.write(tmp_path / "long.wav", np.zeros(8_000 * (MAX_SECONDS + 1), np.int16), 8_000)
     soundfile.write(tmp_path / "short.wav", np.zeros(8_000, np.int16), 8_000)

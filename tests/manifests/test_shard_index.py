@@ -1,4 +1,4 @@
-"""A single cut is read from its shard as the sequential reader gives it, and the others' data are left alone."""
+"""A single cut from a shard equals the sequential reader's, and the data of the others are not read."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +35,7 @@ def split(request: pytest.FixtureRequest, tmp_path: Path, rendered) -> Store:
     return store
 
 
-def test_a_cut_is_what_the_sequential_reader_gives(split: Store) -> None:
+def test_a_cut_equals_the_sequential_readers(split: Store) -> None:
     reader = CutReader()
     cuts = list(read_cuts(split))
     assert cuts[-1].id == LONG
@@ -63,7 +63,7 @@ def test_the_other_dialogues_of_a_shard_are_not_read(split: Store) -> None:
         CutReader().cut(split, 7, others[0])
 
 
-def test_what_does_not_exist_is_named(split: Store) -> None:
+def test_a_missing_dialogue_is_named(split: Store) -> None:
     with pytest.raises(KeyError):
         CutReader().cut(split, 7, "nobody")
     with pytest.raises(WorkError, match=r"cuts\.000008\.jsonl\.gz is missing"):

@@ -1,4 +1,4 @@
-"""Shards are read with any numbers; one that lacks a file, or is truncated, is named."""
+"""Shards may have any numbers; a shard that lacks a file, or is truncated, is named."""
 
 import gzip
 import json

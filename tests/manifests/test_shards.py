@@ -33,7 +33,7 @@ def shard(tmp_path_factory, tokenized):
     return folder
 
 
-def test_plain_lhotse_gives_back_audio_codes_and_timeline(shard, tokenized):
+def test_plain_lhotse_reads_audio_codes_and_timeline(shard, tokenized):
     cuts = list(CutSet.from_shar(in_dir=shard))
     assert [cut.id for cut in cuts] == [t.dialogue.id for t in tokenized]
     for cut, record in zip(cuts, tokenized, strict=True):
@@ -49,7 +49,7 @@ def test_plain_lhotse_gives_back_audio_codes_and_timeline(shard, tokenized):
         assert cut.custom["task"] == "s2s_duplex"
 
 
-def test_supervisions_describe_what_is_heard(shard, tokenized):
+def test_supervisions_describe_the_audio(shard, tokenized):
     for cut, record in zip(CutSet.from_shar(in_dir=shard), tokenized, strict=True):
         assert [s.start for s in cut.supervisions] == sorted(s.start for s in cut.supervisions)
         for s, segment in zip(cut.supervisions, record.timeline.segments, strict=True):
@@ -65,7 +65,7 @@ def test_supervisions_describe_what_is_heard(shard, tokenized):
             assert s.end <= cut.duration
 
 
-def test_what_speak_did_to_a_turn_is_labeled_and_counted(tokenized):
+def test_changes_of_a_turns_text_are_labeled_and_counted(tokenized):
     timeline = tokenized[0].timeline
     assert all("edit" not in s.custom for s in build_cut(tokenized[0], PROVENANCE).supervisions)
     edits = (None, "part", "added", "part")
@@ -98,7 +98,7 @@ def test_a_reference_of_the_agents_voice_is_the_cuts_context_audio(tmp_path, tok
     cuts = CutSet.from_shar(in_dir=tmp_path).to_eager()
     for cut, reference in zip(cuts, references, strict=True):
         assert np.array_equal(np.rint(cut.load_context_audio()[0] * 32768), reference)
-    # NeMo's datasets for models that speak in any voice take it from there.
+    # NeMo's datasets for voice-prompted models take it from there.
     from nemo.collections.speechlm2.data.duplex_ear_tts_dataset import get_audio_prompt
 
     heard, lengths = get_audio_prompt(cuts, 22_050, {"agent"})

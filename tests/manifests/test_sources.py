@@ -91,7 +91,7 @@ def test_a_missing_file_and_a_damaged_one_are_named(tmp_path):
             read(str(damaged))
 
 
-def test_a_folder_stands_for_its_dialogue_files_at_any_depth(tmp_path):
+def test_a_folder_means_its_dialogue_files_at_any_depth(tmp_path):
     for name in ("b.jsonl", "a.parquet", "deep/er/c.JSON.gz", "d.ndjson.zst", "README.md", "LICENSE", "notes.txt",
                  ".hidden.jsonl", ".git/e.json", "_SUCCESS", "wav/one.flac", "words.rttm.gz"):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def test_folders_and_patterns_of_a_url_are_found():
     assert [read(url) for url in found] == [RECORDS, RECORDS]
 
 
-def test_what_does_not_exist_is_reported_from_what_cannot_be_reached(s3, moto, monkeypatch):
+def test_missing_and_unreachable_inputs_are_reported_differently(s3, moto, monkeypatch):
     with pytest.raises(UnreadableInput, match=r"The input memory://nowhere/a\.jsonl does not exist"):
         expand(["memory://nowhere/a.jsonl"])
     with pytest.raises(UnreadableInput, match="does not exist"):

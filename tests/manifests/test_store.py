@@ -1,4 +1,4 @@
-"""Stores: a local folder and a bucket on a real S3-speaking server do the same; a bad server is ridden out or named."""
+"""Stores: a local folder and a bucket on a real S3 server behave the same; errors of a bad server are retried or named."""
 
 import multiprocessing
 import os
@@ -19,7 +19,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return Store(tmp_path / "corpus" if request.param == "local" else request.getfixturevalue("s3") + "/corpus")
 
 
-def test_what_is_written_is_read_listed_and_removed(store: Store) -> None:
+def test_files_are_written_read_listed_and_removed(store: Store) -> None:
     store.check()
     assert not store.exists() and store.names() == [] and store.names("train") == []
     store.write("train/b", b"two")
@@ -47,7 +47,7 @@ def test_a_prefix_of_more_files_than_one_request_names_is_listed_and_removed(s3:
     assert store.names() == ["many-others"]
 
 
-def test_what_another_process_writes_is_seen_at_once(store: Store) -> None:
+def test_files_of_another_process_are_seen_at_once(store: Store) -> None:
     assert store.names() == [] and not store.exists("late")
     Store(store.url).write("late", b"1")
     assert store.names() == ["late"] and store.exists("late") and store.read("late") == b"1"
@@ -97,7 +97,7 @@ def test_a_store_is_used_in_another_process(store: Store, start: str) -> None:
     assert pickle.loads(pickle.dumps(store)).read("a") == b"one"
 
 
-def test_a_relative_path_stays_the_same_folder_in_a_process_that_works_elsewhere(
+def test_a_relative_path_is_the_same_folder_in_a_process_with_another_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

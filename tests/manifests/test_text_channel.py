@@ -53,13 +53,13 @@ def test_a_turn_that_is_cut_off_has_the_tokens_of_its_whole_text_up_to_eos():
     assert channel.cut_tokens == 3
 
 
-def test_by_words_a_words_tokens_stand_from_where_it_is_heard():
+def test_with_word_alignment_a_words_tokens_start_when_it_is_heard():
     spoken = turn("agent", 0.16, 1.2, "ab c de")
     times = [("ab", 0.16, 0.3), ("c", 0.8, 0.1), ("de", 0.9, 0.3)]
     spoken.alignment = {"word": [AlignmentItem(*word) for word in times]}
     laid_out = text_channel([spoken], 20, "agent", letters, SPECIAL, "word").tokens.tolist()
     space, a, b, c, d, e = map(ord, " abcde")
-    #                                             c and its space take two frames, so that "de" comes a frame late
+    #                                             c and its space take two frames, so "de" comes a frame late
     assert laid_out == [0, 0, 1, a, b, 0, 0, 0, 0, 0, space, c, space, d, e, 0, 0, 2, 0, 0]
 
 
@@ -104,15 +104,15 @@ def user_layout(*turns: SupervisionSegment, frames: int = 20, delay: int = 0) ->
     return user_text_channel(turns, frames, letters, SPECIAL, delay).tokens.tolist()
 
 
-def test_a_word_of_the_users_stands_once_it_has_been_heard():
-    # It begins in frame 1 and ends in frame 8; "hi" ends amid frame 3, "you" exactly with frame 8.
+def test_a_users_word_is_laid_out_after_it_was_heard():
+    # It starts in frame 1 and ends in frame 8; "hi" ends within frame 3, "you" exactly with frame 8.
     said = user_turn(0.1, 0.72, ("Hi", 0.1, 0.3), ("you!", 0.5, 0.72))
     space, h, i, y, o, u = map(ord, " hiyou")
     assert user_layout(said) == [0, 0, 1, 0, h, i, 0, 0, 0, space, y, o, u, 2, 0, 0, 0, 0, 0, 0]
     assert user_layout(said, turn("agent", 0, 1.6, "oh"), delay=2)[:17] == [0, 0, *user_layout(said)[:15]]
 
 
-def test_what_finds_its_frame_taken_waits_in_order():
+def test_tokens_whose_frame_is_taken_wait_in_order():
     late = [user_turn(0, 0.08, ("abc", 0, 0.08)), user_turn(0.16, 0.32, ("d", 0.16, 0.32), event="backchannel")]
     a, b, c, d = map(ord, "abcd")
     #                              the first turn's EOS, the second's BOS, and "d" come late; EOS too
@@ -122,7 +122,7 @@ def test_what_finds_its_frame_taken_waits_in_order():
 
 
 @pytest.mark.parametrize("event", ["backchannel", "false_start", "side_talk", "barge_in"])
-def test_whatever_the_user_says_is_laid_out_alike(event):
+def test_all_user_speech_is_laid_out_in_the_same_way(event):
     assert user_layout(user_turn(0, 0.3, ("Um,", 0, 0.3), event=event)) == user_layout(
         user_turn(0, 0.3, ("um", 0, 0.3))
     )
@@ -136,7 +136,7 @@ def test_a_user_s_turn_needs_word_times():
 
 @pytest.mark.parametrize("delay", [0, 1])
 def test_the_users_channel_holds_nothing_that_has_not_been_heard(timelines, delay):
-    """Cut short at any frame, the user's speech gives the same channel up to there, except for EOS, which is not read
+    """Truncated at any frame, the user's speech gives the same channel up to there, except for EOS, which is not read
     back."""
     random = np.random.default_rng(0)
     differing = 0
@@ -161,7 +161,7 @@ def test_the_users_channel_holds_nothing_that_has_not_been_heard(timelines, dela
 
 
 def until(said: SupervisionSegment, moment: float) -> SupervisionSegment | None:
-    """The part of a turn heard by a moment: its words so far, and no mark that implies more."""
+    """The part of a turn heard by a given time: its words so far, without punctuation."""
     if said.start >= moment:
         return None
     cut = turn("user", said.start, min(said.end, moment) - said.start, "")

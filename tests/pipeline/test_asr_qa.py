@@ -62,7 +62,7 @@ def test_dialogues_join_recordings_of_one_speaker(written, cuts):
     assert not path.with_name("out.jsonl.part").exists()
 
 
-def test_a_run_resumes_from_what_was_kept(written, cuts, tmp_path, monkeypatch):
+def test_a_run_resumes_from_its_kept_dialogues(written, cuts, tmp_path, monkeypatch):
     monkeypatch.setattr("salm_duplex_model.chat.RETRY.total", 1)
     out = tmp_path / "out.jsonl"
     given_up = pytest.raises(
@@ -81,12 +81,12 @@ def test_a_run_resumes_from_what_was_kept(written, cuts, tmp_path, monkeypatch):
         write_dialogues(Request(cuts, out, url, "small"), quietly)
         given = answers(url)
     assert out.read_text() == written[0].read_text()
-    assert given == 5  # one about c2, two each about c3 and c4; nothing of the first run was asked again
+    assert given == 5  # one about c2, two each about c3 and c4; no request of the first run was repeated
     with pytest.raises(RequestError, match="exists"):
         write_dialogues(Request(cuts, out, url, "small"), quietly)
 
 
-def test_what_is_not_a_cut_set_is_rejected(tmp_path):
+def test_a_file_that_is_not_a_cut_set_is_rejected(tmp_path):
     (tmp_path / "text.jsonl").write_text("hello\n")
     for path in (tmp_path / "gone.jsonl", tmp_path / "text.jsonl"):
         with pytest.raises(RequestError, match=path.name):

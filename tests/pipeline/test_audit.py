@@ -29,7 +29,7 @@ LEVEL = "revealed by the user's level: an interruption"
 
 
 def dialogue(number: int):
-    """Five turns, the agent's long ones of sentences; no two dialogues alike."""
+    """Five turns, the agent's long ones with several sentences; all dialogues differ."""
     chance = np.random.default_rng(number)
     lengths = [2, chance.choice(SECONDS), 2, chance.choice(SECONDS), 2]
     spoken = spoken_noise(
@@ -48,7 +48,7 @@ def dialogue(number: int):
 
 @pytest.fixture(scope="module")
 def records() -> list[TokenizedDialogue]:
-    """160 dialogues of noise, most with barge-ins, with codes that tell nothing."""
+    """160 dialogues of noise, most with barge-ins, with codes that reveal nothing."""
     settings = ScheduleSettings(barge_in=BargeInSettings(share=0.7, turn_share=0.6))
     timelines = Schedule(settings, 0).process([dialogue(number) for number in range(160)])
     chance = np.random.default_rng(0)
@@ -74,8 +74,8 @@ def test_a_corpus_that_reveals_nothing_passes_and_its_report_says_so(tmp_path: P
 
 
 def test_leaks_are_found(tmp_path: Path, records) -> None:
-    """NeMo lays out `text` unchanged, so it must not be shortened to what was heard; the last frames before a cut
-    have the codes of the silence behind it; users are louder where they interrupt."""
+    """NeMo lays out `text` unchanged, so it must not be shortened to what was heard; the last frames before a cut have
+    the codes of the following silence; users are louder in dialogues in which they interrupt."""
 
     def leak(record: TokenizedDialogue) -> TokenizedDialogue:
         codes, louder = record.codes.copy(), any(segment.event == "barge_in" for segment in record.timeline.segments)
@@ -110,7 +110,7 @@ def as_take(record: TokenizedDialogue, take: int) -> TokenizedDialogue:
 
 
 def test_takes_of_one_script_count_once(tmp_path: Path, records) -> None:
-    """All takes of a directed script are interrupted at the same words: a probe that has seen one of them knows the
+    """All takes of a directed script are interrupted at the same words, so a probe that has seen one of them knows the
     others."""
     takes = [as_take(record, take) for record in records[:80] for take in range(2, 5)]
     found = findings(make_corpus(tmp_path, [*records[:80], *takes]))

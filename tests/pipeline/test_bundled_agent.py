@@ -1,4 +1,4 @@
-"""The agent that comes with the package, as a newcomer meets it: it answers a voice that it has never heard."""
+"""The bundled agent from a newcomer's side: it answers a voice that it has never heard."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ LEAD_S = 1.0
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
-    """A recording of a user, and when the question begins and ends."""
+    """A recording of a user, and when the question starts and ends."""
     samples, _ = Espeak().speak(QUESTION, EspeakVoice.parse("en-gb-scotland?pitch=62&rate=150"))
     question = soxr.resample(samples / 32768, 22_050, SOURCE_RATE)
     recording = np.concatenate([np.zeros(round(LEAD_S * SOURCE_RATE)), question])

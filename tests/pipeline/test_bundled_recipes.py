@@ -1,4 +1,4 @@
-"""The bundled recipes: each loads, says what it is for, and does it."""
+"""The bundled recipes: each loads, has a description, and does what it says."""
 
 import pytest
 from typer.testing import CliRunner
@@ -40,5 +40,5 @@ def test_natural_has_an_agent_by_hibari_and_users_by_kokoro() -> None:
     cast = recipe.stage("cast").settings
     assert about_voice(recipe, cast.agent_voice)["engine"] == "Hibari"
     assert {about_voice(recipe, voice)["engine"] for voice in cast.user_voices} == {"Kokoro"}
-    # Hibari's voice was learned from this one: a user with it would sound as the agent does.
+    # Hibari's voice was trained on this one: a user with it would sound like the agent.
     assert "af_heart" not in cast.user_voices and len(cast.user_voices) >= 40

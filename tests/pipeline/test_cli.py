@@ -1,4 +1,4 @@
-"""The command line as a user meets it: what it prints, and its exit codes."""
+"""The command line from the user's side: output and exit codes."""
 
 import json
 import os
@@ -17,7 +17,7 @@ def run(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
 
 
 def refused(result: subprocess.CompletedProcess[str]) -> str:
-    """What a wrong request says: one sentence, exit code 2, no traceback."""
+    """The output of a wrong request: one sentence, exit code 2, no traceback."""
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1 or "╭" in result.stderr
@@ -137,7 +137,7 @@ def test_doctor_finds_the_embedded_defaults_usable():
 
 
 def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path):
-    """Without the extra's package on the path, the finding changes, with the fix."""
+    """Without the extra's package on the path, the finding has the fix."""
     hide = "import importlib.metadata as m, sys\nreal = m.version\n"
     hide += "def version(name):\n    if name == 'pystoi': raise m.PackageNotFoundError(name)\n    return real(name)\n"
     (tmp_path / "sitecustomize.py").write_text(hide + "m.version = version\n")

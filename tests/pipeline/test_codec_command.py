@@ -23,7 +23,7 @@ VOICE = "en-us+f3?pitch=60&range=60&rate=150"
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
-    """A folder of fifty sentences in the voice: a few minutes, some of them too short to be used."""
+    """A folder of fifty sentences in the voice: a few minutes, with some sentences too short to be used."""
     folder = tmp_path_factory.mktemp("voice")
     dialogues = ingested([BUNDLED_DIALOGUES], IngestSettings()).dialogues
     texts = (turn.text for dialogue in dialogues for turn in dialogue.turns if turn.speaker == "agent")
@@ -90,7 +90,7 @@ def test_held_out_sentences_are_not_trained_on():
     assert [len(part) for part in _hold_out(dict(list(utterances.items())[:1]), 0)] == [1, 0]
 
 
-def test_what_is_trained_on_are_the_codes_of_a_corpus_and_their_audio():
+def test_the_training_data_are_a_corpuss_codes_and_their_audio():
     codec = Codec.bundled()
     samples = speak("One, two, three.", VOICE)
     codes, audio = _track(codec, [samples, samples])

@@ -1,4 +1,4 @@
-"""The commands that read a corpus take one at a URL; `report` writes back into it."""
+"""The commands that read a corpus accept one at a URL; `report` writes back to it."""
 
 import json
 import subprocess
@@ -34,9 +34,7 @@ def outcome(*arguments: object) -> str:
     return done.stdout
 
 
-def test_report_writes_into_the_store_what_it_writes_into_a_folder(
-    store: Store, small_corpus: Corpus, tmp_path: Path
-) -> None:
+def test_report_writes_the_same_to_a_store_and_to_a_folder(store: Store, small_corpus: Corpus, tmp_path: Path) -> None:
     said = outcome("report", store)
     assert f"Wrote {store.url}/report.html and {store.url}/README.md" in said
     outcome("report", small_corpus.url)

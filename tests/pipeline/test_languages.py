@@ -1,4 +1,4 @@
-"""A whole dialogue in another language, by one line of the recipe, and what of a recipe does not fit its language."""
+"""A whole dialogue in another language with one line in the recipe, and settings that do not fit the language."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_german_from_text_to_cuts_by_one_line():
     assert all(word.duration > 0.03 for word in words) and train.custom["word_times"] == "engine"
 
 
-def test_a_language_decides_what_the_recipe_leaves_open():
+def test_a_language_sets_defaults_of_the_recipe():
     recipe = load_recipe(overrides=["ingest.language=es"])
     assert recipe.language == recipe.stage("speak").settings.language == "es"
     voices = recipe.stage("cast").settings
@@ -63,7 +63,7 @@ def test_a_language_decides_what_the_recipe_leaves_open():
         (["ingest.language=de", "verify.recognizer=pocketsphinx"], "pocketsphinx, recognizes only English"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_the_language_is_rejected_in_a_sentence(overrides, message):
+def test_settings_for_another_language_are_rejected_with_one_sentence(overrides, message):
     with pytest.raises(RequestError, match=message) as refused:
         check_stages(load_recipe(overrides=overrides))
     assert "\n" not in str(refused.value)

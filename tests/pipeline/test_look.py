@@ -1,4 +1,4 @@
-"""`look`: what a file is, and what a build would make of it."""
+"""`look`: the format of a file, and what a build would make of it."""
 
 import gzip
 import json
@@ -40,7 +40,7 @@ def test_each_case_adds_up(path, recipe):
     assert all(number > 0 for number in found.not_used.values())
 
 
-def test_what_it_says_is_printed_and_is_json(write_jsonl):
+def test_output_is_printed_as_text_or_json(write_jsonl):
     lines = [openai(f"d{n}", f"{n}?", "Yes [bold].") | {"tools": ["f"]} for n in range(5)]
     path = write_jsonl(*lines, lines[0], openai("long", "word " * 130, "Yes."), {"nothing": 1}, name="some.jsonl")
     text = printed(path)
@@ -54,7 +54,7 @@ def test_what_it_says_is_printed_and_is_json(write_jsonl):
     assert found["examples"][0]["turns"][0] == {"speaker": "user", "text": "0?"}
 
 
-def test_what_is_made_of_the_text_is_counted(write_jsonl):
+def test_changes_of_the_text_are_counted(write_jsonl):
     path = write_jsonl(openai("d", "How?", "*smiles* " + "It goes on and on. " * 40, "👍", "```\nx\n```"))
     counts = (
         'parts of longer answers 2 ×, turns added between them ("go on") 1 ×, code blocks, replaced by a phrase 1 ×'
@@ -63,7 +63,7 @@ def test_what_is_made_of_the_text_is_counted(write_jsonl):
     assert expected in " ".join(printed(path).split())
 
 
-def test_the_stage_ingest_reports_what_was_not_used(write_jsonl, tmp_path, recipe):
+def test_the_stage_ingest_reports_unused_contents(write_jsonl, tmp_path, recipe):
     path = write_jsonl(*(openai(f"d{n}", f"{n}?", "Yes.") | {"tools": ["f"]} for n in range(3)))
     counts = run_stage("ingest", str(path), str(tmp_path / "out"), recipe)
     assert counts == {"kept": 3, "rejected": 0, "not_used": {"tools": 3}}
@@ -81,7 +81,7 @@ def test_the_stage_ingest_reports_what_was_not_used(write_jsonl, tmp_path, recip
         (b'{"model": "x", "layers": [1, 2]}', "No dialogue format has the keys layers, model"),
     ],
 )
-def test_a_file_of_another_kind_is_named_and_nothing_can_be_read(tmp_path, recipe, content, message):
+def test_a_file_of_another_kind_is_named(tmp_path, recipe, content, message):
     path = tmp_path / "other.jsonl"
     path.write_bytes(content)
     (refusal,) = look([str(path)], recipe, None, silent).refused

@@ -1,4 +1,4 @@
-"""Files of the user's own whose names are those of our packages, in the working folder and on PYTHONPATH, change nothing."""
+"""The user's own files with the names of our packages, in the working folder and on PYTHONPATH, change nothing."""
 
 import json
 import os

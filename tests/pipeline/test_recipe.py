@@ -10,11 +10,11 @@ from stages.render import Render
 
 
 class LoudRender(Render):
-    """A user's own stage, named in a recipe by its import path."""
+    """A custom stage, named in a recipe by its import path."""
 
 
 class Untyped(Stage):
-    """It says neither what it takes nor what it gives."""
+    """It declares neither its input nor its output."""
 
 
 def recipe_error(*overrides, path=None) -> str:
@@ -124,7 +124,7 @@ def test_a_limit_on_failures_does_not_change_the_corpus():
         ("justakey", "--set takes key=value"),
     ],
 )
-def test_what_is_wrong_is_named_with_what_is_allowed(override, said):
+def test_errors_name_the_key_and_the_allowed_values(override, said):
     assert said in recipe_error(override)
 
 

@@ -1,4 +1,4 @@
-"""Scenes: what each asks is really in it, in dialogues and voices that training never hears."""
+"""Scenes: each contains its behavior, in dialogues and voices that training never hears."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -63,7 +63,7 @@ def test_scenes_have_the_test_dialogues_in_voices_of_the_test(corpus, scenes):
             assert not first & words["train"]
 
 
-def test_each_scene_has_its_behavior_and_nothing_else(scenes):
+def test_each_scene_has_only_its_behavior(scenes):
     counts = {
         name: {
             key: sum(row[key] for row in rows_of(scene.dialogues)) for key in ("barge_ins", "pauses", "backchannels")

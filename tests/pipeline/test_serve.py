@@ -1,4 +1,4 @@
-"""A served model as its users meet it: a page in a real browser, twenty callers at once, and those who misbehave."""
+"""A served model from the users' side: a page in a real browser, twenty clients at once, and clients that misbehave."""
 
 import asyncio
 import json
@@ -44,8 +44,8 @@ SEND_EVERY = 0.08
 
 @pytest.fixture(scope="module")
 def talkative(tmp_path_factory, rendered) -> Path:
-    """A run whose model is not trained, but bound to speak: always the codes of the loudest frame of real speech, and as
-    text what is drawn of BOS, EOS and a few words."""
+    """A run with an untrained model that always speaks: its codes are always those of the loudest frame of real speech,
+    and its text is sampled from BOS, EOS and a few words."""
     run = tmp_path_factory.mktemp("talkative")
     config = RunConfig.model_validate({"model": SMALL_MODEL})
     model, tokenizer = build_model(config.model, seed=3)
@@ -68,7 +68,7 @@ def talkative(tmp_path_factory, rendered) -> Path:
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory, rendered) -> Path:
-    """A real user, 48 kHz: what a fake microphone plays round and round."""
+    """A real user at 48 kHz, which a fake microphone repeats."""
     path = tmp_path_factory.mktemp("user") / "user.wav"
     speech = rendered[0].user[: 60 * SOURCE_FRAME]
     soundfile.write(path, np.repeat(speech, 3), 3 * SOURCE_RATE, subtype="PCM_16")
@@ -84,7 +84,7 @@ def serving(run: Path, *options: object) -> Iterator[str]:
 
 @asynccontextmanager
 async def served(run: Path, bounds: Bounds) -> AsyncIterator[str]:
-    """The same in this process, where bounds can be other ones."""
+    """The same in this process, so that limits can be changed."""
     model, tokenizer = checkpoint.load_run(run)
     engine = Engine(Session(model, Codec.bundled(), batch=0))
     runner = web.AppRunner(Server(engine, tokenizer, bounds).app())
@@ -103,7 +103,7 @@ async def served(run: Path, bounds: Bounds) -> AsyncIterator[str]:
 
 @dataclass
 class Heard:
-    """What a client was sent."""
+    """What a client received."""
 
     frames: list[int] = field(default_factory=list)
     user_frames: list[int] = field(default_factory=list)
@@ -175,7 +175,7 @@ def test_twenty_callers_three_of_whom_misbehave(talkative):
             return await sent_away(ws)
 
     async def deaf(url: str) -> None:
-        """Sends, and never reads: until the line is cut."""
+        """Sends and never reads, until it is disconnected."""
 
         def small(address) -> socket.socket:
             made = socket.socket(*address[:3])
@@ -276,7 +276,7 @@ def test_pages_of_other_sites_and_callers_over_the_number_are_rejected(talkative
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
             assert re.search(r"script-src 'nonce-([\w-]+)'", policy)[1] in page
-            assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)  # it is all there is
+            assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)  # that is all
 
     asyncio.run(scene())
 
@@ -307,7 +307,7 @@ def test_active_callers_are_notified_that_the_server_stops(talkative):
         process.kill()
 
 
-def test_what_cannot_be_served_is_rejected_in_a_sentence(talkative, tmp_path):
+def test_wrong_requests_are_rejected_with_one_sentence(talkative, tmp_path):
     def refused(*arguments: object) -> str:
         command = [sys.executable, "-m", "pipeline.cli", "serve", *map(str, arguments)]
         result = subprocess.run(command, capture_output=True, text=True)
@@ -323,7 +323,7 @@ def test_what_cannot_be_served_is_rejected_in_a_sentence(talkative, tmp_path):
 
 @contextmanager
 def browser_page(recording: Path, width: int = 1_200) -> Iterator[tuple[Page, list[str]]]:
-    """A page in Chromium, whose microphone is a recording, and all that its console has to complain of."""
+    """A page in Chromium, whose microphone is a recording, and all errors on its console."""
     arguments = (
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
@@ -342,7 +342,7 @@ def level(page: Page, channel: str) -> float:
 
 
 def wait_for_conversation(page: Page, frames: int) -> None:
-    """Until so many frames have come back, both channels have been loud, text stands there and the latency is a
+    """Until this many frames have come back, both channels have been loud, text is shown and the latency is a
     number."""
     wait_until(page, lambda: level(page, "user") > 0.02)
     wait_until(page, lambda: level(page, "agent") > 0.02)
@@ -383,7 +383,7 @@ def test_a_conversation_from_the_page_by_recording(talkative, recording, tmp_pat
         assert complaints == []
 
 
-def test_the_page_says_what_is_wrong(talkative, recording):
+def test_the_page_shows_errors(talkative, recording):
     async def occupy(url: str, release: asyncio.Event) -> None:
         async with aiohttp.ClientSession() as http, http.ws_connect(f"{url}/talk"):
             await release.wait()
@@ -424,10 +424,10 @@ def test_after_a_stall_the_delay_is_made_up_for():
     talk = Conversation(lambda spoken: None)
     for _ in range(10):
         talk.next()
-    for _ in range(11):  # what was on its way comes all at once
+    for _ in range(11):  # everything under way arrives at once
         talk.hear(np.zeros(SOURCE_FRAME, dtype=np.int16))
     assert [number_of(talk) for _ in range(JITTER_FRAMES + 1)] == [8, 9, 10, None]
-    for _ in range(2 * QUEUE_FRAMES):  # queues are bounded, whoever is at fault
+    for _ in range(2 * QUEUE_FRAMES):  # queues are bounded in any case
         talk.hear(np.zeros(SOURCE_FRAME, dtype=np.int16))
     assert len(talk._waiting) <= QUEUE_FRAMES
 

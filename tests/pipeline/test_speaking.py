@@ -1,4 +1,4 @@
-"""The options by which commands have an agent speak, and the turn taking that a run holds."""
+"""The options that control how an agent speaks, and the turn taking stored in a run."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_run_s_own_point_is_used_unless_the_command_line_says_otherwise(folder
     assert Speaking(turn_taking="likeliest").decoding(folder).turn_taking is None
 
 
-def test_a_point_belongs_to_its_weights_and_goes_with_them(folder, tmp_path):
+def test_a_point_belongs_to_its_weights_and_is_copied_with_them(folder, tmp_path):
     write_turn_taking(folder, POINT)
     slim(folder, tmp_path / "slim")
     assert read_turn_taking(tmp_path / "slim") == POINT

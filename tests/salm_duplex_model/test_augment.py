@@ -1,4 +1,5 @@
-"""Level and noise drawn at load: as much as asked, of the user alone, the same for the same step and cut."""
+"""Level and noise drawn when a cut is loaded: as configured, only on the user's channel, and the same for the same step
+and cut."""
 
 from dataclasses import replace
 
@@ -33,7 +34,7 @@ def test_the_level_is_within_its_bounds_and_clips():
     assert np.abs(audio).max() == 1
 
 
-def test_noise_has_the_level_asked_for_below_speech_and_colors():
+def test_noise_has_the_requested_snr_and_various_colors():
     slopes = []
     for seed in range(12):
         audio = speech()

@@ -21,7 +21,8 @@ def spelled(labels: np.ndarray) -> str:
 
 
 def test_a_dialogue_by_hand():
-    """Of 3.2 s, 40 frames: a turn with a pause of 0.4 s and a gap of 0.16 s, an answer with a backchannel in it, side talk."""
+    """3.2 s, 40 frames: a turn with a pause of 0.4 s and a gap of 0.16 s, an answer with a backchannel in it, side
+    talk."""
     labels = auxiliary_labels(
         [
             said("user", 0.16, 1.52, [(0.16, 0.40), (0.80, 1.04), (1.20, 1.52)], event="turn"),
@@ -38,12 +39,12 @@ def test_a_dialogue_by_hand():
     assert user[0].tolist() == [1, 0, 1, 0]
     # After frame 18, where the turn ends: the agent speaks from 0.4 s on, until 1.2 s.
     assert user[18].tolist() == [0, 0, 0, UNKNOWN] and agent[18].tolist() == [0, 1, 1, UNKNOWN]
-    # What is not known is what ends after the cut: 40 frames are 160 steps.
+    # Labels are unknown if they end after the cut: 40 frames are 160 steps.
     assert [(column == UNKNOWN).sum() for column in user.T] == [3, 8, 15, 25]
     assert [(column == UNKNOWN).sum() for column in agent.T] == [3, 8, 15, 25]
 
 
-def test_what_reaches_beyond_the_cut_and_turns_without_word_times():
+def test_bins_beyond_the_cut_and_turns_without_word_times():
     labels = auxiliary_labels([said("user", 0.08, 0.6), said("agent", 5, 6)], 5)
     assert spelled(labels) == "-TTT>" and (labels[:, 6:][labels[:, 6:] != UNKNOWN] == 0).all()
 
@@ -71,7 +72,7 @@ def test_on_a_corpus_a_labeled_frame_sounds_as_it_is_labeled(talk):
     assert {"silence", "turn", "ending"} <= seen
 
 
-def test_losses_are_torch_s_over_what_is_known():
+def test_losses_are_torch_s_over_known_labels():
     torch.manual_seed(0)
     heads, heard = AuxiliaryHeads(6), torch.randn(2, 5, 6)
     labels = torch.cat(

@@ -1,4 +1,4 @@
-"""Cuts as tensors, and what the model may import."""
+"""Cuts as tensors, and the imports of the model."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The bundled codec: geometry, causality, streaming, silence, intelligibility, and checkpoints that are refused."""
+"""The bundled codec: geometry, causality, streaming, silence, intelligibility, and checkpoints that are rejected."""
 
 import json
 from dataclasses import replace
@@ -65,7 +65,7 @@ def test_codes_must_be_codes(codec: Codec, codes: Tensor) -> None:
 
 def test_code_is_the_mixed_radix_number_of_its_levels() -> None:
     quantizer = FiniteScalarQuantizer(1, LEVELS)
-    # Far out in each dimension are the lowest and the highest level.
+    # The extremes of each dimension are the lowest and the highest level.
     latent = torch.tensor(
         [[[-9.0, -9, -9, -9], [9, -9, -9, -9], [-9, 9, -9, -9], [-9, -9, 9, -9], [-9, -9, -9, 9], [9, 9, 9, 9]]]
     )
@@ -94,7 +94,7 @@ def test_decoder_is_causal(codec: Codec, speech: Tensor) -> None:
     changed[:, 12:] = (changed[:, 12:] + 1_234) % 4_032
     before, after = codec.decode(codes), codec.decode(changed)
     assert torch.allclose(before[:, : 12 * FRAME], after[:, : 12 * FRAME], rtol=0, atol=1e-5)
-    # The change is heard at once, in its own frame.
+    # The change is audible at once, in its own frame.
     assert (before - after)[:, 12 * FRAME : 13 * FRAME].abs().max() > 0.01
 
 

@@ -1,4 +1,4 @@
-"""Agents made from the reference channels of a small corpus: good ones get good scores, bad ones bad ones."""
+"""Agents made from the reference channels of a small corpus: good ones get good scores, bad ones get bad scores."""
 
 from dataclasses import dataclass
 
@@ -52,7 +52,7 @@ AGENTS = {
     "late": lambda cut: channel(cut, "agent").later(25),
     "talking": always_talking,
     "silent": always_silent,
-    # What a microphone would hand back of the user, two frames later; swapped channels are the same without the delay.
+    # What a microphone would return of the user, two frames later; swapped channels are the same without the delay.
     "echo": lambda cut: channel(cut, "user").later(2),
     "swapped": lambda cut: channel(cut, "user"),
 }
@@ -95,7 +95,7 @@ def test_scoring_the_reference_is_scoring_its_channels(small_corpus, figures):
 def test_an_agent_that_is_two_seconds_late(figures, by):
     got = values(figures["late"])
     assert got[by + "first_response_latency_s"] > 2.5
-    # It runs on past the barge-in, or has not begun.
+    # It continues past the barge-in, or has not started.
     assert not got[by + "barge_in_success_rate"]
     assert got["turn_taking_precision"] < 0.5 and got["turn_taking_recall"] < 0.5
     assert got["agent_bleu"] == pytest.approx(100)

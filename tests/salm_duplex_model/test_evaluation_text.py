@@ -1,4 +1,4 @@
-"""What the agent says: BLEU, perplexity, word errors, recognition and an LLM's marks."""
+"""The agent's words: BLEU, perplexity, word errors, recognition and an LLM's scores."""
 
 import json
 import threading

@@ -26,7 +26,7 @@ def edges(turns: list[Interval]) -> list[tuple[float, float]]:
 def test_sound_is_found_to_the_window():
     assert np.allclose(edges(speech(tone((1.0, 2.0), (4.0, 5.5)))), [(1.0, 2.0), (4.0, 5.5)], atol=0.02)
     assert speech(np.zeros(1_000, np.float32)) == [] == speech(np.zeros(0, np.float32))
-    assert speech(tone((1, 2), level=0.004)) == []  # −51 dBFS: what a codec makes of silence
+    assert speech(tone((1, 2), level=0.004)) == []  # −51 dBFS: a codec's silence
 
 
 def test_a_pause_between_sentences_is_no_falling_silent_and_a_click_is_not_a_turn():
@@ -47,7 +47,7 @@ def test_text_turns_last_from_bos_to_eos_or_the_next_bos():
     turns = text_turns(tokens, SPECIAL, lambda ids: " ".join(map(str, ids)))
     assert np.allclose(edges(turns), [(0.08, 0.32), (0.48, 0.64), (0.64, 0.8)])
     assert [turn.text for turn in turns] == ["1 5 6", "1 7", "1 8"]
-    assert text_turns(np.array([0, 2, 5, 0]), SPECIAL, str) == []  # words without a BOS are no turn
+    assert text_turns(np.array([0, 2, 5, 0]), SPECIAL, str) == []  # words without BOS are not a turn
 
 
 def test_of_the_users_words_none_is_lost_to_a_wrong_mark():

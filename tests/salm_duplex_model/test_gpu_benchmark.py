@@ -1,4 +1,4 @@
-"""The benchmark for GPUs walks the same way on a CPU, in small."""
+"""The GPU benchmark runs the same steps on a CPU, at a small size."""
 
 import json
 import subprocess

@@ -37,7 +37,7 @@ def test_loss_and_gradients_are_torch_s_in_chunks_of_any_size(monkeypatch, chunk
         torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_what_is_frozen_gets_no_gradient_and_without_gradients_the_value_is_the_same():
+def test_frozen_weights_get_no_gradient_and_without_gradients_the_value_is_the_same():
     hidden, weight, labels = torch.randn(5, 8), torch.randn(6, 8, requires_grad=True), torch.zeros(5, 1, dtype=int)
     value = linear_cross_entropy(hidden, weight, None, labels)
     value.backward()

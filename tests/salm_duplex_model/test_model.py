@@ -40,7 +40,7 @@ def test_no_output_depends_on_later_user_audio(talk):
     changed[:, t * FRAME :] = 0.3 * torch.randn_like(changed[:, t * FRAME :])
     before, after = model.eval().logits(batch), model.logits(replace(batch, audio=changed))
     for one, other in zip(before, after, strict=True):
-        # Whole matrices are multiplied, and their shape is the same: what came before is bit for bit the same.
+        # The multiplied matrices have the same shape, so earlier frames are bit for bit the same.
         assert torch.equal(one[:, :t], other[:, :t])
         assert not torch.allclose(one[:, t], other[:, t])
 
@@ -95,11 +95,11 @@ def test_codes_that_are_not_heard_are_not_fed_back(talk):
 
 @torch.no_grad()
 def test_greedy_decoding_takes_the_offline_models_likeliest(talk):
-    """Fed its own decoded channels, the offline pass has the same maxima: the cache and the shifts are right."""
+    """Fed its own decoded channels, the offline pass has the same maxima, so the cache and the shifts are right."""
     model, tokenizer = build_model(SMALL, seed=5)
     batch = collate(list(talk.cuts("train"))[:2], tokenizer)
     decoded = greedy(model.eval(), batch.audio)
-    # Marks are put into the codes by the text, as in training: a random model's own marks would differ.
+    # Speech BOS and EOS follow the text, as in training: a random model's own would differ.
     user, _ = model.encoder(batch.audio)
     delayed = torch.cat([torch.full((2, 1, 4), SPEECH_DELAY), decoded.codes[:, :-1]], dim=1)
     text_logits, code_logits = model.heads(model.hidden(model.embed(decoded.text, delayed) + user))
@@ -136,7 +136,7 @@ def test_a_missing_nemo_encoder_is_reported():
 
 
 def test_a_step_s_losses_and_gradients_are_those_of_whole_logits(talk):
-    """As the step was computed before heads and losses were fused: every logit in memory, EmbeddingBag for the codes."""
+    """The step as computed before heads and losses were fused: all logits in memory, EmbeddingBag for the codes."""
     model, tokenizer = build_model(SMALL, seed=1)
     batch = collate(list(talk.cuts("train")), tokenizer)
     channels, loss = model.channels(batch), LossConfig()
@@ -160,7 +160,7 @@ def test_a_step_s_losses_and_gradients_are_those_of_whole_logits(talk):
 
 
 def test_weighted_labels_weigh_on_the_text_loss_alone_padding_left_out(talk):
-    """By torch's weight of a class, since here all PAD counts alike."""
+    """By torch's class weights, since all PAD labels have the same weight here."""
     model, tokenizer = build_model(SMALL, seed=1)
     batch, special = collate(list(talk.cuts("train")), tokenizer), tokenizer.special
     channels = model.channels(batch)

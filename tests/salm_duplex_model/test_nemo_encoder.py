@@ -1,4 +1,4 @@
-"""NeMo's encoder frame by frame gives what it gives for the whole recording, and never hears past the frame."""
+"""NeMo's encoder gives the same frame by frame as for the whole recording, and never hears past the frame."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def make(asr: Path, context: tuple[int, int] | None, adapter_layers: int = 1) ->
 
 
 def noise(rows: int, frames: int, seed: int = 0) -> torch.Tensor:
-    """Noise that swells and fades, so that no two frames are alike."""
+    """Noise of changing level, so that all frames differ."""
     generator = torch.Generator().manual_seed(seed)
     loudness = torch.rand(rows, frames, generator=generator).repeat_interleave(FRAME, dim=1)
     return 0.3 * loudness**3 * torch.randn(rows, frames * FRAME, generator=generator)
@@ -52,7 +52,7 @@ def stream(encoder: NemoEncoder, audio: torch.Tensor) -> torch.Tensor:
 
 @torch.inference_mode()
 def test_frame_by_frame_equals_offline(encoder):
-    audio = noise(3, 101)  # longer than what attention looks back on
+    audio = noise(3, 101)  # longer than the attention's context
     whole, _ = encoder(audio)
     assert whole.shape == (3, 101, 48)
     assert whole.std(dim=1).mean() > 0.05, "vectors that are all alike would show nothing"
@@ -63,7 +63,7 @@ def test_frame_by_frame_equals_offline(encoder):
 def test_a_vector_hears_nothing_after_its_frame(encoder):
     audio = noise(1, 20)
     vectors, _ = encoder(audio)
-    for frame in range(9, 13):  # every place in a chunk
+    for frame in range(9, 13):  # every position in a chunk
         changed = audio.clone()
         changed[:, (frame + 1) * FRAME :] = noise(1, 19 - frame, seed=1)
         torch.testing.assert_close(encoder(changed)[0][:, : frame + 1], vectors[:, : frame + 1])
@@ -82,7 +82,7 @@ def test_padding_of_a_batch_changes_nothing(encoder):
 
 @torch.inference_mode()
 def test_rows_of_any_age_stream_together(encoder):
-    """A row joins at every place in the others' chunks, and each hears what it hears alone."""
+    """A row joins at every position in the others' chunks, and each hears the same as it would alone."""
     audio, joins = noise(4, 30), (0, 3, 5, 10)
     state, heard = encoder.initial_state(0), [[], [], [], []]
     for t in range(30):

@@ -1,6 +1,6 @@
-"""With NeMo's weights our model is NeMo's model: the same logits, the same losses, on real shards.
+"""With NeMo's weights, our model equals NeMo's: the same logits and losses, on real shards.
 
-The encoder looks ahead by one frame, so ours hears the user 12.5 ms late; NeMo's is given the same.
+The encoder looks ahead by one frame, so ours hears the user 12.5 ms late; NeMo's gets the same.
 """
 
 from dataclasses import replace
@@ -46,7 +46,7 @@ def batches(models, small_corpus):
 
 
 def late(theirs, samples):
-    """NeMo's batch with the user heard late, as our encoder hears who looks ahead."""
+    """NeMo's batch with the user heard late, as by our encoder with look-ahead."""
     audio = F.pad(theirs["source_audio"], (samples, 0))
     return {"source_audio": audio, "source_audio_lens": theirs["source_audio_lens"] + samples}
 
@@ -75,7 +75,7 @@ def test_losses_equal_nemos(models, batches):
     expected = nemo.training_step(theirs, 0)
     sums = ours(mine, LIKE_NEMO)
     frames = expected["num_frames"]
-    # NeMo counts its encoder's vectors, one more than there are frames in each row that is not the longest.
+    # NeMo counts its encoder's vectors, one more than there are frames in each row except the longest.
     assert frames == (mine.frames - 1).sum() + 3
     assert float(sums.text / frames) == pytest.approx(float(expected["text_loss"]), abs=1e-4)
     assert float(sums.codes / frames / 4) == pytest.approx(float(expected["audio_loss"]), abs=1e-4)

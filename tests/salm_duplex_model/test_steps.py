@@ -1,4 +1,4 @@
-"""Whose share of a step's batch is whose, and where the next begins."""
+"""How a step's batch is divided between processes, and where the next one starts."""
 
 import torch
 from material import SMALL_RUN

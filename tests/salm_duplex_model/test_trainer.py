@@ -1,4 +1,4 @@
-"""Training as a user runs it: losses, resume after a kill, overfitting, and what is refused."""
+"""Training as a user runs it: losses, resume after a kill, overfitting, and rejected requests."""
 
 import json
 import os
@@ -195,7 +195,7 @@ def test_with_every_switch_a_run_resumes_exactly_and_its_agent_has_no_auxiliary_
 
 
 def test_pre_trained_parts_mixed_corpora_and_lora_train_together(talk, tmp_path):
-    """What the preset `tinyllama` is made of, small: a NeMo encoder from its file, a Hugging Face LLM from its folder."""
+    """The parts of the preset `tinyllama`, in small: a NeMo encoder from its file, a Hugging Face LLM from its folder."""
     make_asr(tmp_path / "asr.nemo")
     settings = SMALL_RUN | {
         "model": {
@@ -282,7 +282,7 @@ def test_the_dry_run_prints_its_estimate(talk, preset):
     assert not Path("unused").exists()
 
 
-# What is refused: one sentence, exit code 1 or 2, no traceback.
+# Rejected requests: one sentence, exit code 1 or 2, no traceback.
 
 
 def refused(result: subprocess.CompletedProcess[str], code: int) -> str:

@@ -1,4 +1,4 @@
-"""A job shared out over two processes of Ray Train learns what one process does."""
+"""A job divided between two processes of Ray Train learns the same as one process."""
 
 import shutil
 import subprocess
@@ -42,7 +42,7 @@ def test_two_workers_reach_the_weights_of_one_process(runs):
     assert all(torch.allclose(shared[name], alone[name], atol=2e-3) for name in alone)
 
 
-def test_what_two_workers_began_one_process_finishes_with_the_same_losses(runs, talk, tmp_path):
+def test_a_run_of_two_workers_resumes_in_one_process_with_the_same_losses(runs, talk, tmp_path):
     alone, shared = runs
     shutil.copytree(shared, tmp_path / "run")
     shutil.rmtree(tmp_path / "run/checkpoints/00000012")

@@ -1,4 +1,4 @@
-"""Summed probabilities decide when the agent starts and stops: as computed by hand, separately for each conversation."""
+"""Summed probabilities decide when the agent starts and stops: as computed by hand, and independently for each conversation."""
 
 import math
 
@@ -15,11 +15,11 @@ CPU = torch.device("cpu")
 SILENCE, VOICE = torch.zeros(1, 160), torch.full((1, 160), 0.1)
 
 
-def by_hand(settings: TurnTaking, chances: list[tuple[float, float]], heard: list[bool]) -> list[int]:
-    """The marks of one conversation, 0 where none comes, from the chances of BOS and EOS and whether the user is
+def by_hand(settings: TurnTaking, probabilities: list[tuple[float, float]], heard: list[bool]) -> list[int]:
+    """BOS and EOS of one conversation, 0 in other frames, from their probabilities and whether the user is
     heard."""
     marks, speaking, starts, stops, asked, last_heard = [], False, 0.0, 0.0, True, -math.inf
-    for frame, (bos, eos) in enumerate(chances):
+    for frame, (bos, eos) in enumerate(probabilities):
         if heard[frame]:
             last_heard = frame
             asked = True
@@ -37,7 +37,7 @@ def by_hand(settings: TurnTaking, chances: list[tuple[float, float]], heard: lis
 
 
 def material(rows: int, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits (frames, rows, 8) and a user (frames, rows, 160) who speaks now and then."""
+    """Logits (frames, rows, 8) and user audio (frames, rows, 160) that has speech in some frames."""
     draw = torch.Generator().manual_seed(3)
     logits = 2 * torch.randn(frames, rows, 8, generator=draw)
     voice = torch.rand(frames // 8, rows, 1, generator=draw).repeat_interleave(8, 0) < 0.3
@@ -45,18 +45,18 @@ def material(rows: int, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def decided(turns: Turns, logits: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
-    """The tokens (frames, rows) when each frame's likeliest that is left is taken."""
+    """The tokens (frames, rows) from decoding the masked logits greedily."""
     return torch.stack([turns(frame, heard).argmax(-1) for frame, heard in zip(logits, user, strict=True)])
 
 
 @pytest.mark.parametrize("settings", [TurnTaking(0.9, 0.7, 0.85), TurnTaking(0.35, 1.1, 0.7), TurnTaking(0.3, 0.3, 0)])
-def test_marks_come_where_the_sums_pass_and_nowhere_else(settings):
+def test_bos_and_eos_come_only_where_the_sums_reach_the_thresholds(settings):
     logits, user = material(rows=4, frames=400)
     tokens = decided(Turns(settings, SPECIAL, 4, CPU), logits, user)
     for row in range(4):
-        chances = [(float(p[SPECIAL.bos]), float(p[SPECIAL.eos])) for p in logits[:, row].double().softmax(-1)]
+        probabilities = [(float(p[SPECIAL.bos]), float(p[SPECIAL.eos])) for p in logits[:, row].double().softmax(-1)]
         heard = [bool(frame.any()) for frame in user[:, row]]
-        marks = torch.tensor(by_hand(settings, chances, heard))
+        marks = torch.tensor(by_hand(settings, probabilities, heard))
         own = tokens[:, row]
         assert torch.equal(torch.where((own == SPECIAL.bos) | (own == SPECIAL.eos), own, 0), marks)
         assert (marks == SPECIAL.bos).sum() >= 4
@@ -68,13 +68,13 @@ def test_marks_come_where_the_sums_pass_and_nowhere_else(settings):
         assert (own[speaking & (marks == 0)] >= WORD).any()
 
 
-def test_a_conversation_does_not_depend_on_the_others_nor_on_its_place():
+def test_a_conversation_does_not_depend_on_the_others_or_on_its_row():
     logits, user = material(rows=3, frames=120)
     settings = TurnTaking(0.8, 0.8, 0.85)
     alone = decided(Turns(settings, SPECIAL, 1, CPU), logits[:, 1:2], user[:, 1:2])[:, 0]
     turns = Turns(settings, SPECIAL, 3, CPU)
     first = decided(turns, logits[:50], user[:50])[:, 1]
-    turns.seat([1, 2], 3)  # the first one leaves, another comes
+    turns.seat([1, 2], 3)  # the first one leaves, another joins
     turns.reset(2)
     rest = decided(turns, logits[50:, [1, 2, 0]], user[50:, [1, 2, 0]])
     assert torch.equal(torch.cat([first, rest[:, 0]]), alone)
@@ -82,17 +82,17 @@ def test_a_conversation_does_not_depend_on_the_others_nor_on_its_place():
     assert torch.equal(rest[:, 2:], anew)
 
 
-def chances(bos: float, eos: float = 0.01) -> torch.Tensor:
-    """Logits (1, 8) with these chances."""
+def probabilities(bos: float, eos: float = 0.01) -> torch.Tensor:
+    """Logits (1, 8) with these probabilities."""
     return (
         torch.tensor([[0.0, bos, eos, *[0.01] * 5]]).clamp(min=1e-9).where(torch.arange(8) > 0, 0.95 - bos - eos).log()
     )
 
 
 def until_start(turns: Turns, bos: float, user: torch.Tensor, frames: int) -> int | None:
-    """How many frames of one chance it takes the agent to start."""
+    """After how many frames with the same probability the agent starts."""
     for frame in range(frames):
-        if turns(chances(bos), user).argmax() == SPECIAL.bos:
+        if turns(probabilities(bos), user).argmax() == SPECIAL.bos:
             return frame + 1
     return None
 
@@ -100,24 +100,24 @@ def until_start(turns: Turns, bos: float, user: torch.Tensor, frames: int) -> in
 def spoken(heard_before_its_end: bool = False) -> Turns:
     """An agent that has just ended its turn."""
     turns = Turns(TurnTaking(0.35, 0.35, 0.85), SPECIAL, 1, CPU)
-    assert until_start(turns, 0.1, SILENCE, 20) == 5  # at the beginning either side may speak
+    assert until_start(turns, 0.1, SILENCE, 20) == 5  # at the beginning, either side may speak
     for _ in range(2 * BARGED_FRAMES):
-        turns(chances(0.01), SILENCE)
-    assert turns(chances(0.01, 0.8), VOICE if heard_before_its_end else SILENCE).argmax() == SPECIAL.eos
+        turns(probabilities(0.01), SILENCE)
+    assert turns(probabilities(0.01, 0.8), VOICE if heard_before_its_end else SILENCE).argmax() == SPECIAL.eos
     return turns
 
 
 def test_an_agent_that_has_just_spoken_does_not_start_on_small_probabilities_until_the_user_is_heard():
     turns = spoken()
     assert until_start(turns, 0.15, SILENCE, 200) is None
-    turns(chances(0.01), VOICE)
+    turns(probabilities(0.01), VOICE)
     assert until_start(turns, 0.15, SILENCE, 20) == 2
 
 
 def test_a_user_who_talks_over_an_agent_until_it_misses_its_end_is_answered():
     turns = Turns(TurnTaking(0.35, 0.35, 0.85), SPECIAL, 1, CPU)
     assert until_start(turns, 0.4, SILENCE, 1) == 1
-    turns(chances(0.01), VOICE)
+    turns(probabilities(0.01), VOICE)
     assert until_start(turns, 0.15, SILENCE, 20) == 3
 
 
@@ -125,20 +125,20 @@ def test_a_high_probability_starts_it_even_if_the_user_is_not_heard():
     assert until_start(spoken(), 0.6, SILENCE, 20) == 1
 
 
-def test_a_user_a_user_who_barged_in_is_answered():
+def test_a_user_who_barged_in_is_answered():
     assert until_start(spoken(heard_before_its_end=True), 0.15, SILENCE, 20) == 3
 
 
-def test_steady_noise_is_not_a_voice_once_it_is_known():
+def test_steady_noise_is_soon_not_a_voice():
     turns = spoken()
     noise = 0.01 * torch.randn(300, 1, 160, generator=torch.Generator().manual_seed(0))
     for frame in noise[:150]:
-        turns(chances(1e-4), frame)
+        turns(probabilities(1e-4), frame)
     turns._asked[0] = False
     for frame in noise[150:]:
-        turns(chances(1e-4), frame)
+        turns(probabilities(1e-4), frame)
     assert not turns._asked[0]
-    turns(chances(1e-4), VOICE)
+    turns(probabilities(1e-4), VOICE)
     assert turns._asked[0]
 
 

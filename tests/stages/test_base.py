@@ -21,7 +21,7 @@ Own = TypeVar("Own", bound=Narrow)
 
 
 class Filter(Stage[DuplexDialogue, DuplexDialogue, Own]):
-    """A custom base class that leaves its settings open."""
+    """A custom base class that does not fix its settings."""
 
 
 class Phone(Filter[Narrow]):

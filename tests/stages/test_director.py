@@ -1,4 +1,4 @@
-"""Directed dialogues, on their way to the corpus."""
+"""Directed dialogues through the stages into the corpus."""
 
 from collections import Counter
 from dataclasses import replace
@@ -62,7 +62,9 @@ def test_a_share_is_directed_and_the_rest_keeps_the_drawn_events(spoken):
     for dialogue in made:
         if dialogue.direction and dialogue.direction.events:
             asides = [turn for turn in dialogue.turns if turn.event == "backchannel"]
-            assert all(turn.after_words is not None for turn in asides), "a drawn one is left beside the director's"
+            assert all(turn.after_words is not None for turn in asides), (
+                "a sampled aside is left next to the director's"
+            )
             assert all(turn.event for turn in dialogue.turns if turn.speaker == "user"), (
                 "schedule could draw a barge-in"
             )
@@ -81,7 +83,7 @@ def test_a_director_before_the_words_are_spoken_is_reported():
 
 @pytest.fixture(scope="module")
 def cuts(spoken):
-    """Through the shipped recipe's stages, all of the dialogues directed: (record, cut) of each."""
+    """(record, cut) of each dialogue through the bundled recipe's stages, with all of them directed."""
     recipe = load_recipe(SHIPPED / "directed.yaml", ["director.share=1"])
     records = spoken
     for name in ("director", "cast", "synthesize", "schedule", "render"):
@@ -119,7 +121,7 @@ def test_each_event_is_a_labeled_supervision_at_its_words(cuts):
     assert all(seen[kind] > 2 for kind in ("barge_in", "backchannel", "hesitation", "self_correction")), seen
 
 
-def test_tables_count_what_was_written_and_what_found_no_room(cuts):
+def test_tables_count_written_and_unplaced_events(cuts):
     rows = [dialogue_row(record) for record, _ in cuts]
     total = Counter()
     for row in rows:
@@ -130,7 +132,7 @@ def test_tables_count_what_was_written_and_what_found_no_room(cuts):
     assert {row["director"] for row in rows} == {"rules"} and {row["director_failed"] for row in rows} == {""}
 
 
-def test_card_and_report_tell_what_the_director_did_and_what_was_left_unchanged(cuts, tmp_path):
+def test_card_and_report_have_the_directors_events_and_unchanged_dialogues(cuts, tmp_path):
     def directed(record, direction: Direction):
         spoken = record.timeline.spoken
         dialogue = replace(spoken.dialogue, split="train", direction=direction)

@@ -1,4 +1,4 @@
-"""Labels of every kind of event are where the sound is, and the reading that says so notices labels that are not."""
+"""Labels of every kind of event match the audio, and the reading that checks this detects labels that do not."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def test_every_label_agrees_with_the_sound(records: list[DuplexDialogue]) -> Non
 
 
 def wrong(record: DuplexDialogue, at: int, **changes) -> set[str]:
-    """The kinds of label that disagree once a segment's has been changed."""
+    """The kinds of label that disagree after a segment's label was changed."""
     segments = [replace(s, **changes) if n == at else s for n, s in enumerate(record.timeline.segments)]
     found: list[Read] = read_events(replace(record, timeline=replace(record.timeline, segments=tuple(segments))))
     return {one.kind for one in found if not one.agrees}

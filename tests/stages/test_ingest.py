@@ -83,7 +83,7 @@ def test_a_small_input_moves_a_recorded_user_whole(write_jsonl):
     assert all(found[f"d{number}"] == found[f"d{number % 3}"] for number in range(30))
 
 
-def test_it_is_a_stream_that_gives_dialogues_before_it_has_read_them_all(write_jsonl):
+def test_dialogues_are_streamed_before_all_are_read(write_jsonl):
     stream = ingest([str(write_jsonl(*many(3_000)))], IngestSettings(), 0)
     first = next(iter(stream))
     assert (first.id, stream.fingerprints, stream.read) == ("d0", {}, 1)
@@ -94,7 +94,7 @@ def test_takes_are_consecutive(write_jsonl):
     assert [d.id for d in result.dialogues] == ["d0", "d0-take2", "d1", "d1-take2"]
 
 
-def test_the_place_of_the_first_is_named(write_jsonl):
+def test_a_duplicate_names_the_position_of_the_first(write_jsonl):
     first = write_jsonl(openai("a"), openai("b", "x", "y"), openai("b", "other", "words"), name="one.jsonl")
     second = write_jsonl(openai("c"), name="two.jsonl")
     result = ingested([first, second], IngestSettings())
@@ -125,7 +125,7 @@ def test_dialogues_without_ids_in_files_of_one_name_are_kept_apart(tmp_path):
     assert [d.id for d in ingested([tmp_path], IngestSettings()).dialogues] == ["chat-000001", "chat-2-000001"]
 
 
-def test_what_quotes_the_input_can_always_be_written(tmp_path):
+def test_quotes_of_the_input_can_always_be_written(tmp_path):
     objects = [{"id": "\ud800", "x\ud800": 1}, {"id": "r", "messages": [{"role": "r" * 10**6}]}]
     (tmp_path / "odd.jsonl").write_text("\n".join(map(json.dumps, objects)))
     rejected = read(tmp_path / "odd.jsonl").rejected
@@ -133,7 +133,7 @@ def test_what_quotes_the_input_can_always_be_written(tmp_path):
     assert all(len(r.message.encode()) <= 1_000 for r in rejected)
 
 
-def test_what_is_not_used_of_the_kept_dialogues_is_counted(write_jsonl):
+def test_unused_contents_of_kept_dialogues_are_counted(write_jsonl):
     tools = [openai(f"d{n}", f"{n}?", "Yes.") | {"tools": [{"name": "f"}], f"note{n}": "x"} for n in range(300)]
     ingestion = ingest([str(write_jsonl(*tools, tools[0], name="t.jsonl"))], IngestSettings(), 0)
     list(ingestion)

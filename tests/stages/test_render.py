@@ -79,7 +79,7 @@ def test_users_differ_in_level_and_the_same_seed_gives_the_same_samples(timeline
     assert np.array_equal(again.user, rendered[4].user)
 
 
-def test_a_pause_is_silent_and_the_speech_goes_on_where_it_stopped():
+def test_a_pause_is_silent_and_speech_continues_where_it_stopped():
     spoken = spoken_noise(("user", 1.5, 5), ("agent", 2.0, 6))
     paused = {"share": 1, "turn_share": 1, "words": 3}
     records = [
@@ -144,7 +144,7 @@ def test_bursts_are_where_their_labels_say():
     assert Render(RenderSettings(noise=settings), 1).process([timeline])[0].noise.bursts != noisy.noise.bursts
 
 
-def test_an_agent_that_pauses_sounds_alike_until_the_user_barges_in() -> None:
+def test_an_agent_that_pauses_sounds_the_same_until_the_user_barges_in() -> None:
     made = spoken_noise(("user", 3.0, 9), ("agent", 9.0, 27), ("user", 2.0, 6))
     spoken = [replace(made, dialogue=replace(made.dialogue, id=f"d{i}")) for i in range(12)]
 

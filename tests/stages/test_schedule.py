@@ -306,7 +306,7 @@ def test_without_room_after_its_words_an_aside_is_left_out_and_an_interruption_w
 
 
 def with_turn(spoken, after: int, turn: Turn, seconds: float, words: int):
-    """A turn that a stage has put in behind the turn `after`."""
+    """A turn that a stage has inserted after the turn `after`."""
     turns, speech = list(spoken.dialogue.turns), list(spoken.speech)
     turns.insert(after + 1, turn)
     speech.insert(after + 1, noise_speech(seconds, words))
@@ -405,7 +405,7 @@ def test_the_agent_may_finish_its_word():
 
 
 def held(spoken, first: int, act: str = "wait"):
-    """The user stops the agent's turn 1, which begins again with its word `first`."""
+    """The user stops the agent's turn 1, which starts again with its word `first`."""
     words = spoken.dialogue.turns[1].spoken.split()[first:]
     said = [Turn("user", "", spoken="Wait.", event="barge_in", act=act)]
     if act == "wait":
@@ -421,7 +421,7 @@ def held(spoken, first: int, act: str = "wait"):
 
 
 def with_sentences(spoken, *ends: int):
-    """The words of the agent's turn 1 at these places end a sentence."""
+    """The words of the agent's turn 1 at these positions end a sentence."""
     words = tuple(replace(w, text=f"{w.text}.") if n in ends else w for n, w in enumerate(spoken.speech[1].words))
     said = " ".join(word.text for word in words)
     turns = [replace(t, spoken=said) if n == 1 else t for n, t in enumerate(spoken.dialogue.turns)]

@@ -23,7 +23,7 @@ def test_the_written_text_is_kept_with_the_spoken():
     assert made.turns[0].spoken == "It costs five dollars."
 
 
-def test_what_cannot_be_spoken_rejects_the_dialogue_and_names_the_turn():
+def test_unspeakable_text_rejects_the_dialogue_and_names_the_turn():
     made = speak("Hello.", "Привет, как дела?")
     assert isinstance(made, Rejected)
     assert (made.stage, made.reason) == ("speak", "unsupported_script")
@@ -53,7 +53,7 @@ def test_a_long_answer_is_split_and_the_user_says_go_on():
     assert {t.edit for t in (made.turns[0], *made.turns[-2:])} == {None}
 
 
-def test_what_the_user_says_between_parts_is_drawn_by_the_seed():
+def test_the_users_lines_between_parts_depend_on_the_seed():
     lines = ("How?", ANSWER) * 6
     said = [[t.spoken for t in speak(*lines, max_turn_words=12).turns if t.edit == "added"] for _ in range(2)]
     assert said[0] == said[1] and len(said[0]) == 12 and len(set(said[0])) > 3
@@ -69,7 +69,7 @@ def test_a_long_answer_is_shortened_or_rejected_if_the_recipe_says_so():
     assert rejected.message == "Turn 2 (agent): It takes 24 spoken words, over the 20 of speak.max_turn_words."
 
 
-def test_what_cannot_be_cut_is_rejected_by_its_reason():
+def test_text_that_cannot_be_cut_is_rejected_with_its_reason():
     assert "a user turn is not cut" in speak(ANSWER, "Yes.", max_turn_words=12).message
     message = speak("How?", "Yes. " + "and so on " * 5, max_turn_words=12).message
     assert message.endswith(
@@ -131,7 +131,7 @@ def test_a_false_start_begins_the_next_turn_in_a_long_agent_turn():
     assert "false_start" not in events, "the turn has a backchannel already"
 
 
-def test_side_talk_stands_before_a_turn_of_the_user_that_follows_the_agents():
+def test_side_talk_comes_before_a_user_turn_that_follows_an_agent_turn():
     settings = {"side_talk": {"share": 1, "turn_share": 1, "texts": ["No, not you."]}}
     turns = speak("Hello.", "Hi, how can I help?", "I'd like a taxi.", "Sure.", **settings).turns
     assert [(t.speaker, t.event) for t in turns] == [
@@ -152,7 +152,7 @@ def test_backchannels_per_minute():
     assert any([t.event for t in d.turns].count("backchannel") > 3 for d in made), "several in a turn"
 
 
-def test_what_is_not_read_aloud_is_counted_on_the_turn():
+def test_text_that_is_not_read_aloud_is_counted_on_the_turn():
     (_, answer) = speak("How?", "*smiles* So:\n\n```py\nx = 1\n```\n\na | b\n--|--\n1 | 2").turns
     assert answer.spoken == "So. Here is the code. Here is the table."
     assert answer.left_out == ("code", "table", "stage direction")
@@ -208,7 +208,7 @@ def test_the_agent_says_a_word_during_a_long_turn_of_the_users():
     assert (turns[1].text, turns[1].spoken) == ("", "mm-hm")
 
 
-def test_fillers_stand_between_words_of_the_users_and_are_labeled():
+def test_fillers_come_between_words_of_the_user_and_are_labeled():
     lines = ("I'd like to go home. Now, please. " + "and walk on " * 20, "Turn left. " * 20) * 2
     stage = Speak(SpeakSettings(filler={"per_minute": 10, "texts": ["um"]}), 0)
     stage.setup()

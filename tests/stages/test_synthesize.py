@@ -1,4 +1,4 @@
-"""What every synthesizer does besides speaking turns: a reference of the agent's voice."""
+"""Common to all synthesizers besides speaking turns: a reference of the agent's voice."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_the_agents_voice_also_speaks_the_reference():
     for one, rendered in zip(spoken, through(spoken, "schedule", "render"), strict=True):
         expected = stage.speak(REFERENCE, one.dialogue.turns[1].voice)
         assert np.array_equal(one.reference.samples, expected.samples)
-        # As loud as the agent in the dialogue, and nothing else changed.
+        # As loud as the agent in the dialogue, with nothing else changed.
         level = 20 * np.log10(np.sqrt(np.mean(np.square(rendered.reference / 32768))))
         assert level == pytest.approx(-21.5, abs=0.1)
         assert np.corrcoef(rendered.reference, expected.samples)[0, 1] > 0.9999

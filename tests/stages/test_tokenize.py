@@ -89,7 +89,7 @@ def test_batches_hold_every_turn_once_and_stay_small(rendered):
     assert all(frames <= 500 or len(batch) == 1 for frames, batch in zip(sizes, batches, strict=True))
 
 
-def test_what_made_the_codes_is_recorded(tokenizer):
+def test_the_codec_is_recorded(tokenizer):
     made_by = tokenizer.made_by()
     assert made_by["codec"] == "bundled" and len(made_by["codec_sha256"]) == 64
     assert made_by["device"] == "cpu"

@@ -36,14 +36,14 @@ def kept(listening, rendered):
 
 
 def exact(record, speaker):
-    """Speech as a perfect ear would find it."""
+    """Speech as detected without any error."""
     _, rate = channel(record, speaker)
     own = [s for s in record.timeline.segments if s.speaker == speaker]
     return [stretch for segment in own for stretch in _speech(segment, rate)]
 
 
 def judged(record, speaker, heard, **allowed) -> str:
-    """The reason and the sentence, or nothing."""
+    """The reason and the sentence, or None."""
     try:
         compare(record, speaker, heard).judge(VerifySettings(**allowed))
     except BadDialogue as error:
@@ -59,7 +59,7 @@ def test_good_dialogues_pass_with_their_figures(kept):
         assert np.mean(np.abs(checks.edge_errors_s) <= 0.08) > 0.9
         assert checks.least_heard > 0.6 and checks.extra_s < 0.25 and checks.clipped < 1e-4
         assert checks.user_wers == checks.agent_wers == ()
-    assert len({error for record in kept for error in record.checks.edge_errors_s}) > 10  # heard, not copied
+    assert len({error for record in kept for error in record.checks.edge_errors_s}) > 10  # detected, not copied
 
 
 def test_noise_on_the_users_channel_is_not_speech(listening, timelines):
@@ -87,11 +87,11 @@ def test_pauses_are_silence_and_backchannels_are_speech(listening):
     assert "backchannel" in events and any(segment.pauses for segment in record.timeline.segments)
     (checked,) = listening.process(records)
     assert not isinstance(checked, Rejected), checked
-    # Without the backchannel's label its sound is speech that nobody said.
+    # Without the backchannel's label, its audio is unlabeled speech.
     silent = tuple(s for s in record.timeline.segments if s.event != "backchannel")
     (found,) = listening.process([replace(record, timeline=replace(record.timeline, segments=silent))])
     assert found.reason == "extra_speech"
-    # And without the pauses' labels, what they hold is missing.
+    # And without the pauses' labels, their silence counts as missing speech.
     whole = tuple(replace(s, pauses=()) for s in record.timeline.segments)
     silent = max(sum(p.length for p in s.pauses) / s.length for s in record.timeline.segments)
     strict = verify(vad="bundled", heard=1 - silent + 0.05)
@@ -144,7 +144,7 @@ def test_edges_are_judged_together_and_the_sentence_has_the_worst(rendered):
     edges = 2 * len(heard)
     assert judged(record, "user", heard) == ""
     one_late = [(start + 0.2, end) for start, end in heard[:1]] + heard[1:]
-    assert judged(record, "user", one_late) == ""  # a weak sound here or there is no wrong label
+    assert judged(record, "user", one_late) == ""  # a weak sound in a few places is not a wrong label
     said = judged(record, "user", [(start - 0.1, end - 0.2) for start, end in heard])
     assert said.startswith(
         f"edges_off: {edges} of {edges} edges of the user's turns are more than 0.08 s from their labels"
@@ -179,7 +179,7 @@ def test_clipping_is_seen_at_any_level_and_sound_is_not_clipping(level):
 
 
 def test_words_are_recognized_turn_by_turn_and_wrong_ones_are_reported(rendered, tmp_path):
-    """By a NeMo checkpoint that was never trained: all that it hears is wrong."""
+    """With an untrained NeMo checkpoint, everything recognized is wrong."""
     asr = str(make_asr(tmp_path / "asr.nemo"))
     (found,) = verify(recognizer=asr, wer=0.5).process(rendered[:1])
     assert found.reason == "wrong_words"
@@ -197,7 +197,7 @@ def test_without_a_model_only_clipping_is_checked(rendered):
     assert [r.checks for r in stage.process(rendered)] == [Checks(r.checks.clipped) for r in stage.process(rendered)]
 
 
-def test_what_made_the_checks_is_recorded(listening):
+def test_the_models_behind_the_checks_are_recorded(listening):
     made_by = listening.made_by()
     assert made_by["vad"] == "bundled" and len(made_by["vad_sha256"]) == 64
 
@@ -251,7 +251,7 @@ def test_the_user_is_heard_before_room_echo_and_line(listening, timelines, kept)
 
 @pytest.mark.parametrize("effects", [("room",), ("microphone", "level_changes", "telephone", "codec", "packet_loss")])
 def test_the_edges_of_turns_hold_after_all_effects(listening, timelines, effects):
-    """Heard on the channel itself: within two frames."""
+    """Measured on the channel itself: within two frames."""
     wild = Render(RenderSettings(**{name: EFFECTS[name] for name in effects}), 0).process(timelines[:5])
     edges = [
         edge

@@ -1,8 +1,8 @@
-"""The voices of Kokoro-82M: style vectors, and mixtures of them, each of which is a voice of its own.
+"""The voices of Kokoro-82M: style vectors, and mixtures of them as further voices.
 
-A style has a vector of 256 numbers for each length of the phonemes to speak, from 1 to 510. The 510 vectors of one style differ
-in few directions, so that `styles.npz` holds each style as the product of two small matrices; README.md there says where they come
-from, and `python -m stages.voices.kokoro.pack_styles` makes it anew.
+A style has a vector of 256 numbers for each number of phonemes from 1 to 510. The 510 vectors of a style differ in few
+directions, so `styles.npz` holds each style as the product of two small matrices. README.md names their source, and
+`python -m stages.voices.kokoro.pack_styles` creates the file.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ LIKE = "a style such as 'af_heart', or a mixture such as 'af_bella:0.6+am_adam:0
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Styles with their weights, which sum to 1; a style alone has weight 1. Written `af_bella:0.6+am_adam:0.4`."""
+    """Styles with weights that sum to 1; a single style has weight 1. Written as `af_bella:0.6+am_adam:0.4`."""
 
     parts: tuple[tuple[str, float], ...]
 
     @classmethod
     def parse(cls, text: str) -> "Mixture":
-        """Raises ValueError, with what is wrong, where the text is not a voice."""
+        """Parse the written form; raises `ValueError` with the reason if the text is not a voice."""
         if Voice.parse(text).style or Voice.parse(text).recorded:
             raise ValueError(f"'{text}' is not {LIKE}")
         parts: dict[str, float] = {}
@@ -44,20 +44,21 @@ class Mixture:
                 raise ValueError(f"'{text}' is not {LIKE}")
             parts[name] = value
         if abs(sum(parts.values()) - 1) > 1e-6:
-            raise ValueError(f"the weights of '{text}' sum to {sum(parts.values()):g} and not to 1")
+            raise ValueError(f"the weights of '{text}' sum to {sum(parts.values()):g}, not to 1")
         return cls(tuple(parts.items()))
 
     @property
     def accent(self) -> str:
-        """That of the style with most weight, as eSpeak NG's name of a voice."""
+        """The accent of the style with the largest weight, as an eSpeak NG voice."""
         name, _ = max(self.parts, key=lambda part: part[1])
         return "en-gb" if name.startswith("b") else "en-us"
 
     def style(self) -> np.ndarray:
-        """float32 (510, 1, 256): a vector for each number of phonemes.
+        """The vectors by number of phonemes, float32 (510, 1, 256).
 
-        A weighted mean lies nearer to the mean of all styles than its parts do, so that mixtures would sound alike. Its deviation is
-        therefore divided by the root of the sum of the squared weights: that of independent parts is then as large as theirs.
+        A weighted mean is closer to the mean of all styles than its parts, so mixtures would sound alike. Its deviation
+        from that mean is therefore divided by the root of the sum of squared weights, which keeps the size of the
+        deviation for independent parts.
         """
         if len(self.parts) == 1:
             return _styles()[self.parts[0][0]][:, None]
@@ -69,20 +70,20 @@ class Mixture:
 
 @cache
 def names() -> tuple[str, ...]:
-    """The styles: `af` and `am` are American women and men, `bf` and `bm` British ones."""
+    """The names of the styles: `af` and `am` are American women and men, `bf` and `bm` British ones."""
     with np.load(STYLES, allow_pickle=False) as file:
         return tuple(str(name) for name in file["names"])
 
 
 @cache
 def user_voices() -> list[str]:
-    """Mixtures that a speaker embedding tells apart; tests/benchmarks/kokoro_voices.py measures it."""
+    """Mixtures that a speaker embedding can distinguish, as measured by tests/benchmarks/kokoro_voices.py."""
     return USERS.read_text("utf-8").split()
 
 
 @cache
 def _styles() -> Mapping[str, np.ndarray]:
-    """float32 (510, 256) each."""
+    """Each style, float32 (510, 256)."""
     with np.load(STYLES, allow_pickle=False) as file:
         return dict(zip(names(), file["curves"] @ file["directions"], strict=True))
 

@@ -1,4 +1,4 @@
-"""Each file in `tests/data/cases` is read as a person would read it: who says what, and how the rest is reported."""
+"""Each file in `tests/data/cases` is read as a person would read it: who says what, and what is reported."""
 
 from pathlib import Path
 
@@ -15,7 +15,8 @@ DESK = "Bus desk."
 
 
 def read(name: str) -> list:
-    """A line for each record: its turns, the user's first where nothing else is said, or the reason why it has none."""
+    """A line for each record: its turns, starting with the user's unless it says otherwise, or the reason why it has
+    none."""
     (path,) = CASES.glob(f"{name}-*")
     return [lines(raw) for _, raw in Source(str(path)).records()]
 
@@ -56,7 +57,7 @@ def test_tool_calls_are_silent_and_counted():
     assert record.not_used == {"tool calls": 1, "silent turns": 1, "tool messages": 1, "tools": 1}
 
 
-def test_content_parts_are_text_or_named():
+def test_content_parts_are_text_or_counted_by_name():
     first, image, *others = read("04")
     assert first == ("What colour is the sky?", "Blue, mostly.")
     assert image.startswith("not_text: Message 1 contains an image")

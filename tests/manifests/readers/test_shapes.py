@@ -144,13 +144,13 @@ def test_an_answer_or_an_instruction_that_quotes_a_dialogue_is_one_turn():
         ("b" + "<think>" * 100_000, "b" + "<think>" * 100_000),
     ],
 )
-def test_thoughts_are_taken_out_of_what_the_agent_says(text, said):
+def test_thoughts_are_removed_from_the_agents_words(text, said):
     turns = read_dialogue({"data": ["Hi.", text]}, "", "x").dialogue.turns
     assert turns[1].text == said
 
 
 def test_a_text_of_marks_only_is_handled():
-    """It would take minutes where each mark looked for its end."""
+    """It would take minutes if each mark searched for its end."""
     for mark in ("[INST]", "<<SYS>>[INST]", "<|im_start|>", "### ", "\n\nHuman:", "<think>"):
         for raw in ({"text": mark * 30_000}, {"prompt": mark * 30_000, "completion": mark * 30_000}):
             try:
@@ -159,7 +159,7 @@ def test_a_text_of_marks_only_is_handled():
                 assert error.reason
 
 
-def test_what_is_nested_too_deeply_is_rejected():
+def test_records_nested_too_deeply_are_rejected():
     deep: dict = {}
     for _ in range(900):
         deep = {"parts": [deep], "role": deep, "data": deep}
@@ -224,7 +224,7 @@ extras = st.dictionaries(
 
 
 def objects(value: object, path: tuple = ()) -> Iterator[tuple]:
-    """The places of the objects in a record, itself included."""
+    """The paths of the objects in a record, including itself."""
     if isinstance(value, dict):
         yield path
     if isinstance(value, dict | list):
@@ -244,8 +244,8 @@ BY_ID = {("mapping",)}
 @settings(max_examples=100, deadline=None)
 @given(st.data(), st.sampled_from([name for name in SHAPES if name != "bare list"]))
 def test_every_string_of_a_record_is_spoken_kept_or_counted(data, name):
-    """A string that is neither said nor kept is counted by itself, or with one of the fields around it, whose leaving
-    changes nothing of what is said."""
+    """A string that is neither spoken nor kept is counted, alone or with a surrounding field whose removal does not
+    change the spoken text."""
     raw = json.loads(json.dumps(SHAPES[name]))
     for _ in range(data.draw(st.integers(0, 3))):
         place = raw
@@ -269,7 +269,7 @@ def test_every_string_of_a_record_is_spoken_kept_or_counted(data, name):
         ), f"{'.'.join(map(str, path))} is lost"
 
 
-def test_a_field_beside_a_tree_without_a_pointer_is_counted():
+def test_a_field_next_to_a_tree_without_a_pointer_is_counted():
     raw = {key: value for key, value in SHAPES["ChatGPT export, whole"].items() if key != "current_node"}
     assert read_dialogue(raw, "", "x").not_used["title"] == 1
     raw = {"messages": SHAPES["OpenAI"]["messages"], "conversation_id": ["c"], "x": "y"}

@@ -1,4 +1,4 @@
-"""A user's own stages that fail, for a build in another process to import."""
+"""Custom stages that fail, imported by a build in another process."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ class FailingRender(Render):
 
 
 class PickyRender(Render):
-    """Renders but for two dialogues: over one it raises, over one it never ends."""
+    """Renders all but two dialogues: it raises on one and never returns on the other."""
 
     def process(self, records):
         for record in records:
@@ -29,7 +29,7 @@ class UnpreparedRender(Render):
 
 
 class CrashingRender(Render):
-    """Native code may take a whole process down."""
+    """Native code may crash the whole process."""
 
     def process(self, records):
         os.kill(os.getpid(), signal.SIGSEGV)

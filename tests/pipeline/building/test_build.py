@@ -1,4 +1,4 @@
-"""Whole builds on Ray: what they hold, that they are repeatable, and that they survive being killed."""
+"""Whole builds on Ray: their content, reproducibility, and resuming after being killed."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def build_arguments(out: Path, *more: str) -> list[str]:
 
 
 def tree(corpus: Path) -> dict[str, bytes]:
-    """Every file's bytes; the run log, which holds clock times, aside."""
+    """Every file's bytes, except the run log, which contains clock times."""
     files = {str(p.relative_to(corpus)): p.read_bytes() for p in sorted(corpus.rglob("*")) if p.is_file()}
     info = json.loads(files["corpus.json"])
     del info["run_log"]
@@ -125,7 +125,7 @@ def test_a_build_killed_three_times_and_resumed_gives_the_same_bytes(corpus, tmp
     assert tree(out) == tree(corpus)
     *killed, last = json.loads((out / "corpus.json").read_text())["run_log"]
     assert last["how"] == "finished" and last["shards_found"] >= len(before) > 0
-    assert killed and not any("how" in run for run in killed)  # nobody asks a killed run how it ended
+    assert killed and not any("how" in run for run in killed)  # nobody waits for a killed run
 
 
 def finished(out: Path) -> list[Path]:
@@ -222,7 +222,7 @@ def test_few_dialogues_on_which_a_stage_raises_or_hangs_are_rejected_by_name_and
     assert "the room is on fire" in rejected["raise"]["traceback"]
     assert rejected["hang"]["message"] == "The stage 'render' did not finish within 3 s."
     assert set(corpus.dialogues.read("id")["id"]) == {f"d{i}" for i in range(10)}
-    # Two lost attempts find the dialogue, one where another of its shard has raised before, and the last one does the rest.
+    # Two failed attempts find the dialogue, one after another dialogue of its shard has raised, and the last attempt does the rest.
     assert [number in (2, 3) for number in corpus.info["run_log"][-1]["begun_more_than_once"].values()] == [True]
 
 
@@ -277,7 +277,7 @@ def test_an_output_with_other_files_is_rejected(tmp_path, write_jsonl):
 
 
 def test_a_finished_shard_that_vanishes_is_an_error_with_a_fix(tmp_path, write_jsonl):
-    """The finished shards are looked for when the corpus is put together, not trusted from memory."""
+    """Finished shards are looked up when the corpus is assembled, not remembered."""
     recipe = load_recipe()
     store = Store(tmp_path / "c")
     plan = make_plan([str(write_jsonl(openai("a")))], recipe, None, store, silent, lambda: None)

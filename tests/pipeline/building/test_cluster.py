@@ -48,7 +48,7 @@ def test_pools_around_a_gpu_stage_share_the_cores():
     assert before.size * before.cpus + after.size * after.cpus + gpu.size * gpu.cpus <= 2
 
 
-def test_what_exceeds_the_cluster_is_rejected_by_name():
+def test_a_stage_that_exceeds_the_cluster_is_rejected_by_name():
     with pytest.raises(RequestError, match="'tokenize' needs 1 cores and 1 GPUs, but Ray has 2 and 0"):
         pools(with_resources(tokenize={"gpus": 1}), cpus=2, gpus=0, workers=2, shards=9)
 

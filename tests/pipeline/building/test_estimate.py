@@ -1,4 +1,4 @@
-"""What a build will take, from a sample or from a run log."""
+"""The estimated cost of a build, from a sample or from a run log."""
 
 import pytest
 from material import openai
@@ -21,7 +21,7 @@ def plan(*seconds: float) -> Plan:
 
 
 def test_an_estimate_counts_the_busiest_worker():
-    # By their text three shards of half an hour, which last twice as long; two workers: one does two of them.
+    # Three shards of half an hour by their text, which last twice as long; with two workers, one does two of them.
     found = estimate_plan(plan(1800, 1800, 1800), RATES, workers=2, overhead_s=10)
     assert found.hours == 3 and found.disk_bytes == pytest.approx(3 * 7e7)
     assert found.core_hours == pytest.approx(0.3)
@@ -60,7 +60,7 @@ def test_a_dry_run_measures_a_sample_and_leaves_nothing(tmp_path, write_jsonl):
     assert [path.name for path in tmp_path.iterdir()] == ["dialogues.jsonl"]
 
 
-def test_a_plan_keeps_what_was_not_used_of_the_input(write_jsonl, tmp_path):
+def test_a_plan_keeps_the_counts_of_unused_contents(write_jsonl, tmp_path):
     records = [openai(f"d{n}", f"{n}?", "Yes.") | {"zoo": "x", "tools": ["f"]} for n in range(3)]
     records[0]["note"] = "x"
     store = Store(tmp_path / "corpus")

@@ -1,4 +1,5 @@
-"""One build at a time in one place: the second is refused by name of the first, and follows it once it is gone."""
+"""One build at a time in one place: the second is rejected with the first one's name, and takes over once the first is
+gone."""
 
 import json
 import os
@@ -55,7 +56,7 @@ def test_a_second_build_is_rejected_by_name_of_the_first(store: Store, holder: s
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
-def test_it_follows_once_the_first_is_gone(store: Store, holder: subprocess.Popen, ending: int) -> None:
+def test_a_lease_is_taken_over_once_its_holder_is_gone(store: Store, holder: subprocess.Popen, ending: int) -> None:
     holder.send_signal(ending)
     holder.wait()
     assert store.exists(FILE) == (ending == signal.SIGKILL)

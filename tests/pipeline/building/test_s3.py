@@ -1,5 +1,4 @@
-"""Builds from and to an S3 store: the corpus there equals the local one, byte for byte, whatever the store does
-meanwhile."""
+"""Builds from and to an S3 store: the corpus equals the local one, byte for byte, despite failures of the store."""
 
 import json
 import os
@@ -25,7 +24,7 @@ def build(source: str, out: str | Path, endpoint: str) -> subprocess.CompletedPr
 
 
 def content(store: Store) -> dict[str, bytes]:
-    """Every file's bytes; the run log, which holds clock times, aside."""
+    """Every file's bytes, except the run log, which contains clock times."""
     files = {name: store.read(name) for name in store.find()}
     info = json.loads(files["corpus.json"])
     del info["run_log"]
@@ -64,7 +63,7 @@ def test_a_corpus_on_s3_is_the_local_one_and_plain_lhotse_reads_it(local, server
         assert (one.load_target_codes() == other.load_target_codes()).all()
 
 
-def test_a_store_that_fails_is_slow_and_goes_away_gives_the_same_corpus(local, server, monkeypatch):
+def test_a_failing_slow_and_unavailable_store_gives_the_same_corpus(local, server, monkeypatch):
     proxy = FaultyProxy(server, share=0.1, delay_s=0.02, seed=3)
     proxy.start()
     bucket = use_s3(server, server, monkeypatch)

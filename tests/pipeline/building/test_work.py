@@ -1,4 +1,4 @@
-"""A worker's part: what becomes of a dialogue over which a stage raises, and of one over which it hangs."""
+"""A worker's part: what happens to a dialogue on which a stage raises, and to one on which it hangs."""
 
 import multiprocessing
 from pathlib import Path
@@ -16,7 +16,7 @@ from stages.base import Resources, Settings, Stage
 
 
 class Picky(Stage[Dialogue, Dialogue, Settings]):
-    """Raises over the dialogue d3, hangs over h1, and can do without nothing else."""
+    """Raises on the dialogue d3, hangs on h1, and passes all others."""
 
     def process(self, records):
         for record in records:
@@ -112,7 +112,7 @@ def test_a_parcel_travels_as_a_table(rendered):
 
 
 @pytest.mark.parametrize("made", ["rejected", "failure"])
-def test_a_parcel_keeps_what_went_wrong(made):
+def test_a_parcel_keeps_its_error(made):
     sent = chain(Picky if made == "rejected" else Helpless).run(parcel("d3"))
     received = from_table(to_table(sent))
     assert (received.rejected, received.failure) == (sent.rejected, sent.failure)

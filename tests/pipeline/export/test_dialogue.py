@@ -1,4 +1,4 @@
-"""What an export knows of a dialogue is what its shard holds, and all of it is counted."""
+"""An export contains everything that a dialogue's shard holds, or counts it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from pipeline.export.dialogue import EVERYTHING, read_dialogues
 
 
 def full(record: DuplexDialogue) -> DuplexDialogue:
-    """A dialogue with all that one may have: a pause, a system prompt, a voice reference and noise."""
+    """A dialogue with everything that one may have: a pause, a system prompt, a voice reference and noise."""
     timeline = record.timeline
     user, *rest = timeline.segments
     dialogue = replace(record.dialogue, system_prompt="Be brief.")

@@ -1,4 +1,4 @@
-"""NeMo's own loader gives the corpus by the configuration, from a folder and from a URL."""
+"""NeMo's own loader reads the corpus with the exported configuration, from a folder and from a URL."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def assert_is_the_corpus(batch: dict, corpus: Corpus) -> None:
         assert batch["target_texts"][row] == " ".join(s.text for s in cut.supervisions if s.speaker == "agent")
 
 
-def test_nemos_loader_gives_the_corpus_sample_for_sample(small_corpus: Corpus, llm: Path, tmp_path: Path) -> None:
+def test_nemos_loader_returns_the_corpus_sample_for_sample(small_corpus: Corpus, llm: Path, tmp_path: Path) -> None:
     result = export_nemo(small_corpus, Store(tmp_path / "out"))
     assert result["dialogues"] == 10 and result["lost"] == {}
     config = OmegaConf.load(tmp_path / "out" / CONFIG)
@@ -69,9 +69,7 @@ def test_a_corpus_at_a_url_is_read_in_place(small_corpus: Corpus, llm: Path, s3:
     assert_is_the_corpus(batch_of(config, llm), small_corpus)
 
 
-def test_it_is_written_again_over_its_own_and_nothing_else(
-    small_corpus: Corpus, empty_corpus: Corpus, tmp_path: Path
-) -> None:
+def test_it_overwrites_only_its_own_output(small_corpus: Corpus, empty_corpus: Corpus, tmp_path: Path) -> None:
     export_nemo(small_corpus, Store(tmp_path / "out"))
     first = (tmp_path / "out" / CONFIG).read_bytes()
     export_nemo(small_corpus, Store(tmp_path / "out"))

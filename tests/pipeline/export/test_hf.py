@@ -1,4 +1,4 @@
-"""`datasets` loads the export by its card, and hears the corpus in it, sample for sample."""
+"""`datasets` loads the export by its card, with the corpus's audio sample for sample."""
 
 import io
 import json
@@ -33,7 +33,7 @@ def dialogues(small_corpus: Corpus) -> list[CorpusDialogue]:
 
 
 def heard(audio: dict) -> tuple[np.ndarray, int]:
-    """What is played of an `Audio` value: its file decoded, but not by torchcodec, which needs FFmpeg's libraries."""
+    """The audio of an `Audio` value, decoded without torchcodec, which needs FFmpeg's libraries."""
     samples, rate = soundfile.read(io.BytesIO(audio["bytes"]), dtype="int16")
     return samples, rate
 
@@ -71,7 +71,7 @@ def test_it_streams_with_every_label(exported: Path, dialogues: list[CorpusDialo
     assert any(turn["cut_word"] for row in stream for turn in row["turns"])
 
 
-def test_the_card_has_what_the_hub_reads(exported: Path) -> None:
+def test_the_card_has_the_header_that_the_hub_reads(exported: Path) -> None:
     card = DatasetCard.load(exported / "README.md")
     assert card.data.configs == [
         {"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}
@@ -86,7 +86,7 @@ def test_the_card_has_what_the_hub_reads(exported: Path) -> None:
 def test_rows_are_written_in_small_groups(
     dialogues: list[CorpusDialogue], exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that neither we nor a reader hold a shard in memory."""
+    """Neither the export nor a reader holds a whole shard in memory."""
     monkeypatch.setattr(hf, "GROUP_BYTES", 3 * len(dialogues[0].agent_audio))
     hf.HuggingFace().write(iter(dialogues), Shard("train", 0), Store(tmp_path), Written())
     small, one = (pq.ParquetFile(folder / "data" / "train-000000.parquet") for folder in (tmp_path, exported))
@@ -122,7 +122,7 @@ def test_a_whole_file_without_its_marker_is_left_and_counted(exported: Path, dia
 
 
 def test_at_a_url_it_is_the_same(exported: Path, small_corpus: Corpus, s3: str) -> None:
-    """But for the way to load it, which the hub's cards don't serve."""
+    """Except for the loading instructions, which do not apply to the hub's cards."""
     (use,) = export(small_corpus, hf.HuggingFace(), Store(f"{s3}/out"))["use"]
     assert use == f'datasets.load_dataset("parquet", data_files="{s3}/out/data/train-*.parquet")'
     loaded = datasets.load_dataset("parquet", data_files=f"{s3}/out/data/train-*.parquet", streaming=True)["train"]

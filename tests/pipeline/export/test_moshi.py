@@ -1,4 +1,4 @@
-"""The export for moshi-finetune: what its loader asks for, and the corpus's own sound and words in it."""
+"""The export for moshi-finetune has the files that its loader expects, with the corpus's audio and words."""
 
 import io
 import json
@@ -67,7 +67,7 @@ def test_words_are_the_supervisions_including_the_one_that_is_cut_off(small_corp
 
 
 def test_a_word_of_zero_length_is_dropped_and_counted(small_corpus: Corpus, tmp_path: Path) -> None:
-    """As moshi-finetune's loader would, in silence."""
+    """Read as by moshi-finetune's loader, without output."""
     from dataclasses import replace
 
     from pipeline.export.run import Shard, Written

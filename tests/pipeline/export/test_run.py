@@ -1,4 +1,4 @@
-"""Exports resume, refuse what is not theirs, and count what they can't carry; to folders and URLs alike."""
+"""Exports resume, reject foreign folders, and count what they can't carry; to folders and URLs alike."""
 
 import json
 import os
@@ -51,14 +51,14 @@ def test_a_stopped_export_resumes_without_rewriting_complete_files(small_corpus:
     assert {name: content for name, (content, _) in after.items()} == theirs
 
 
-def test_a_finished_export_is_not_made_again(small_corpus: Corpus, tmp_path: Path) -> None:
+def test_a_finished_export_is_not_repeated(small_corpus: Corpus, tmp_path: Path) -> None:
     first = export(small_corpus, Moshi(), Store(tmp_path / "out"))
     before = files(tmp_path / "out")
     assert export(small_corpus, Moshi(), Store(tmp_path / "out")) == first
     assert files(tmp_path / "out") == before
 
 
-def test_what_cannot_be_exported_is_counted(small_corpus: Corpus, tmp_path: Path) -> None:
+def test_contents_that_cannot_be_exported_are_counted(small_corpus: Corpus, tmp_path: Path) -> None:
     lost = export(small_corpus, Moshi(), Store(tmp_path / "out"))["lost"]
     cuts = list(small_corpus.cuts("train"))
     turns = [s for cut in cuts for s in cut.supervisions]
@@ -101,7 +101,7 @@ def test_from_a_url_to_a_url(small_corpus: Corpus, s3: str, tmp_path: Path) -> N
     assert all(there.read(name) == content for name, content in here.items() if name != "export.json")
 
 
-def test_the_command_says_what_it_wrote_and_what_is_lost(small_corpus: Corpus, tmp_path: Path) -> None:
+def test_the_command_prints_what_it_wrote_and_what_is_lost(small_corpus: Corpus, tmp_path: Path) -> None:
     def run(*more: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "pipeline.cli", "export", small_corpus.url, "--out", str(tmp_path / "out")]
         return subprocess.run([*command, *more], capture_output=True, text=True)

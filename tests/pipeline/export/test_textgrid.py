@@ -1,4 +1,4 @@
-"""TextGrids as two other libraries parse them, RTTM as Lhotse reads it: the supervisions, to the digit."""
+"""TextGrids as parsed by two other libraries, RTTM as read by Lhotse: the supervisions, to the digit."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +30,7 @@ def first(small_corpus: Corpus) -> CorpusDialogue:
 
 
 def written(dialogue: CorpusDialogue, folder: Path) -> tuple[dict, Written]:
-    """The tiers of one dialogue as praatio reads them back, by name."""
+    """The tiers of one dialogue by name, as read by praatio."""
     counts = Written()
     TextGrids().write(iter([dialogue]), Shard("train", 0), Store(folder), counts)
     path = folder / "train" / "000000" / f"{dialogue.file_name}.TextGrid"
@@ -89,8 +89,8 @@ def test_pauses_quotes_and_lines_are_kept(first: CorpusDialogue, tmp_path: Path)
     assert not +counts.lost
 
 
-def test_what_a_tier_has_no_room_for_is_counted(first: CorpusDialogue, tmp_path: Path) -> None:
-    """As of a corpus of other origin, whose turns may overlap."""
+def test_labels_that_do_not_fit_a_tier_are_counted(first: CorpusDialogue, tmp_path: Path) -> None:
+    """As in a corpus of other origin, whose turns may overlap."""
     turn = first.turns[0]
     within = replace(turn, start=turn.start + 0.1, end=turn.end - 0.1, words=())
     beyond = replace(turn, start=turn.end - 0.1, end=turn.end + 0.1, words=())

@@ -1,4 +1,5 @@
-"""tokenize with a NeMo codec: real `.nemo` files, made and trained a little by the fixtures, through NeMo's own classes."""
+"""`tokenize` with a NeMo codec: real `.nemo` files, created and briefly trained by the fixtures, through NeMo's own
+classes."""
 
 import io
 import json
@@ -34,7 +35,7 @@ def tokenized(tokenizer, rendered):
 
 
 def turns(record):
-    """(first frame, frames, speech as the codec should hear it) of each agent segment."""
+    """(first frame, frames, speech as the codec should encode it) of each agent segment."""
     uncut = iter(record.uncut)
     for segment in record.timeline.segments:
         if segment.speaker == "agent":
@@ -44,7 +45,7 @@ def turns(record):
 
 
 def alone(codec: NemoCodec, speech: np.ndarray) -> torch.Tensor:
-    """(1, samples) of a turn by itself, with silence around it."""
+    """A single turn with silence around it, (1, samples)."""
     padded = np.pad(speech, (codec.reach * FRAME, -len(speech) % FRAME + codec.reach * FRAME))
     return torch.from_numpy(padded / np.float32(32768))[None]
 
@@ -77,7 +78,8 @@ def test_codes_are_those_of_nemo_itself(nemo_codec, tokenizer, rendered, tokeniz
 
 
 def test_a_code_on_a_border_is_decided_the_same_way_in_every_batch(tokenizer, rendered, tokenized, monkeypatch):
-    """With a wide border much is decided by itself; as rounding errors are small, it comes to the same codes."""
+    """With a wide border, many codes are decided by encoding a turn alone; rounding errors are small, so the codes stay
+    the same."""
     monkeypatch.setattr("salm_duplex_model.codec.nemo._BORDER", 0.01)
     for one, other in zip(tokenizer.process(rendered[:2]), tokenized, strict=False):
         assert np.array_equal(one.codes, other.codes)
@@ -103,7 +105,7 @@ def test_silence_between_turns_has_one_code(tokenizer, rendered, tokenized):
         assert (record.codes[heard] != tokenizer.silence).any(axis=1).mean() > 0.9
 
 
-def test_codes_decode_to_what_the_agent_says(tokenizer, rendered, tokenized):
+def test_codes_decode_to_the_agents_speech(tokenizer, rendered, tokenized):
     record = tokenized[0]
     decoded = tokenizer.codec.decode(torch.from_numpy(record.codes)[None])[0].numpy()
     assert decoded.shape == rendered[0].agent.shape and np.abs(decoded).max() <= 1
@@ -111,7 +113,7 @@ def test_codes_decode_to_what_the_agent_says(tokenizer, rendered, tokenized):
     assert np.corrcoef(*loud)[0, 1] > 0.7
 
 
-def test_a_causal_decoder_streams_what_it_decodes_at_once(tmp_path):
+def test_a_causal_decoder_streams_the_same_as_it_decodes_at_once(tmp_path):
     codec = NemoCodec.load(str(make_codec(tmp_path / "causal.nemo", causal=True)))
     codes = torch.randint(4_032, (2, 30, 4), generator=torch.Generator().manual_seed(0))
     lead = codec.silence().long().expand(8, 4)
@@ -132,13 +134,13 @@ def test_a_decoder_that_looks_ahead_cannot_stream(tokenizer):
         tokenizer.codec.stream()
 
 
-def test_what_made_the_codes_is_recorded(tokenizer, nemo_codec):
+def test_the_codec_is_recorded(tokenizer, nemo_codec):
     made_by = tokenizer.made_by()
     assert made_by["codec"] == str(nemo_codec) and len(made_by["codec_sha256"]) == 64 and made_by["device"] == "cpu"
 
 
 def test_another_codec_is_two_lines_of_the_recipe(tmp_path, nemo_codec, rendered, tokenized):
-    """The stage, named in a recipe, on records on disk; all but the codes is what it is with the bundled codec."""
+    """The stage, named in a recipe, on records on disk; everything but the codes is the same as with the bundled codec."""
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"tokenize:\n  use: stages.codecs.nemo:NemoTokenizer\n  codec: {nemo_codec}\n")
     nemo, bundled = load_recipe(recipe), load_recipe()

@@ -51,7 +51,7 @@ def asking():
     return make
 
 
-def test_what_the_model_writes_becomes_turns_and_words(url, asking, tmp_path):
+def test_the_models_script_becomes_turns_and_words(url, asking, tmp_path):
     (made,) = directs(url, tmp_path).process(asking("dear"))
     assert [(t.speaker, t.spoken, t.event, t.after_words) for t in made.turns] == [
         ("user", "What, um, is for lunch, dear one?", "turn", None),
@@ -81,7 +81,7 @@ USELESS = {
 }
 
 
-def test_what_cannot_be_used_leaves_the_dialogue_unchanged_and_is_counted(url, asking, tmp_path):
+def test_an_unusable_script_leaves_the_dialogue_unchanged_and_is_counted(url, asking, tmp_path):
     before = asking(*USELESS, "fine")
     made = directs(url, tmp_path).process(before)
     assert [d.direction.failed for d in made] == [*USELESS.values(), ""]

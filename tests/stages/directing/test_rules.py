@@ -1,4 +1,4 @@
-"""What the rules find in a text."""
+"""The events that the rules find in a text."""
 
 import random
 
@@ -16,7 +16,7 @@ BUNDLED = SHIPPED / "dialogues.jsonl"
 
 
 def found(*lines: str, kinds=KINDS) -> list[Event]:
-    """All events that there is a cue for."""
+    """All events for which there is a cue."""
     stage = Speak(SpeakSettings(), 0)
     stage.setup()
     (dialogue,) = stage.process([make_dialogue(lines=lines)])
@@ -53,7 +53,7 @@ def test_numbers_and_list_items_are_asked_about_and_confirmed():
     assert "white bread?" in says
 
 
-def test_backchannels_fit_what_was_said():
+def test_backchannels_fit_the_agents_words():
     answer = "Unfortunately your train was cancelled this morning. Turn left at the church and walk on. There is a bus behind it, and it goes each hour."
     says = [(event.after_word, event.says) for event in found("Hi.", answer, kinds=("backchannel",))]
     assert [after for after, _ in says] == [7, 15]
@@ -85,7 +85,7 @@ def dialogues():
 
 
 @pytest.mark.parametrize(("share", "most"), [(1.0, 50), (1.0, 2), (0.5, 6)])
-def test_what_the_rules_write_is_within_the_bounds(dialogues, share, most):
+def test_scripts_of_the_rules_are_within_the_bounds(dialogues, share, most):
     kinds = set()
     for dialogue in dialogues:
         lines = lines_of(dialogue)

@@ -1,4 +1,4 @@
-"""What a director may write, and what its script makes of a dialogue."""
+"""The bounds of a director's script, and its effect on a dialogue."""
 
 from dataclasses import replace
 
@@ -146,7 +146,7 @@ def test_hesitations_and_corrections_are_among_the_words_and_labeled():
         ([event("interruption", 2, 8, "Wait.", "见")], "unspeakable"),
     ],
 )
-def test_what_is_out_of_bounds_is_rejected_with_a_reason(events, reason):
+def test_scripts_out_of_bounds_are_rejected_with_a_reason(events, reason):
     with pytest.raises(Unusable) as caught:
         write(spoken(), *events)
     assert caught.value.reason == reason
@@ -164,14 +164,14 @@ def test_a_kind_that_is_not_allowed_is_rejected():
         {"mood": "bad"},
     ],
 )  # fmt: skip
-def test_what_is_not_an_event_is_rejected(wrong):
+def test_unknown_events_are_rejected(wrong):
     right = {"kind": "backchannel", "turn": 2, "after_word": 8, "says": "mm"}
     assert Event.model_validate(right)
     with pytest.raises(ValidationError):
         Event.model_validate(right | wrong)
 
 
-def test_what_the_input_sets_is_unchanged():
+def test_events_of_the_input_are_unchanged():
     agent = Turn("agent", AGENT)
     recorded = Turn("user", "Hello there, how are you today?", recording=Recording("a.wav"))
     for fixed in (

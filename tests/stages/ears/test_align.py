@@ -1,4 +1,4 @@
-"""Forced alignment, by a small recognizer in Hugging Face's format that learned an alphabet of tones."""
+"""Forced alignment with a small recognizer in Hugging Face's format that was trained on an alphabet of tones."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_speech_says_how_its_word_times_were_found(aligner):
     assert finished("… —", audio, RATE, None, aligner).word_times == "estimated"
 
 
-def test_what_is_not_an_aligner_is_reported(tmp_path):
+def test_a_file_that_is_not_an_aligner_is_reported(tmp_path):
     with pytest.raises(RequestError, match=r"neither a NeMo CTC model \(a \.nemo file\) nor a folder"):
         check_aligner(str(tmp_path))
     with pytest.raises(RequestError, match="does not exist"):

@@ -39,6 +39,6 @@ def test_a_file_that_is_not_a_nemo_checkpoint_is_rejected(tmp_path):
 
 
 def test_a_missing_extra_is_named_with_its_fix(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pocketsphinx", None)  # as where it is not installed
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)  # as if it were not installed
     with pytest.raises(ValueError, match=r"pip install '\.\[asr\]'"):
         check_recognizer("pocketsphinx")

@@ -54,7 +54,7 @@ def test_a_file_a_folder_and_a_name_on_the_hub_give_the_same_model(bundled, spok
     folder = tmp_path / "segmentation"
     folder.mkdir()
     shutil.copy(BUNDLED, folder / "pytorch_model.bin")
-    # The cache as the hub's own client leaves it, after which it needs no network.
+    # The cache as written by the hub's own client, after which no network is needed.
     cached = tmp_path / "hub" / "models--pyannote--segmentation-3.0"
     (cached / "refs").mkdir(parents=True)
     (cached / "refs" / "main").write_text("0" * 40)
@@ -69,7 +69,7 @@ def test_a_file_a_folder_and_a_name_on_the_hub_give_the_same_model(bundled, spok
 
 
 def test_a_model_for_several_speakers_detects_any_of_them(tmp_path, spoken):
-    """A powerset model, as segmentation-3.0 is, made here and untrained: the path is what counts."""
+    """A powerset model like segmentation-3.0, created here and untrained: only the code path matters."""
     from pyannote.audio.core.task import Problem, Resolution, Specifications
     from pyannote.audio.models.segmentation import PyanNet
 
@@ -81,7 +81,7 @@ def test_a_model_for_several_speakers_detects_any_of_them(tmp_path, spoken):
     )
     model.setup()
     with torch.no_grad():
-        model.classifier.bias[1] = 100  # it hears its first speaker, always
+        model.classifier.bias[1] = 100  # it always detects its first speaker
     save(model, tmp_path / "powerset.ckpt")
     (found,) = VoiceActivity(str(tmp_path / "powerset.ckpt")).speech(spoken, RATE)
     assert found == pytest.approx((0, len(spoken) / RATE), abs=0.08)
@@ -114,7 +114,7 @@ def test_a_checkpoint_that_names_a_foreign_class_is_rejected():
     assert "antigravity" not in sys.modules
 
 
-def test_what_is_not_a_checkpoint_is_reported(tmp_path):
+def test_a_file_that_is_not_a_checkpoint_is_reported(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.ckpt").write_text("hello")
     for name, said in (

@@ -16,7 +16,7 @@ CLICK = np.concatenate([[1.0], np.zeros(15_999)]).astype(np.float32)
 
 
 def gains_db(response: np.ndarray) -> np.ndarray:
-    """Of each frequency from 0 to 8 000 Hz, one a Hz."""
+    """The response at each frequency from 0 to 8 000 Hz, in steps of 1 Hz."""
     return 20 * np.log10(np.abs(np.fft.rfft(response)) + 1e-12)
 
 
@@ -31,7 +31,7 @@ def test_a_microphones_edges_lie_where_they_are_said_to_be(kind):
     assert gains[int(band.low_hz / 2)] < -10
 
 
-def test_a_telephone_carries_its_band_and_little_else():
+def test_a_telephone_passes_only_its_band():
     response, band = through_telephone(CLICK, TelephoneSettings(share=1), random.Random(0))
     gains = gains_db(response)
     assert band == TELEPHONE

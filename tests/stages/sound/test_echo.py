@@ -11,7 +11,7 @@ SETTINGS = EchoSettings(share=1)
 
 @pytest.fixture(scope="module")
 def agent() -> np.ndarray:
-    """Four seconds: noise from 1 s to 2 s, below 6 kHz, which any resampler lets through."""
+    """Four seconds: noise from 1 s to 2 s, below 6 kHz, which every resampler passes."""
     samples = np.zeros(4 * 22_050, np.int16)
     spectrum = np.fft.rfft(np.random.default_rng(0).normal(0, 3000, 22_050))
     spectrum[6_000:] = 0
@@ -23,7 +23,7 @@ def agent() -> np.ndarray:
 def test_the_agent_is_heard_as_late_and_as_loud_as_the_label_says(agent, seed):
     heard, echo = add_echo(np.zeros(64_000, np.float32), agent, SETTINGS, random.Random(seed))
     assert 0.1 * 16_000 <= echo.delay <= 0.5 * 16_000 and 0.02 <= echo.gain <= 0.2
-    # The agent at 16 kHz by another way than the stage's: an exact band-limited interpolation.
+    # The agent at 16 kHz by another method than the stage's: exact band-limited interpolation.
     spectrum = np.fft.rfft(agent / 32_768)[: 64_000 // 2 + 1] * (16_000 / 22_050)
     direct = np.fft.irfft(spectrum, 64_000)
     lags = np.fft.irfft(np.fft.rfft(heard, 128_000) * np.conj(np.fft.rfft(direct, 128_000)))
@@ -48,6 +48,6 @@ def test_by_default_there_is_no_echo(agent):
 
 
 @pytest.mark.parametrize("gain", [{"low": 0.3, "high": 0.2}, {"low": 0, "high": 2}])
-def test_a_gain_that_cannot_be_is_rejected(gain):
+def test_impossible_gains_are_rejected(gain):
     with pytest.raises(ValidationError, match=r"'low'"):
         EchoSettings(gain=gain)

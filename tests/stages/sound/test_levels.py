@@ -9,7 +9,7 @@ from stages.sound.levels import LevelChangeSettings, change_level, turned_down
 STEADY = np.full(16_000 * 30, 0.1, np.float32)
 
 
-def test_gains_are_what_the_label_says_when_it_says_it():
+def test_gains_match_their_labels():
     heard, changes = change_level(STEADY, LevelChangeSettings(share=1), random.Random(3))
     inside = [level for level in changes.levels if level.at < len(STEADY)]
     assert len(inside) >= 4 and inside[0].at == 0
@@ -27,7 +27,7 @@ def test_the_gain_is_interpolated_linearly_in_db():
     assert middle == pytest.approx((one.gain_db + other.gain_db) / 2, abs=0.05)
 
 
-def test_what_fits_is_unchanged_and_what_would_clip_is_attenuated_as_a_whole():
+def test_only_audio_that_would_clip_is_attenuated_and_as_a_whole():
     fits = np.array([0.5, -0.99], np.float32)
     assert turned_down(fits)[0] is fits and turned_down(fits)[1] == 0
     loud = np.array([0.5, -1.78, 0.1])

@@ -1,4 +1,4 @@
-"""The effects together, on real dialogues, and what a corpus says of them."""
+"""The effects together, on real dialogues, and their labels in a corpus."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_one_effect_does_not_change_the_random_numbers_of_another(sounding, time
     assert fewer.sound.microphone is None and fewer.noise is None
 
 
-def test_what_would_clip_is_attenuated_and_labeled(timelines):
+def test_a_channel_that_would_clip_is_attenuated_and_labeled(timelines):
     loud = {"share": 1, "gain_db": {"low": 19, "high": 20}}
     (record,) = Render(RenderSettings(level_changes=loud), 0).process([timelines[0]])
     (clean,) = Render(RenderSettings(), 0).process([timelines[0]])
@@ -69,7 +69,7 @@ def test_what_would_clip_is_attenuated_and_labeled(timelines):
     assert 20 * np.log10(gained) == pytest.approx(expected, abs=1)
 
 
-def test_each_effect_is_named_in_the_cut_and_counted_in_the_table(sounding, rendered):
+def test_each_effect_is_in_the_cut_and_counted_in_the_table(sounding, rendered):
     record = sounding[0]
     codes = np.zeros((record.timeline.frames, 4), np.int16)
     cut = build_cut(TokenizedDialogue.of(record, codes), {"seed": 0, "recipe": "abc"})

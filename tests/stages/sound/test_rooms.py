@@ -17,14 +17,14 @@ CLICK_AT = 8_000
 
 @pytest.fixture(scope="module")
 def click() -> np.ndarray:
-    """A click at half a second: what a room makes of it is the room's impulse response."""
+    """A click at half a second: its output is the room's impulse response."""
     channel = np.zeros(LENGTH, np.float32)
     channel[CLICK_AT] = 0.5
     return channel
 
 
 def reverberation_s(response: np.ndarray, high_db: float, low_db: float) -> float:
-    """RT60 by Schroeder's integration: the slope of the level between two levels, as a time for 60 dB."""
+    """RT60 by Schroeder's integration: the slope between two levels, as a time for 60 dB."""
     energy = np.cumsum(response[::-1].astype(float) ** 2)[::-1]
     level = 10 * np.log10(energy / energy[0] + 1e-30)
     between = np.flatnonzero((level <= high_db) & (level >= low_db))
@@ -60,7 +60,7 @@ def test_a_response_is_reproducible_and_depends_on_the_place():
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):
-    """Two recorded responses at 48 kHz, of several channels, one with half a second of silence before its sound."""
+    """Two recorded responses at 48 kHz with several channels, one with half a second of silence before its sound."""
     folder = tmp_path_factory.mktemp("responses")
     random_ = np.random.default_rng(0)
     recordings = []
@@ -113,7 +113,7 @@ def test_speech_stays_as_loud_as_it_was(rendered, timelines):
 
 
 def test_turns_start_and_end_where_their_labels_say_within_two_frames(timelines):
-    """By their energy: begun is above −20 dB of a turn's own level, over 10 ms; ended is below it for good."""
+    """Edges by energy: a turn starts when it exceeds −20 dB of its own level, over 10 ms, and ends when it stays below."""
     edges = []
     for record in Render(RenderSettings(room={"share": 1}), 0).process(timelines):
         user = [s for s in record.timeline.segments if s.speaker == "user"]
@@ -155,7 +155,7 @@ def test_a_manifest_that_cannot_be_used_is_rejected_before_any_work(tmp_path, co
     Render.check(RenderSettings(room={"share": 0, "recordings": str(path)}))
 
 
-def test_a_manifest_that_does_not_exist_is_rejected_and_one_that_is_goes_into_the_corpus(tmp_path, manifest):
+def test_a_missing_manifest_is_rejected_and_an_existing_one_is_recorded_in_the_corpus(tmp_path, manifest):
     with pytest.raises(RequestError, match=r"gone\.jsonl"):
         Render.check(RenderSettings(room={"share": 1, "recordings": str(tmp_path / "gone.jsonl")}))
     stage = Render(RenderSettings(room={"share": 1, "recordings": str(manifest)}), 0)

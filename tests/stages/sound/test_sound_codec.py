@@ -15,7 +15,7 @@ def speech(rendered) -> np.ndarray:
 
 
 def lag(heard: np.ndarray, sent: np.ndarray) -> int:
-    """By how many samples one comes after the other."""
+    """By how many samples one signal comes after the other."""
     length = 2 * len(sent)
     likeness = np.fft.irfft(np.fft.rfft(heard, length) * np.conj(np.fft.rfft(sent, length)))
     at = int(likeness.argmax())
@@ -23,7 +23,7 @@ def lag(heard: np.ndarray, sent: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("kind, kbps", [("mulaw", 64), ("opus", 8), ("opus", 16), ("opus", 32), ("opus", 64)])
-def test_what_comes_back_is_as_long_not_moved_and_like_what_went_in(speech, kind, kbps):
+def test_a_round_trip_keeps_length_time_and_sound(speech, kind, kbps):
     settings = CodecSettings(share=1, kinds=[kind], opus_kbps={"low": min(kbps, 64), "high": kbps})
     heard, codec = through_codec(speech, settings, random.Random(0))
     assert (codec.kind, codec.kbps) == (kind, kbps)
@@ -36,7 +36,7 @@ def test_what_comes_back_is_as_long_not_moved_and_like_what_went_in(speech, kind
 
 
 def test_each_turn_is_where_it_was(rendered):
-    """Over a whole dialogue, so that no drift is hidden."""
+    """Over a whole dialogue, to detect drift."""
     sent = (rendered[1].user / 32_768).astype(np.float32)
     for kind in ("mulaw", "opus"):
         heard, _ = through_codec(sent, CodecSettings(share=1, kinds=[kind]), random.Random(0))

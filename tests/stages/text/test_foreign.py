@@ -22,7 +22,7 @@ GERMAN = [
     ("Etwa 21 °C, nachts -5 Grad", "Etwa einundzwanzig Grad Celsius, nachts minus fünf Grad"),
     ("10-15 Leute, Tel. 030 1234", "zehn bis fünfzehn Leute, Telefon null drei null eins zwei drei vier"),
 ]
-AS_IT_IS = [  # what the grammar has no part in
+AS_IT_IS = [  # the grammar does not cover it
     ("de", "z.B. Äpfel & „Käse“ usw.", "zum Beispiel Äpfel und Käse und so weiter."),
     ("de", "Schau auf www.bahn.de/a?b=c nach – oder info@bahn.de!", "Schau auf bahn Punkt de nach, oder info at bahn Punkt de!"),
     ("de", "**Fett** ✓ 😀\n- eins", "Fett. eins"),
@@ -79,7 +79,7 @@ def test_no_english_word_is_said(language: str) -> None:
         ("hu", "5 ∑ 6", "unsupported_symbol", "The character '∑' (n-ary summation) has no known reading in Hungarian"),
     ],
 )
-def test_what_has_no_reading_is_rejected(language: str, text: str, reason: str, message: str) -> None:
+def test_text_without_a_reading_is_rejected(language: str, text: str, reason: str, message: str) -> None:
     with pytest.raises(Unspeakable, match=re.escape(message)) as refused:
         as_it_is(language)(text)
     assert refused.value.reason == reason
@@ -87,7 +87,7 @@ def test_what_has_no_reading_is_rejected(language: str, text: str, reason: str, 
 
 @pytest.mark.parametrize("language", readable())
 def test_phrases_are_spoken_as_they_are(language: str) -> None:
-    """Those of a language that has any, which needs all kinds of them."""
+    """The forms of a language that has any; it then needs all kinds of them."""
     said = phrases(language)
     assert {path.stem for path in FOLDER.iterdir()} <= {*readable()}
     if (FOLDER / f"{language}.yaml").exists():

@@ -78,7 +78,7 @@ def test_files_in_other_languages_are_rejected_by_that(name: str, rejected: list
     assert sorted(one.id for one in found.dialogues) == kept
 
 
-def test_the_language_that_the_recipe_names_is_kept_and_told() -> None:
+def test_dialogues_in_the_recipes_language_are_kept_and_labeled() -> None:
     found = ingested([FILES / "69-german.jsonl", FILES / "40-german-numbers.jsonl"], IngestSettings(language="de"))
     assert [one.id for one in found.rejected] == ["es1"]
     assert {one.language for one in found.dialogues} == {"de"} and len(found.dialogues) == 7

@@ -1,4 +1,4 @@
-"""Where an answer is cut: at the ends of sentences, else of clauses, else not at all."""
+"""Where an answer is cut: at the ends of sentences, otherwise of clauses, otherwise not at all."""
 
 import pytest
 from hypothesis import given, settings

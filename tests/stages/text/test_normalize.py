@@ -1,4 +1,4 @@
-"""What chat text becomes, what is refused, and that a reading is final."""
+"""How chat text is read, what is rejected, and that a reading does not change when read again."""
 
 import pickle
 import re
@@ -16,7 +16,7 @@ def normalize() -> Normalizer:
 
 
 SPOKEN = [
-    # untouched
+    # unchanged
     ("I don't know, Anne-Marie; NASA said so.", "I don't know, Anne-Marie; NASA said so."),
     ("Törless café", "Törless café"),
     ("No.", "No."),

@@ -1,4 +1,5 @@
-"""Which parts of a line the grammar gets, that it gets each once, and that the line's length doesn't change a reading."""
+"""Which parts of a line the grammar gets, that it gets each only once, and that a line's length does not change a
+reading."""
 
 import pytest
 
@@ -24,7 +25,7 @@ def vocabulary() -> Vocabulary:
 
 
 @pytest.mark.parametrize(("line", "spans"), SPANS)
-def test_the_grammar_gets_numbers_and_what_belongs_to_them(vocabulary: Vocabulary, line: str, spans: list[str]) -> None:
+def test_the_grammar_gets_numbers_and_their_units(vocabulary: Vocabulary, line: str, spans: list[str]) -> None:
     asked: list[str] = []
 
     def grammar(span: str) -> str:
@@ -43,7 +44,8 @@ def test_a_span_is_read_once(vocabulary: Vocabulary) -> None:
 
 
 def test_a_number_reads_the_same_however_long_its_line_is() -> None:
-    """The grammar adds a weight for each word, and in a long line these drown the one that tells its readings of $253 apart."""
+    """The grammar adds a weight for each word, and in a long line these outweigh the one that decides between its
+    readings of $253."""
     normalizer = Normalizer()
     for words in (1, 10, 100):
         assert normalizer("please " * words + "pay $253 now.").endswith("pay two hundred and fifty three dollars now.")
@@ -58,5 +60,5 @@ def test_a_number_reads_the_same_however_long_its_line_is() -> None:
         ("How about Dr. Strange or Mr. Bean?", "How about doctor Strange or mister Bean?"),
     ],
 )
-def test_marks_beside_spans(written: str, spoken: str) -> None:
+def test_marks_next_to_spans(written: str, spoken: str) -> None:
     assert Normalizer()(written) == spoken

@@ -1,4 +1,4 @@
-"""Code, tables and stage directions are not read out; what looks like them is."""
+"""Code, tables and stage directions are not read aloud; text that only looks like them is."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_stage_directions_are_removed(written, plain, number):
         "*cats* and *dogs*", "light *waves* go", "[pause button]",
     ],
 )  # fmt: skip
-def test_what_looks_like_a_stage_direction_stays(written):
+def test_text_that_only_looks_like_a_stage_direction_stays(written):
     assert without_directions(written) == (written, 0)
 
 

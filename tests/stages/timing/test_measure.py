@@ -1,4 +1,4 @@
-"""Who speaks when, measured by the definitions that are written down, and read from files of every kind."""
+"""Who speaks when, measured by the documented definitions, and read from files of every kind."""
 
 import gzip
 from pathlib import Path
@@ -18,15 +18,15 @@ def measured(*utterances: tuple[float, float, str]) -> Timing:
     return timing
 
 
-def test_gaps_overlaps_pauses_and_what_is_contained() -> None:
+def test_gaps_overlaps_pauses_and_contained_utterances() -> None:
     timing = measured(
         (0.0, 1.0, "a"),
-        (1.1, 2.0, "a"),  # merged with the one before
+        (1.1, 2.0, "a"),  # merged with the previous one
         (2.5, 3.0, "a"),  # after a pause
         (3.4, 6.0, "b"),  # after a gap
         (4.0, 4.5, "a"),  # a backchannel
         (5.5, 8.0, "a"),  # overlaps
-        (14.0, 15.0, "b"),  # nobody waits for so long
+        (14.0, 15.0, "b"),  # too long to be a gap
     )
     assert np.allclose(timing.pauses, [0.5])
     assert np.allclose(timing.gaps, [0.4])
@@ -39,7 +39,7 @@ def test_of_two_that_start_together_the_shorter_is_contained() -> None:
     assert measured((0.0, 1.0, "a"), (0.0, 2.0, "b"), (2.5, 3.0, "a")).contained == 1
 
 
-def test_a_profile_says_what_it_was_made_of() -> None:
+def test_a_profile_names_its_sources() -> None:
     timing = measured((0, 1, "a"), (1.5, 2, "b"), (1.8, 3, "a"), (3.5, 4, "a"))
     profile = timing.profile("mine", 0.2)
     assert (profile.gap_s[10], profile.overlap_s[0], profile.pause_s[20]) == (0.5, 0.2, 0.5)
@@ -86,7 +86,7 @@ def test_cuts_are_split_at_inserted_pauses(tmp_path: Path, small_corpus) -> None
         ("x.rttm.gz", "plain", "can't be read"),
     ],
 )
-def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_unreadable_files_are_named(tmp_path: Path, name: str, text: str, message: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(RequestError, match=message):
         list(recordings(tmp_path / name))

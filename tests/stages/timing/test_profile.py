@@ -1,4 +1,4 @@
-"""Profiles are drawn from as they say, and what is drawn keeps its distribution through the dealing and the timeline."""
+"""Sampling follows the profile's distribution, and dealing and scheduling preserve it."""
 
 import random
 from collections import Counter
@@ -31,7 +31,7 @@ def test_bundled_profiles_are_drawn_from_as_they_say(name: str) -> None:
         assert np.quantile(values, [0.25, 0.5, 0.75]) == pytest.approx([wanted[5], wanted[10], wanted[15]], rel=0.05)
 
 
-def test_ranks_are_even_over_all_and_alike_within_a_speaker() -> None:
+def test_ranks_are_even_over_all_and_similar_within_a_speaker() -> None:
     chance = random.Random(0)
     drawn = np.array([ranks(6, chance) for _ in range(4_000)])
     assert np.quantile(drawn, [0.25, 0.5, 0.75]) == pytest.approx([0.25, 0.5, 0.75], abs=0.02)

@@ -79,7 +79,8 @@ def test_long_tokens_take_longer(espeak: Espeak) -> None:
 
 
 def test_positions_count_characters_not_bytes(espeak: Espeak) -> None:
-    """Were positions bytes, the eight two-byte letters in front would move the word after the pause to the next one."""
+    """If positions were bytes, the eight two-byte letters at the start would move the word after the pause to the next
+    one."""
     samples, words = espeak.speak("naïve " * 7 + "naïve. Stop. Go.", DEFAULT_AGENT_VOICE)
     for word in words[-2:]:
         assert np.abs(samples[word.start - RATE // 10 : word.start].astype(int)).max() < QUIET

@@ -1,4 +1,4 @@
-"""Flite: the same bytes every time, a time for every word, and words that a recognizer hears."""
+"""Flite: the same bytes every time, a time for every word, and words that a recognizer understands."""
 
 import ctypes
 import os
@@ -40,7 +40,7 @@ def test_the_same_speech_regardless_of_earlier_texts(flite, speaker):
 
 @pytest.mark.parametrize("speaker", SPEAKERS)
 def test_the_same_speech_while_other_threads_draw_random_numbers(flite, speaker):
-    """As Ray's do, without Python's lock."""
+    """Like Ray's threads, without Python's lock."""
     first = flite.speak("Fresh vision.", FliteVoice(speaker))
     c, numbers = ctypes.CDLL(None), (ctypes.c_int * 10_000_000)()
     c.qsort.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p]

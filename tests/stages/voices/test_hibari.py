@@ -39,7 +39,7 @@ def test_words_are_timed_by_the_voice_itself(hibari: HibariSynthesizer) -> None:
     assert speech.word_times == "engine"
     starts = [word.start for word in speech.words]
     assert starts == sorted(set(starts)) and speech.words[-1].end == len(speech.samples)
-    # Between the two sentences nothing is heard: the second starts where sound does.
+    # There is silence between the two sentences: the second one starts with its sound.
     second = next(word for word in speech.words if word.text == "Is")
     before = speech.samples[second.start - speech.rate // 10 : second.start]
     onset, _ = sound_span(speech.samples[second.start - speech.rate // 10 :])

@@ -1,4 +1,4 @@
-"""Kokoro speaks in styles and mixtures of them, and times its words."""
+"""Kokoro speaks in styles and mixtures of them, with word times."""
 
 from collections.abc import Iterable
 
@@ -70,7 +70,7 @@ def test_a_hum_is_not_spelled_out(kokoro: KokoroSynthesizer) -> None:
     assert hum < 0.6 * spelled
 
 
-def test_espeak_beside_it_stays_repeatable() -> None:
+def test_espeak_in_the_same_process_stays_repeatable() -> None:
     phonemes_of("Kokoro's own eSpeak NG is loaded.", "en-us")
     espeak, text = Espeak(), "Good morning, how are you today?"
     first, _ = espeak.speak(text, DEFAULT_AGENT_VOICE)
@@ -106,7 +106,7 @@ def test_users_have_forty_mixtures_in_all_splits() -> None:
     [
         ("nobody", "has no style 'nobody'; its styles are af_alloy"),
         ("af_bella:0.6+nobody:0.4", "has no style 'nobody'"),
-        ("af_bella:0.6+bf_emma:0.6", "sum to 1.2 and not to 1"),
+        ("af_bella:0.6+bf_emma:0.6", "sum to 1.2, not to 1"),
         ("af_bella:x+bf_emma:0.4", "is not a style such as"),
         ("af_bella:0.5+af_bella:0.5", "is not a style such as"),
         ("af_bella?rate=9", "is not a style such as"),

@@ -1,4 +1,4 @@
-"""synthesize with MagpieTTS: real `.nemo` files, made by the fixtures, through NeMo's own classes."""
+"""`synthesize` with MagpieTTS: real `.nemo` files, created by the fixtures, through NeMo's own classes."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ TEXT = "Good morning. How are you?"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A model with four speakers, one that wants a prompt, and four prompts."""
+    """A model with four speakers, one that needs a prompt, and four prompts."""
     folder = tmp_path_factory.mktemp("magpie")
     codec = make_loud_codec(folder / "codec.nemo")
     make_magpie(folder / "own.nemo", codec, speakers=4)
@@ -82,7 +82,7 @@ def test_another_prompt_of_that_name_is_another_voice(prompted, folder, tmp_path
 
 def test_another_speaker_is_another_voice_and_a_turn_has_to_end(own):
     stage = made(own.settings)
-    stage._known["own#0"] = 3  # the chance that is drawn from the voice's name stays the same
+    stage._known["own#0"] = 3  # the random numbers drawn from the voice's name stay the same
     assert spoken_by(stage, "own#0") != spoken_by(own, "own#0")
     stage._model.inference_parameters.max_decoder_steps = stage._model.inference_parameters.min_generated_frames = 8
     with pytest.raises(ValueError, match="did not reach the end"):
@@ -94,7 +94,7 @@ def spoken_by(stage: MagpieSynthesizer, voice: str) -> list[bytes]:
 
 
 def test_a_long_text_is_spoken_sentence_by_sentence(own):
-    """An untrained model's attention does not follow the text, so it may lose its place; then the dialogue is
+    """An untrained model's attention does not follow the text, so it may lose its position; the dialogue is then
     rejected."""
     text = "Hello, how are you, good morning, fine, yes, how are you? " * 5
     turns = [Dialogue(voice, (Turn("user", text, spoken=text, voice=voice),)) for voice in own.voices(own.settings)]
@@ -129,7 +129,7 @@ def test_an_unknown_voice(own, voice):
 
 
 def test_a_language_that_the_model_lacks(folder, tmp_path):
-    """NeMo would take its English tokenizer for any language that it does not know."""
+    """NeMo would use its English tokenizer for any language that it does not know."""
     tokenizers = {"english_phoneme": ("en-US", "HELLO  həˈɫoʊ\n"), "spanish_phoneme": ("es-ES", "HOLA  ˈola\n")}
     two = make_magpie(tmp_path / "two.nemo", folder / "codec.nemo", speakers=4, tokenizers=tokenizers)
     for language in ("en", "es"):
@@ -147,7 +147,7 @@ def refusal(*lines: str) -> str:
     return message
 
 
-def test_what_cannot_be_used_is_rejected_before_any_work(folder, tmp_path):
+def test_unusable_settings_are_rejected_before_any_work(folder, tmp_path):
     own, prompted = f"synthesize.magpie={folder}/own.nemo", f"synthesize.magpie={folder}/prompted.nemo"
     assert "does not exist" in refusal(f"synthesize.magpie={tmp_path}/none.nemo")
     assert "contains AudioCodecModel, not MagpieTTSModel" in refusal(f"synthesize.magpie={folder}/codec.nemo")

@@ -1,4 +1,4 @@
-"""synthesize with NeMo: real `.nemo` files, made by the fixtures, through NeMo's own classes."""
+"""`synthesize` with NeMo: real `.nemo` files, created by the fixtures, through NeMo's own classes."""
 
 import numpy as np
 import pytest
@@ -82,7 +82,7 @@ def test_a_word_starts_where_its_first_sound_does(fastpitch, text):
     assert starts == sorted(starts) and all(w.start < w.end <= len(speech.samples) for w in speech.words)
 
 
-def test_a_word_without_sound_lies_between_its_neighbors(fastpitch):
+def test_a_word_without_sound_is_between_its_neighbors(fastpitch):
     dash, without = fastpitch.speak("Yes — you.", "crowd#1"), fastpitch.speak("Yes you.", "crowd#1")
     assert np.array_equal(dash.samples, without.samples) and dash.word_times == "engine"
     yes, middle, you = dash.words
@@ -112,7 +112,7 @@ def test_a_model_of_one_speaker(folder):
     assert stage.speak(TEXT, "alone").word_times == "engine"
 
 
-def test_what_was_spoken_is_kept_in_the_cache(folder, fastpitch, tmp_path):
+def test_speech_is_cached(folder, fastpitch, tmp_path):
     stage = FastPitchSynthesizer(settings_of(folder, cache=str(tmp_path)), 0)
     stage.setup()
     first = stage.speak(TEXT, "crowd#1")
@@ -151,7 +151,7 @@ def refusal(*lines: str) -> str:
     return message
 
 
-def test_what_cannot_be_used_is_rejected_before_any_work(folder, tmp_path):
+def test_unusable_settings_are_rejected_before_any_work(folder, tmp_path):
     fastpitch, hifigan = f"synthesize.fastpitch={folder}/crowd.nemo", f"synthesize.hifigan={folder}/hifigan.nemo"
     (tmp_path / "torn.nemo").write_bytes((folder / "crowd.nemo").read_bytes()[:100])
     asr, other = make_asr(tmp_path / "asr.nemo"), make_hifigan(tmp_path / "44100.nemo", rate=44_100)

@@ -90,7 +90,7 @@ synthesize:
 """
 
 
-def test_the_packaged_voice_needs_no_folder_and_names_what_it_was_trained_on(tmp_path):
+def test_the_packaged_voice_needs_no_folder_and_names_its_training_data(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(MIXED)
     recipe = load_recipe(path)

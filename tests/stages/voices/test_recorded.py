@@ -1,4 +1,4 @@
-"""Turns that are recordings: heard as recorded, timed, labeled, and refused where they can't be."""
+"""Turns that are recordings: played as recorded, timed, labeled, and rejected if unusable."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def test_it_is_resampled_trimmed_and_leveled(recording):
     assert np.corrcoef(part, speech.samples[: len(part)])[0, 1] > 0.999
 
 
-def test_words_come_from_the_alignment_else_are_estimated(recording):
+def test_word_times_come_from_the_alignment_or_are_estimated(recording):
     words, given = recording
     speech = recorded_speech(turn(), given)
     assert speech.word_times == "aligned"
@@ -79,7 +79,7 @@ def test_an_aligner_finds_the_words_of_a_recording_without_times(tmp_path):
         assert word.start == pytest.approx(start - starts[0], abs=800)
 
 
-def test_what_has_no_speech_is_rejected(tmp_path):
+def test_a_recording_without_speech_is_rejected(tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
     with pytest.raises(BadDialogue, match="contains no speech") as error:
         recorded_speech(turn(), Recording(str(tmp_path / "silent.wav")))

@@ -119,7 +119,7 @@ def test_requests_keep_to_the_rate(server):
     lines = [f"Line number {n}." for n in range(4)]
     stage(server.url, per_minute=600).process([dialogue("d", *lines)])
     times = sorted(server.log(line)[0]["at"] for line in lines)
-    assert times[-1] - times[0] >= 0.25  # three steps of 0.1 s, less what a thread may be late
+    assert times[-1] - times[0] >= 0.25  # three steps of 0.1 s, minus a thread's possible delay
 
 
 def test_a_server_that_does_not_exist_is_one_sentence(tmp_path):

@@ -1,4 +1,5 @@
-"""Written forms are read as the table of `tests/data` wants, and any mixture of them keeps its words and its symbols to itself."""
+"""Written forms are read as in the table of `tests/data`, and mixtures of them keep all words and do not affect each
+other."""
 
 import re
 from pathlib import Path

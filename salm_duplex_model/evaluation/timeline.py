@@ -108,7 +108,7 @@ class Scene:
 
 
 def scene_of(cut: MonoCut) -> Scene:
-    """The labels of a test cut (DESIGN, §6). `pauses` of a supervision and `noise_bursts` of a cut are lists of
+    """The labels of a test cut. `pauses` of a supervision and `noise_bursts` of a cut are lists of
     [start, duration] in seconds from the cut's start, and may be missing."""
     ordered = sorted(cut.supervisions, key=lambda s: s.start)
     turns = [s for s in ordered if event_of(s) not in ASIDES]

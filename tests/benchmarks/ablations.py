@@ -114,7 +114,7 @@ SHOWN = {
     "monologue": ("pause_take_over_rate", "turn_taken_rate"),
 }
 TUNED_ON = ("plain", "interruption", "pauses", "backchannels")
-TUNED_DIALOGUES = 40
+TUNED_DIALOGUES = 16
 """Of each of these scenes."""
 
 

@@ -108,7 +108,7 @@ class Session:
 
     @torch.inference_mode()
     def reset(self, row: int) -> None:
-        """Start a new conversation in a row, without the previous one's state; the other rows continue."""
+        """Clear a row's state for a new conversation; the other rows continue."""
         place = self._rows[row]
         self._text[place] = self._user_text[place] = self.model.special.pad
         self._codes[place] = SPEECH_DELAY
@@ -156,10 +156,10 @@ class Session:
         placed = torch.zeros(len(self._text), SOURCE_FRAME)
         placed[self._rows] = user
         placed = placed.to(self.device)
-        heard, self._encoder_state = self.model.encoder(placed, self._encoder_state)
+        encoded, self._encoder_state = self.model.encoder(placed, self._encoder_state)
         if self._graph is None and self.device.type == "cuda":
-            self._graph = Graph(self._answer, heard)
-        text_logits, code_logits, *user_logits = (self._graph or self._answer)(heard)
+            self._graph = Graph(self._answer, encoded)
+        text_logits, code_logits, *user_logits = (self._graph or self._answer)(encoded)
         self._cache.advance()
         if self._turns is not None:
             text_logits = self._turns(text_logits, placed)
@@ -170,10 +170,10 @@ class Session:
             self._user_text[self._places] = logits[self._places].argmax(-1)
         return torch.where((codes < CODEBOOK_SIZE).all(-1, keepdim=True), codes, self._silence)
 
-    def _answer(self, heard: Tensor) -> tuple[Tensor, ...]:
-        """Run the LLM on the frame heard (B, 1, width) and its own last one, for all state rows: logits (B, …) of
-        text, of codes and, if the model has it, of the user's text."""
-        vectors = self.model.embed(self._text[:, None], self._codes[:, None], self._user_text[:, None]) + heard
+    def _answer(self, encoded: Tensor) -> tuple[Tensor, ...]:
+        """Run the LLM on the encoded user frame (B, 1, width) and its own previous output, for all state rows: logits
+        (B, …) of text, of codes and, if the model has it, of the user's text."""
+        vectors = self.model.embed(self._text[:, None], self._codes[:, None], self._user_text[:, None]) + encoded
         # Positions keep counting although old frames are dropped: rotary attention depends only on distances.
         positions = self._cache.positions()
         mask = self._cache.mask(positions, self.model.code_head.weight.dtype)
@@ -200,14 +200,14 @@ class Graph:
     """A function of a tensor whose GPU work is captured once and then replayed with a single launch."""
 
     def __init__(self, function: Callable[[Tensor], tuple[Tensor, ...]], example: Tensor) -> None:
-        """Other memory that it reads and writes must stay in place; running it twice in a row must have the same
-        effect."""
+        """Other memory that `function` reads and writes must stay in place; running it twice must have the same effect
+        as running it once."""
         self._input = example.clone()
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):  # libraries initialize themselves, which can't be captured
+        warm_up = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        warm_up.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(warm_up):  # the initialization of libraries can't be captured
             function(self._input)
-        torch.cuda.current_stream().wait_stream(aside)
+        torch.cuda.current_stream().wait_stream(warm_up)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             self._output = function(self._input)

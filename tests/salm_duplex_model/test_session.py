@@ -1,4 +1,4 @@
-"""The streaming session gives what the offline pass gives, in any batch, and forgets without growing."""
+"""The streaming session gives the same as the offline pass, in any batch, in constant memory."""
 
 import copy
 import math
@@ -34,7 +34,7 @@ def model():
 
 @pytest.fixture(scope="module", params=["causal", "nemo"])
 def either(request, model, tmp_path_factory):
-    """The model with each kind of encoder; NeMo's looks ahead by a frame, so that its chunks are of two."""
+    """The model with each kind of encoder; NeMo's looks ahead by one frame, so its chunks have two frames."""
     if request.param == "causal":
         return model
     asr = make_asr(tmp_path_factory.mktemp("nemo") / "asr.nemo")
@@ -45,7 +45,7 @@ def either(request, model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def listener():
-    """A model that writes down what the user says; in random weights' hands likely and unlikely tokens come by turns."""
+    """A model with the user's text channel, whose random weights make tokens likely and unlikely by turns."""
     net, tokenizer = build_model(ModelConfig(llm=LLM, user_text=True), seed=5)
     torch.nn.init.normal_(net.user_head.weight, std=0.2, generator=torch.Generator().manual_seed(1))
     return net.eval(), tokenizer
@@ -95,7 +95,7 @@ def test_streaming_equals_offline_where_the_users_words_are_written_down_and_rea
     assert torch.equal(streamed[:, :-1], decoded.user_text[:, 1:])
     assert torch.equal(session.text, greedy(net, batch.audio[:, : 61 * FRAME]).text[:, -1])
     assert len(torch.unique(streamed)) > 10
-    # Fed back, it changes what the agent does.
+    # Read back, it changes the agent's output.
     net.user_embedding.requires_grad_(False).weight.neg_()
     assert not torch.equal(greedy(net, batch.audio[:, : 60 * FRAME]).codes, decoded.codes)
     net.user_embedding.weight.neg_()
@@ -120,7 +120,7 @@ def test_marks_are_played_as_silence(model, talk):
     batch = collate(list(talk.cuts("train"))[:1], tokenizer)
     ending = copy.deepcopy(net)
     with torch.no_grad():
-        ending.code_head.bias.view(4, -1)[:, SPEECH_EOS] += 1_000  # speech EOS for ever
+        ending.code_head.bias.view(4, -1)[:, SPEECH_EOS] += 1_000  # speech EOS forever
     _, codes, agent = play(Session(ending, Codec.bundled()), batch.audio[:, : 10 * FRAME])
     assert (codes == SPEECH_EOS).all()
     assert agent.abs().max() < 1e-3
@@ -189,7 +189,8 @@ def test_memory_is_constant_over_any_duration(model):
 
 
 def test_exactly_the_window_is_seen(monkeypatch):
-    """Of one layer, the state of a frame is that of the last frames given alone; rows of any age, buffers that grow."""
+    """With one layer, the state of a frame equals that of the last frames alone; with rows of any age, and growing
+    buffers."""
     monkeypatch.setattr("salm_duplex_model.window_cache.FIRST_SIZE", 4)
     shape = LlamaConfig(hidden_size=32, layers=1, heads=2, intermediate_size=64)
     net, _ = build_model(ModelConfig(llm=shape), seed=6)

@@ -24,6 +24,7 @@ from pipeline.commands import (
     profile,
     recipe,
     report,
+    reward,
     scenes,
     serve,
     slim,
@@ -76,6 +77,7 @@ app.command("audit")(audit.command)
 app.command("export")(export.command)
 app.command("recipe")(recipe.command)
 app.command("train")(train.command)
+app.command("reward")(reward.command)
 app.command("tune")(tune.command)
 app.command("evaluate")(evaluate.command)
 app.command("slim")(slim.command)
@@ -86,7 +88,7 @@ app.add_typer(codec.app, name="codec")
 app.add_typer(profile.app, name="profile")
 app.add_typer(vad.app, name="vad")
 
-RESUMED = ("build", "asr-qa", "scenes", "export", "train", "codec train")
+RESUMED = ("build", "asr-qa", "scenes", "export", "train", "reward", "codec train")
 """The commands that, run again after a stop, resume."""
 
 

@@ -63,11 +63,17 @@ def text_label_weights(text: Tensor, special: SpecialTokens, weights: TokenWeigh
     if weights == TokenWeights():
         return None
     pad, bos, eos = (text == token for token in (special.pad, special.bos, special.eos))
-    # The position of the latest BOS or EOS: odd after BOS.
-    places = torch.arange(2, 2 * text.shape[1] + 2, 2, device=text.device)
-    inside = torch.where(bos | eos, places + bos, 0).cummax(1).values % 2 == 1
+    inside = inside_turns(text, special)
     found = torch.full(text.shape, weights.text, dtype=torch.float32, device=text.device)
     kinds = ((pad, weights.pad), (pad & inside, weights.inside), (bos, weights.bos), (eos, weights.eos))
     for tokens, weight in kinds:
         found.masked_fill_(tokens, weight)
     return found
+
+
+def inside_turns(text: Tensor, special: SpecialTokens) -> Tensor:
+    """Whether the latest mark of a text channel (B, T), up to and including each frame, is BOS: bool (B, T)."""
+    bos, eos = text == special.bos, text == special.eos
+    # The position of the latest BOS or EOS: odd after BOS.
+    places = torch.arange(2, 2 * text.shape[1] + 2, 2, device=text.device)
+    return torch.where(bos | eos, places + bos, 0).cummax(1).values % 2 == 1

@@ -15,7 +15,7 @@ from manifests.frames import CODEBOOK_SIZE, CODEBOOKS, SOURCE_FRAME
 from salm_duplex_model.channels import SPEECH_DELAY
 from salm_duplex_model.codec.nemo import AnyCodec
 from salm_duplex_model.model import DuplexModel
-from salm_duplex_model.turn_taking import Turns, TurnTaking
+from salm_duplex_model.turn_taking import Marks, Turns, TurnTaking
 from salm_duplex_model.window_cache import WindowCache, seated
 
 CONTEXT_FRAMES = 2_048
@@ -49,8 +49,9 @@ class Session:
         batch: int = 1,
         context_frames: int = CONTEXT_FRAMES,
         decoding: Decoding = GREEDY,
+        marks: Marks | None = None,
     ) -> None:
-        """`batch` may be 0: rows join later."""
+        """`batch` may be 0: rows join later. `marks` decides on BOS and EOS in place of `decoding.turn_taking`."""
         self.model, self.context_frames, self.decoding = model.eval(), context_frames, decoding
         self.device = next(model.parameters()).device
         silence = codec.silence().long()  # played for frames without speech
@@ -66,7 +67,7 @@ class Session:
         self._codes = torch.empty(0, CODEBOOKS, dtype=torch.long, device=self.device)
         self._encoder_state = model.encoder.initial_state(0)
         turn_taking = decoding.turn_taking
-        self._turns = Turns(turn_taking, model.special, 0, self.device) if turn_taking else None
+        self._turns = marks or (Turns(turn_taking, model.special, 0, self.device) if turn_taking else None)
         self._graph: Graph | None = None
         self._random: list[torch.Generator] = []
         for _ in range(batch):

@@ -35,6 +35,7 @@ from salm_duplex_model.config import OptimizerConfig, RunConfig
 from salm_duplex_model.loss_plot import write_loss_plot
 from salm_duplex_model.model import DuplexModel, build_model
 from salm_duplex_model.precision import autocast, runs_in_bf16
+from salm_duplex_model.run_log import RunLog
 from salm_duplex_model.steps import Steps, on_device
 from salm_duplex_model.stream import codec_of, first_batches, open_for_training
 from salm_duplex_model.validation import unigram_losses, validate
@@ -79,7 +80,7 @@ def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress:
     validation = first_batches(opened, "validation", *how, config.validation_seconds, **laid_out)
     known = first_batches(opened, "train", *how, UNIGRAM_SECONDS, audio=False, **laid_out)
     unigram = unigram_losses(model, known, validation, tokenizer.size)
-    log = _Log(run, rank, first)
+    log = RunLog(run, rank, first)
     total = config.optimizer.steps
     validated: dict[str, Any] = {}
     if first >= total:
@@ -102,7 +103,7 @@ def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress:
             if done % config.validate_every == 0 or done == total:
                 validated = validate(model, validation, config, device) | unigram
                 row |= validated
-            log.write(row, frames_done / (time.monotonic() - begun))
+            log.write(row, frames_per_second=frames_done / (time.monotonic() - begun))
             progress(done, total, f"loss {losses['loss']:.3f}, text {losses['text']:.3f}, codes {losses['codes']:.3f}")
             if done % config.checkpoint_every == 0 or done == total:
                 _save(run, done, model, optimizer, steps.state_after(step), config.keep_checkpoints, rank)
@@ -256,30 +257,6 @@ def learning_rate(step: int, config: OptimizerConfig) -> float:
     else:
         after = 1.0
     return config.learning_rate * warm * after
-
-
-class _Log:
-    """A run's logs: `log.jsonl`, which is reproducible, and TensorBoard, which also has the speed."""
-
-    def __init__(self, run: Path, rank: int, first: int) -> None:
-        self.run, self.writer = run, None
-        if rank == 0:
-            from torch.utils.tensorboard import SummaryWriter
-
-            checkpoint.rewind_log(run, first)
-            self.writer = SummaryWriter(str(run / "tensorboard"), purge_step=first + 1)
-
-    def write(self, row: dict[str, Any], frames_per_second: float) -> None:
-        if self.writer is None:
-            return
-        checkpoint.append_log(self.run, row)
-        for name, value in (row | {"frames_per_second": frames_per_second}).items():
-            if name != "step":
-                self.writer.add_scalar(name, value, row["step"])
-
-    def close(self) -> None:
-        if self.writer is not None:
-            self.writer.close()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ probability reaches the threshold and is at least one half, as in greedy decodin
 """
 
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import torch
 from pydantic import ConfigDict, Field
@@ -50,6 +50,19 @@ class TurnTaking:
     def __str__(self) -> str:
         """In the form of `--turn-taking`."""
         return ",".join(f"{name}={value:g}" for name, value in self.as_dict().items())
+
+
+class Marks(Protocol):
+    """What decides in which frames a session's agents give BOS and EOS; conversations are rows."""
+
+    def __call__(self, logits: Tensor, user: Tensor) -> Tensor:
+        """Text logits (rows, V) after the user's frame (rows, samples) → logits of the tokens that remain possible."""
+
+    def reset(self, row: int) -> None:
+        """Start a new conversation in a row."""
+
+    def seat(self, kept: list[int], rows: int) -> None:
+        """Keep the rows `kept`, in order, followed by new ones that must be reset: `rows` in total."""
 
 
 class Turns:

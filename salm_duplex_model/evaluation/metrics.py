@@ -38,7 +38,7 @@ Metric = Callable[[Scene, Agent], list[float]]
 
 def barge_in_met_rate(scene: Scene, agent: Agent) -> list[float]:
     """Per barge-in: whether the agent was speaking."""
-    return [float(_speaking(agent, turn.start) is not None) for turn in _barge_ins(scene)]
+    return [float(speaking(agent, turn.start) is not None) for turn in _barge_ins(scene)]
 
 
 def barge_in_success_rate(scene: Scene, agent: Agent) -> list[float]:
@@ -59,9 +59,9 @@ def barge_in_yield_rate(scene: Scene, agent: Agent, text: Agent) -> list[float]:
     text, which nobody has heard."""
     yielded = []
     for turn in _barge_ins(scene):
-        speaking, writing = _speaking(agent, turn.start), _speaking(text, turn.start)
-        if speaking is not None:
-            end = max(speaking.end, writing.end if writing is not None else turn.start)
+        spoken, written = speaking(agent, turn.start), speaking(text, turn.start)
+        if spoken is not None:
+            end = max(spoken.end, written.end if written is not None else turn.start)
             yielded.append(float(end - turn.start <= STOP_WITHIN_S))
     return yielded
 
@@ -79,7 +79,7 @@ def false_alarm_rate(scene: Scene, agent: Agent) -> list[float]:
     A start in one of the turn's labeled pauses counts as taking over in a pause, not here.
     """
     return [
-        float(any(_talking(turn, start) and turn.end - start > USER_STOPS_S for start in _starts(agent)))
+        float(any(talking(turn, start) and turn.end - start > USER_STOPS_S for start in _starts(agent)))
         for turn in scene.floor_turns
     ]
 
@@ -115,7 +115,7 @@ def false_stop_rate(scene: Scene, agent: Agent) -> list[float]:
     Counted only if the reference agent keeps talking, for 1.5 s more than that.
     """
     events = [*(turn for turn in scene.user if turn.event in DURING), *scene.noises]
-    counted = [event for event in events if _reference_talks_on(scene, event.start)]
+    counted = [event for event in events if reference_talks_on(scene, event.start)]
     return [float(delay <= STOP_WITHIN_S) for delay in _delays(agent, counted)]
 
 
@@ -147,7 +147,7 @@ def chance_stop_rate(scene: Scene, agent: Agent) -> list[float]:
     moments = [
         Interval(float(moment), float(moment))
         for moment in np.arange(0, scene.duration, CONTROL_EVERY_S)
-        if _reference_talks_on(scene, moment)
+        if reference_talks_on(scene, moment)
         and not any(event.start - CLEAR_S < moment < event.end + CLEAR_S for event in heard)
     ]
     return [float(delay <= STOP_WITHIN_S) for delay in _delays(agent, moments)]
@@ -182,12 +182,12 @@ def unprompted_starts_per_min(scene: Scene, agent: Agent) -> list[float]:
     A start is prompted if a user turn other than a backchannel ended or continued since the agent's previous start.
     If the agent speaks first in the labels, its first start is also prompted, and so is one start in a silence in
     which the labels have it ask again."""
-    return [60 * _unprompted(scene, agent) / scene.duration]
+    return [60 * len(unprompted_starts(scene, agent)) / scene.duration]
 
 
 def unprompted_dialogue_share(scene: Scene, agent: Agent) -> list[float]:
     """Per dialogue: whether the agent starts unprompted in it."""
-    return [float(_unprompted(scene, agent) > 0)]
+    return [float(bool(unprompted_starts(scene, agent)))]
 
 
 BEHAVIOR: dict[str, Metric] = {
@@ -232,6 +232,36 @@ def matched_starts(agent_bos: Sequence[int], reference_bos: Sequence[int]) -> in
     return pairs
 
 
+def unprompted_starts(scene: Scene, agent: Agent) -> list[float]:
+    """The agent's unprompted starts, see `unprompted_starts_per_min`: always between the user's turns, without asides."""
+    found, since = [], float("-inf")
+    silences = list(scene.silences)
+    for position, start in enumerate(_starts(agent)):
+        prompted = any(turn.start <= start and turn.end > since for turn in scene.floor_turns)
+        silence = next((own for own in silences if own.holds(start)), None)
+        if not prompted and silence is not None:
+            silences.remove(silence)
+        elif not prompted and not (position == 0 and scene.agent_opens):
+            found.append(start)
+        since = start
+    return found
+
+
+def speaking(agent: Agent, moment: float) -> Interval | None:
+    """The agent's current turn, at least a frame old: a turn that starts together with the user's need not be stopped."""
+    return next((turn for turn in agent if turn.start + FRAME_SECONDS <= moment < turn.end), None)
+
+
+def talking(turn: UserTurn, moment: float) -> bool:
+    """Whether the user is talking in its turn, and not in a labeled pause."""
+    return turn.holds(moment) and not any(pause.holds(moment) for pause in turn.pauses)
+
+
+def reference_talks_on(scene: Scene, moment: float) -> bool:
+    """Whether the reference agent keeps talking for `TALKS_ON_S`."""
+    return any(turn.holds(moment) and turn.end >= moment + TALKS_ON_S for turn in scene.reference)
+
+
 def _barge_ins(scene: Scene) -> list[UserTurn]:
     return [turn for turn in scene.user if turn.event == "barge_in"]
 
@@ -240,28 +270,15 @@ def _starts(agent: Agent) -> list[float]:
     return [turn.start for turn in agent]
 
 
-def _speaking(agent: Agent, moment: float) -> Interval | None:
-    """The agent's current turn, at least a frame old: a turn that starts together with the user's need not be stopped."""
-    return next((turn for turn in agent if turn.start + FRAME_SECONDS <= moment < turn.end), None)
-
-
 def _delays(agent: Agent, events: Sequence[Interval]) -> list[float]:
     """For each event at whose onset the agent speaks: how long after it the agent is silent."""
-    turns = [(_speaking(agent, event.start), event) for event in events]
+    turns = [(speaking(agent, event.start), event) for event in events]
     return [turn.end - event.start for turn, event in turns if turn is not None]
-
-
-def _talking(turn: UserTurn, moment: float) -> bool:
-    return turn.holds(moment) and not any(pause.holds(moment) for pause in turn.pauses)
 
 
 def _overlap(agent: Agent, turn: Interval) -> float:
     parts = [own.clipped(turn.start, turn.end) for own in agent]
     return sum(part.length for part in parts if part is not None)
-
-
-def _reference_talks_on(scene: Scene, moment: float) -> bool:
-    return any(turn.holds(moment) and turn.end >= moment + TALKS_ON_S for turn in scene.reference)
 
 
 def _latencies(scene: Scene, agent: Agent, event: str) -> list[float | None]:
@@ -272,17 +289,3 @@ def _latencies(scene: Scene, agent: Agent, event: str) -> list[float | None]:
             window = Interval(turn.end - USER_STOPS_S, scene.window_after(turn))
             latencies.append(next((start - turn.end for start in _starts(agent) if window.holds(start)), None))
     return latencies
-
-
-def _unprompted(scene: Scene, agent: Agent) -> int:
-    number, since = 0, float("-inf")
-    silences = list(scene.silences)
-    for position, start in enumerate(_starts(agent)):
-        prompted = any(turn.start <= start and turn.end > since for turn in scene.floor_turns)
-        silence = next((own for own in silences if own.holds(start)), None)
-        if not prompted and silence is not None:
-            silences.remove(silence)
-        elif not prompted and not (position == 0 and scene.agent_opens):
-            number += 1
-        since = start
-    return number

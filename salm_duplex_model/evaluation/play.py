@@ -52,9 +52,9 @@ def batches(cuts: Sequence[MonoCut], batch: int) -> list[list[MonoCut]]:
 def play(model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding: Decoding = GREEDY) -> Iterator[Played]:
     """Play one batch of cuts, padded with silence to the longest plus `TAIL_S`."""
     session = Session(model, codec, batch=len(cuts), decoding=decoding)
-    frames = _frames(cuts)
+    frames = frames_played(cuts)
     record = Record(session)
-    for codes, *_ in _answers(session, cuts, frames):
+    for codes, *_ in answers(session, user_channels(cuts, frames)):
         record.add(codes)
     for cut, (audio, tokens, user_tokens) in zip(cuts, record.rows(frames), strict=True):
         yield Played(cut, audio, tokens, user_tokens)
@@ -111,24 +111,28 @@ def written(
 ) -> Iterator[tuple[MonoCut, np.ndarray]]:
     """Like `play` but without audio, in half the time: each cut and its text channel, int64 (T,)."""
     session = Session(model, codec, batch=len(cuts), decoding=decoding)
-    frames = _frames(cuts)
-    tokens = [session.text, *(text for _, text, _ in _answers(session, cuts, frames))]
+    frames = frames_played(cuts)
+    tokens = [session.text, *(text for _, text, _ in answers(session, user_channels(cuts, frames)))]
     channels = torch.stack(tokens, 1).cpu().numpy()
     for row, (cut, length) in enumerate(zip(cuts, frames, strict=True)):
         yield cut, channels[row, :length]
 
 
-def _frames(cuts: Sequence[MonoCut]) -> list[int]:
+def frames_played(cuts: Sequence[MonoCut]) -> list[int]:
+    """Each cut's frames with its tail."""
     return [frames_of(cut) + round(TAIL_S / FRAME_SECONDS) for cut in cuts]
 
 
-def _answers(
-    session: Session, cuts: Sequence[MonoCut], frames: Sequence[int]
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
-    """For each frame: the codes to play (B, 4), and the next frame's text and user text (B,)."""
+def user_channels(cuts: Sequence[MonoCut], frames: Sequence[int]) -> torch.Tensor:
+    """The users' audio, each padded with silence to the most `frames`: float32 (B, T, 1 280)."""
     user = torch.zeros(len(cuts), max(frames), SOURCE_FRAME)
     for row, cut in enumerate(cuts):
         samples = torch.from_numpy(cut.load_audio()[0])
         user[row].view(-1)[: len(samples)] = samples
-    for t in range(max(frames)):
+    return user
+
+
+def answers(session: Session, user: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
+    """For each of the users' frames (B, T, 1 280): the codes to play (B, 4), and the next frame's text and user text (B,)."""
+    for t in range(user.shape[1]):
         yield session.think(user[:, t]), session.text, session.user_text

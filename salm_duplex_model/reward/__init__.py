@@ -1,0 +1,1 @@
+"""Training by rewards after supervised training: when the agent speaks, and nothing else. See `trainer.py`."""

@@ -17,11 +17,14 @@ demo-natural: .venv/natural
 	@echo
 	@echo "Open demo/natural/corpus/report.html, and listen to demo/natural/*.wav (left: user, right: agent)."
 
-# From scratch to an agent to talk to: about an hour on two cores.
+# From scratch to an agent to talk to: one to two hours on two cores. This made the bundled agent.
 train-demo: .venv/installed
-	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl --set ingest.takes=6 --set ingest.test=0.1 \
-		--set render.noise.share=0.5 --out demo/talk/corpus
-	.venv/bin/salm-duplex train --corpus demo/talk/corpus --out demo/talk/run
+	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl --recipe quick_and_patient --set ingest.takes=16 --set ingest.test=0.1 \
+		--out demo/talk/corpus
+	.venv/bin/salm-duplex train --corpus demo/talk/corpus --out demo/talk/run --set optimizer.steps=3000
+	.venv/bin/salm-duplex scenes demo/talk/corpus --split validation --out demo/talk/held --takes 4 \
+		--only plain --only interruption --only pauses --only backchannels
+	.venv/bin/salm-duplex tune demo/talk/run --batch 28 $$(printf -- '--corpus %s ' demo/talk/held/*/)
 	test -d demo/talk/agent || .venv/bin/salm-duplex slim demo/talk/run --out demo/talk/agent
 	.venv/bin/salm-duplex scenes demo/talk/corpus --out demo/talk/scenes --takes 4
 	.venv/bin/salm-duplex evaluate demo/talk/agent --batch 28 --out demo/talk/evaluation.json \

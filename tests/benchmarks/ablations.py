@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from salm_duplex_model.checkpoint import BUNDLED_RUN
+
 BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"
 
-TAIL = ("schedule.agent_tail.share=0.5",)
 EVENTS = (
-    *TAIL,
     "speak.agent_backchannel={share: 0.3, turn_share: 0.3}",
     "speak.false_start={share: 0.4}",
     "speak.side_talk={share: 0.4}",
@@ -36,9 +36,9 @@ EVENTS = (
     "schedule.barge_in.again=0.3",
 )
 CORPORA: dict[str, tuple[str, ...]] = {
-    "quick": (),
-    "no_backchannels": (*TAIL, "speak.backchannel.share=0"),
-    "tail": TAIL,
+    "quick": ("schedule.agent_tail.share=0",),
+    "no_backchannels": ("speak.backchannel.share=0",),
+    "tail": (),
     "events": EVENTS,
 }
 """What each sets in the recipe `quick_and_patient`. `old_rule` is made from `quick`."""
@@ -58,6 +58,7 @@ class Arm:
 
 
 ARMS = {
+    "bundled": Arm("the agent that comes with the package, as it is", ""),
     "old_rule": Arm("text of cut-off turns ends with the last word heard", "old_rule", tuned=False),
     "whole_text": Arm("text of cut-off turns reveals no cut", "quick", tuned=False),
     "sums": Arm("whole_text, probabilities summed", "quick", run="whole_text"),
@@ -161,6 +162,8 @@ class Ablations:
 
     def tuned(self, name: str) -> Path:
         """The arm's run, with thresholds where the arm has them."""
+        if name == "bundled":
+            return BUNDLED_RUN
         trained = self.trained(ARMS[name].run or name)
         if ARMS[name].tuned and not (trained / "turn_taking.json").exists():
             run("tune", trained, *self.scenes("validation", TUNED_ON), "--batch", 40, "--limit", TUNED_DIALOGUES)

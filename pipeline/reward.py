@@ -33,7 +33,7 @@ class Request:
 def load_settings(overrides: Sequence[str], **given: int | None) -> RewardSettings:
     """The settings with `key=value` overrides and the values of options that are not None; raises `RequestError`."""
     chosen = {name: value for name, value in given.items() if value is not None}
-    example = "--set learning_rate=0.00005"
+    example = "--set learning_rate=0.00001"
     return validated("", RewardSettings, overridden({}, overrides, example=example) | chosen, "reward configuration")
 
 

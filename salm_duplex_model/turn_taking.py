@@ -53,7 +53,7 @@ class TurnTaking:
 
 
 class Marks(Protocol):
-    """What decides in which frames a session's agents give BOS and EOS; conversations are rows."""
+    """Decides in which frames a session's agents emit BOS and EOS; conversations are rows."""
 
     def __call__(self, logits: Tensor, user: Tensor) -> Tensor:
         """Text logits (rows, V) after the user's frame (rows, samples) → logits of the tokens that remain possible."""

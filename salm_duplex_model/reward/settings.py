@@ -20,7 +20,7 @@ class RewardSettings(Section):
     group: int = Field(default=8, ge=2, description="conversations per dialogue, which are compared with each other")
     dialogues: int = Field(default=4, ge=1, description="dialogues per step, the corpora taking turns")
     weights: Weights = Weights()
-    learning_rate: float = Field(default=1e-4, gt=0, description="constant")
+    learning_rate: float = Field(default=2e-5, gt=0, description="constant; a fiftieth of that of the preset `tiny`")
     clip: float = Field(default=1.0, gt=0, description="maximum gradient norm")
     kl: float = Field(default=0.05, ge=0, description="weight of the divergence from the supervised agent's decisions")
     updates: int = Field(default=1, ge=1, description="updates on the same conversations")

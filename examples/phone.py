@@ -13,7 +13,7 @@ from pydantic import Field
 from manifests.frames import SOURCE_RATE
 from manifests.pcm import to_float, to_int16
 from manifests.records import BadDialogue, DuplexDialogue, Rejected
-from stages.base import Settings, Stage, draw, reject
+from stages.base import Settings, Stage, draw, labeled, reject
 
 BANDS_HZ = {"narrow": (300, 3_400), "wide": (50, 7_000)}
 """Telephone bands: the classic one (ITU-T G.712), and HD voice (G.722)."""
@@ -29,7 +29,7 @@ class PhoneSettings(Settings):
 
 
 class Phone(Stage[DuplexDialogue, DuplexDialogue, PhoneSettings]):
-    """Limit the user's channel to a telephone's band."""
+    """Limit the user's channel to a telephone's band, and label every dialogue."""
 
     def setup(self) -> None:
         self.filter = band_pass(*BANDS_HZ[self.settings.band])
@@ -39,7 +39,7 @@ class Phone(Stage[DuplexDialogue, DuplexDialogue, PhoneSettings]):
 
     def _call(self, record: DuplexDialogue) -> DuplexDialogue | Rejected:
         if draw(self.seed, record.dialogue.id, "phone").random() >= self.settings.share:
-            return record
+            return labeled(record, telephone=False)
         heard = to_float(record.user)
         carried = np.convolve(heard, self.filter, mode="same")
         loss_db = 10 * np.log10((np.mean(heard**2) + 1e-12) / (np.mean(carried**2) + 1e-12))
@@ -48,7 +48,7 @@ class Phone(Stage[DuplexDialogue, DuplexDialogue, PhoneSettings]):
                 f"The user's voice loses {loss_db:.1f} dB on the telephone, over the {self.settings.max_loss_db:g} of "
             )
             return reject(record.dialogue, "phone", BadDialogue("lost_in_band", message + "phone.max_loss_db."))
-        return replace(record, user=to_int16(carried))
+        return labeled(replace(record, user=to_int16(carried)), telephone=True)
 
 
 def band_pass(low_hz: float, high_hz: float) -> np.ndarray:

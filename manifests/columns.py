@@ -15,6 +15,7 @@ from manifests.event_columns import EVENT_COLUMNS
 from manifests.figures import REAL, REALS, TEXT, WHOLE, WHOLES, Aim, Column, Distribution, Number, some, total
 from manifests.frames import FRAME_SECONDS, SOURCE_FRAME, SOURCE_RATE, TARGET_RATE
 from manifests.interruptions import interruptions
+from manifests.label_columns import LABELS
 from manifests.pcm import FULL_SCALE
 from manifests.records import ASIDES, DuplexDialogue, Segment, join_voices
 from manifests.sound_columns import SOUND_COLUMNS
@@ -268,6 +269,7 @@ COLUMNS = (
         "Turns that are recordings rather than synthesized.",
         (Number("recorded_turns", "turns that are recordings", total),),
     ),
+    LABELS,
     Column("seed", WHOLE, None, "", "The build's seed."),
     Column("recipe", TEXT, None, "", "The recipe's id, a hash."),
 )  # fmt: skip

@@ -7,7 +7,7 @@ Each record contains the previous one, so no information of an earlier stage is 
 returns new ones. A dialogue rejected by a stage becomes a `Rejected` and is not processed further.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl
@@ -17,6 +17,7 @@ import numpy as np
 from manifests.arrays import ArrayOf
 from manifests.direction import Direction, Disfluency
 from manifests.frames import SOURCE_RATE, TARGET_RATE
+from manifests.labels import Label, Labels
 from manifests.sound import Sound
 
 Speaker = Literal["user", "agent"]
@@ -154,6 +155,12 @@ class Dialogue:
     """Number of turns with nothing to say, such as a single emoji, that `speak` dropped."""
     language: str = ""
     """The language, as an ISO 639-1 code; empty if the recipe sets none."""
+    labels: Mapping[str, Label] = field(default_factory=Labels, hash=False)
+    """What stages say about the dialogue, by name; `stages.base.labeled` sets them. Raises TypeError and ValueError as
+    `Labels` does, to which they are converted."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", Labels(self.labels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,8 @@ def build_cut(record: TokenizedDialogue, provenance: dict[str, Any]) -> MonoCut:
     custom |= record.sound.described()
     if dialogue.direction and dialogue.direction.events:
         custom["director"] = dialogue.direction.by
+    if dialogue.labels:
+        custom["labels"] = dict(dialogue.labels)
     if dialogue.system_prompt:
         custom["system_prompt"] = dialogue.system_prompt
     return MonoCut(

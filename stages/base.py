@@ -8,11 +8,13 @@ import importlib
 import random
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from manifests.records import BadDialogue, Dialogue, Record, Rejected
+from manifests.labels import Label
+from manifests.records import BadDialogue, Dialogue, DuplexDialogue, Record, Rejected, SpokenDialogue, Timeline
 
 
 class Settings(BaseModel):
@@ -143,6 +145,22 @@ def picked(places: Sequence[int], share: float, place_share: float, random: rand
     if not places or random.random() >= share:
         return []
     return [place for place in places if random.random() < place_share] or [random.choice(places)]
+
+
+def labeled(record: In, /, **labels: Label) -> In:
+    """The record with these labels of its dialogue added or replaced; the cut, the tables and the report have them.
+
+    Raises TypeError for a value that is not a bool, int, float or str, and ValueError for a number that is not finite
+    or exceeds 64 bits, and for a name that can't be used."""
+    if isinstance(record, Dialogue):
+        return replace(record, labels={**record.labels, **labels})
+    if isinstance(record, SpokenDialogue):
+        return replace(record, dialogue=labeled(record.dialogue, **labels))
+    if isinstance(record, Timeline):
+        return replace(record, spoken=labeled(record.spoken, **labels))
+    if isinstance(record, DuplexDialogue):
+        return replace(record, timeline=labeled(record.timeline, **labels))
+    raise TypeError(f"a {type(record).__name__} has no labels")
 
 
 def reject(dialogue: Dialogue, stage: str, error: BadDialogue) -> Rejected:

@@ -8,6 +8,13 @@ from hypothesis.extra import numpy as arrays
 
 from manifests.records import Dialogue, DuplexDialogue, Speech, SpokenDialogue, Timeline, TokenizedDialogue
 
+labels = st.dictionaries(
+    st.text("ab_é", min_size=1, max_size=3),
+    st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    max_size=2,
+)
+others = {field.name: ... for field in fields(Dialogue) if field.name != "labels"}
+st.register_type_strategy(Dialogue, st.builds(Dialogue, labels=labels, **others))
 audio = arrays.arrays(np.int16, st.integers(0, 50))
 codes = arrays.arrays(np.int16, st.tuples(st.integers(0, 20), st.just(4)))
 spoken = st.builds(Speech, samples=audio, rate=st.integers(8_000, 48_000))

@@ -2,7 +2,7 @@
 the corpus's report (`/report`).
 
 A dialogue is named by `id`; `shard=SPLIT/NUMBER` is optional and saves a search of the manifest. The list's filters are
-the parameters `text`, `split`, `event`, `voice`, `check` and `bound`; `first` is the position of the page's first row.
+the parameters `text`, `split`, `event`, `label`, `voice`, `check` and `bound`; `first` is the position of the page's first row.
 """
 
 import asyncio
@@ -193,7 +193,8 @@ async def _explain(request: web.Request, handler: Callable[[web.Request], Any]) 
 
 
 def _query(request: web.Request) -> Query:
-    asked = {name: request.query.get(name, "").strip() for name in ("text", "split", "event", "voice", "check")}
+    names = ("text", "split", "event", "label", "voice", "check")
+    asked = {name: request.query.get(name, "").strip() for name in names}
     for name, known in (("split", SPLITS), ("event", EVENTS), ("check", CHECK)):
         if asked[name] and asked[name] not in known:
             raise RequestError(f"'{name}' must be one of {', '.join(known)}, not '{asked[name]}'.")

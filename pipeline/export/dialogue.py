@@ -90,7 +90,7 @@ class CorpusDialogue:
     total_turns: int = 0
     system_prompt: str = ""
     custom: dict[str, Any] = field(default_factory=dict)
-    """The cut's other custom fields: its origin, and the sound on the user's channel."""
+    """The cut's other custom fields: its origin, labels, and the sound on the user's channel."""
 
     @property
     def file_name(self) -> str:
@@ -139,6 +139,7 @@ _KINDS: dict[str, Callable[[CorpusDialogue], int]] = {
     "system prompts": lambda dialogue: bool(dialogue.system_prompt),
     "voice references": lambda dialogue: dialogue.reference_audio is not None,
     "sound labels": lambda dialogue: sum(name in dialogue.custom for name in _SOUND),
+    "dialogue labels": lambda dialogue: len(dialogue.custom.get("labels", ())),
     "origins (source, seed, recipe)": lambda dialogue: any(name in dialogue.custom for name in PROVENANCE),
 }
 EVERYTHING = frozenset(_KINDS)

@@ -186,7 +186,7 @@ for row in load_dataset("USER/NAME", split="train", streaming=True):
   removed), `text_written` (as in the input), `words` with their times, `cut_word` (the word that is cut off, with the times of its
   audible part), `pauses`, `voice`, `speech` (synthesis or recording) and `word_times` (how the words' times were found);
 * `codes`: the codec's codes of the agent's channel, frames × 4;
-* `system_prompt`, `total_turns`, and `custom`: as JSON, the dialogue's origin and the sound on the user's channel.
+* `system_prompt`, `total_turns`, and `custom`: as JSON, the dialogue's origin, its labels and the sound on the user's channel.
 
 The agent's channels never reveal what the user will do: the `text` of a cut-off turn is its whole text, not only what is heard.
 No two splits share a dialogue or a user's voice."""

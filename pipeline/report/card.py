@@ -7,6 +7,7 @@ import yaml
 from manifests.columns import COLUMNS, distributions, numbers
 from manifests.corpus import Corpus
 from manifests.figures import Column, Distribution, Number
+from pipeline.report.statistics import label_rows
 from stages.text.languages import ENGLISH
 
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
@@ -80,6 +81,10 @@ def _figures(statistics: dict[str, Any]) -> list[tuple[str, Any, str]]:
             for name, number in [*statistics.get("not_used", {}).items()][:SHOWN]
         ),
         *(row for _, figure in numbers() for row in _number(figure, statistics)),
+        *(
+            (f"dialogues with the label {_code(name)}", number, _code(values) if values else "")
+            for name, number, values in label_rows(statistics)
+        ),
         *(
             _spread(column, figure, values)
             for column, figure in distributions()
@@ -189,7 +194,7 @@ A cut has
   in seconds]), `act` (the function of the turn: reprompt, the agent asks again after a long silence; wait and stop, the user silences the agent; go_on and
   resume, the agent resumes at the start of the interrupted sentence), for a barge-in `barge_in` (`place`: early, middle or late, by thirds of the agent's full
   turn; `in_row`: 2 or more if the agent's previous turn was also interrupted), and for a cut-off turn `yields` (in_word or after_word);
-* custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` if the dialogue has one, `director` (rules, or a model) if one wrote events into it, and, for noise on the user's channel,
+* custom `task`, `total_turns`, `source`, `seed`, `recipe`, `system_prompt` if the dialogue has one, `director` (rules, or a model) if one wrote events into it, `labels` (by name) if stages set some, and, for noise on the user's channel,
   `noise` (its `kind`, and `snr_db`, the level of the speech relative to it) and `noise_bursts` ([start, length] in seconds);
 * custom `room` (`rt60_s`, and its walls or the `recording` of its impulse response), `echo`, `noise_recording`, `microphone`, `level_changes` ([second, dB], linearly interpolated), `telephone`, `codec`, `packet_loss` (`lost`: packet numbers from 0) and `turned_down_db`: the effects on the user's channel, with their parameters.
 

@@ -26,6 +26,7 @@ def dialogue_view(cut: MonoCut, split: str, audio: str) -> dict[str, Any]:
         "frames": round(cut.duration / FRAME_SECONDS),
         "system_prompt": cut.custom.get("system_prompt", ""),
         "sound": user_sound(cut),
+        "labels": cut.custom.get("labels", {}),
         "voices": [(speaker, ", ".join(voices(cut, speaker))) for speaker in ("user", "agent")],
         "audio": audio,
         "names": lane_names_svg(layout, codes),

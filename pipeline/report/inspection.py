@@ -9,6 +9,7 @@ import soxr
 from lhotse import MonoCut, SupervisionSegment
 
 from manifests.frames import FRAME_SECONDS, SOURCE_RATE, TARGET_RATE
+from manifests.labels import shown
 from manifests.pcm import to_int16
 from manifests.sound import EFFECTS
 from manifests.text_channel import is_cut_off, text_heard, whole_text
@@ -55,6 +56,7 @@ def inspect_text(cut: MonoCut) -> str:
     lines = [f"{cut.id}: {cut.duration:.2f} s, {frames} frames of 80 ms, {turns} turns"]
     lines += [f"{speaker} voice: {', '.join(voices(cut, speaker))}" for speaker in ("user", "agent")]
     lines += [f"{effect} on the user's channel: {parameters}" for effect, parameters in user_sound(cut).items()]
+    lines += [f"label {name}: {shown(value)}" for name, value in cut.custom.get("labels", {}).items()]
     if prompt := cut.custom.get("system_prompt"):
         lines.append(f"system prompt: {prompt}")
     cut_off_after = {agent.id: agent.end - user.start for agent, user in barge_ins(cut.supervisions)}
@@ -106,6 +108,7 @@ def cut_as_json(cut: MonoCut) -> dict[str, Any]:
         "duration_s": cut.duration,
         "frames": round(cut.duration / FRAME_SECONDS),
         "system_prompt": cut.custom.get("system_prompt", ""),
+        "labels": cut.custom.get("labels", {}),
         "voices": {speaker: voices(cut, speaker) for speaker in ("user", "agent")},
         "turns": [_turn_as_json(s) for s in cut.supervisions],
     }

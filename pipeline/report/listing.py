@@ -1,14 +1,17 @@
-"""A dialogue as a row of a list, from the manifest alone: its events, voices and checks, and the filters over them.
+"""A dialogue as a row of a list, from the manifest alone: its events, labels, voices and checks, and the filters over them.
 
 The report and `salm-duplex browse` show the same rows and filter them in the same way.
 """
 
+import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from manifests.labels import MOST_VALUES, Label, json_member, shown
 from manifests.records import SPLITS, join_voices, split_voices
 
 EVENTS = {
@@ -69,7 +72,7 @@ CHECKS = (
 )
 CHECK = {check.column: check for check in CHECKS}
 
-_SHOWN = ("id", "split", "shard", "source", "duration_s", "turns", "user_voice", "agent_voice")
+_SHOWN = ("id", "split", "shard", "source", "duration_s", "turns", "user_voice", "agent_voice", "labels")
 ROW_COLUMNS = (*_SHOWN, *EVENTS, *CHECK)
 """The columns needed for a `Row`."""
 
@@ -90,6 +93,7 @@ class Row:
     agent_voices: tuple[str, ...]
     events: Mapping[str, int]
     checks: Mapping[str, float]
+    labels: Mapping[str, Label]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -99,17 +103,20 @@ class Row:
             "split": self.split,
             "voices": [*self.user_voices, *self.agent_voices],
             "events": [*self.events],
+            "labels": [json_member(name, value) for name, value in self.labels.items()],
             "checks": self.checks,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The filters of a list; empty fields are ignored. `bound` is in the check's unit."""
+    """The filters of a list; empty fields are ignored. `label` is a member of the column's JSON, `bound` is in the
+    check's unit."""
 
     text: str = ""
     split: str = ""
     event: str = ""
+    label: str = ""
     voice: str = ""
     check: str = ""
     bound: float | None = None
@@ -118,7 +125,8 @@ class Query:
         """The manifest's columns that the query needs."""
         text = ["id", "source", "user_voice", "agent_voice"] if self.text else []
         voice = ["user_voice", "agent_voice"] if self.voice else []
-        asked = [*text, *(["split"] if self.split else []), *voice, self.event, self.check]
+        label = ["labels"] if self.label else []
+        asked = [*text, *(["split"] if self.split else []), *voice, self.event, *label, self.check]
         return [*dict.fromkeys(name for name in asked if name)]
 
     def matches(self, rows: pd.DataFrame) -> "pd.Series[bool]":
@@ -133,6 +141,8 @@ class Query:
             kept &= _speaks(rows["user_voice"], self.voice) | _speaks(rows["agent_voice"], self.voice)
         if self.event:
             kept &= occurs(rows[self.event])
+        if self.label:  # quotes inside a name or value are escaped, so only the member itself matches
+            kept &= rows["labels"].str.contains(self.label, regex=False).fillna(False).astype(bool)
         if self.check:
             values = worst(rows[self.check], CHECK[self.check])
             if self.bound is None:
@@ -148,11 +158,13 @@ class Choices:
 
     splits: tuple[str, ...]
     events: tuple[tuple[str, str], ...]
+    labels: tuple[tuple[str, str], ...]
+    """Boolean and text values, for `Query.label`, with titles; none of a label with many values."""
     voices: tuple[str, ...]
     checks: tuple[Check, ...]
 
 
-CHOICE_COLUMNS = ("split", "user_voice", "agent_voice", *EVENTS, *CHECK)
+CHOICE_COLUMNS = ("split", "labels", "user_voice", "agent_voice", *EVENTS, *CHECK)
 """The columns needed for `choices`."""
 
 
@@ -162,16 +174,27 @@ def choices(parts: Iterable[pd.DataFrame]) -> Choices:
     events: set[str] = set()
     checks: set[str] = set()
     joined: set[str] = set()
+    values: defaultdict[str, set[Label]] = defaultdict(set)
     for rows in parts:
         splits |= set(rows["split"].unique())
         events |= {name for name in EVENTS if name not in events and occurs(rows[name]).any()}
         checks |= {name for name in CHECK if name not in checks and worst(rows[name], CHECK[name]).notna().any()}
+        for text in rows["labels"].dropna().unique():
+            for name, value in json.loads(text).items():
+                if isinstance(value, bool | str) and len(values[name]) <= MOST_VALUES:
+                    values[name].add(value)
         if len(joined) <= MOST_VOICES:
             joined |= set(rows["user_voice"].dropna().unique()) | set(rows["agent_voice"].dropna().unique())
     voices = sorted({voice for own in joined for voice in split_voices(own)})
     return Choices(
         tuple(split for split in SPLITS if split in splits),
         tuple((name, title) for name, title in EVENTS.items() if name in events),
+        tuple(
+            (json_member(name, value), f"{name}: {shown(value)}")
+            for name in sorted(values)
+            for value in sorted(values[name], key=shown)
+            if len(values[name]) <= MOST_VALUES
+        ),
         tuple(voices) if len(joined) <= MOST_VOICES else (),
         tuple(check for check in CHECKS if check.column in checks),
     )
@@ -191,6 +214,7 @@ def rows_of(table: pd.DataFrame) -> list[Row]:
             agent_voices=tuple(split_voices(row["agent_voice"] or "")),
             events={name: number for name in EVENTS if (number := _count(row[name]))},
             checks={str(name): round(value, 4) for name, value in checks.items() if value == value},
+            labels=json.loads(row["labels"] or "{}"),
         )
         for row, checks in zip(_plain(table), found.to_dict("records"), strict=True)
     ]

@@ -12,7 +12,7 @@ from pipeline.report.card import voice_licenses
 from pipeline.report.examples import examples
 from pipeline.report.histogram import histogram_svg
 from pipeline.report.listing import CHECKS, CHOICE_COLUMNS, ROW_COLUMNS, Query, Row, choices, rows_of
-from pipeline.report.statistics import split_numbers
+from pipeline.report.statistics import label_rows, split_numbers
 from pipeline.report.targets import marks_of, targets
 from pipeline.report.templates import templates
 from pipeline.report.timing import timing_rows
@@ -37,6 +37,7 @@ def report(corpus: Corpus) -> str:
             splits={split: parts[split] for split in corpus.splits},
             numbers=[figure for _, figure in numbers() if figure.in_splits],
             distributions=list(distributions()),
+            labels=label_rows(corpus.info["statistics"]),
             rejected=_rejected(corpus),
             plots=_plots(corpus),
             audit=_audit(corpus),

@@ -39,6 +39,18 @@ def split_numbers(dialogues: Table) -> dict[str, dict[str, Any]]:
     return _each_split(_rows(dialogues))
 
 
+def label_rows(statistics: dict[str, Any]) -> list[tuple[str, int, str]]:
+    """Name, number of dialogues, and values of every label: counts, or mean and range."""
+    return [(name, one["dialogues"], _label_values(one)) for name, one in statistics.get("labels", {}).items()]
+
+
+def _label_values(counted: dict[str, Any]) -> str:
+    parts = [f"{value}: {number}" for value, number in counted.get("values", {}).items()]
+    if "mean" in counted:
+        parts.append(f"mean {counted['mean']:g} ({counted['min']:g} to {counted['max']:g})")
+    return ", ".join(parts)
+
+
 def quantiles(values: np.ndarray) -> dict[str, float] | None:
     """Minimum, 10 %, median, mean, 90 % and maximum of the values; None without values."""
     if not len(values):

@@ -5,6 +5,7 @@ from pathlib import Path
 import jinja2
 
 from manifests.frames import CODEBOOKS, FRAME_SECONDS
+from manifests.labels import shown
 from pipeline.report.listing import CHECK, EVENTS
 from pipeline.report.timeline_layout import PIXELS_PER_SECOND
 
@@ -25,5 +26,6 @@ def templates(*folders: Path) -> jinja2.Environment:
         "codebooks": CODEBOOKS,
         "events": EVENTS,
         "checks": CHECK,
+        "shown": shown,
     }
     return environment

@@ -67,6 +67,7 @@ def test_a_share_of_the_users_call_the_same_ones_in_any_batch(rendered):
     together = phone(share=0.5).process(rendered)
     alone = [phone(share=0.5).process([record])[0] for record in rendered]
     called = [not np.array_equal(a.user, b.user) for a, b in zip(together, rendered, strict=True)]
+    assert called == [record.dialogue.labels["telephone"] for record in together]
     assert 0 < sum(called) < len(rendered)
     assert all(np.array_equal(a.user, b.user) for a, b in zip(together, alone, strict=True))
 
@@ -100,7 +101,9 @@ def test_three_recipe_lines_put_it_into_a_build(tmp_path, write_jsonl):
     assert recipe["phone"] == {"use": "examples.phone:Phone", "band": "narrow", "share": 1.0, "max_loss_db": 15.0}
     cuts = [cut for split in corpus.splits for cut in corpus.cuts(split)]
     assert len(cuts) == 4
+    assert corpus.info["statistics"]["labels"] == {"telephone": {"dialogues": 4, "values": {"true": 4}}}
     for cut in cuts:
+        assert cut.custom["labels"] == {"telephone": True}
         assert share_above(cut.load_audio()[0], SOURCE_RATE, 4_000) < 0.001
         assert share_above(cut.load_target_audio()[0], TARGET_RATE, 4_000) > 0.001
 

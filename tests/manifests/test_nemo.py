@@ -9,6 +9,7 @@ from manifests.records import TokenizedDialogue
 from manifests.shards import write_shard
 from manifests.text_channel import SpecialTokens, text_channel
 from pipeline.report.timeline_layout import barge_ins
+from stages.base import labeled
 from stages.cast import Cast, CastSettings
 from stages.render import Render, RenderSettings
 from stages.schedule import BargeInSettings, Schedule, ScheduleSettings
@@ -21,7 +22,7 @@ from stages.voices.espeak import EspeakSynthesizer
 def cuts(tmp_path_factory, rendered) -> CutSet:
     folder = tmp_path_factory.mktemp("shard")
     coded = [TokenizedDialogue.of(r, np.zeros((r.timeline.frames, 4), dtype=np.int16)) for r in rendered]
-    write_shard(folder, 0, coded, {})
+    write_shard(folder, 0, [labeled(record, telephone=True) for record in coded], {})
     return CutSet.from_shar(in_dir=folder).to_eager()
 
 

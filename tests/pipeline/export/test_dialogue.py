@@ -11,10 +11,10 @@ from pipeline.export.dialogue import EVERYTHING, read_dialogues
 
 
 def full(record: DuplexDialogue) -> DuplexDialogue:
-    """A dialogue with everything that one may have: a pause, a system prompt, a voice reference and noise."""
+    """A dialogue with everything that one may have: a pause, a system prompt, a voice reference, noise and a label."""
     timeline = record.timeline
     user, *rest = timeline.segments
-    dialogue = replace(record.dialogue, system_prompt="Be brief.")
+    dialogue = replace(record.dialogue, system_prompt="Be brief.", labels={"calm": True})
     return replace(
         record,
         timeline=replace(
@@ -37,9 +37,13 @@ def test_everything_in_a_cut_is_read_and_counted(tmp_path: Path, rendered: list[
         assert found.system_prompt == "Be brief." and found.reference_audio
         assert found.turns[0].pauses == ((round(found.turns[0].start + 0.1, 8), 0.2),)
         assert found.custom == {
-            name: cut.custom[name] for name in ("task", "source", "seed", "recipe", "noise", "noise_bursts")
+            name: cut.custom[name] for name in ("task", "source", "seed", "recipe", "noise", "noise_bursts", "labels")
         }
-        assert found.holds()["sound labels"] == 2 and found.holds()["codec frames"] == found.frames
+        assert (
+            found.holds()["sound labels"] == 2
+            and found.holds()["dialogue labels"] == 1
+            and found.holds()["codec frames"] == found.frames
+        )
         assert np.array_equal(found.channel("user", 16_000), record.user)
         assert np.array_equal(found.channel("agent", 22_050), record.agent)
         for turn, segment in zip(found.turns, record.timeline.segments, strict=True):

@@ -6,6 +6,7 @@ import pytest
 from listing_material import table
 
 from manifests.corpus import Corpus
+from manifests.labels import MOST_VALUES, json_member
 from manifests.table import DIALOGUES
 from pipeline.report.listing import (
     CHECK,
@@ -19,9 +20,23 @@ from pipeline.report.listing import (
 )
 
 ROWS = table(
-    {"id": "Taxi-1", "barge_ins": 2, "noise": "street", "least_heard": 0.7, "edge_errors_s": [0.02, -0.3]},
+    {
+        "id": "Taxi-1",
+        "barge_ins": 2,
+        "noise": "street",
+        "least_heard": 0.7,
+        "edge_errors_s": [0.02, -0.3],
+        "labels": '{"calm": true, "line": "\\"mobile\\": true", "loss": 0.5}',
+    },
     {"id": "taxi-2", "split": "test", "user_voice": "a%2Cb,c", "edge_errors_s": [], "echo_gain": 0.1},
-    {"id": "(hotel)", "user_voice": "ab", "least_heard": 0.9, "edge_errors_s": [0.1], "source": "taxi.jsonl:9"},
+    {
+        "id": "(hotel)",
+        "user_voice": "ab",
+        "labels": '{"calm": false}',
+        "least_heard": 0.9,
+        "edge_errors_s": [0.1],
+        "source": "taxi.jsonl:9",
+    },
 )
 
 
@@ -35,6 +50,9 @@ ROWS = table(
         (Query(event="barge_ins"), ["Taxi-1"]),
         (Query(event="noise"), ["Taxi-1"]),
         (Query(event="echo_gain"), ["taxi-2"]),
+        (Query(label='"calm": true'), ["Taxi-1"]),
+        (Query(label='"mobile": true'), []),
+        (Query(label=json_member("line", '"mobile": true'), voice="a"), ["Taxi-1"]),
         (Query(voice="a"), ["Taxi-1"]),
         (Query(voice="a,b"), ["taxi-2"]),
         (Query(voice="z"), ["Taxi-1", "taxi-2", "(hotel)"]),
@@ -53,6 +71,8 @@ def test_rows_have_a_dialogues_events_voices_and_checks() -> None:
     first, second, third = rows_of(ROWS)
     assert dict(first.events) == {"barge_ins": 2, "noise": 1}
     assert dict(first.checks) == {"least_heard": 0.7, "edge_errors_s": 0.3}
+    assert dict(first.labels) == {"calm": True, "line": '"mobile": true', "loss": 0.5} and second.labels == {}
+    assert third.facts["labels"] == ['"calm": false']
     assert second.user_voices == ("a,b", "c") and dict(second.events) == {"echo_gain": 1} and not second.checks
     assert third.facts["text"] == "(hotel) taxi.jsonl:9 ab z"
 
@@ -67,9 +87,12 @@ def test_choices_are_the_values_that_occur() -> None:
     assert found.splits == ("train", "test")
     assert found.voices == ("a", "a,b", "ab", "c", "z")
     assert [name for name, _ in found.events] == ["barge_ins", "noise", "echo_gain"]
+    assert [title for _, title in found.labels] == ["calm: false", "calm: true", 'line: "mobile": true']
     assert [check.column for check in found.checks] == ["least_heard", "edge_errors_s"]
     many = table(*({"user_voice": f"v{n}"} for n in range(MOST_VOICES + 1)))
     assert choices([many]).voices == ()
+    many = table(*({"labels": f'{{"word": "w{n}"}}'} for n in range(MOST_VALUES + 1)))
+    assert choices([many[:-1]]).labels and not choices([many]).labels
 
 
 def test_every_column_is_one_of_the_manifest(small_corpus: Corpus) -> None:

@@ -19,8 +19,8 @@ demo-natural: .venv/natural
 
 # From scratch to an agent to talk to: one to two hours on two cores. This made the bundled agent.
 train-demo: .venv/installed
-	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl --recipe quick_and_patient --set ingest.takes=16 --set ingest.test=0.1 \
-		--out demo/talk/corpus
+	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl pipeline/data/conversations.jsonl --recipe quick_and_patient \
+		--set ingest.takes=2 --set ingest.test=0.1 --out demo/talk/corpus
 	.venv/bin/salm-duplex train --corpus demo/talk/corpus --out demo/talk/run --set optimizer.steps=3000
 	.venv/bin/salm-duplex scenes demo/talk/corpus --split validation --out demo/talk/held --takes 4 \
 		--only plain --only interruption --only pauses --only backchannels

@@ -3,8 +3,7 @@
     PYTHONPATH=. python tests/benchmarks/ablations.py [INPUT...] --out DIR [--unseen INPUT] [--only ARM] [--scene SCENE] [--limit 220]
 
 Every arm trains the preset `tiny` on a corpus from the same dialogues, by default the bundled ones, and plays the same scenes, with
-dialogues and voices that no arm has heard: held out, or from the other dialogues given as --unseen, which are needed for narrow
-intervals when the arms train on the 72 bundled ones. Every part is a command of the product, and a finished part is not repeated: after an interruption, the same line resumes.
+dialogues and voices that no arm has heard: held out, or from the other dialogues given as --unseen. Every part is a command of the product, and a finished part is not repeated: after an interruption, the same line resumes.
 With --only and --scene, the others are shown as far as they are finished. Prints a table, and writes it to `DIR/ablations.md`, and every
 figure of every scene to `DIR/ablations.json`. An arm takes 25 minutes of training on two idle cores, and as much for all its scenes.
 """
@@ -22,7 +21,8 @@ from pathlib import Path
 
 from salm_duplex_model.checkpoint import BUNDLED_RUN
 
-BUNDLED = Path(__file__).parents[2] / "pipeline" / "data" / "dialogues.jsonl"
+DATA = Path(__file__).parents[2] / "pipeline" / "data"
+BUNDLED = (str(DATA / "dialogues.jsonl"), str(DATA / "conversations.jsonl"))
 
 EVENTS = (
     "speak.agent_backchannel={share: 0.3, turn_share: 0.3}",
@@ -137,7 +137,7 @@ class Ablations:
             by_the_old_rule(self.corpus("quick"), out)
             return out
         inputs = self.unseen if name == "unseen" else self.inputs
-        given = inputs or [str(BUNDLED), "--set", f"ingest.takes={-(-self.dialogues // 72)}"]
+        given = inputs or [*BUNDLED, "--set", "ingest.takes=2"]
         changes = [option for change in CORPORA.get(name, ()) for option in ("--set", change)]
         run("build", *given, "--limit", self.dialogues, "--recipe", "quick_and_patient", "--set", "ingest.test=0.1",
             *changes, "--out", out)  # fmt: skip
@@ -233,7 +233,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--only", action="append", choices=ARMS)
     parser.add_argument("--scene", action="append", choices=SHOWN)
-    parser.add_argument("--dialogues", type=int, default=1_152)
+    parser.add_argument("--dialogues", type=int, default=2_200, help="at most, in each corpus")
     parser.add_argument("--steps", type=int, default=3_000)
     parser.add_argument("--takes", type=int, default=2, help="of each held-out dialogue in a scene")
     parser.add_argument("--limit", type=int, default=220, help="dialogues played in each scene")

@@ -1,8 +1,11 @@
-"""The bundled recipes: each loads, has a description, and does what it says."""
+"""The bundled recipes: each loads, has a description, and does what it says. The bundled dialogues are all read."""
+
+import json
 
 import pytest
 from typer.testing import CliRunner
 
+from manifests.formats import read_dialogue
 from pipeline.cli import app
 from pipeline.commands.options import RECIPES, SHIPPED
 from pipeline.commands.recipe import about
@@ -42,3 +45,10 @@ def test_natural_has_an_agent_by_hibari_and_users_by_kokoro() -> None:
     assert {about_voice(recipe, voice)["engine"] for voice in cast.user_voices} == {"Kokoro"}
     # Hibari's voice was trained on this one: a user with it would sound like the agent.
     assert "af_heart" not in cast.user_voices and len(cast.user_voices) >= 40
+
+
+@pytest.mark.parametrize(("name", "number"), [("dialogues.jsonl", 72), ("conversations.jsonl", 990)])
+def test_every_bundled_dialogue_is_read(name: str, number: int) -> None:
+    found = [read_dialogue(json.loads(line), name, "") for line in (SHIPPED / name).read_text("utf-8").splitlines()]
+    assert len({one.dialogue.id for one in found}) == len(found) == number
+    assert not any(one.not_used for one in found)

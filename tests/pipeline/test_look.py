@@ -77,7 +77,7 @@ def test_the_stage_ingest_reports_unused_contents(write_jsonl, tmp_path, recipe)
         (b"name,text\nMia,Hello\n", "Line 1 is not valid JSON (Expecting value at column 1: 'name,text')"),
         (b"<!DOCTYPE html>\n<html></html>", "a web page or XML"),
         (b"a.txt".ljust(257, b"\0") + b"ustar\x0000".ljust(255, b"\0"), "a tar archive"),
-        (gzip.compress(b"a.txt".ljust(257, b"\0") + b"ustar  \0".ljust(255, b"\0")), "a tar archive"),
+        (gzip.compress(b"a.txt".ljust(257, b"\0") + b"ustar  \0".ljust(255, b"\0"), mtime=0), "a tar archive"),
         (b'{"model": "x", "layers": [1, 2]}', "No dialogue format has the keys layers, model"),
     ],
 )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import refused, run
+from command_material import run_inside
+from test_cli import refused
 from utmos_material import make_utmos
 
 import pipeline.evaluate
@@ -182,7 +183,7 @@ def test_examples_go_to_a_new_folder(request_of, tmp_path):
 
 
 def command(tiny_run: Path, corpus: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
-    return run("evaluate", tiny_run, "--corpus", corpus, "--out", out, *more)
+    return run_inside("evaluate", tiny_run, "--corpus", corpus, "--out", out, *more)
 
 
 def test_the_command(tiny_run, small_corpus, tmp_path):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from command_material import run_inside
 from corpus_material import rows_of
 from material import openai
 
@@ -63,67 +64,69 @@ def test_when_nothing_is_usable_the_work_has_failed(tmp_path, write_jsonl):
 
 
 def test_a_missing_input_is_rejected_before_any_work(tmp_path):
-    said = refused(run("build", tmp_path / "nowhere.jsonl", "--out", tmp_path / "c"))
+    said = refused(run_inside("build", tmp_path / "nowhere.jsonl", "--out", tmp_path / "c"))
     assert "nowhere.jsonl does not exist" in said
     assert not (tmp_path / "c").exists()
 
 
 def test_a_wrong_recipe_key_is_rejected_with_the_allowed_ones(tmp_path, write_jsonl):
-    said = refused(run("build", write_jsonl(openai("a")), "--out", tmp_path / "c", "--set", "schedule.barge=1"))
+    said = refused(run_inside("build", write_jsonl(openai("a")), "--out", tmp_path / "c", "--set", "schedule.barge=1"))
     assert "no key 'schedule.barge'" in said and "barge_in" in said
     assert not (tmp_path / "c").exists()
 
 
 def test_an_unknown_voice_is_rejected_before_any_work(tmp_path, write_jsonl):
     voice = "cast.agent_voice=en-us+nobody?pitch=50&range=50&rate=160"
-    said = refused(run("build", write_jsonl(openai("a")), "--out", tmp_path / "c", "--set", voice))
+    said = refused(run_inside("build", write_jsonl(openai("a")), "--out", tmp_path / "c", "--set", voice))
     assert "no voice 'en-us+nobody'" in said
     assert not (tmp_path / "c").exists()
 
 
 def test_an_output_that_cannot_be_written_is_rejected(tmp_path, write_jsonl):
     (tmp_path / "file").write_text("in the way")
-    said = refused(run("build", write_jsonl(openai("a")), "--out", tmp_path / "file" / "c"))
+    said = refused(run_inside("build", write_jsonl(openai("a")), "--out", tmp_path / "file" / "c"))
     assert "can't be written" in said
 
 
 def test_a_codec_without_voices_is_rejected(tmp_path):
-    said = refused(run("codec", "train", "--out", tmp_path / "c.safetensors", "--set", "agent_voice='en?volume=1'"))
+    said = refused(
+        run_inside("codec", "train", "--out", tmp_path / "c.safetensors", "--set", "agent_voice='en?volume=1'")
+    )
     assert "'en?volume=1' is not like" in said
 
 
 def test_a_folder_that_is_not_a_corpus_is_reported(tmp_path):
-    assert "is not a corpus" in refused(run("inspect", tmp_path))
-    assert "is not a corpus" in refused(run("report", tmp_path))
+    assert "is not a corpus" in refused(run_inside("inspect", tmp_path))
+    assert "is not a corpus" in refused(run_inside("report", tmp_path))
 
 
 def test_a_corpus_with_another_format_version_is_reported(tmp_path):
     (tmp_path / "corpus.json").write_text('{"format_version": 99}')
-    assert "format version 99" in refused(run("inspect", tmp_path))
+    assert "format version 99" in refused(run_inside("inspect", tmp_path))
 
 
 def test_an_unknown_stage_is_rejected(tmp_path):
-    said = refused(run("stage", "sing", "--in", tmp_path, "--out", tmp_path / "o"))
+    said = refused(run_inside("stage", "sing", "--in", tmp_path, "--out", tmp_path / "o"))
     assert "no stage 'sing'" in said and "synthesize" in said
 
 
 def test_a_stage_without_its_input_is_reported(tmp_path):
-    said = refused(run("stage", "render", "--in", tmp_path, "--out", tmp_path / "o"))
+    said = refused(run_inside("stage", "render", "--in", tmp_path, "--out", tmp_path / "o"))
     assert "contains no records.jsonl" in said
     assert not (tmp_path / "o").exists()
 
 
 def test_a_stage_on_another_stages_records_is_reported(tmp_path, write_jsonl):
-    assert run("stage", "ingest", "--in", write_jsonl(openai("a")), "--out", tmp_path / "i").returncode == 0
-    result = run("stage", "render", "--in", tmp_path / "i", "--out", tmp_path / "o")
+    assert run_inside("stage", "ingest", "--in", write_jsonl(openai("a")), "--out", tmp_path / "i").returncode == 0
+    result = run_inside("stage", "render", "--in", tmp_path / "i", "--out", tmp_path / "o")
     assert result.returncode in (1, 2)
     assert "Dialogue records" in result.stderr and "Traceback" not in result.stderr
 
 
 def test_the_printed_recipe_can_be_given_back(tmp_path):
-    printed = run("recipe", "--set", "seed=4")
+    printed = run_inside("recipe", "--set", "seed=4")
     (tmp_path / "r.yaml").write_text(printed.stdout)
-    assert run("recipe", "--recipe", tmp_path / "r.yaml").stdout == printed.stdout
+    assert run_inside("recipe", "--recipe", tmp_path / "r.yaml").stdout == printed.stdout
 
 
 def test_doctor_finds_the_embedded_defaults_usable():

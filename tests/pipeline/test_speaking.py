@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from command_material import run_inside
 from material import SMALL_RUN
-from test_cli import refused, run
+from test_cli import refused
 
 from manifests.errors import RequestError
 from pipeline.commands.speaking import Speaking
@@ -67,5 +68,5 @@ def test_invalid_values_are_rejected_in_a_sentence(folder):
 
 def test_the_commands_have_the_options(folder, tmp_path):
     out = tmp_path / "e.json"
-    message = refused(run("evaluate", folder, "--corpus", tmp_path, "--out", out, "--turn-taking", "stop=0"))
+    message = refused(run_inside("evaluate", folder, "--corpus", tmp_path, "--out", out, "--turn-taking", "stop=0"))
     assert "The turn taking's stop is wrong: input should be greater than 0" in message

@@ -3,10 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_material import run_inside
 from s3_material import copy_into
 
 from manifests.corpus import Corpus, open_corpus
@@ -103,8 +103,7 @@ def test_from_a_url_to_a_url(small_corpus: Corpus, s3: str, tmp_path: Path) -> N
 
 def test_the_command_prints_what_it_wrote_and_what_is_lost(small_corpus: Corpus, tmp_path: Path) -> None:
     def run(*more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipeline.cli", "export", small_corpus.url, "--out", str(tmp_path / "out")]
-        return subprocess.run([*command, *more], capture_output=True, text=True)
+        return run_inside("export", small_corpus.url, "--out", tmp_path / "out", *more)
 
     said = run("--to", "moshi")
     assert said.returncode == 0, said.stderr

@@ -17,7 +17,7 @@ demo-natural: .venv/natural
 	@echo
 	@echo "Open demo/natural/corpus/report.html, and listen to demo/natural/*.wav (left: user, right: agent)."
 
-# From scratch to an agent to talk to: one to two hours on two cores. This made the bundled agent.
+# From scratch to an agent to talk to: one to two hours on two cores.
 train-demo: .venv/installed
 	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl pipeline/data/conversations.jsonl --recipe quick_and_patient \
 		--set ingest.takes=2 --set ingest.test=0.1 --out demo/talk/corpus

@@ -78,10 +78,7 @@ def false_alarm_rate(scene: Scene, agent: Agent) -> list[float]:
 
     A start in one of the turn's labeled pauses counts as taking over in a pause, not here.
     """
-    return [
-        float(any(talking(turn, start) and turn.end - start > USER_STOPS_S for start in _starts(agent)))
-        for turn in scene.floor_turns
-    ]
+    return [float(starts_early(turn, agent)) for turn in scene.floor_turns]
 
 
 def pause_take_over_rate(scene: Scene, agent: Agent) -> list[float]:
@@ -262,6 +259,23 @@ def reference_talks_on(scene: Scene, moment: float) -> bool:
     return any(turn.holds(moment) and turn.end >= moment + TALKS_ON_S for turn in scene.reference)
 
 
+def starts_early(turn: UserTurn, agent: Agent) -> bool:
+    """Whether the agent starts while the user talks in its turn, see `false_alarm_rate`."""
+    return any(talking(turn, own.start) and turn.end - own.start > USER_STOPS_S for own in agent)
+
+
+def stop_delay(agent: Agent, event: Interval) -> float | None:
+    """How long after the event's onset the agent is silent; None if it did not speak."""
+    turn = speaking(agent, event.start)
+    return None if turn is None else turn.end - event.start
+
+
+def answer_delay(scene: Scene, turn: UserTurn, agent: Agent) -> float | None:
+    """How long after the turn's end the agent answers it; None without an answer."""
+    window = Interval(turn.end - USER_STOPS_S, scene.window_after(turn))
+    return next((own.start - turn.end for own in agent if window.holds(own.start)), None)
+
+
 def _barge_ins(scene: Scene) -> list[UserTurn]:
     return [turn for turn in scene.user if turn.event == "barge_in"]
 
@@ -272,8 +286,8 @@ def _starts(agent: Agent) -> list[float]:
 
 def _delays(agent: Agent, events: Sequence[Interval]) -> list[float]:
     """For each event at whose onset the agent speaks: how long after it the agent is silent."""
-    turns = [(speaking(agent, event.start), event) for event in events]
-    return [turn.end - event.start for turn, event in turns if turn is not None]
+    delays = [stop_delay(agent, event) for event in events]
+    return [delay for delay in delays if delay is not None]
 
 
 def _overlap(agent: Agent, turn: Interval) -> float:
@@ -286,6 +300,5 @@ def _latencies(scene: Scene, agent: Agent, event: str) -> list[float | None]:
     latencies: list[float | None] = []
     for turn in scene.user:
         if turn.event == event and turn.answered:
-            window = Interval(turn.end - USER_STOPS_S, scene.window_after(turn))
-            latencies.append(next((start - turn.end for start in _starts(agent) if window.holds(start)), None))
+            latencies.append(answer_delay(scene, turn, agent))
     return latencies

@@ -26,11 +26,11 @@ from manifests.frames import FRAME_SECONDS
 from manifests.records import DURING
 from salm_duplex_model.evaluation.metrics import (
     STOP_WITHIN_S,
-    USER_STOPS_S,
+    answer_delay,
     matched_starts,
     reference_talks_on,
-    speaking,
-    talking,
+    starts_early,
+    stop_delay,
     unprompted_starts,
 )
 from salm_duplex_model.evaluation.timeline import Interval, Scene, UserTurn
@@ -70,7 +70,7 @@ def interruption(scene: Scene, agent: Agent) -> list[Credit]:
     credits = []
     for own in scene.user:
         if own.event == "barge_in":
-            stop = _stop(agent, own)
+            stop = stop_delay(agent, own)
             credits.append(Credit(_at_onset(own), None if stop is None else -min(stop, STOP_WITHIN_S) / STOP_WITHIN_S))
             if own.answered:
                 credits.append(_answer(scene, own, agent))
@@ -84,7 +84,7 @@ def backchannel(scene: Scene, agent: Agent) -> list[Credit]:
     credits = []
     for event in events:
         if reference_talks_on(scene, event.start):
-            stop = _stop(agent, event)
+            stop = stop_delay(agent, event)
             credits.append(Credit(_at_onset(event), None if stop is None else _unless(stop <= STOP_WITHIN_S)))
     turns = {id(own) for own in scene.turns_of(agent)}
     mine = [own.start for own in agent if id(own) not in turns]
@@ -104,8 +104,7 @@ def unprompted(scene: Scene, agent: Agent) -> list[Credit]:
     starts, wrong = _starts(turns), unprompted_starts(scene, turns)
     credits, since = [], 0.0
     for own in scene.floor_turns:
-        early = any(talking(own, start) and own.end - start > USER_STOPS_S for start in starts)
-        credits.append(Credit(Interval(own.start, own.end), _unless(early)))
+        credits.append(Credit(Interval(own.start, own.end), _unless(starts_early(own, turns))))
         if own.act in ("wait", "stop"):
             silence = Interval(own.end, scene.window_after(own))
             credits.append(Credit(silence, _unless(any(map(silence.holds, starts)))))
@@ -147,17 +146,9 @@ def advantages(group: Sequence[dict[str, list[Credit]]], weights: dict[str, floa
 
 
 def _answer(scene: Scene, own: UserTurn, agent: Agent) -> Credit:
-    until = scene.window_after(own)
-    window = Interval(own.end - USER_STOPS_S, until)
-    delays = [start - own.end for start in _starts(scene.turns_of(agent)) if window.holds(start)]
-    delay = min(max(delays[0], 0.0), SLOW_S) if delays else SLOW_S
-    return Credit(Interval(own.start, min(own.end + SLOW_S, until)), -delay / SLOW_S)
-
-
-def _stop(agent: Agent, event: Interval) -> float | None:
-    """How long after the event's onset the agent is silent; None if it did not speak."""
-    spoken = speaking(agent, event.start)
-    return None if spoken is None else spoken.end - event.start
+    found = answer_delay(scene, own, scene.turns_of(agent))
+    delay = SLOW_S if found is None else min(max(found, 0.0), SLOW_S)
+    return Credit(Interval(own.start, min(own.end + SLOW_S, scene.window_after(own))), -delay / SLOW_S)
 
 
 def _at_onset(event: Interval) -> Interval:

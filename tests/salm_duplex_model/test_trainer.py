@@ -286,6 +286,10 @@ def test_the_dry_run_prints_its_estimate(talk, preset):
 # Rejected requests: one sentence, exit code 1 or 2, no traceback.
 
 
+def train_inside(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return run_inside("train", *arguments)
+
+
 def refused(result: subprocess.CompletedProcess[str], code: int) -> str:
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
@@ -298,9 +302,7 @@ def test_a_damaged_shard_is_named(talk, preset, tmp_path, damage):
     shard = tmp_path / "corpus" / "train" / "target_codes.000000.tar"
     content = shard.read_bytes()
     shard.write_bytes(content[: len(content) // 5] if damage == "truncated" else os.urandom(len(content)))
-    said = refused(
-        run_inside("train", "--corpus", tmp_path / "corpus", "--out", tmp_path / "run", "--preset", preset), 1
-    )
+    said = refused(train_inside("--corpus", tmp_path / "corpus", "--out", tmp_path / "run", "--preset", preset), 1)
     assert str(shard) in said and "damaged" in said and "copy it again" in said
 
 
@@ -308,9 +310,7 @@ def test_a_corpus_with_another_format_version_is_rejected(talk, preset, tmp_path
     shutil.copytree(talk.url, tmp_path / "corpus")
     info = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
     (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(info | {"format_version": 99}))
-    said = refused(
-        run_inside("train", "--corpus", tmp_path / "corpus", "--out", tmp_path / "run", "--preset", preset), 2
-    )
+    said = refused(train_inside("--corpus", tmp_path / "corpus", "--out", tmp_path / "run", "--preset", preset), 2)
     assert "format version 99" in said
 
 
@@ -324,13 +324,13 @@ def test_a_run_keeps_its_corpora_s_codec_and_two_codecs_are_not_mixed(trained, t
         (tmp_path / name / "corpus.json").write_text(json.dumps(info))
     assert codec_of([open_corpus(tmp_path / "one")]) == "nvidia/one"
     both = ("--corpus", tmp_path / "one", "--corpus", tmp_path / "other")
-    said = refused(run_inside("train", *both, "--out", tmp_path / "run", "--preset", preset), 2)
+    said = refused(train_inside(*both, "--out", tmp_path / "run", "--preset", preset), 2)
     assert "are from the codec nvidia/other, those of" in said and not (tmp_path / "run").exists()
 
 
 def test_a_run_of_another_preset_is_rejected_and_named(trained, talk):
     folder, _, _ = trained
-    said = refused(run_inside("train", "--corpus", talk.url, "--out", folder, "--preset", "tiny"), 2)
+    said = refused(train_inside("--corpus", talk.url, "--out", folder, "--preset", "tiny"), 2)
     assert "is a run with another data.batch_seconds" in said
 
 
@@ -341,9 +341,7 @@ def test_resuming_with_another_corpus_is_rejected(trained, talk, tmp_path):
     info = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
     info["identity"]["inputs"] = {"1:other.jsonl": "1" * 64}
     (tmp_path / "corpus" / "corpus.json").write_text(json.dumps(info))
-    said = refused(
-        run_inside("train", "--corpus", tmp_path / "corpus", "--out", tmp_path / "run", "--preset", preset), 2
-    )
+    said = refused(train_inside("--corpus", tmp_path / "corpus", "--out", tmp_path / "run", "--preset", preset), 2)
     assert "trained on other corpora" in said
 
 
@@ -353,16 +351,8 @@ def test_a_checkpoint_of_other_sizes_is_rejected(trained, talk, tmp_path):
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     config["model"]["llm"]["hidden_size"] = 32
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
-    result = run_inside(
-        "train",
-        "--corpus",
-        talk.url,
-        "--out",
-        tmp_path / "run",
-        "--preset",
-        preset,
-        "--set",
-        "model.llm.hidden_size=32",
+    result = train_inside(
+        "--corpus", talk.url, "--out", tmp_path / "run", "--preset", preset, "--set", "model.llm.hidden_size=32"
     )
     assert "from a model with other sizes" in refused(result, 2)
 
@@ -372,7 +362,7 @@ def test_a_damaged_checkpoint_is_named(trained, talk, tmp_path):
     shutil.copytree(folder, tmp_path / "run")
     path = tmp_path / "run" / "checkpoints" / "00000012" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:1_000])
-    said = refused(run_inside("train", "--corpus", talk.url, "--out", tmp_path / "run", "--preset", preset), 2)
+    said = refused(train_inside("--corpus", talk.url, "--out", tmp_path / "run", "--preset", preset), 2)
     assert str(path) in said and "damaged" in said
 
 
@@ -388,20 +378,8 @@ def test_damaged_moments_are_named(trained, talk, tmp_path):
 
 
 def test_too_little_memory_is_reported_before_any_work(talk, preset, tmp_path):
-    said = refused(
-        run_inside(
-            "train",
-            "--corpus",
-            talk.url,
-            "--out",
-            tmp_path / "run",
-            "--preset",
-            preset,
-            "--set",
-            "data.batch_seconds=1e9",
-        ),
-        2,
-    )
+    more = ("--set", "data.batch_seconds=1e9")
+    said = refused(train_inside("--corpus", talk.url, "--out", tmp_path / "run", "--preset", preset, *more), 2)
     assert "GiB" in said and "data.batch_seconds" in said
     assert not (tmp_path / "run").exists()
 
@@ -417,5 +395,5 @@ def test_too_little_memory_is_reported_before_any_work(talk, preset, tmp_path):
     ],
 )
 def test_wrong_requests_are_rejected(talk, tmp_path, arguments, said):
-    assert said in refused(run_inside("train", "--corpus", talk.url, "--out", tmp_path / "run", *arguments), 2)
+    assert said in refused(train_inside("--corpus", talk.url, "--out", tmp_path / "run", *arguments), 2)
     assert not (tmp_path / "run").exists()

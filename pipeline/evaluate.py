@@ -49,6 +49,8 @@ CLOSED = (
     "closed: the user reacts to BOS and EOS of the agent's text channel, waits "
     f"{PATIENCE_S:g} s for an answer and {HANGS_UP_S:g} s more than the labels for room to speak"
 )
+WHOLE_DIALOGUES = 16
+"""Dialogues read at once for the perplexity, which takes far more memory than a step of the same number."""
 WORD_FIGURES = ("agent_wer", "reference_wer", "asr_bleu", "reference_asr_bleu")
 
 
@@ -132,7 +134,12 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
         figures[one.name] = {
             **summarize(scores[one.name]),
             "text_perplexity": perplexity(
-                model, tokenizer, one.cuts, request.batch, config.data.text, config.user_text_delay
+                model,
+                tokenizer,
+                one.cuts,
+                min(request.batch, WHOLE_DIALOGUES),
+                config.data.text,
+                config.user_text_delay,
             ),
             **({"user_wer": word_error_rate(*zip(*transcripts, strict=True))} if transcripts else {}),
             **quality.figures(),

@@ -14,7 +14,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -123,11 +123,22 @@ class Ablations:
     """The parts, each of which makes what it needs first and keeps what it has made."""
 
     def __init__(
-        self, inputs: list[str], unseen: list[str], out: Path, dialogues: int, steps: int, takes: int, limit: int
+        self,
+        inputs: list[str],
+        unseen: list[str],
+        out: Path,
+        dialogues: int,
+        steps: int,
+        takes: int,
+        limit: int,
+        preset: str = "tiny",
+        batch: int = 40,
+        settings: Sequence[str] = (),
     ) -> None:
+        """`settings` of the preset hold for every arm; `batch` dialogues are played together."""
         self.inputs, self.unseen, self.out = inputs, unseen, out
-        self.dialogues, self.steps, self.takes = dialogues, steps, takes
-        self.limit = ("--limit", limit)
+        self.dialogues, self.steps, self.takes, self.limit = dialogues, steps, takes, limit
+        self.preset, self.batch, self.settings = preset, batch, settings
 
     def corpus(self, name: str) -> Path:
         out = self.out / "corpora" / name
@@ -155,8 +166,8 @@ class Ablations:
         out, arm = self.out / "runs" / name, ARMS[name]
         if (out / "checkpoints" / f"{self.steps:08d}").exists():
             return out
-        settings = [option for change in arm.training for option in ("--set", change)]
-        run("train", "--corpus", self.corpus(arm.corpus), "--out", out, "--preset", "tiny",
+        settings = [option for change in (*self.settings, *arm.training) for option in ("--set", change)]
+        run("train", "--corpus", self.corpus(arm.corpus), "--out", out, "--preset", self.preset,
             "--set", f"optimizer.steps={self.steps}", *settings)  # fmt: skip
         return out
 
@@ -166,28 +177,37 @@ class Ablations:
             return BUNDLED_RUN
         trained = self.trained(ARMS[name].run or name)
         if ARMS[name].tuned and not (trained / "turn_taking.json").exists():
-            run("tune", trained, *self.scenes("validation", TUNED_ON), "--batch", 40, "--limit", TUNED_DIALOGUES)
+            run(
+                "tune", trained, *self.scenes("validation", TUNED_ON), "--batch", self.batch, "--limit", TUNED_DIALOGUES
+            )
         return trained
 
-    def evaluated(self, name: str, scene: str) -> None:
-        out = self.figures_of(name, scene)
-        if out.exists():
+    def evaluated(self, name: str, scenes: Sequence[str]) -> None:
+        """Play those of the scenes that the arm has no figures of, in one command."""
+        missing = [scene for scene in scenes if scene not in self.found().get(name, {})]
+        if not missing:
             return
+        out = self.out / "figures" / name / f"{missing[0]}.json"
         decoding = () if ARMS[name].tuned else ("--turn-taking", "likeliest")
         out.parent.mkdir(parents=True, exist_ok=True)
-        run("evaluate", self.tuned(name), *self.scenes("test", [scene]), "--batch", 40, *self.limit, *decoding,
-            "--out", out)  # fmt: skip
-
-    def figures_of(self, name: str, scene: str) -> Path:
-        return self.out / "figures" / name / f"{scene}.json"
+        run("evaluate", self.tuned(name), *self.scenes("test", missing), "--batch", self.batch,
+            "--limit", self.limit, *decoding, "--out", out)  # fmt: skip
 
     def found(self) -> dict[str, dict[str, dict]]:
         """Arm → scene → figures, of all that is finished."""
         figures: dict[str, dict[str, dict]] = {}
-        for name, scene in product(ARMS, SHOWN):
-            if (path := self.figures_of(name, scene)).exists():
+        for name in ARMS:
+            for path in sorted((self.out / "figures" / name).glob("*.json")):
                 figures.setdefault(name, {}).update(json.loads(path.read_text())["sets"])
         return figures
+
+    def write(self) -> str:
+        """Write the table and every figure; returns the table."""
+        found = self.found()
+        (self.out / "ablations.json").write_text(json.dumps(found, indent=1))
+        shown = table(found)
+        (self.out / "ablations.md").write_text(shown)
+        return shown
 
 
 def run(*arguments: str | int | Path) -> None:
@@ -240,9 +260,5 @@ if __name__ == "__main__":
     given = parser.parse_args()
     ablations = Ablations(given.inputs, given.unseen, given.out, given.dialogues, given.steps, given.takes, given.limit)
     for arm, scene in product(given.only or ARMS, given.scene or SHOWN):
-        ablations.evaluated(arm, scene)
-    found = ablations.found()
-    (given.out / "ablations.json").write_text(json.dumps(found, indent=1))
-    shown = table(found)
-    (given.out / "ablations.md").write_text(shown)
-    print(f"\n{shown}")
+        ablations.evaluated(arm, [scene])
+    print(f"\n{ablations.write()}")

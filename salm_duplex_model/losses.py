@@ -15,6 +15,9 @@ MULTIPLE = {"cuda": 64}
 """A group of a head's outputs is padded to a multiple of this: matrix products of odd sizes take several times as
 long."""
 
+_COLUMNS = 8
+"""Columns are added by this number, so that matrices keep the alignment that fast products need."""
+
 Errors = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 
@@ -101,8 +104,10 @@ def _walk(
             offset = used.new_zeros(groups * outputs) if offset is None else offset
             # An output this small has a probability and a gradient of zero.
             offset = F.pad(offset.view(groups, outputs), (0, padding), value=-1e4).flatten()
-        to_weight = made(used.shape) if wanted[1] else None
-        to_bias = made(len(used)) if bias is not None and wanted[2] else None
+        # A column of ones next to the states makes the bias's gradient a part of the weight's matrix product: a sum over
+        # the gradients of all logits takes as long as the softmax.
+        ones = 0 if bias is None else _COLUMNS
+        to_both = made((len(used), used.shape[1] + ones)) if any(wanted[1:]) else None
         rows = max(1, CHUNK // len(used))
         for first in range(0, len(hidden), rows):
             here = slice(first, first + rows)
@@ -113,15 +118,11 @@ def _walk(
             gradient = gradient.flatten(1)
             if to_hidden is not None:
                 to_hidden[here] = (gradient @ used).to(hidden.dtype)
-            if to_weight is not None:
-                to_weight += gradient.T @ states
-            if to_bias is not None:
-                to_bias += gradient.sum(0, dtype=torch.float32)
+            if to_both is not None:
+                to_both += gradient.T @ (F.pad(states, (0, ones), value=1) if ones else states)
 
-    def whole(gradient: Tensor | None) -> Tensor | None:
-        if gradient is None:
-            return None
-        grouped = gradient.view(groups, -1, *gradient.shape[1:])
-        return grouped[:, :outputs].flatten(0, 1).to(weight.dtype)
-
-    return loss, to_hidden, whole(to_weight), whole(to_bias)
+    if to_both is None:
+        return loss, to_hidden, None, None
+    both = to_both.unflatten(0, (groups, -1))[:, :outputs].flatten(0, 1).to(weight.dtype)
+    width = weight.shape[1]
+    return loss, to_hidden, both[:, :width] if wanted[1] else None, both[:, width] if wanted[2] else None

@@ -15,12 +15,14 @@ test_nemo_model.py` tests this.
 
 import re
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers import LlamaConfig as HfLlamaConfig
+from transformers.models.llama.modeling_llama import LlamaModel
 
 from manifests.errors import RequestError
 from manifests.frames import CODEBOOKS
@@ -32,6 +34,10 @@ from salm_duplex_model.config import LlamaConfig, LossConfig, ModelConfig, NemoE
 from salm_duplex_model.encoder import CausalEncoder, StreamingEncoder
 from salm_duplex_model.losses import Errors, linear_cross_entropy, softmax_errors
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
+
+
+CACHE = "cache" if "cache" in signature(LlamaModel.forward).parameters else "past_key_values"
+"""What transformers calls the argument; its older 5.x releases ignore the new name silently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +216,7 @@ class DuplexModel(nn.Module):
         # Also with autocast: else the activations between layers would have twice the size.
         autocast = torch.is_autocast_enabled(kind)
         vectors = vectors.to(torch.get_autocast_dtype(kind) if autocast else self.code_head.weight.dtype)
-        going_on = {} if cache is None else {"cache": cache, "position_ids": position, "attention_mask": attention_mask}
+        going_on = {} if cache is None else {CACHE: cache, "position_ids": position, "attention_mask": attention_mask}
         out = self.llm.base_model(inputs_embeds=vectors, use_cache=cache is not None, return_dict=True, **going_on)
         states: Tensor = out.last_hidden_state
         return states

@@ -40,7 +40,6 @@ STARTS_RAY = (
     "test_phone.py",
     "test_ray_job.py",
     "test_s3.py",
-    "test_scenes.py",
     "test_signals.py",
     "test_trainer_workers.py",
 )

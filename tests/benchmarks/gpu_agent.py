@@ -10,6 +10,7 @@ rejected. A finished part is not repeated. Prints the table of `ablations.py` an
 
 import argparse
 import contextlib
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -108,15 +109,24 @@ def run(*arguments: str | int | Path) -> None:
 def command(arguments: Sequence[str]) -> None:
     """Run a command with `build` on a pool of processes, instead of Ray."""
     import pipeline.building.driver as driver
+    import pipeline.building.identity as identity
     import stages.text.normalize as normalize
     from pipeline import cli
 
+    identity.version = known_version
     driver.perform = perform  # type: ignore[assignment]
     driver.RayInTheShade = NoRay  # type: ignore[assignment, misc]
     if importlib.util.find_spec("pynini") is None:
         normalize.load_english = plain_english
     sys.argv = ["salm-duplex", *arguments]
     cli.main()
+
+
+def known_version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 class NoRay(contextlib.nullcontext):  # type: ignore[type-arg]

@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from corpus_material import rows_of
+from corpus_material import rows_of, without_ray
 
 from manifests.corpus import open_corpus
 from manifests.errors import RequestError
@@ -21,14 +21,16 @@ CHOSEN = ("impatient", "repeated_interruption", "pauses", "backchannels", "noise
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     out = tmp_path_factory.mktemp("scenes") / "corpus"
-    build([str(BUNDLED)], out, load_recipe(overrides=["ingest.test=0.6", "ingest.takes=2"]), limit=6)
+    with without_ray():
+        build([str(BUNDLED)], out, load_recipe(overrides=["ingest.test=0.6", "ingest.takes=2"]), limit=6)
     return open_corpus(out)
 
 
 @pytest.fixture(scope="module")
 def scenes(corpus, tmp_path_factory):
     out = tmp_path_factory.mktemp("scenes") / "scenes"
-    assert list(make_scenes(corpus, out, CHOSEN, 2, None, None)) == list(CHOSEN)
+    with without_ray():
+        assert list(make_scenes(corpus, out, CHOSEN, 2, None, None)) == list(CHOSEN)
     return {name: open_corpus(out / name) for name in CHOSEN}
 
 

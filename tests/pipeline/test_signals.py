@@ -9,13 +9,17 @@ from material import openai
 
 from manifests.corpus import open_corpus
 
+DIALOGUES = 16
+
 
 def count(folder) -> int:
     return len(list(folder.glob("*.json"))) if folder.is_dir() else 0
 
 
 def test_a_stopped_build_says_one_sentence_and_the_same_command_resumes(tmp_path, write_jsonl):
-    dialogues = [openai(f"d{i}", f"Tell me about number {i}, please.", f"It comes after {i}.") for i in range(40)]
+    dialogues = [
+        openai(f"d{i}", f"Tell me about number {i}, please.", f"It comes after {i}.") for i in range(DIALOGUES)
+    ]
     command = [sys.executable, "-m", "pipeline.cli", "build", write_jsonl(*dialogues), "--out", tmp_path / "c"]
     command = [*map(str, command), "--set", "pack.shard_size=1", "--workers", "1", "--json"]
     done = tmp_path / "c" / ".build" / "done"
@@ -28,6 +32,6 @@ def test_a_stopped_build_says_one_sentence_and_the_same_command_resumes(tmp_path
             stdout, stderr = process.communicate()
         assert stderr == "salm-duplex: stopped; what is finished is kept, and the same command resumes.\n"
         assert (process.returncode, stdout) == (1, "")
-        assert 2 <= count(done) < 40 and not (tmp_path / "c" / "corpus.json").exists()
+        assert 2 <= count(done) < DIALOGUES and not (tmp_path / "c" / "corpus.json").exists()
     assert subprocess.run(command, capture_output=True).returncode == 0
-    assert sum(open_corpus(tmp_path / "c").info["statistics"]["dialogues"].values()) == 40
+    assert sum(open_corpus(tmp_path / "c").info["statistics"]["dialogues"].values()) == DIALOGUES

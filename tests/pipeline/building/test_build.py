@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpus_material import rows_of
+from corpus_material import rows_of, without_ray
 from material import openai
 
 from manifests.corpus import open_corpus
@@ -147,7 +147,8 @@ def test_a_second_build_to_the_same_folder_is_rejected_and_the_first_one_finishe
 
 
 def test_another_seed_gives_another_corpus(corpus, tmp_path):
-    subprocess.run(build_arguments(tmp_path / "seed", "--set", "seed=1"), check=True, capture_output=True)
+    with without_ray():
+        build([str(BUNDLED)], tmp_path / "seed", load_recipe(None, [*OVERRIDES, "seed=1"]), limit=LIMIT)
     mine, theirs = tree(tmp_path / "seed"), tree(corpus)
     assert mine["train/recording.000000.tar"] != theirs["train/recording.000000.tar"]
     assert mine["manifest/dialogues.parquet"] != theirs["manifest/dialogues.parquet"]

@@ -1,10 +1,13 @@
 """When the agent starts and stops: probabilities summed over frames, instead of the most likely token of each frame.
 
 A model that was trained to wait when unsure spreads the probability of BOS over many frames, and BOS is the most likely
-token in none of them. So the probabilities of BOS and, while the agent speaks, of EOS are summed, with a decay of
-`memory` per frame, and the token is chosen when its sum reaches a threshold. BOS is summed during the agent's turn too,
-since an agent that was talked over may have missed its end, and should still answer. Both sums are reset when the agent
-starts or stops.
+token in none of them. So the probabilities of BOS and, while the agent speaks, of EOS are summed, and the token is chosen
+when its sum reaches a threshold. While neither side speaks, nothing is forgotten: the sum of BOS is about the probability
+that the reference agent would have answered by now, and a start threshold of 0.8 waits until it would have in four of
+five cases. In other frames, sums decay by `memory`. (With a decay in silence as well, an answer that the model spreads over
+17 frames never adds up: agents trained on such answers took 69 % of turns and 19 % of pauses, and without it 96 % and
+8 %.) BOS is summed during the agent's turn too, since an agent that was talked over may have missed its end, and should
+still answer. Both sums are reset when the agent starts or stops.
 
 An agent that has just spoken would sum small probabilities in the silence after its turn until it starts unprompted. So
 after a start, BOS is not summed until the user's voice is heard. Until then, a start requires a single frame whose
@@ -35,8 +38,8 @@ BARGED_FRAMES = 12
 
 @dataclass(frozen=True, slots=True)
 class TurnTaking:
-    """The agent starts when the sum of BOS reaches `start`, and stops when that of EOS reaches `stop`. The sums are
-    multiplied by `memory` in each frame: at 0, only the current frame counts."""
+    """The agent starts when the sum of BOS reaches `start`, and stops when that of EOS reaches `stop`. In each frame in
+    which either side speaks, the sums are multiplied by `memory`: at 0, only the current frame counts."""
 
     start: Annotated[float, Field(gt=0, le=20)] = 0.5
     stop: Annotated[float, Field(gt=0, le=20)] = 0.5
@@ -88,7 +91,9 @@ class Turns:
         pad, bos, eos = self._special.pad, self._special.bos, self._special.eos
         self._listen(user)
         probabilities = logits.float().softmax(-1)
-        self._starts = self.settings.memory * self._starts.masked_fill(~self._asked, 0) + probabilities[:, bos]
+        quiet = ~self._speaking & (self._unheard > 0)
+        kept = self._starts.masked_fill(~self._asked, 0) * torch.where(quiet, 1, self.settings.memory)
+        self._starts = kept + probabilities[:, bos]
         self._stops = self.settings.memory * self._stops + probabilities[:, eos].masked_fill(~self._speaking, 0)
         begins = (self._starts >= self.settings.start) & (self._asked | (self._starts >= ALONE))
         ends = self._speaking & ~begins & (self._stops >= self.settings.stop)

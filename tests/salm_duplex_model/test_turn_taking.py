@@ -23,7 +23,8 @@ def by_hand(settings: TurnTaking, probabilities: list[tuple[float, float]], hear
         if heard[frame]:
             last_heard = frame
             asked = True
-        starts = settings.memory * starts + bos if asked else bos
+        kept = settings.memory if speaking or heard[frame] else 1
+        starts = kept * starts + bos if asked else bos
         stops = settings.memory * stops + eos if speaking else 0.0
         if starts >= settings.start and (asked or starts >= 0.5):
             marks.append(SPECIAL.bos)
@@ -100,7 +101,7 @@ def until_start(turns: Turns, bos: float, user: torch.Tensor, frames: int) -> in
 def spoken(heard_before_its_end: bool = False) -> Turns:
     """An agent that has just ended its turn."""
     turns = Turns(TurnTaking(0.35, 0.35, 0.85), SPECIAL, 1, CPU)
-    assert until_start(turns, 0.1, SILENCE, 20) == 5  # at the beginning, either side may speak
+    assert until_start(turns, 0.1, SILENCE, 20) == 4  # at the beginning, either side may speak
     for _ in range(2 * BARGED_FRAMES):
         turns(probabilities(0.01), SILENCE)
     assert turns(probabilities(0.01, 0.8), VOICE if heard_before_its_end else SILENCE).argmax() == SPECIAL.eos
@@ -112,6 +113,14 @@ def test_an_agent_that_has_just_spoken_does_not_start_on_small_probabilities_unt
     assert until_start(turns, 0.15, SILENCE, 200) is None
     turns(probabilities(0.01), VOICE)
     assert until_start(turns, 0.15, SILENCE, 20) == 2
+
+
+def test_in_silence_small_probabilities_add_up_and_a_voice_lets_them_decay():
+    turns = Turns(TurnTaking(0.8, 0.5, 0.85), SPECIAL, 1, CPU)
+    assert until_start(turns, 0.05, VOICE, 100) is None  # at most 0.05 / (1 - 0.85)
+    turns = Turns(TurnTaking(0.8, 0.5, 0.85), SPECIAL, 1, CPU)
+    assert until_start(turns, 0.05, SILENCE, 15) is None
+    assert until_start(turns, 0.05, SILENCE, 20) == 2
 
 
 def test_a_user_who_talks_over_an_agent_until_it_misses_its_end_is_answered():

@@ -116,9 +116,9 @@ def test_an_agent_that_has_just_spoken_does_not_start_on_small_probabilities_unt
 
 
 def test_in_silence_small_probabilities_add_up_and_a_voice_lets_them_decay():
-    turns = Turns(TurnTaking(0.8, 0.5, 0.85), SPECIAL, 1, CPU)
+    turns = Turns(TurnTaking(0.82, 0.5, 0.85), SPECIAL, 1, CPU)
     assert until_start(turns, 0.05, VOICE, 100) is None  # at most 0.05 / (1 - 0.85)
-    turns = Turns(TurnTaking(0.8, 0.5, 0.85), SPECIAL, 1, CPU)
+    turns = Turns(TurnTaking(0.82, 0.5, 0.85), SPECIAL, 1, CPU)
     assert until_start(turns, 0.05, SILENCE, 15) is None
     assert until_start(turns, 0.05, SILENCE, 20) == 2
 

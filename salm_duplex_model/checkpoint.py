@@ -40,7 +40,7 @@ from salm_duplex_model.turn_taking import TurnTaking
 CHECKPOINTS, LLM, OPTIMIZER = "checkpoints", "llm", "optimizer"
 TURN_TAKING = "turn_taking.yaml"
 BUNDLED_RUN = Path(__file__).with_name("bundled_run")
-"""Made by `make train-demo` of an earlier version: on six takes of `dialogues.jsonl` alone, without `tune`."""
+"""Made by the commands of `make train-demo`."""
 
 
 def write_config(run: Path, config: RunConfig) -> None:

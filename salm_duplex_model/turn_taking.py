@@ -6,8 +6,9 @@ when its sum reaches a threshold. While neither side speaks, nothing is forgotte
 that the reference agent would have answered by now, and a start threshold of 0.8 waits until it would have in four of
 five cases. In other frames, sums decay by `memory`. (If they decayed in silence too, an answer that the model spreads
 over 17 frames would never add up: an agent trained on such answers, with thresholds tuned either way, then took 78 % of
-335 turns, after 0.8 s on average, and takes 96 % of them this way, after 1.4 s.) BOS is summed during the agent's turn too, since an agent that was talked over may have missed its end, and should
-still answer. Both sums are reset when the agent starts or stops.
+335 turns, after 0.8 s on average, and takes 96 % of them this way, after 1.4 s.) BOS is summed during the agent's turn
+too, since an agent that was talked over may have missed its end, and should still answer. Both sums are reset when the
+agent starts or stops.
 
 An agent that has just spoken would sum small probabilities in the silence after its turn until it starts unprompted. So
 after a start, BOS is not summed until the user's voice is heard. Until then, a start requires a single frame whose

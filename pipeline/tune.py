@@ -97,6 +97,11 @@ class Point:
     def stop_cost(self) -> float:
         return self._cost(STOP_COST)
 
+    def beats(self, other: "Point") -> bool:
+        """Whether it costs less. Cheaper starts are enough: an agent that hardly ever speaks is hardly ever interrupted,
+        so its few stops may cost nothing."""
+        return self.start_cost < other.start_cost or self.cost < other.cost
+
     def _cost(self, weights: Mapping[str, float]) -> float:
         """Figures without events do not contribute."""
         values = {name: self.figures[name].value for name in weights}
@@ -165,7 +170,7 @@ def tune(request: Request, progress: Progress) -> dict[str, Any]:
     assert best.turn_taking is not None
     stopping = [played(replace(best.turn_taking, stop=stop)) for stop in grid.stops]
     found = min(stopping, key=lambda point: point.stop_cost)
-    chosen = found if found.cost < likeliest.cost else likeliest
+    chosen = found if found.beats(likeliest) else likeliest
     progress(total, total, "done")
 
     result = {

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from test_cli import run
 
 from manifests.errors import RequestError
 from pipeline.commands.speaking import Speaking
-from pipeline.tune import Grid, Point, Request, tune
+from pipeline.tune import START_COST, STOP_COST, Grid, Point, Request, tune
 from salm_duplex_model.checkpoint import read_turn_taking
 from salm_duplex_model.evaluation.bootstrap import NOTHING, Figure
 from salm_duplex_model.turn_taking import TurnTaking
@@ -83,6 +84,16 @@ def test_the_cost_of_a_point_is_the_weighted_sum_of_the_measured_figures():
     point = Point(TurnTaking(), found)
     assert point.start_cost == pytest.approx(-0.9 + 0.2 + 0.05)
     assert point.stop_cost == pytest.approx(-0.5 + 0.25 - 1 + 0.1)
+
+
+def test_an_agent_that_hardly_speaks_does_not_win_by_its_few_stops():
+    none = dict.fromkeys((*START_COST, *STOP_COST), NOTHING)
+    shy = Point(None, none | {"turn_taken_rate": Figure(0.2, 187, None), "barge_in_success_rate": Figure(1.0, 2, None)})
+    lively = Point(
+        TurnTaking(), none | {"turn_taken_rate": Figure(0.95, 187, None), "false_stop_rate": Figure(0.8, 7, None)}
+    )
+    assert shy.cost < lively.cost
+    assert lively.beats(shy) and not shy.beats(replace(shy))
 
 
 def test_wrong_requests_are_rejected(request_of, own_run, tmp_path):

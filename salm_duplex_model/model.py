@@ -35,7 +35,6 @@ from salm_duplex_model.encoder import CausalEncoder, StreamingEncoder
 from salm_duplex_model.losses import Errors, linear_cross_entropy, softmax_errors
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 
-
 CACHE = "cache" if "cache" in signature(LlamaModel.forward).parameters else "past_key_values"
 """What transformers calls the argument; its older 5.x releases ignore the new name silently."""
 

@@ -123,6 +123,6 @@ def _walk(
 
     if to_both is None:
         return loss, to_hidden, None, None
-    both = to_both.unflatten(0, (groups, -1))[:, :outputs].flatten(0, 1).to(weight.dtype)
+    both = to_both.view(groups, -1, to_both.shape[1])[:, :outputs].flatten(0, 1).to(weight.dtype)
     width = weight.shape[1]
     return loss, to_hidden, both[:, :width] if wanted[1] else None, both[:, width] if wanted[2] else None

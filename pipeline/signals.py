@@ -1,7 +1,9 @@
 """Ctrl-C and SIGTERM unwind whatever runs, and the command ends with one sentence."""
 
 import _thread
+import os
 import signal
+import sys
 import threading
 from types import FrameType
 
@@ -31,4 +33,6 @@ def reclaim_sigterm() -> None:
 def _stop(number: int, frame: FrameType | None) -> None:
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.SIG_DFL)
+    # A stopped command has no result, and Ray may print there that its workers end.
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     raise Stopped

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers import LlamaConfig as HfLlamaConfig
-from transformers.models.llama.modeling_llama import LlamaModel
 
 from manifests.errors import RequestError
 from manifests.frames import CODEBOOKS
@@ -34,9 +33,6 @@ from salm_duplex_model.config import LlamaConfig, LossConfig, ModelConfig, NemoE
 from salm_duplex_model.encoder import CausalEncoder, StreamingEncoder
 from salm_duplex_model.losses import Errors, linear_cross_entropy, softmax_errors
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
-
-CACHE = "cache" if "cache" in signature(LlamaModel.forward).parameters else "past_key_values"
-"""What transformers calls the argument; its older 5.x releases ignore the new name silently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +80,9 @@ class DuplexModel(nn.Module):
         self.user_head = _identity(width) if user_text else None
         self.auxiliary: AuxiliaryHeads | None = None
         self._errors: Errors | None = None
+        # Older 5.x releases of transformers use the second name, and ignore the first one silently.
+        arguments = signature(llm.base_model.forward).parameters
+        self._cache_argument = "cache" if "cache" in arguments else "past_key_values"
         self.tied: set[str] = set()
         """Names of tied parameters, which a checkpoint stores once."""
         if llm.config.tie_word_embeddings:
@@ -215,7 +214,11 @@ class DuplexModel(nn.Module):
         # Also with autocast: else the activations between layers would have twice the size.
         autocast = torch.is_autocast_enabled(kind)
         vectors = vectors.to(torch.get_autocast_dtype(kind) if autocast else self.code_head.weight.dtype)
-        going_on = {} if cache is None else {CACHE: cache, "position_ids": position, "attention_mask": attention_mask}
+        going_on = (
+            {}
+            if cache is None
+            else {self._cache_argument: cache, "position_ids": position, "attention_mask": attention_mask}
+        )
         out = self.llm.base_model(inputs_embeds=vectors, use_cache=cache is not None, return_dict=True, **going_on)
         states: Tensor = out.last_hidden_state
         return states

@@ -1,25 +1,17 @@
 """A small finished corpus without Ray: real speech and timing, and codes only if the records have some."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from manifests.corpus import FORMAT_VERSION, Corpus
 from manifests.records import DuplexDialogue, Rejected, TokenizedDialogue
 from manifests.shards import write_shard
 from manifests.store import Store
 from manifests.table import Table, corpus_tables, write_dialogues, write_rejected
-from pipeline.building import driver
-from pipeline.building.parcel import Parcel
-from pipeline.building.plan import read_planned
-from pipeline.building.publish import Done, publish_shard
-from pipeline.building.shard_cuts import PlannedShard
-from pipeline.building.work import Chain
-from pipeline.recipe import Recipe, load_recipe
+from pipeline.recipe import load_recipe
 from pipeline.report.statistics import corpus_statistics
 
 HOSTILE = "<script>alert('x')</script>"
@@ -52,29 +44,3 @@ def make_corpus(out: Path, records: list[DuplexDialogue], overrides: Sequence[st
 def rows_of(table: Table) -> list[dict]:
     """A table's rows, each as a dictionary."""
     return table.read().to_dict("records")
-
-
-@contextmanager
-def without_ray() -> Iterator[None]:
-    """Within it, `build` makes its shards in this process, for tests of what is built and not of who builds it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(driver, "perform", _perform)
-        patch.setattr(driver, "RayInTheShade", _NoRay)
-        yield
-
-
-def _perform(shards: Sequence[PlannedShard], recipe: Recipe, store: Store, workers: int | None) -> Iterator[Done]:
-    chain = Chain(recipe.stages, recipe.seed, None)
-    for shard in shards:
-        parcel = chain.run(Parcel(shard.name, read_planned(store, shard.name)))
-        assert parcel.failure is None, parcel.failure
-        yield publish_shard(store, parcel, {"seed": recipe.seed, "recipe": recipe.id})
-
-
-class _NoRay(nullcontext):
-    def __init__(self, workers: int | None) -> None:
-        super().__init__(self)
-
-    def begin(self) -> None: ...
-
-    def wait(self) -> None: ...

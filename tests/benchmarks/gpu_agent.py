@@ -9,7 +9,6 @@ rejected. A finished part is not repeated. Prints the table of `ablations.py` an
 """
 
 import argparse
-import contextlib
 import importlib.metadata
 import importlib.util
 import os
@@ -19,18 +18,19 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import ablations
 from ablations import ARMS, SHOWN, TUNED_ON, Ablations
+from build_without_ray import make_shard, without_ray
 
 from manifests.store import Store
-from pipeline.building.parcel import Parcel
-from pipeline.building.plan import read_planned
-from pipeline.building.publish import Done, publish_shard
+from pipeline.building.publish import Done
 from pipeline.building.shard_cuts import PlannedShard
 from pipeline.building.work import Chain
 from pipeline.recipe import Recipe
@@ -67,14 +67,13 @@ def main() -> None:
         work(*arguments)
         print(f"{time.monotonic() - begun:6.1f} s  {name}", flush=True)
 
-    corpora = {ARMS[arm].corpus for arm in arms} - {""} | {"unseen" if given.unseen else "quick"}
+    runs = {ARMS[arm].run or arm for arm in arms} - {"bundled"}
+    # `old_rule` is a copy of `quick`, which its training makes.
+    corpora = {ARMS[arm].corpus for arm in arms} - {"", "old_rule"} | {"unseen" if given.unseen else "quick"}
+    corpora |= {"quick" for arm in arms if ARMS[arm].corpus == "old_rule"}
     with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as together:
         every(together.submit(timed, f"corpus {name}", made.corpus, name) for name in corpora)
-        trained = [
-            together.submit(timed, f"trained {arm}", made.trained, ARMS[arm].run or arm)
-            for arm in arms
-            if arm != "bundled"
-        ]
+        trained = [together.submit(timed, f"trained {arm}", made.trained, arm) for arm in sorted(runs)]
         tested = [("validation", name) for name in TUNED_ON] + [("test", name) for name in scenes]
         built = [together.submit(made.scenes, split, [name]) for split, name in tested]
         every(built)
@@ -108,18 +107,16 @@ def run(*arguments: str | int | Path) -> None:
 
 def command(arguments: Sequence[str]) -> None:
     """Run a command with `build` on a pool of processes, instead of Ray."""
-    import pipeline.building.driver as driver
     import pipeline.building.identity as identity
     import stages.text.normalize as normalize
     from pipeline import cli
 
     identity.version = known_version
-    driver.perform = perform  # type: ignore[assignment]
-    driver.RayInTheShade = NoRay  # type: ignore[assignment, misc]
     if importlib.util.find_spec("pynini") is None:
         normalize.load_english = plain_english
     sys.argv = ["salm-duplex", *arguments]
-    cli.main()
+    with without_ray(perform):
+        cli.main()
 
 
 def known_version(package: str) -> str:
@@ -127,15 +124,6 @@ def known_version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-class NoRay(contextlib.nullcontext):  # type: ignore[type-arg]
-    def __init__(self, workers: int | None) -> None:
-        super().__init__(self)
-
-    def begin(self) -> None: ...
-
-    def wait(self) -> None: ...
 
 
 def plain_english():  # type: ignore[no-untyped-def]
@@ -161,17 +149,13 @@ def perform(todo: Sequence[PlannedShard], recipe: Recipe, store: Store, workers:
 def _begin(recipe: Recipe, url: str) -> None:
     import torch
 
-    global _chain, _store, _provenance
+    global _work
     torch.set_num_threads(1)
-    _store, _provenance = Store(url), {"seed": recipe.seed, "recipe": recipe.id}
-    _chain = Chain(recipe.stages, recipe.seed, None)
+    _work = partial(make_shard, Chain(recipe.stages, recipe.seed, None), recipe, Store(url))
 
 
 def _shard(name: str) -> Done:
-    parcel = _chain.run(Parcel(name, read_planned(_store, name)))
-    if parcel.failure is not None:
-        raise RuntimeError(parcel.failure.traceback)
-    return publish_shard(_store, parcel, _provenance)
+    return _work(name)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from corpus_material import rows_of, without_ray
+from build_without_ray import without_ray
+from corpus_material import rows_of
 
 from manifests.corpus import open_corpus
 from manifests.errors import RequestError

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpus_material import rows_of, without_ray
+from build_without_ray import without_ray
+from corpus_material import rows_of
 from material import openai
 
 from manifests.corpus import open_corpus

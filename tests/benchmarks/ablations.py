@@ -38,6 +38,7 @@ EVENTS = (
 CORPORA: dict[str, tuple[str, ...]] = {
     "quick": ("schedule.agent_tail.share=0",),
     "no_backchannels": ("speak.backchannel.share=0",),
+    "no_pauses": ("schedule.pause.share=0",),
     "tail": (),
     "events": EVENTS,
 }
@@ -64,6 +65,7 @@ ARMS = {
     "sums": Arm("whole_text, probabilities summed", "quick", run="whole_text"),
     "tail": Arm("sums, agent gap with a tail", "tail"),
     "no_backchannels": Arm("tail, no backchannels in the corpus", "no_backchannels"),
+    "no_pauses": Arm("tail, no pauses inside user turns", "no_pauses"),
     "events": Arm("tail, every kind of event in the corpus", "events"),
     "auxiliary": Arm("events, auxiliary losses on the encoder's output", "events", ("loss.auxiliary_weight=5",)),
     "encoder_first": Arm(

@@ -9,7 +9,7 @@ demo: .venv/installed
 	@echo
 	@echo "Open demo/corpus/report.html, and listen to demo/*.wav (left: user, right: agent)."
 
-# Ten short dialogues in natural voices: under ten minutes on two cores from scratch. The bundled codec is not trained for this agent.
+# Ten short dialogues in natural voices: under ten minutes on two cores from scratch.
 demo-natural: .venv/natural
 	awk 'length > 500 && length < 1000' pipeline/data/dialogues.jsonl | head -10 \
 		| .venv/bin/salm-duplex build - --out demo/natural/corpus --recipe natural

@@ -24,8 +24,8 @@ from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.nemo import AnyCodec, load_codec
 from salm_duplex_model.codec.personalize import PersonalizeSettings
 from salm_duplex_model.codec.personalize import personalize as train_decoder
-from salm_duplex_model.codec.score import heldout_sentences, score_codec, score_speech
-from salm_duplex_model.codec.train import CodecTrainSettings, train_codec
+from salm_duplex_model.codec.score import heldout_sentences, score_speech, score_voice
+from salm_duplex_model.codec.train import GIVEN, CodecTrainSettings, train_codec
 from stages.ingest import IngestSettings, ingest
 from stages.text.normalize import Normalizer, Unspeakable
 from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, Espeak, EspeakVoice, check_voice, voices
@@ -41,9 +41,15 @@ def speak(text: str, voice: str) -> np.ndarray:
     return Espeak().speak(text, EspeakVoice.parse(voice))[0]
 
 
-def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], progress: Progress) -> None:
-    """Train a codec on the sentences of dialogue files (default: the bundled ones) and on random ones."""
+def train(
+    inputs: Sequence[str], out: Path, overrides: Sequence[str], progress: Progress, speech: str | None = None
+) -> None:
+    """Train a codec on the agent's speech in `speech`, a corpus or a folder of recordings, or on eSpeak NG's voice
+    speaking the sentences of dialogue files (default: the bundled ones) and random ones."""
     settings = validated("", CodecTrainSettings, overridden({}, overrides), "request")
+    if speech and settings.agent_voice != CodecTrainSettings().agent_voice:
+        raise RequestError("agent_voice is for speech by eSpeak NG, and --corpus gives other speech: omit one of them.")
+    own = _hold_out(read_voice(speech), settings.seed)[0] if speech else None
     results = list(ingest(inputs or [str(BUNDLED_DIALOGUES)], IngestSettings(), seed=0))
     normalizer, texts = Normalizer(), []
     for turn in (turn for result in results if isinstance(result, Dialogue) for turn in result.turns):
@@ -54,7 +60,7 @@ def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], progress: 
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         check_voice(settings.agent_voice)
-        train_codec(texts, out, settings, speak, voices(), progress)
+        train_codec(texts, out, settings, speak, voices(), progress, own)
     except ModuleNotFoundError as error:
         raise RequestError(f"Training needs {error.name}: pip install '.[codec]'.") from None
     except ValueError as error:
@@ -63,25 +69,37 @@ def train(inputs: Sequence[str], out: Path, overrides: Sequence[str], progress: 
         raise WorkError(f"The codec could not be written to {out}: {error.strerror or error}.") from error
 
 
-def score(checkpoint: str) -> dict[str, Any]:
-    """Score a codec on held-out sentences: in the voice it was made for, and across user voices.
-
-    A NeMo codec does not record its voice: it is scored on the default agent voice.
-    """
+def score(checkpoint: str, speech: str | None = None) -> dict[str, Any]:
+    """Score a codec on unseen sentences: of the agent in `speech`, a corpus or a folder of recordings, or in the voice
+    of eSpeak NG that it was trained for (else the default agent voice); and across user voices."""
     codec = load_codec(checkpoint)
-    own = str(codec.training["agent_voice"]) if isinstance(codec, Codec) else str(DEFAULT_AGENT_VOICE)
     every = voices()
     users = every[:: len(every) // USER_VOICES_SCORED][:USER_VOICES_SCORED]
     sentences = heldout_sentences()
     try:
-        agent = score_codec(codec, [own], sentences, speak)
-        user = score_codec(codec, users, sentences[:5], speak)
+        if speech:
+            agent = score_speech(codec, _hold_out(read_voice(speech), _seed(codec))[1])
+        else:
+            agent = score_voice(codec, _voice(codec), sentences, speak)
+        rows = [score_voice(codec, voice, sentences[:5], speak) for voice in users]
     except ModuleNotFoundError as error:
         raise RequestError(f"Scoring needs {error.name}: pip install '.[codec]'.") from None
-    rows = list(user["voices"].values())
-    mean = {key: sum(row[key] for row in rows) / len(rows) for key in ("stoi", "pesq", "mel_distance")}
-    named = {"agent": agent["voices"][own], f"{len(users)} user voices": mean | {"n": sum(row["n"] for row in rows)}}
+    user = {key: sum(row[key] for row in rows) / len(rows) for key in ("stoi", "pesq", "mel_distance")}
+    user["n"] = sum(row["n"] for row in rows)
+    named = {"agent": agent, f"{len(users)} user voices": user}
     return {"voices": named, "bits_per_second": codec.bits_per_second}
+
+
+def _voice(codec: AnyCodec) -> str:
+    """The voice of eSpeak NG to score a codec with, if no speech is given."""
+    own = str(codec.training["agent_voice"]) if isinstance(codec, Codec) else GIVEN
+    return str(DEFAULT_AGENT_VOICE) if own.startswith(GIVEN) else own
+
+
+def _seed(codec: AnyCodec) -> int:
+    """The seed by which sentences were held out in training."""
+    facts = codec.training if isinstance(codec, Codec) else {}
+    return int(facts.get("personalized", facts).get("seed", 0))
 
 
 def personalize(

@@ -18,6 +18,7 @@ from manifests.frames import TARGET_FRAME, frames_to_cover
 from manifests.pcm import to_float
 from manifests.records import Checks, DuplexDialogue, TokenizedDialogue
 from salm_duplex_model.codec import Codec
+from salm_duplex_model.codec.codec import BUNDLED_BY_NAME
 from salm_duplex_model.codec.nemo import AnyCodec
 from stages.base import Settings, Stage
 from stages.ears.recognize import Recognizer, RecognizerName, listen, load_recognizer
@@ -35,13 +36,16 @@ Own = TypeVar("Own", bound=TokenizerSettings)
 
 
 class TokenizeSettings(TokenizerSettings):
-    codec: str = Field(default="bundled", description="'bundled', or a checkpoint written by `salm-duplex codec train`")
+    codec: str = Field(
+        default="bundled",
+        description="'bundled', 'bundled-hibari', or a checkpoint written by `salm-duplex codec train`",
+    )
 
     @field_validator("codec")
     @classmethod
     def _is_there(cls, codec: str) -> str:
-        if codec != "bundled" and not Path(codec).is_file():
-            raise ValueError("it must be 'bundled' or the path of an existing codec checkpoint")
+        if codec not in BUNDLED_BY_NAME and not Path(codec).is_file():
+            raise ValueError(f"it must be {' or '.join(BUNDLED_BY_NAME)}, or the path of an existing codec checkpoint")
         return codec
 
 
@@ -94,7 +98,7 @@ class BundledTokenizer(Tokenizer[TokenizeSettings]):
     """The bundled codec, or another one made by `salm-duplex codec`, on the CPU."""
 
     def load_codec(self) -> Codec:
-        return Codec.bundled() if self.settings.codec == "bundled" else Codec.load(self.settings.codec)
+        return Codec.load(BUNDLED_BY_NAME.get(self.settings.codec, self.settings.codec))
 
 
 @dataclass(frozen=True, slots=True)

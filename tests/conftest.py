@@ -33,7 +33,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # a missing model is reported immediately
 # Two modules run at a time: with two threads each, threads would mostly wait for one another, and take three times as long.
 os.environ["OMP_NUM_THREADS"] = "1"  # for child processes
 torch.set_num_threads(1)
-os.environ["RAY_worker_niceness"] = "0"  # by default, Ray's workers give way to the other module's tests
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - by default, workers give way to the other module's tests
 
 STARTS_RAY = (
     "test_build.py",

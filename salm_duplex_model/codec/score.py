@@ -30,7 +30,8 @@ def score_voice(codec: AnyCodec, voice: str, sentences: Sequence[str], speak: Sp
 def score_speech(codec: AnyCodec, utterances: Sequence[np.ndarray]) -> dict[str, float]:
     """Means over utterances (int16 at 22 050 Hz, each longer than a second), with their number.
 
-    STOI: 0 to 1 (Taal et al., 2011). PESQ: wideband MOS-LQO, 1 to 4.64 (ITU-T P.862.2); NaN if no speech is found.
+    STOI: 0 to 1 (Taal et al., 2011). PESQ: wideband MOS-LQO, 1 to 4.64 (ITU-T P.862.2), without
+    utterances in which it finds no speech.
     `mel_distance`: mean absolute difference of natural-log mel magnitudes, 80 bands. Higher is better for the first
     two, lower for the third.
     """

@@ -84,6 +84,8 @@ def test_a_codec_of_ones_own_voice_is_scored_on_sentences_it_was_not_trained_on(
     heldout = _hold_out(read_voice(recordings), seed=0)[1]
     assert scores["agent"] == score_speech(codec, heldout) and scores["agent"]["n"] == len(heldout)
     assert set(scores) == {"agent", "10 user voices"}
+    with pytest.raises(RequestError, match="name it by --corpus"):
+        score(str(out))
     with pytest.raises(RequestError, match="omit one of them"):
         train([], out, ["agent_voice=en-gb"], silent, str(recordings))
 

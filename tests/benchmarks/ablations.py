@@ -1,22 +1,24 @@
 """What each part of a corpus, of the decoder and of the training is worth: agents that differ in one thing each, on the same scenes.
 
-    PYTHONPATH=. python tests/benchmarks/ablations.py [INPUT...] --out DIR [--unseen INPUT] [--only ARM] [--scene SCENE] [--limit 220]
+    PYTHONPATH=. python tests/benchmarks/ablations.py [INPUT...] --out DIR [--unseen INPUT] [--only ARM] [--scene SCENE] [--limit 110]
 
 Every arm trains the preset `tiny` on a corpus from the same dialogues, by default the bundled ones, and plays the same scenes, with
-dialogues and voices that no arm has heard: held out, or from the other dialogues given as --unseen. Every part is a command of the product, and a finished part is not repeated: after an interruption, the same line resumes.
-With --only and --scene, the others are shown as far as they are finished. Prints a table, and writes it to `DIR/ablations.md`, and every
-figure of every scene to `DIR/ablations.json`. An arm takes 25 minutes of training on two idle cores, and as much for all its scenes.
+dialogues and voices that no arm has heard: held out, or from the other dialogues given as --unseen. Every part is a command of the
+product, and a finished part is not repeated: after an interruption, the same line resumes. With --only and --scene, the others are
+shown as far as they are finished. Prints a table, and writes it to `DIR/ablations.md`, and every figure of every scene to
+`DIR/ablations.json`. --at-once arms run side by side, each on one core. All arms in all scenes take under six hours on two idle cores.
 """
 
 import argparse
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 from salm_duplex_model.checkpoint import BUNDLED_RUN
@@ -41,6 +43,7 @@ CORPORA: dict[str, tuple[str, ...]] = {
     "no_pauses": ("schedule.pause.share=0",),
     "tail": (),
     "events": EVENTS,
+    "takes": (*EVENTS, "ingest.takes=6"),
 }
 """What each sets in the recipe `quick_and_patient`. `old_rule` is made from `quick`."""
 
@@ -67,6 +70,7 @@ ARMS = {
     "no_backchannels": Arm("tail, no backchannels in the corpus", "no_backchannels"),
     "no_pauses": Arm("tail, no pauses inside user turns", "no_pauses"),
     "events": Arm("tail, every kind of event in the corpus", "events"),
+    "takes": Arm("events, six takes of each dialogue instead of two, as many steps", "takes"),
     "auxiliary": Arm("events, auxiliary losses on the encoder's output", "events", ("loss.auxiliary_weight=5",)),
     "encoder_first": Arm(
         "auxiliary, the encoder alone for the first tenth",
@@ -195,6 +199,27 @@ class Ablations:
         run("evaluate", self.tuned(name), *self.scenes("test", missing), "--batch", self.batch,
             "--limit", self.limit, *decoding, "--out", out)  # fmt: skip
 
+    def side_by_side(self, names: Sequence[str], scenes: Sequence[str], at_once: int) -> None:
+        """Evaluate arms, some at once, after the builds that they share, which use every core."""
+        needed = [ARMS[name].corpus for name in names if ARMS[name].corpus]
+        for corpus in dict.fromkeys(needed):
+            self.corpus(corpus)
+        self.scenes("test", scenes)
+        if any(ARMS[name].tuned and name != "bundled" for name in names):
+            self.scenes("validation", TUNED_ON)
+        sharing: dict[str, list[str]] = {}
+        for name in names:
+            sharing.setdefault(ARMS[name].run or name, []).append(name)
+
+        def evaluate(arms: list[str]) -> None:
+            for name in arms:
+                for scene in scenes:
+                    self.evaluated(name, [scene])
+
+        with ThreadPoolExecutor(at_once) as together:
+            for _ in together.map(evaluate, sharing.values()):
+                self.write()
+
     def found(self) -> dict[str, dict[str, dict]]:
         """Arm → scene → figures, of all that is finished."""
         figures: dict[str, dict[str, dict]] = {}
@@ -213,7 +238,9 @@ class Ablations:
 
 
 def run(*arguments: str | int | Path) -> None:
-    subprocess.run([sys.executable, "-m", "pipeline.cli", *map(str, arguments)], check=True)
+    """A command of the product. Two trainings on a core each are faster than one after the other on both."""
+    alone = {"OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", "pipeline.cli", *map(str, arguments)], check=True, env=os.environ | alone)
 
 
 def by_the_old_rule(corpus: Path, out: Path) -> None:
@@ -230,20 +257,26 @@ def by_the_old_rule(corpus: Path, out: Path) -> None:
 
 
 def table(found: dict[str, dict[str, dict]]) -> str:
-    """Markdown: a line for each scene's figure, a column for each arm."""
-    lines = ["| scene | figure | " + " | ".join(found) + " |", "|---" * (2 + len(found)) + "|"]
+    """Markdown: a section for each scene, with a line for each arm and a column for each figure."""
+    lines = [f"* `{name}`: {ARMS[name].about}" for name in found]
     for scene, names in SHOWN.items():
-        for name in names:
-            cells = " | ".join(_cell(sets.get(scene, {}).get(name)) for sets in found.values())
-            lines.append(f"| {scene} | {name} | {cells} |")
-    return "\n".join([*lines, "", *(f"* {name}: {ARMS[name].about}" for name in found)]) + "\n"
+        arms = [name for name, sets in found.items() if scene in sets]
+        if arms:
+            lines += ["", f"| {scene} | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
+        for arm in arms:
+            cells = " | ".join(_cell(name, found[arm][scene].get(name)) for name in names)
+            lines.append(f"| {arm} | {cells} |")
+    return "\n".join(lines) + "\n"
 
 
-def _cell(figure: dict | None) -> str:
+def _cell(name: str, figure: dict | None) -> str:
+    """The value, its 95 % interval and the number of events."""
     if not figure or figure["value"] is None:
         return "-"
-    interval = " [{:.3f}, {:.3f}]".format(*figure["ci95"]) if figure["ci95"] else ""
-    return f"{figure['value']:.3f}{interval} n={figure['n']}"
+    scale, form = (100, ".1f") if name.endswith("_rate") else (1, ".2f")
+    value, *bounds = (format(scale * one, form) for one in (figure["value"], *(figure["ci95"] or ())))
+    unit = " %" if scale == 100 else ""
+    return f"{value}{unit}" + (f" ({'–'.join(bounds)})" if bounds else "") + f", {figure['n']}"
 
 
 if __name__ == "__main__":
@@ -256,11 +289,11 @@ if __name__ == "__main__":
     parser.add_argument("--only", action="append", choices=ARMS)
     parser.add_argument("--scene", action="append", choices=SHOWN)
     parser.add_argument("--dialogues", type=int, default=2_200, help="at most, in each corpus")
-    parser.add_argument("--steps", type=int, default=3_000)
+    parser.add_argument("--steps", type=int, default=2_000)
     parser.add_argument("--takes", type=int, default=2, help="of each held-out dialogue in a scene")
-    parser.add_argument("--limit", type=int, default=220, help="dialogues played in each scene")
+    parser.add_argument("--limit", type=int, default=110, help="dialogues played in each scene")
+    parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="arms that run side by side")
     given = parser.parse_args()
     ablations = Ablations(given.inputs, given.unseen, given.out, given.dialogues, given.steps, given.takes, given.limit)
-    for arm, scene in product(given.only or ARMS, given.scene or SHOWN):
-        ablations.evaluated(arm, [scene])
+    ablations.side_by_side(given.only or [*ARMS], given.scene or [*SHOWN], given.at_once)
     print(f"\n{ablations.write()}")

@@ -100,6 +100,7 @@ SHOWN = {
         "false_alarm_rate",
         "unprompted_starts_per_min",
         "barge_in_success_rate",
+        "chance_stop_rate",
     ),
     "interruption": (
         "barge_in_met_rate",

@@ -192,7 +192,11 @@ def _clip(samples: np.ndarray, clip: Interval) -> np.ndarray:
 
 def _output(example: Example, heard: Sequence[Interval], words: Sequence[Spoken]) -> dict[str, object]:
     own = [word for word in words if any(turn.holds(word.start) for turn in heard)]
-    chunks = [{"text": word.text, "timestamp": _times(example, word.start, word.end)} for word in own]
+    # A word that the clip's end cuts is heard until there.
+    ends = [min(word.end, example.clip.end) for word in own]
+    chunks = [
+        {"text": word.text, "timestamp": _times(example, word.start, end)} for word, end in zip(own, ends, strict=True)
+    ]
     return {"text": " ".join(word.text for word in own), "chunks": chunks}
 
 

@@ -117,6 +117,7 @@ def test_the_folder_has_the_files_and_keys_that_the_benchmark_reads(tmp_path):
     said = read("smooth_turn_taking/1/output.json")
     assert said["text"] == "Take the road to the left"
     assert said["chunks"][0] == {"text": "Take", "timestamp": [4.5, pytest.approx(5.9, abs=0.2)]}
+    assert said["chunks"][-1] == {"text": "left", "timestamp": [pytest.approx(10.1, abs=0.2), 11]}  # the clip's end
     assert read("user_interruption/1/interrupt.json") == [
         {"context": "It is, well, far.", "interrupt": "Stop, which one?", "timestamp": [11, 13]}
     ]

@@ -192,11 +192,7 @@ def _clip(samples: np.ndarray, clip: Interval) -> np.ndarray:
 
 def _output(example: Example, heard: Sequence[Interval], words: Sequence[Spoken]) -> dict[str, object]:
     own = [word for word in words if any(turn.holds(word.start) for turn in heard)]
-    # A word that the clip's end cuts is heard until there.
-    ends = [min(word.end, example.clip.end) for word in own]
-    chunks = [
-        {"text": word.text, "timestamp": _times(example, word.start, end)} for word, end in zip(own, ends, strict=True)
-    ]
+    chunks = [{"text": word.text, "timestamp": _times(example, word.start, word.end)} for word in own]
     return {"text": " ".join(word.text for word in own), "chunks": chunks}
 
 
@@ -219,7 +215,8 @@ def _event(example: Example) -> tuple[str, list[dict[str, Any]]] | None:
 
 
 def _times(example: Example, start: float, end: float) -> list[float]:
-    return [round(start - example.clip.start, 3), round(end - example.clip.start, 3)]
+    """Relative to the clip, at whose end a word is cut."""
+    return [round(moment - example.clip.start, 3) for moment in (start, min(end, example.clip.end))]
 
 
 def _write(path: Path, value: object) -> None:

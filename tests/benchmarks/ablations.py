@@ -73,7 +73,7 @@ ARMS = {
     "takes": Arm("events, six takes of each dialogue instead of two, as many steps", "takes"),
     "auxiliary": Arm("events, auxiliary losses on the encoder's output", "events", ("loss.auxiliary_weight=5",)),
     "encoder_first": Arm(
-        "auxiliary, the encoder alone for the first tenth",
+        "auxiliary, the encoder alone for the first 300 steps",
         "events",
         ("loss.auxiliary_weight=5", "optimizer.encoder_steps=300"),
     ),

@@ -18,7 +18,7 @@ from lhotse import MonoCut
 from manifests.errors import RequestError, WorkError
 from manifests.files import write_whole
 from manifests.progress import Progress
-from pipeline.evaluate import TestSet, open_sets, reading
+from pipeline.evaluate import CLOSED, OPEN, TestSet, open_sets, reading
 from salm_duplex_model.checkpoint import forget_turn_taking, load_run, newest, read_config, write_turn_taking
 from salm_duplex_model.codec.nemo import AnyCodec, load_codec
 from salm_duplex_model.evaluation import bootstrap
@@ -76,6 +76,8 @@ class Request:
     code_temperature: float = 0.8
     seed: int = 0
     grid: Grid = Grid()
+    closed_loop: bool = False
+    """The user reacts to the agent instead of speaking as recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +116,25 @@ class Point:
 
 
 class Player:
-    """Plays dialogues to a run's agent, once for each point."""
+    """Plays dialogues to a run's agent, `batch` at once, for one point after another."""
 
-    def __init__(self, model: DuplexModel, tokenizer: TextTokenizer, codec: AnyCodec, sets: Sequence[TestSet]) -> None:
+    def __init__(
+        self,
+        model: DuplexModel,
+        tokenizer: TextTokenizer,
+        codec: AnyCodec,
+        sets: Sequence[TestSet],
+        batch: int,
+        closed_loop: bool,
+    ) -> None:
         self._model, self._tokenizer, self._codec, self._sets = model, tokenizer, codec, sets
+        self._batch, self._closed_loop = batch, closed_loop
 
-    def play(self, decoding: Decoding, batch: int) -> Point:
+    def play(self, decoding: Decoding) -> Point:
         cuts = [(cut, one) for one in self._sets for cut in one.cuts]
         owners = {id(cut): one for cut, one in cuts}
         samples: list[tuple[str, dict[str, list[float]]]] = []
-        for some in batches([cut for cut, _ in cuts], batch):
+        for some in batches([cut for cut, _ in cuts], self._batch):
             with reading(owners[id(some[0])]):
                 samples += self._samples(some, decoding)
         samples.sort(key=lambda one: one[0])
@@ -131,7 +142,7 @@ class Player:
         return Point(decoding.turn_taking, figures)
 
     def _samples(self, cuts: Sequence[MonoCut], decoding: Decoding) -> Iterator[tuple[str, dict[str, list[float]]]]:
-        for cut, tokens in written(self._model, self._codec, cuts, decoding):
+        for cut, tokens in written(self._model, self._codec, cuts, decoding, closed_loop=self._closed_loop):
             turns = text_turns(tokens, self._tokenizer.special, self._tokenizer.decode)
             scene = scene_of(cut)
             yield cut.id, {name: BEHAVIOR[name](scene, turns) for name in SHOWN}
@@ -149,16 +160,15 @@ def tune(request: Request, progress: Progress) -> dict[str, Any]:
     _check_writable(request.run)
     codec = load_codec(read_config(request.run).codec)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    player, grid, done = Player(model, tokenizer, codec, sets), request.grid, 0
+    player = Player(model, tokenizer, codec, sets, request.batch, request.closed_loop)
+    grid, done = request.grid, 0
     total = 1 + len(grid.starts) * len(grid.memories) + len(grid.stops)
 
     def played(turn_taking: TurnTaking | None) -> Point:
         nonlocal done
         progress(done, total, "most likely token" if turn_taking is None else str(turn_taking))
         done += 1
-        return player.play(
-            Decoding(request.temperature, request.code_temperature, request.seed, turn_taking), request.batch
-        )
+        return player.play(Decoding(request.temperature, request.code_temperature, request.seed, turn_taking))
 
     likeliest = played(None)
     if likeliest.figures["turn_taken_rate"].n == 0:
@@ -214,7 +224,7 @@ def _about(request: Request, sets: Sequence[TestSet], likeliest: Point) -> dict[
             "seed": request.seed,
             "batch": request.batch,
         },
-        "loop": "streamed: the user speaks as recorded, the agent hears its own words; turns are read from the text channel",
+        "loop": f"{CLOSED if request.closed_loop else OPEN}; the agent hears its own words; turns are read from the text channel",
         "start_cost": dict(START_COST),
         "stop_cost": dict(STOP_COST),
         "unmeasured": [name for name, found in likeliest.figures.items() if found.n == 0],

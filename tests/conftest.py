@@ -204,3 +204,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         item.add_marker(pytest.mark.xdist_group("ray" if item.path.name in STARTS_RAY else item.path.stem))
     items.sort(key=lambda item: (item.path.name not in STARTS_RAY, item.path.name not in SLOW))
+
+
+@pytest.fixture
+def impatient_user(monkeypatch):
+    """An agent with random weights may never fall silent."""
+    monkeypatch.setattr("salm_duplex_model.evaluation.live_user.HANGS_UP_S", 2.0)

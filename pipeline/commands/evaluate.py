@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.console import out_console, print_json, print_wide, progress_shown
-from pipeline.commands.options import JsonOption, RunArgument
+from pipeline.commands.options import ClosedLoopOption, JsonOption, RunArgument
 from pipeline.commands.speaking import Speaking, speaks
 
 
@@ -53,13 +53,7 @@ def command(
         Path | None,
         typer.Option("--fdb", help="Also write the examples in Full-Duplex-Bench layout to this new folder."),
     ] = None,
-    closed_loop: Annotated[
-        bool,
-        typer.Option(
-            "--closed-loop",
-            help="The user reacts to the agent instead of speaking as recorded: waits for its answers and barges in while it speaks.",
-        ),
-    ] = False,
+    closed_loop: ClosedLoopOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Play test sets to a trained model and score its turn-taking, barge-ins, pauses and words."""

@@ -43,3 +43,10 @@ def _run_folder(name: str) -> Path:
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", parser=_run_folder, help="A run folder made by `train`, or 'bundled'.")
 ]
+ClosedLoopOption = Annotated[
+    bool,
+    typer.Option(
+        "--closed-loop",
+        help="The user reacts to the agent instead of speaking as recorded: waits for its answers and barges in while it speaks.",
+    ),
+]

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.commands.console import out_console, print_json, print_wide, progress_shown
-from pipeline.commands.options import JsonOption, RunArgument
+from pipeline.commands.options import ClosedLoopOption, JsonOption, RunArgument
 
 COLUMNS = {
     "turn_taken_rate": "turns taken",
@@ -43,6 +43,7 @@ def command(
     memory: Annotated[
         list[float] | None, typer.Option("--memory", min=0, max=0.999, help="Try this memory. Repeatable.")
     ] = None,
+    closed_loop: ClosedLoopOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Calibrate when a run's agent starts and stops its turns, on held-out dialogues, and store it in the run.
@@ -53,7 +54,7 @@ def command(
 
     default = Grid()
     grid = Grid(start or default.starts, stop or default.stops, memory or default.memories)
-    request = Request(run, corpus, split, limit, batch, seed=seed, grid=grid)
+    request = Request(run, corpus, split, limit, batch, seed=seed, grid=grid, closed_loop=closed_loop)
     with progress_shown("points", quiet=as_json) as progress:
         result = tune(request, progress)
     if as_json:

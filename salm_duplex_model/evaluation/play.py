@@ -68,54 +68,75 @@ def converse(
     Raises `RequestError` for a cut whose user channel can't be split into turns.
     """
     users = [LiveUser(script_of(cut), model.special) for cut in cuts]
-    session = Session(model, codec, batch=len(cuts), decoding=decoding)
-    record, inputs = Record(session), []
-    while not all(user.over for user in users):
-        inputs.append(np.stack([user.frame(token) for user, token in zip(users, session.text.tolist(), strict=True)]))
-        record.add(session.think(torch.from_numpy(inputs[-1])))
-    channels = np.stack(inputs, 1).reshape(len(users), -1)
+    record = Record(Session(model, codec, batch=len(cuts), decoding=decoding))
+    channels = _talk(users, record)
     rows = record.rows([user.frames or 0 for user in users])
     for cut, user, channel, (audio, tokens, user_tokens) in zip(cuts, users, channels, rows, strict=True):
         yield Played(happened(cut, user, channel), audio, tokens, user_tokens, cut, user.kept())
+
+
+def _talk(users: Sequence[LiveUser], record: "Record") -> np.ndarray:
+    """Let the users talk to the agents of a new session; returns the user channels, float32 (B, samples)."""
+    inputs = []
+    while not all(user.over for user in users):
+        tokens = record.session.text.tolist()
+        inputs.append(np.stack([user.frame(token) for user, token in zip(users, tokens, strict=True)]))
+        record.add(record.session.think(torch.from_numpy(inputs[-1])))
+    return np.stack(inputs, 1).reshape(len(users), -1)
 
 
 class Record:
     """The codes and text of a session, from its first frame on."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.session = session
         self._codes: list[torch.Tensor] = []
         self._text, self._user_text = [session.text], [session.user_text]
 
     def add(self, codes: torch.Tensor) -> None:
         """Add a step's codes (B, 4) and the session's current text."""
         self._codes.append(codes)
-        self._text.append(self._session.text)
-        self._user_text.append(self._session.user_text)
+        self._text.append(self.session.text)
+        self._user_text.append(self.session.user_text)
 
     def rows(self, frames: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
         """Audio, text and, if the model has it, the user's text of each conversation, cut to its number of `frames`."""
         # Nobody listens live, and decoding many frames at once is much faster.
         stretches = torch.split(torch.stack(self._codes, 1), STRETCH, dim=1)
-        sound = torch.cat([self._session.sound(stretch).cpu() for stretch in stretches], 1).numpy()
-        text = torch.stack(self._text, 1).cpu().numpy()
+        sound = torch.cat([self.session.sound(stretch).cpu() for stretch in stretches], 1).numpy()
         known = [tokens for tokens in self._user_text if tokens is not None]
         user_text = torch.stack(known, 1).cpu().numpy() if known else None
-        for row, length in enumerate(frames):
+        for row, (length, text) in enumerate(zip(frames, self.texts(frames), strict=True)):
             own = None if user_text is None else user_text[row, :length]
-            yield sound[row, : length * TARGET_FRAME], text[row, :length], own
+            yield sound[row, : length * TARGET_FRAME], text, own
+
+    def texts(self, frames: Sequence[int]) -> list[np.ndarray]:
+        """Text of each conversation, cut to its number of `frames`."""
+        text = torch.stack(self._text, 1).cpu().numpy()
+        return [text[row, :length] for row, length in enumerate(frames)]
 
 
 def written(
-    model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding: Decoding = GREEDY
+    model: DuplexModel,
+    codec: AnyCodec,
+    cuts: Sequence[MonoCut],
+    decoding: Decoding = GREEDY,
+    *,
+    closed_loop: bool = False,
 ) -> Iterator[tuple[MonoCut, np.ndarray]]:
-    """Like `play` but without audio, in half the time: each cut and its text channel, int64 (T,)."""
-    session = Session(model, codec, batch=len(cuts), decoding=decoding)
-    frames = frames_played(cuts)
-    tokens = [session.text, *(text for _, text, _ in answers(session, user_channels(cuts, frames)))]
-    channels = torch.stack(tokens, 1).cpu().numpy()
-    for row, (cut, length) in enumerate(zip(cuts, frames, strict=True)):
-        yield cut, channels[row, :length]
+    """Like `play` or, in a closed loop, `converse`, but without audio, in half the time: each cut, in a closed loop of
+    the conversation as it happened, and its text channel, int64 (T,)."""
+    record = Record(Session(model, codec, batch=len(cuts), decoding=decoding))
+    if closed_loop:
+        users = [LiveUser(script_of(cut), model.special) for cut in cuts]
+        channels = _talk(users, record)
+        frames = [user.frames or 0 for user in users]
+        cuts = [happened(*one) for one in zip(cuts, users, channels, strict=True)]
+    else:
+        frames = frames_played(cuts)
+        for codes, *_ in answers(record.session, user_channels(cuts, frames)):
+            record.add(codes)
+    yield from zip(cuts, record.texts(frames), strict=True)
 
 
 def frames_played(cuts: Sequence[MonoCut]) -> list[int]:

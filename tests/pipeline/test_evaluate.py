@@ -18,7 +18,7 @@ from pipeline.evaluate import Request, evaluate
 from salm_duplex_model.batch import frames_of
 from salm_duplex_model.checkpoint import load_run
 from salm_duplex_model.codec import Codec
-from salm_duplex_model.evaluation.play import Played, batches, converse, play
+from salm_duplex_model.evaluation.play import Played, batches, converse, play, written
 from salm_duplex_model.session import Decoding
 from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 
@@ -99,12 +99,6 @@ def test_audio_and_text_of_a_dialogue_do_not_depend_on_its_batch(tiny_run, small
     assert alone.tokens[0] == tokenizer.special.pad
 
 
-@pytest.fixture
-def impatient_user(monkeypatch):
-    """An agent with random weights may never fall silent."""
-    monkeypatch.setattr("salm_duplex_model.evaluation.live_user.HANGS_UP_S", 2.0)
-
-
 def test_a_closed_loop_is_played_scored_and_labeled_as_such(request_of, small_corpus, tmp_path, impatient_user):
     utmos = make_utmos(tmp_path / "utmos.pt")
     request = request_of(closed_loop=True, limit=1, fdb=tmp_path / "fdb", utmos=utmos)
@@ -130,6 +124,8 @@ def test_a_closed_loop_of_a_dialogue_does_not_depend_on_the_others(tiny_run, sma
     assert alone.cut.supervisions == beside.cut.supervisions and alone.kept == beside.kept
     assert np.array_equal(alone.cut.load_audio(), beside.cut.load_audio())
     assert len(alone.audio) == len(alone.tokens) * 1_764 == (frames_of(alone.cut) + 25) * 1_764
+    [(cut, tokens)] = written(model, Codec.bundled(), cuts[1:], drawn, closed_loop=True)  # the same, without audio
+    assert cut == alone.cut and np.array_equal(tokens, alone.tokens)
 
 
 def test_batches_have_dialogues_of_similar_length_and_all_of_them(small_corpus):

@@ -65,6 +65,15 @@ def test_twice_gives_the_same_bytes_and_the_point_is_used(request_of, own_run):
     assert Speaking().decoding(own_run).turn_taking == (TurnTaking(**point) if point else None)
 
 
+def test_a_closed_loop_is_played_too_and_gives_the_same_bytes_twice(request_of, own_run, impatient_user):
+    whole = request_of(closed_loop=True, grid=Grid((0.006,), (0.008,)))
+    result = tune(whole, quietly)
+    assert result["about"]["loop"].startswith("closed: the user reacts to BOS and EOS")
+    first = written_by(own_run)
+    assert tune(whole, quietly) == result and written_by(own_run) == first
+    assert result != tune(replace(whole, closed_loop=False), quietly)
+
+
 def test_a_point_is_stored_only_if_it_beats_the_likeliest_token(request_of, own_run, monkeypatch):
     monkeypatch.setattr("pipeline.tune.START_COST", {"unprompted_starts_per_min": 1.0})
     (own_run / "checkpoints/00000007/turn_taking.yaml").write_text("start: 0.1\n")

@@ -3,7 +3,8 @@
     PYTHONPATH=. python tests/benchmarks/ablations.py [INPUT...] --out DIR [--unseen INPUT] [--only ARM] [--scene SCENE] [--limit 110]
 
 Every arm trains the preset `tiny` on a corpus from the same dialogues, by default the bundled ones, and plays the same scenes, with
-dialogues and voices that no arm has heard: held out, or from the other dialogues given as --unseen. Every part is a command of the
+dialogues and voices that no arm has heard: held out, or from the other dialogues given as --unseen. The loop is closed, in calibration
+too: arms differ in when and how long they speak, and a user who ignored that would barge in on silence. Every part is a command of the
 product, and a finished part is not repeated: after an interruption, the same line resumes. With --only and --scene, the others are
 shown as far as they are finished. Prints a table, and writes it to `DIR/ablations.md`, and every figure of every scene to
 `DIR/ablations.json`. --at-once arms run side by side, each on one core. All arms in all scenes take under six hours on two idle cores.
@@ -103,14 +104,14 @@ SHOWN = {
         "chance_stop_rate",
     ),
     "interruption": (
-        "barge_in_met_rate",
         "barge_in_success_rate",
         "barge_in_latency_s",
         "interruption_taken_rate",
+        "script_barge_ins_made_rate",
     ),
     "repeated_interruption": ("barge_in_success_rate", "barge_in_latency_s", "interruption_taken_rate"),
     "pauses": ("pause_take_over_rate", "turn_taken_rate", "first_response_latency_s", "false_alarm_rate"),
-    "backchannels": ("false_stop_rate", "chance_stop_rate", "turn_taken_rate"),
+    "backchannels": ("false_stop_rate", "chance_stop_rate", "unprompted_starts_per_min", "turn_taken_rate"),
     "fillers": ("pause_take_over_rate", "turn_taken_rate"),
     "agent_backchannels": ("agent_backchannels_per_min", "false_alarm_rate", "turn_taken_rate"),
     "waits": ("barge_in_success_rate", "wait_answer_rate"),
@@ -185,8 +186,9 @@ class Ablations:
         trained = self.trained(ARMS[name].run or name)
         if ARMS[name].tuned and not (trained / "turn_taking.json").exists():
             run(
-                "tune", trained, *self.scenes("validation", TUNED_ON), "--batch", self.batch, "--limit", TUNED_DIALOGUES
-            )
+                "tune", trained, *self.scenes("validation", TUNED_ON), "--closed-loop", "--batch", self.batch,
+                "--limit", TUNED_DIALOGUES,
+            )  # fmt: skip
         return trained
 
     def evaluated(self, name: str, scenes: Sequence[str]) -> None:
@@ -197,7 +199,7 @@ class Ablations:
         out = self.out / "figures" / name / f"{missing[0]}.json"
         decoding = () if ARMS[name].tuned else ("--turn-taking", "likeliest")
         out.parent.mkdir(parents=True, exist_ok=True)
-        run("evaluate", self.tuned(name), *self.scenes("test", missing), "--batch", self.batch,
+        run("evaluate", self.tuned(name), *self.scenes("test", missing), "--closed-loop", "--batch", self.batch,
             "--limit", self.limit, *decoding, "--out", out)  # fmt: skip
 
     def side_by_side(self, names: Sequence[str], scenes: Sequence[str], at_once: int) -> None:

@@ -25,7 +25,7 @@ train-demo: .venv/installed
 		--set loss.auxiliary_weight=5 --set model.user_text=true
 	.venv/bin/salm-duplex scenes demo/talk/corpus --split validation --out demo/talk/held --takes 4 \
 		--only plain --only interruption --only pauses --only backchannels
-	.venv/bin/salm-duplex tune demo/talk/run --batch 28 $$(printf -- '--corpus %s ' demo/talk/held/*/)
+	.venv/bin/salm-duplex tune demo/talk/run --closed-loop --batch 28 $$(printf -- '--corpus %s ' demo/talk/held/*/)
 	test -d demo/talk/agent || .venv/bin/salm-duplex slim demo/talk/run --out demo/talk/agent
 	.venv/bin/salm-duplex scenes demo/talk/corpus --out demo/talk/scenes --takes 4
 	.venv/bin/salm-duplex evaluate demo/talk/agent --batch 28 --out demo/talk/evaluation.json \

@@ -216,7 +216,7 @@ class RunConfig(Section):
 
     def at(self, step: int) -> "RunConfig":
         """The configuration of a step, counted from 0: while only the encoder is trained, the other losses have zero
-        weight."""
+        weight, and are not computed."""
         if step >= self.optimizer.encoder_steps:
             return self
         alone = {"text_weight": 0.0, "codes_weight": 0.0, "user_text_weight": 0.0}

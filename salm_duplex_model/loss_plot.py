@@ -18,7 +18,7 @@ def write_loss_plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
         figure = Figure(figsize=(5 * len(channels), 4), layout="constrained")
         for axes, name in zip(figure.subplots(1, len(channels)), channels, strict=True):
             axes.plot(
-                [r["step"] for r in rows], [r[name] for r in rows], color="#9aa5b1", linewidth=0.8, label="training"
+                [r["step"] for r in rows], [r.get(name) for r in rows], color="#9aa5b1", linewidth=0.8, label="training"
             )
             if validated:
                 steps = [r["step"] for r in validated]

@@ -39,19 +39,20 @@ from salm_duplex_model.tokenizer import BUNDLED, TextTokenizer
 class LossSums:
     """Cross entropies summed over frames (for codes, over frames and codebooks): divide by the frames of the whole
     batch, of which this may be a part. `text` has weighted labels. `total` is the weighted sum that training
-    minimizes, in the same unit."""
+    minimizes, in the same unit. While only the encoder is trained, there are only auxiliary losses."""
 
     total: Tensor
-    text: Tensor
-    codes: Tensor
+    text: Tensor | None = None
+    codes: Tensor | None = None
     user_text: Tensor | None = None
     auxiliary: dict[str, Tensor] = field(default_factory=dict)
 
     def summed(self) -> dict[str, Tensor]:
         """The losses by their names in a run's log, in nats per frame (for codes: per frame and codebook)."""
-        user = {} if self.user_text is None else {"user_text": self.user_text}
+        codes = None if self.codes is None else self.codes / CODEBOOKS
+        named = {"loss": self.total.detach(), "text": self.text, "codes": codes, "user_text": self.user_text}
         auxiliary = {f"auxiliary_{name}": value for name, value in self.auxiliary.items()}
-        return {"loss": self.total.detach(), "text": self.text, "codes": self.codes / CODEBOOKS, **user, **auxiliary}
+        return {name: value for name, value in named.items() if value is not None} | auxiliary
 
 
 class DuplexModel(nn.Module):
@@ -98,8 +99,18 @@ class DuplexModel(nn.Module):
             self.auxiliary = AuxiliaryHeads(self.code_embedding.embedding_dim)
 
     def forward(self, batch: Batch, loss: LossConfig) -> LossSums:
-        """The losses of a batch, as called in training."""
+        """The losses of a batch, as called in training. Where only auxiliary losses have a weight, the LLM does not run."""
         channels, heard = self.channels(batch), self.hear(batch)
+        total = heard.new_zeros((), dtype=torch.float32)
+        auxiliary: dict[str, Tensor] = {}
+        if self.auxiliary is not None and batch.auxiliary is not None:
+            # A cut's last frame is no position: whether it counts must not depend on what the cut is batched with.
+            labels = batch.auxiliary[:, :-1].masked_fill(~channels.valid[..., None], UNKNOWN)
+            auxiliary = self.auxiliary(heard[:, :-1], labels)
+            total = total + loss.auxiliary_weight * torch.stack([*auxiliary.values()]).sum()
+            auxiliary = {name: value.detach() for name, value in auxiliary.items()}
+        if auxiliary and not (loss.text_weight or loss.codes_weight or loss.user_text_weight):
+            return LossSums(total, auxiliary=auxiliary)
         hidden = self.hidden(self.fuse(heard, channels)).flatten(0, 1)
         text_labels, code_labels = channels.text_labels.flatten()[:, None], channels.code_labels.flatten(0, 1)
         label_weights = self._label_weights(batch.text, loss)
@@ -115,14 +126,7 @@ class DuplexModel(nn.Module):
         head = self.llm.get_output_embeddings()
         text = linear_cross_entropy(hidden, head.weight, head.bias, text_labels, self._errors, label_weights)
         codes = linear_cross_entropy(hidden, self.code_head.weight, self.code_head.bias, code_labels, self._errors)
-        total = loss.text_weight * text + loss.codes_weight * codes / CODEBOOKS
-        auxiliary: dict[str, Tensor] = {}
-        if self.auxiliary is not None and batch.auxiliary is not None:
-            # A cut's last frame is no position: whether it counts must not depend on what the cut is batched with.
-            labels = batch.auxiliary[:, :-1].masked_fill(~channels.valid[..., None], UNKNOWN)
-            auxiliary = self.auxiliary(heard[:, :-1], labels)
-            total = total + loss.auxiliary_weight * torch.stack([*auxiliary.values()]).sum()
-            auxiliary = {name: value.detach() for name, value in auxiliary.items()}
+        total = total + loss.text_weight * text + loss.codes_weight * codes / CODEBOOKS
         if self.user_head is None or user_labels is None:
             return LossSums(total, text.detach(), codes.detach(), auxiliary=auxiliary)
         mapped = self.user_head(hidden)

@@ -104,7 +104,8 @@ def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress:
                 validated = validate(model, validation, config, device) | unigram
                 row |= validated
             log.write(row, frames_per_second=frames_done / (time.monotonic() - begun))
-            progress(done, total, f"loss {losses['loss']:.3f}, text {losses['text']:.3f}, codes {losses['codes']:.3f}")
+            shown = [name for name in ("loss", "text", "codes") if name in losses]
+            progress(done, total, ", ".join(f"{name} {losses[name]:.3f}" for name in shown))
             if done % config.checkpoint_every == 0 or done == total:
                 _save(run, done, model, optimizer, steps.state_after(step), config.keep_checkpoints, rank)
                 if rank == 0:
@@ -215,6 +216,10 @@ def _accumulate(
         (losses.total * (weight * world / frames)).backward()
         names, own = zip(*losses.summed().items(), strict=True)
         sums = sums + weight * torch.stack(own)
+    for parameter in model.parameters():
+        # While only the encoder is trained, the others have none, and AdamW would keep no moments for a checkpoint.
+        if parameter.requires_grad and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
     if world > 1:
         dist.all_reduce(sums)
     return dict(zip(names, sums, strict=True))

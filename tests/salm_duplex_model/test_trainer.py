@@ -174,6 +174,7 @@ def test_with_every_switch_a_run_resumes_exactly_and_its_agent_has_no_auxiliary_
     assert rows[-1]["loss"] == pytest.approx(3 * rows[-1]["text"] + 4 * rows[-1]["codes"] + 2 * sum(last), rel=1e-5)
     assert rows[-1]["validation_auxiliary_speech"] > 0
     assert rows[0]["loss"] == pytest.approx(2 * sum(first), rel=1e-5)
+    assert ["text" in row for row in rows] == [row["step"] > 5 for row in rows]  # before, the LLM does not run
     new, warm = (
         build_model(config.model)[0].state_dict(),
         load_file(tmp_path / "run/checkpoints/00000004/model.safetensors"),

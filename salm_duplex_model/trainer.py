@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,11 +158,12 @@ def _agreed(decide: Callable[[], Path | None]) -> Path | None:
 
 
 def _shard(model: DuplexModel, bf16: bool) -> None:
-    """FSDP2: every LLM layer is a unit that is gathered when needed, and the rest is another unit.
+    """FSDP2: the encoder and every LLM layer are units that are gathered when needed, and the rest is another unit.
 
     With `bf16`, weights are gathered in bf16; their shards, and the sums of gradients, stay in float32.
     """
     policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if bf16 else MixedPrecisionPolicy()
+    fully_shard(model.encoder, mp_policy=replace(policy, cast_forward_inputs=False))  # audio stays in float32
     for layer in getattr(model.llm.base_model, "layers", []):
         fully_shard(layer, mp_policy=policy)
     fully_shard(model, mp_policy=policy)

@@ -54,7 +54,7 @@ def play(model: DuplexModel, codec: AnyCodec, cuts: Sequence[MonoCut], decoding:
     session = Session(model, codec, batch=len(cuts), decoding=decoding)
     frames = frames_played(cuts)
     record = Record(session)
-    for codes, *_ in answers(session, user_channels(cuts, frames)):
+    for codes in answers(session, user_channels(cuts, frames)):
         record.add(codes)
     for cut, (audio, tokens, user_tokens) in zip(cuts, record.rows(frames), strict=True):
         yield Played(cut, audio, tokens, user_tokens)
@@ -134,7 +134,7 @@ def written(
         cuts = [happened(*one) for one in zip(cuts, users, channels, strict=True)]
     else:
         frames = frames_played(cuts)
-        for codes, *_ in answers(record.session, user_channels(cuts, frames)):
+        for codes in answers(record.session, user_channels(cuts, frames)):
             record.add(codes)
     yield from zip(cuts, record.texts(frames), strict=True)
 
@@ -153,7 +153,7 @@ def user_channels(cuts: Sequence[MonoCut], frames: Sequence[int]) -> torch.Tenso
     return user
 
 
-def answers(session: Session, user: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
-    """For each of the users' frames (B, T, 1 280): the codes to play (B, 4), and the next frame's text and user text (B,)."""
+def answers(session: Session, user: torch.Tensor) -> Iterator[torch.Tensor]:
+    """For each of the users' frames (B, T, 1 280): the codes to play (B, 4)."""
     for t in range(user.shape[1]):
-        yield session.think(user[:, t]), session.text, session.user_text
+        yield session.think(user[:, t])

@@ -309,11 +309,13 @@ def _open(place: str, split: str, limit: int | None) -> TestSet:
 
 @contextmanager
 def reading(one: TestSet) -> Iterator[None]:
-    """Turn errors of reading a damaged shard into a message that names it."""
+    """Turn errors of reading a damaged shard into a message that names it, and a lack of memory into its remedy."""
     try:
         yield
     except (RequestError, WorkError):
         raise
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise WorkError("Out of memory while playing dialogues; lower --batch.") from error
     except Exception as error:  # the readers of a broken archive raise many types
         raise explained(one.corpus, one.split, error) from error
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from command_material import run_inside
 from test_cli import refused
 from utmos_material import make_utmos
@@ -159,6 +160,15 @@ def test_if_the_judge_can_not_be_reached_the_rest_is_kept(request_of, monkeypatc
         evaluate(request, quietly)
     (own,) = json.loads(request.out.read_text())["sets"].values()
     assert own["turn_taken_rate"]["value"] == 1 and own["judge_score"]["value"] is None
+
+
+def test_a_lack_of_memory_is_not_blamed_on_the_corpus(request_of, monkeypatch):
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("out of memory; tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(pipeline.evaluate, "play", full)
+    with pytest.raises(WorkError, match="Out of memory while playing dialogues; lower --batch"):
+        evaluate(request_of(), quietly)
 
 
 def test_two_corpora_with_one_name_are_rejected(request_of, small_corpus):

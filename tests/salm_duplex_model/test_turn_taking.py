@@ -23,7 +23,7 @@ def by_hand(settings: TurnTaking, probabilities: list[tuple[float, float]], hear
         if heard[frame]:
             last_heard = frame
             asked = True
-        kept = settings.memory if speaking or heard[frame] else 1
+        kept = settings.memory if speaking or heard[frame] else 0.99
         starts = kept * starts + bos if asked else bos
         stops = settings.memory * stops + eos if speaking else 0.0
         if starts >= settings.start and (asked or starts >= 0.5):
@@ -119,8 +119,13 @@ def test_in_silence_small_probabilities_add_up_and_a_voice_lets_them_decay():
     turns = Turns(TurnTaking(0.82, 0.5, 0.85), SPECIAL, 1, CPU)
     assert until_start(turns, 0.05, VOICE, 100) is None  # at most 0.05 / (1 - 0.85)
     turns = Turns(TurnTaking(0.82, 0.5, 0.85), SPECIAL, 1, CPU)
-    assert until_start(turns, 0.05, SILENCE, 15) is None
-    assert until_start(turns, 0.05, SILENCE, 20) == 2
+    assert until_start(turns, 0.05, SILENCE, 17) is None  # 0.05 · (1 - 0.99^17) / (1 - 0.99) = 0.785
+    assert until_start(turns, 0.05, SILENCE, 20) == 1  # 0.827
+
+
+def test_tiny_probabilities_do_not_add_up_in_a_long_silence():
+    turns = Turns(TurnTaking(0.82, 0.5, 0.85), SPECIAL, 1, CPU)
+    assert until_start(turns, 0.008, SILENCE, 3000) is None  # at most 0.008 / (1 - 0.99)
 
 
 def test_a_user_who_talks_over_an_agent_until_it_misses_its_end_is_answered():

@@ -40,6 +40,7 @@ from salm_duplex_model.evaluation.scores import Scores, score, score_reference, 
 from salm_duplex_model.evaluation.text_metrics import bleu, perplexity, word_error_rate
 from salm_duplex_model.evaluation.timeline import Interval, Spoken, scene_of
 from salm_duplex_model.evaluation.utmos import Utmos
+from salm_duplex_model.memory import limited_memory
 from salm_duplex_model.session import GREEDY, Decoding
 from salm_duplex_model.stream import explained
 from stages.ears.recognize import Recognizer, load_recognizer
@@ -116,7 +117,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
         scores[one.name] = []
         progress(done, total, one.name)
         for cuts in batches(one.cuts, request.batch):
-            with reading(one):
+            with reading(one), limited_memory("playing dialogues", "lower --batch"):
                 for played in (converse if request.closed_loop else play)(model, codec, cuts, request.decoding):
                     scored = score(played.cut, played.audio, played.tokens, tokenizer)
                     scored.samples.update(played.kept)
@@ -309,13 +310,11 @@ def _open(place: str, split: str, limit: int | None) -> TestSet:
 
 @contextmanager
 def reading(one: TestSet) -> Iterator[None]:
-    """Turn errors of reading a damaged shard into a message that names it, and a lack of memory into its remedy."""
+    """Turn errors of reading a damaged shard into a message that names it."""
     try:
         yield
     except (RequestError, WorkError):
         raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise WorkError("Out of memory while playing dialogues; lower --batch.") from error
     except Exception as error:  # the readers of a broken archive raise many types
         raise explained(one.corpus, one.split, error) from error
 

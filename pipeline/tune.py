@@ -28,6 +28,7 @@ from salm_duplex_model.evaluation.frontier import write_frontier
 from salm_duplex_model.evaluation.metrics import BEHAVIOR
 from salm_duplex_model.evaluation.play import batches, written
 from salm_duplex_model.evaluation.timeline import scene_of
+from salm_duplex_model.memory import limited_memory
 from salm_duplex_model.model import DuplexModel
 from salm_duplex_model.session import Decoding
 from salm_duplex_model.tokenizer import TextTokenizer
@@ -135,7 +136,7 @@ class Player:
         owners = {id(cut): one for cut, one in cuts}
         samples: list[tuple[str, dict[str, list[float]]]] = []
         for some in batches([cut for cut, _ in cuts], self._batch):
-            with reading(owners[id(some[0])]):
+            with reading(owners[id(some[0])]), limited_memory("playing dialogues", "lower --batch"):
                 samples += self._samples(some, decoding)
         samples.sort(key=lambda one: one[0])
         figures = {name: bootstrap.mean([own[name] for _, own in samples]) for name in SHOWN}

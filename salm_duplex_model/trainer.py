@@ -6,8 +6,7 @@ model is sharded over the workers with FSDP2, and every step's batch is divided 
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from salm_duplex_model.auxiliary import unlabeled
 from salm_duplex_model.batch import Batch
 from salm_duplex_model.config import OptimizerConfig, RunConfig
 from salm_duplex_model.loss_plot import write_loss_plot
+from salm_duplex_model.memory import limited_memory
 from salm_duplex_model.model import DuplexModel, build_model
 from salm_duplex_model.precision import autocast, runs_in_bf16
 from salm_duplex_model.run_log import RunLog
@@ -42,7 +42,9 @@ from salm_duplex_model.stream import codec_of, first_batches, open_for_training
 from salm_duplex_model.validation import unigram_losses, validate
 
 UNIGRAM_SECONDS = 3_600
+LESS_MEMORY = "lower data.batch_seconds, raise data.accumulate, or set model.activation_checkpointing; the last checkpoint is kept"
 """Maximum training audio whose labels are counted for the unigram baseline."""
+LESS_MEMORY = "lower data.batch_seconds, raise data.accumulate, or set model.activation_checkpointing; the last checkpoint is kept"
 
 
 def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress: Progress = silent) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def train(corpora: Sequence[str | Path], run: Path, config: RunConfig, progress:
         validated = validate(model, validation, config, device) | unigram
     begun, frames_done = time.monotonic(), 0
 
-    with _explained(device):
+    with limited_memory("training", LESS_MEMORY):
         for number, step in enumerate(on_device(steps.iterate(first, total), device), first):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(number, config.optimizer)
@@ -264,17 +266,3 @@ def learning_rate(step: int, config: OptimizerConfig) -> float:
     else:
         after = 1.0
     return config.learning_rate * warm * after
-
-
-@contextmanager
-def _explained(device: torch.device) -> Iterator[None]:
-    """Turn out-of-memory errors into a sentence."""
-    mend = "lower data.batch_seconds, raise data.accumulate, or set model.activation_checkpointing; the last checkpoint is kept"
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise WorkError(f"The {device.type} ran out of memory; {mend}.") from error
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or "alloc" in str(error).lower():
-            raise WorkError(f"This machine ran out of memory; {mend}.") from error
-        raise

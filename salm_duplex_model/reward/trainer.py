@@ -31,6 +31,7 @@ from salm_duplex_model import checkpoint
 from salm_duplex_model.codec.nemo import load_codec
 from salm_duplex_model.evaluation.activity import text_turns
 from salm_duplex_model.evaluation.timeline import scene_of
+from salm_duplex_model.memory import limited_memory
 from salm_duplex_model.model import DuplexModel
 from salm_duplex_model.reward.policy import decisions, grpo_loss
 from salm_duplex_model.reward.rewards import Credit, advantages, credits_of
@@ -83,13 +84,11 @@ def train(
         cuts = draw_cuts([cuts for _, cuts in corpora], settings, step)
         seeds = [seed_of(settings.seed, f"{step}-{number}-marks") for number in range(len(cuts) * settings.group)]
         codes = (settings.code_temperature, seed_of(settings.seed, f"{step}-codes"))
-        try:
+        with limited_memory(f"playing and training in step {step + 1}", "lower group or dialogues"):
             groups = roll_out(model, codec, cuts, seeds, *codes)
             judged, rewards = judge(supervised, tokenizer, groups, settings)
             for _ in range(settings.updates):
                 row = update(model, optimizer, judged, settings)
-        except torch.OutOfMemoryError as error:
-            raise WorkError(f"Out of memory in step {step + 1}; lower group or dialogues.") from error
         if not math.isfinite(row["gradient_norm"]):
             raise WorkError(
                 f"The gradient is not finite at step {step + 1}; lower learning_rate; the last checkpoint is kept."

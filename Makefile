@@ -20,12 +20,12 @@ demo-natural: .venv/natural
 # From scratch to an agent to talk to: two to three hours on two cores. This made the bundled agent.
 train-demo: .venv/installed
 	.venv/bin/salm-duplex build pipeline/data/dialogues.jsonl pipeline/data/conversations.jsonl --recipe quick_and_patient \
-		--set ingest.takes=2 --set ingest.test=0.1 --out demo/talk/corpus
-	.venv/bin/salm-duplex train --corpus demo/talk/corpus --out demo/talk/run --set optimizer.steps=6000 \
+		--set ingest.takes=6 --set ingest.test=0.1 --out demo/talk/corpus
+	.venv/bin/salm-duplex train --corpus demo/talk/corpus --out demo/talk/run --set optimizer.steps=9000 \
 		--set loss.auxiliary_weight=5 --set model.user_text=true
 	.venv/bin/salm-duplex scenes demo/talk/corpus --split validation --out demo/talk/held --takes 4 \
 		--only plain --only interruption --only pauses --only backchannels
-	.venv/bin/salm-duplex tune demo/talk/run --closed-loop --batch 28 $$(printf -- '--corpus %s ' demo/talk/held/*/)
+	.venv/bin/salm-duplex tune demo/talk/run --closed-loop --batch 40 --limit 80 $$(printf -- '--corpus %s ' demo/talk/held/*/)
 	test -d demo/talk/agent || .venv/bin/salm-duplex slim demo/talk/run --out demo/talk/agent
 	.venv/bin/salm-duplex scenes demo/talk/corpus --out demo/talk/scenes --takes 4
 	.venv/bin/salm-duplex evaluate demo/talk/agent --batch 28 --out demo/talk/evaluation.json \

@@ -97,11 +97,13 @@ def talk_over_share(scene: Scene, agent: Agent) -> list[float]:
 
 
 def turn_ended_rate(scene: Scene, agent: Agent) -> list[float]:
-    """Per agent turn during which the user does not speak: whether it ends before the end of the dialogue.
+    """Per agent turn that starts before the end of the dialogue, and during which the user does not speak: whether it
+    ends before the end of the appended silence.
 
     An agent that keeps droning until it is interrupted succeeds in every barge-in, but fails here.
     """
-    left_alone = [turn for turn in agent if not any(turn.holds(event.start) for event in scene.user)]
+    timely = [turn for turn in agent if turn.start < scene.duration]
+    left_alone = [turn for turn in timely if not any(turn.holds(event.start) for event in scene.user)]
     return [float(turn.end < scene.duration + TAIL_S - FRAME_SECONDS) for turn in left_alone]
 
 

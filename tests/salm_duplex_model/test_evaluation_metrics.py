@@ -106,6 +106,10 @@ def test_an_agent_that_ends_only_when_it_is_interrupted_does_not_end_its_turns()
     assert m.turn_ended_rate(two, spans((2.6, 10.6), (11.6, 30.6), (31.6, 42))) == [0]
 
 
+def test_a_turn_in_the_silence_after_the_dialogue_has_no_time_to_end():
+    assert m.turn_ended_rate(scene(user(0, 2), duration=10), spans((2.6, 5), (10, 12))) == [1]
+
+
 LONG = scene(
     user(0, 1), user(8, 8.4, "backchannel"), reference=((1.64, 20),), noises=((14, 14.2), (18.5, 18.6)), duration=22
 )

@@ -23,12 +23,12 @@ train-demo: .venv/installed
 		--set ingest.takes=6 --set ingest.test=0.1 --out demo/talk/corpus
 	.venv/bin/salm-duplex train --corpus demo/talk/corpus --out demo/talk/run --set optimizer.steps=9000 \
 		--set loss.auxiliary_weight=5 --set model.user_text=true
-	.venv/bin/salm-duplex scenes demo/talk/corpus --split validation --out demo/talk/held --takes 4 \
+	.venv/bin/salm-duplex scenes demo/talk/corpus --split validation --out demo/talk/held --takes 2 \
 		--only plain --only interruption --only pauses --only backchannels
 	.venv/bin/salm-duplex tune demo/talk/run --closed-loop --batch 40 --limit 80 $$(printf -- '--corpus %s ' demo/talk/held/*/)
 	test -d demo/talk/agent || .venv/bin/salm-duplex slim demo/talk/run --out demo/talk/agent
-	.venv/bin/salm-duplex scenes demo/talk/corpus --out demo/talk/scenes --takes 4
-	.venv/bin/salm-duplex evaluate demo/talk/agent --batch 28 --out demo/talk/evaluation.json \
+	.venv/bin/salm-duplex scenes demo/talk/corpus --out demo/talk/scenes
+	.venv/bin/salm-duplex evaluate demo/talk/agent --closed-loop --batch 40 --out demo/talk/evaluation.json \
 		$$(printf -- '--corpus %s ' demo/talk/scenes/*/)
 	@echo
 	@echo "Look at demo/talk/evaluation.png, listen to demo/talk/evaluation.wav (left: user, right: agent),"

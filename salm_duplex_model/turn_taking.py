@@ -27,8 +27,8 @@ from salm_duplex_model.window_cache import seated
 
 QUIET_MEMORY = 0.99
 """Decay of the start sum per frame while neither side speaks, half of it in 5.5 s. Without it, tiny probabilities add up
-in a long silence or in noise: the bundled agent then started 0.23 and 0.39 times a minute (40 dialogues each), instead
-of 0 and 0.02, with the same turns answered."""
+in a long silence or in noise: an agent then started 0.23 and 0.39 times a minute (40 dialogues each), instead of 0
+and 0.02, with the same turns answered."""
 ALONE = 0.5
 """Minimum probability in a single frame while the user is not heard."""
 FLOOR = 10 ** (-62 / 10)

@@ -39,7 +39,8 @@ def greedy(model: DuplexModel, audio: Tensor, turn_taking: TurnTaking | None = N
         hidden = model.hidden(model.embed(text[:, here], codes[:, here], user_input) + user[:, here], cache)[:, 0]
         text_logits, code_logits = model.heads(hidden)
         if turns is not None:
-            text_logits = turns(text_logits, audio[:, t * SOURCE_FRAME : (t + 1) * SOURCE_FRAME])
+            said = None if user_text is None else user_text[:, t]
+            text_logits = turns(text_logits, audio[:, t * SOURCE_FRAME : (t + 1) * SOURCE_FRAME], said)
         text[:, t + 1] = text_logits.argmax(-1)
         codes[:, t + 1] = code_logits.argmax(-1)
         if user_text is not None:

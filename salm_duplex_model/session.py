@@ -163,7 +163,7 @@ class Session:
         text_logits, code_logits, *user_logits = (self._graph or self._answer)(encoded)
         self._cache.advance()
         if self._turns is not None:
-            text_logits = self._turns(text_logits, placed)
+            text_logits = self._turns(text_logits, placed, self._user_text if self.model.has_user_text else None)
         text = self._choose(text_logits[self._places], self.decoding.temperature)
         codes = self._choose(code_logits[self._places], self.decoding.code_temperature)
         self._text[self._places], self._codes[self._places] = text, codes

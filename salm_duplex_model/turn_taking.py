@@ -11,8 +11,10 @@ agent's turn too, since an agent that was talked over may have missed its end, a
 reset when the agent starts or stops.
 
 An agent that has just spoken would sum small probabilities in the silence after its turn until it starts unprompted. So
-after a start, BOS is not summed until the user's voice is heard. Until then, a start requires a single frame whose
-probability reaches the threshold and is at least one half, as in greedy decoding.
+after a start, BOS is not summed until the user's turn is heard: until the model writes BOS in the user's text channel,
+or, if it has none, until there is a voice on the user's line, for which it may take a noise. Until then, a start
+requires a single frame whose probability reaches the threshold and is at least one half, as in greedy decoding. Before
+either side has spoken, sums decay by `memory`: an agent that is to speak first does, and a long silence does not add up.
 """
 
 from dataclasses import asdict, dataclass
@@ -26,9 +28,7 @@ from manifests.text_channel import SpecialTokens
 from salm_duplex_model.window_cache import seated
 
 QUIET_MEMORY = 0.99
-"""Decay of the start sum per frame while neither side speaks, half of it in 5.5 s. Without it, tiny probabilities add up
-in a long silence or in noise: an agent then started 0.23 and 0.39 times a minute (40 dialogues each), instead of 0
-and 0.02, with the same turns answered."""
+"""Decay of the start sum per frame while neither side speaks, half of it in 5.5 s."""
 ALONE = 0.5
 """Minimum probability in a single frame while the user is not heard."""
 FLOOR = 10 ** (-62 / 10)
@@ -44,8 +44,8 @@ BARGED_FRAMES = 12
 @dataclass(frozen=True, slots=True)
 class TurnTaking:
     """The agent starts when the sum of BOS reaches `start`, and stops when that of EOS reaches `stop`. In each frame in
-    which either side speaks, the sums are multiplied by `memory`: at 0, only the current frame counts. In other frames,
-    the sum of BOS is multiplied by `QUIET_MEMORY`."""
+    which either side speaks, and before the first turn, the sums are multiplied by `memory`: at 0, only the current
+    frame counts. In other frames, the sum of BOS is multiplied by `QUIET_MEMORY`."""
 
     start: Annotated[float, Field(gt=0, le=20)] = 0.5
     stop: Annotated[float, Field(gt=0, le=20)] = 0.5
@@ -64,8 +64,9 @@ class TurnTaking:
 class Marks(Protocol):
     """Decides in which frames a session's agents emit BOS and EOS; conversations are rows."""
 
-    def __call__(self, logits: Tensor, user: Tensor) -> Tensor:
-        """Text logits (rows, V) after the user's frame (rows, samples) → logits of the tokens that remain possible."""
+    def __call__(self, logits: Tensor, user: Tensor, user_text: Tensor | None) -> Tensor:
+        """Text logits (rows, V) after the user's frame (rows, samples), and the user's text channel of that frame (rows,)
+        if the model has one → logits of the tokens that remain possible."""
 
     def reset(self, row: int) -> None:
         """Start a new conversation in a row."""
@@ -83,25 +84,32 @@ class Turns:
         self._starts = torch.zeros(rows, device=device)
         self._stops = torch.zeros(rows, device=device)
         self._asked = torch.zeros(rows, dtype=torch.bool, device=device)
-        """Whether BOS is summed: the agent has not spoken yet, or the user was heard since."""
+        """Whether the user's turn was heard since the agent's last start."""
+        self._opening = torch.zeros(rows, dtype=torch.bool, device=device)
+        """Whether neither side has spoken yet."""
         self._unheard = torch.zeros(rows, dtype=torch.long, device=device)
-        """Frames since the user was heard."""
+        """Frames since a voice on the user's line."""
         self._floor = torch.zeros(rows, device=device)
         """Noise floor of the user's line, as power."""
         for row in range(rows):
             self.reset(row)
 
-    def __call__(self, logits: Tensor, user: Tensor) -> Tensor:
-        """Text logits (rows, V) after the user's frame (rows, samples) → masked logits: only BOS or EOS is left when
-        the agent starts or stops, only PAD while it is silent, and neither BOS nor EOS otherwise."""
+    def __call__(self, logits: Tensor, user: Tensor, user_text: Tensor | None) -> Tensor:
+        """Text logits (rows, V) after the user's frame (rows, samples), and the user's text channel of that frame (rows,)
+        if the model has one → masked logits: only BOS or EOS is left when the agent starts or stops, only PAD while it is
+        silent, and neither BOS nor EOS otherwise."""
         pad, bos, eos = self._special.pad, self._special.bos, self._special.eos
-        self._listen(user)
+        voice = self._voice(user)
+        heard = voice if user_text is None else user_text == bos
+        self._asked, self._opening = self._asked | heard, self._opening & ~heard
+        summed = self._asked | self._opening
+        quiet = self._asked & ~self._speaking & ~voice
+
         probabilities = logits.float().softmax(-1)
-        quiet = ~self._speaking & (self._unheard > 0)
-        kept = self._starts.masked_fill(~self._asked, 0) * torch.where(quiet, QUIET_MEMORY, self.settings.memory)
+        kept = self._starts.masked_fill(~summed, 0) * torch.where(quiet, QUIET_MEMORY, self.settings.memory)
         self._starts = kept + probabilities[:, bos]
         self._stops = self.settings.memory * self._stops + probabilities[:, eos].masked_fill(~self._speaking, 0)
-        begins = (self._starts >= self.settings.start) & (self._asked | (self._starts >= ALONE))
+        begins = (self._starts >= self.settings.start) & (summed | (self._starts >= ALONE))
         ends = self._speaking & ~begins & (self._stops >= self.settings.stop)
         turns = begins | ends
 
@@ -112,23 +120,26 @@ class Turns:
         left = torch.where(settled[:, None], tokens == token[:, None], words)
 
         self._asked = torch.where(ends, self._unheard <= BARGED_FRAMES, self._asked & ~begins)
+        self._opening = self._opening & ~begins
         self._speaking = (self._speaking | begins) & ~ends
         self._starts, self._stops = self._starts.masked_fill(turns, 0), self._stops.masked_fill(turns, 0)
         return logits.masked_fill(~left, -torch.inf)
 
-    def _listen(self, user: Tensor) -> None:
+    def _voice(self, user: Tensor) -> Tensor:
+        """Whether a voice, or another sound that the model should judge, is on each user's line (rows,)."""
         power = user.square().mean(-1)
-        heard = power > VOICE * self._floor
+        voice = power > VOICE * self._floor
         self._floor = torch.minimum(power, RISE * self._floor).clamp(min=FLOOR)
-        self._unheard = (self._unheard + 1).masked_fill(heard, 0)
-        self._asked = self._asked | heard
+        self._unheard = (self._unheard + 1).masked_fill(voice, 0)
+        return voice
 
     def reset(self, row: int) -> None:
         """Reset a row for a new conversation, in which either side may speak first."""
         self._speaking[row], self._starts[row], self._stops[row] = False, 0, 0
-        self._asked[row], self._unheard[row], self._floor[row] = True, BARGED_FRAMES + 1, FLOOR
+        self._asked[row], self._opening[row] = False, True
+        self._unheard[row], self._floor[row] = BARGED_FRAMES + 1, FLOOR
 
     def seat(self, kept: list[int], rows: int) -> None:
         """Keep the rows `kept`, in order, followed by new ones that must be reset: `rows` in total."""
-        for name in ("_speaking", "_starts", "_stops", "_asked", "_unheard", "_floor"):
+        for name in ("_speaking", "_starts", "_stops", "_asked", "_opening", "_unheard", "_floor"):
             setattr(self, name, seated(getattr(self, name), kept, rows))

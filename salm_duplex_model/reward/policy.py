@@ -50,7 +50,7 @@ class DrawnMarks:
         self._random = [torch.Generator() for _ in seeds]
         self.log_probabilities: list[Tensor] = []
 
-    def __call__(self, logits: Tensor, user: Tensor) -> Tensor:
+    def __call__(self, logits: Tensor, user: Tensor, user_text: Tensor | None) -> Tensor:
         pad, bos, eos = self._special.pad, self._special.bos, self._special.eos
         marks = torch.where(self._speaking, eos, bos)
         chances = log_chances(logits, marks)

@@ -15,23 +15,24 @@ CPU = torch.device("cpu")
 SILENCE, VOICE = torch.zeros(1, 160), torch.full((1, 160), 0.1)
 
 
-def by_hand(settings: TurnTaking, probabilities: list[tuple[float, float]], heard: list[bool]) -> list[int]:
-    """BOS and EOS of one conversation, 0 in other frames, from their probabilities and whether the user is
-    heard."""
-    marks, speaking, starts, stops, asked, last_heard = [], False, 0.0, 0.0, True, -math.inf
+def by_hand(
+    settings: TurnTaking, probabilities: list[tuple[float, float]], voices: list[bool], heard: list[bool]
+) -> list[int]:
+    """BOS and EOS of one conversation, 0 in other frames, from their probabilities, whether there is a voice, and
+    whether a turn of the user is heard."""
+    marks, speaking, starts, stops, asked, opening, last_voice = [], False, 0.0, 0.0, False, True, -math.inf
     for frame, (bos, eos) in enumerate(probabilities):
-        if heard[frame]:
-            last_heard = frame
-            asked = True
-        kept = settings.memory if speaking or heard[frame] else 0.99
-        starts = kept * starts + bos if asked else bos
+        last_voice = frame if voices[frame] else last_voice
+        asked, opening = asked or heard[frame], opening and not heard[frame]
+        kept = 0.99 if asked and not speaking and not voices[frame] else settings.memory
+        starts = kept * starts + bos if asked or opening else bos
         stops = settings.memory * stops + eos if speaking else 0.0
-        if starts >= settings.start and (asked or starts >= 0.5):
+        if starts >= settings.start and (asked or opening or starts >= 0.5):
             marks.append(SPECIAL.bos)
-            speaking, asked, starts, stops = True, False, 0.0, 0.0
+            speaking, asked, opening, starts, stops = True, False, False, 0.0, 0.0
         elif stops >= settings.stop:
             marks.append(SPECIAL.eos)
-            speaking, asked, starts, stops = False, frame - last_heard <= BARGED_FRAMES, 0.0, 0.0
+            speaking, asked, starts, stops = False, frame - last_voice <= BARGED_FRAMES, 0.0, 0.0
         else:
             marks.append(0)
     return marks
@@ -45,19 +46,25 @@ def material(rows: int, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
     return logits, 0.1 * voice.float().expand(frames, rows, 160)
 
 
-def decided(turns: Turns, logits: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+def decided(
+    turns: Turns, logits: torch.Tensor, user: torch.Tensor, written: torch.Tensor | None = None
+) -> torch.Tensor:
     """The tokens (frames, rows) from decoding the masked logits greedily."""
-    return torch.stack([turns(frame, heard).argmax(-1) for frame, heard in zip(logits, user, strict=True)])
+    channels = [None] * len(logits) if written is None else written
+    return torch.stack([turns(*frame).argmax(-1) for frame in zip(logits, user, channels, strict=True)])
 
 
+@pytest.mark.parametrize("written", [False, True], ids=["by voice", "by the user's channel"])
 @pytest.mark.parametrize("settings", [TurnTaking(0.9, 0.7, 0.85), TurnTaking(0.35, 1.1, 0.7), TurnTaking(0.3, 0.3, 0)])
-def test_bos_and_eos_come_only_where_the_sums_reach_the_thresholds(settings):
+def test_bos_and_eos_come_only_where_the_sums_reach_the_thresholds(settings, written):
     logits, user = material(rows=4, frames=400)
-    tokens = decided(Turns(settings, SPECIAL, 4, CPU), logits, user)
+    channel = (torch.rand(400, 4, generator=torch.Generator().manual_seed(4)) < 0.05).long() * SPECIAL.bos
+    tokens = decided(Turns(settings, SPECIAL, 4, CPU), logits, user, channel if written else None)
     for row in range(4):
         probabilities = [(float(p[SPECIAL.bos]), float(p[SPECIAL.eos])) for p in logits[:, row].double().softmax(-1)]
-        heard = [bool(frame.any()) for frame in user[:, row]]
-        marks = torch.tensor(by_hand(settings, probabilities, heard))
+        voices = [bool(frame.any()) for frame in user[:, row]]
+        heard = (channel[:, row] == SPECIAL.bos).tolist() if written else voices
+        marks = torch.tensor(by_hand(settings, probabilities, voices, heard))
         own = tokens[:, row]
         assert torch.equal(torch.where((own == SPECIAL.bos) | (own == SPECIAL.eos), own, 0), marks)
         assert (marks == SPECIAL.bos).sum() >= 4
@@ -93,45 +100,67 @@ def probabilities(bos: float, eos: float = 0.01) -> torch.Tensor:
 def until_start(turns: Turns, bos: float, user: torch.Tensor, frames: int) -> int | None:
     """After how many frames with the same probability the agent starts."""
     for frame in range(frames):
-        if turns(probabilities(bos), user).argmax() == SPECIAL.bos:
+        if turns(probabilities(bos), user, None).argmax() == SPECIAL.bos:
             return frame + 1
     return None
+
+
+def asked(start: float) -> Turns:
+    """An agent that has just heard a voice."""
+    turns = Turns(TurnTaking(start, 0.5, 0.85), SPECIAL, 1, CPU)
+    turns(probabilities(0), VOICE, None)
+    return turns
 
 
 def spoken(heard_before_its_end: bool = False) -> Turns:
     """An agent that has just ended its turn."""
     turns = Turns(TurnTaking(0.35, 0.35, 0.85), SPECIAL, 1, CPU)
-    assert until_start(turns, 0.1, SILENCE, 20) == 4  # at the beginning, either side may speak
+    assert until_start(turns, 0.1, SILENCE, 20) == 5  # at the beginning, either side may speak
     for _ in range(2 * BARGED_FRAMES):
-        turns(probabilities(0.01), SILENCE)
-    assert turns(probabilities(0.01, 0.8), VOICE if heard_before_its_end else SILENCE).argmax() == SPECIAL.eos
+        turns(probabilities(0.01), SILENCE, None)
+    assert turns(probabilities(0.01, 0.8), VOICE if heard_before_its_end else SILENCE, None).argmax() == SPECIAL.eos
     return turns
 
 
 def test_an_agent_that_has_just_spoken_does_not_start_on_small_probabilities_until_the_user_is_heard():
     turns = spoken()
     assert until_start(turns, 0.15, SILENCE, 200) is None
-    turns(probabilities(0.01), VOICE)
+    turns(probabilities(0.01), VOICE, None)
     assert until_start(turns, 0.15, SILENCE, 20) == 2
 
 
 def test_in_silence_small_probabilities_add_up_and_a_voice_lets_them_decay():
     turns = Turns(TurnTaking(0.82, 0.5, 0.85), SPECIAL, 1, CPU)
     assert until_start(turns, 0.05, VOICE, 100) is None  # at most 0.05 / (1 - 0.85)
-    turns = Turns(TurnTaking(0.82, 0.5, 0.85), SPECIAL, 1, CPU)
+    turns = asked(0.82)
     assert until_start(turns, 0.05, SILENCE, 17) is None  # 0.05 · (1 - 0.99^17) / (1 - 0.99) = 0.785
     assert until_start(turns, 0.05, SILENCE, 20) == 1  # 0.827
 
 
 def test_tiny_probabilities_do_not_add_up_in_a_long_silence():
-    turns = Turns(TurnTaking(0.82, 0.5, 0.85), SPECIAL, 1, CPU)
+    turns = asked(0.82)
     assert until_start(turns, 0.008, SILENCE, 3000) is None  # at most 0.008 / (1 - 0.99)
+
+
+def test_before_anybody_has_spoken_small_probabilities_do_not_add_up():
+    turns = Turns(TurnTaking(0.82, 0.5, 0.85), SPECIAL, 1, CPU)
+    assert until_start(turns, 0.1, SILENCE, 1000) is None  # at most 0.1 / (1 - 0.85)
+    assert until_start(turns, 0.2, SILENCE, 20) == 2
+
+
+def test_where_the_model_writes_what_the_user_says_a_noise_is_not_a_turn():
+    turns = spoken()
+    pad, begun = torch.tensor([SPECIAL.pad]), torch.tensor([SPECIAL.bos])
+    for sound in [SILENCE, VOICE, *[SILENCE] * 100]:
+        assert turns(probabilities(0.15), sound, pad).argmax() == SPECIAL.pad
+    assert turns(probabilities(0.01), VOICE, begun).argmax() == SPECIAL.pad
+    assert [int(turns(probabilities(0.15), SILENCE, pad).argmax()) for _ in range(2)] == [SPECIAL.pad, SPECIAL.bos]
 
 
 def test_a_user_who_talks_over_an_agent_until_it_misses_its_end_is_answered():
     turns = Turns(TurnTaking(0.35, 0.35, 0.85), SPECIAL, 1, CPU)
     assert until_start(turns, 0.4, SILENCE, 1) == 1
-    turns(probabilities(0.01), VOICE)
+    turns(probabilities(0.01), VOICE, None)
     assert until_start(turns, 0.15, SILENCE, 20) == 3
 
 
@@ -147,12 +176,12 @@ def test_steady_noise_is_soon_not_a_voice():
     turns = spoken()
     noise = 0.01 * torch.randn(300, 1, 160, generator=torch.Generator().manual_seed(0))
     for frame in noise[:150]:
-        turns(probabilities(1e-4), frame)
+        turns(probabilities(1e-4), frame, None)
     turns._asked[0] = False
     for frame in noise[150:]:
-        turns(probabilities(1e-4), frame)
+        turns(probabilities(1e-4), frame, None)
     assert not turns._asked[0]
-    turns(probabilities(1e-4), VOICE)
+    turns(probabilities(1e-4), VOICE, None)
     assert turns._asked[0]
 
 

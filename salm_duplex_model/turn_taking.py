@@ -11,7 +11,7 @@ agent's turn too, since an agent that was talked over may have missed its end, a
 reset when the agent starts or stops.
 
 An agent that has just spoken would sum small probabilities in the silence after its turn until it starts unprompted. So
-after a start, BOS is not summed until the user's turn is heard: until the model writes BOS in the user's text channel,
+after a start, BOS is not summed until the user is heard: until the model writes BOS or a word in the user's text channel
 or, if it has none, until there is a voice on the user's line, for which it may take a noise. Until then, a start
 requires a single frame whose probability reaches the threshold and is at least one half, as in greedy decoding. Before
 either side has spoken, sums decay by `memory`: an agent that is to speak first does, and a long silence does not add up.
@@ -38,7 +38,7 @@ VOICE = 10 ** (12 / 10)
 RISE = 10 ** (0.24 / 10)
 """The floor follows falling power immediately, and rises by this factor per frame, 3 dB per second."""
 BARGED_FRAMES = 12
-"""A voice heard this shortly before the agent's end, about a second, caused the end and still needs an answer."""
+"""A voice this shortly before the agent's end, about a second, caused the end and still needs an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Turns:
         self._starts = torch.zeros(rows, device=device)
         self._stops = torch.zeros(rows, device=device)
         self._asked = torch.zeros(rows, dtype=torch.bool, device=device)
-        """Whether the user's turn was heard since the agent's last start."""
+        """Whether the user was heard since the agent's last start."""
         self._opening = torch.zeros(rows, dtype=torch.bool, device=device)
         """Whether neither side has spoken yet."""
         self._unheard = torch.zeros(rows, dtype=torch.long, device=device)
@@ -100,7 +100,7 @@ class Turns:
         silent, and neither BOS nor EOS otherwise."""
         pad, bos, eos = self._special.pad, self._special.bos, self._special.eos
         voice = self._voice(user)
-        heard = voice if user_text is None else user_text == bos
+        heard = voice if user_text is None else (user_text != pad) & (user_text != eos)
         self._asked, self._opening = self._asked | heard, self._opening & ~heard
         summed = self._asked | self._opening
         quiet = self._asked & ~self._speaking & ~voice
@@ -119,7 +119,7 @@ class Turns:
         token = torch.where(begins, bos, torch.where(ends, eos, pad))
         left = torch.where(settled[:, None], tokens == token[:, None], words)
 
-        self._asked = torch.where(ends, self._unheard <= BARGED_FRAMES, self._asked & ~begins)
+        self._asked = self._asked & torch.where(ends, self._unheard <= BARGED_FRAMES, ~begins)
         self._opening = self._opening & ~begins
         self._speaking = (self._speaking | begins) & ~ends
         self._starts, self._stops = self._starts.masked_fill(turns, 0), self._stops.masked_fill(turns, 0)

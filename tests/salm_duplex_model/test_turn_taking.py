@@ -32,7 +32,8 @@ def by_hand(
             speaking, asked, opening, starts, stops = True, False, False, 0.0, 0.0
         elif stops >= settings.stop:
             marks.append(SPECIAL.eos)
-            speaking, asked, starts, stops = False, frame - last_voice <= BARGED_FRAMES, 0.0, 0.0
+            speaking, starts, stops = False, 0.0, 0.0
+            asked = asked and frame - last_voice <= BARGED_FRAMES
         else:
             marks.append(0)
     return marks
@@ -58,12 +59,13 @@ def decided(
 @pytest.mark.parametrize("settings", [TurnTaking(0.9, 0.7, 0.85), TurnTaking(0.35, 1.1, 0.7), TurnTaking(0.3, 0.3, 0)])
 def test_bos_and_eos_come_only_where_the_sums_reach_the_thresholds(settings, written):
     logits, user = material(rows=4, frames=400)
-    channel = (torch.rand(400, 4, generator=torch.Generator().manual_seed(4)) < 0.05).long() * SPECIAL.bos
+    draw = torch.Generator().manual_seed(4)
+    channel = torch.randint(4, (400, 4), generator=draw) * (torch.rand(400, 4, generator=draw) < 0.1)
     tokens = decided(Turns(settings, SPECIAL, 4, CPU), logits, user, channel if written else None)
     for row in range(4):
         probabilities = [(float(p[SPECIAL.bos]), float(p[SPECIAL.eos])) for p in logits[:, row].double().softmax(-1)]
         voices = [bool(frame.any()) for frame in user[:, row]]
-        heard = (channel[:, row] == SPECIAL.bos).tolist() if written else voices
+        heard = ((channel[:, row] == SPECIAL.bos) | (channel[:, row] == WORD)).tolist() if written else voices
         marks = torch.tensor(by_hand(settings, probabilities, voices, heard))
         own = tokens[:, row]
         assert torch.equal(torch.where((own == SPECIAL.bos) | (own == SPECIAL.eos), own, 0), marks)
@@ -148,12 +150,13 @@ def test_before_anybody_has_spoken_small_probabilities_do_not_add_up():
     assert until_start(turns, 0.2, SILENCE, 20) == 2
 
 
-def test_where_the_model_writes_what_the_user_says_a_noise_is_not_a_turn():
+@pytest.mark.parametrize("token", [SPECIAL.bos, WORD])
+def test_where_the_model_writes_what_the_user_says_a_noise_is_not_a_turn(token):
     turns = spoken()
-    pad, begun = torch.tensor([SPECIAL.pad]), torch.tensor([SPECIAL.bos])
+    pad = torch.tensor([SPECIAL.pad])
     for sound in [SILENCE, VOICE, *[SILENCE] * 100]:
         assert turns(probabilities(0.15), sound, pad).argmax() == SPECIAL.pad
-    assert turns(probabilities(0.01), VOICE, begun).argmax() == SPECIAL.pad
+    assert turns(probabilities(0.01), VOICE, torch.tensor([token])).argmax() == SPECIAL.pad
     assert [int(turns(probabilities(0.15), SILENCE, pad).argmax()) for _ in range(2)] == [SPECIAL.pad, SPECIAL.bos]
 
 

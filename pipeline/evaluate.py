@@ -117,7 +117,7 @@ def evaluate(request: Request, progress: Progress) -> dict[str, Any]:
         scores[one.name] = []
         progress(done, total, one.name)
         for cuts in batches(one.cuts, request.batch):
-            with reading(one), limited_memory("playing dialogues", "lower --batch"):
+            with playing(one):
                 for played in (converse if request.closed_loop else play)(model, codec, cuts, request.decoding):
                     scored = score(played.cut, played.audio, played.tokens, tokenizer)
                     scored.samples.update(played.kept)
@@ -317,6 +317,13 @@ def reading(one: TestSet) -> Iterator[None]:
         raise
     except Exception as error:  # the readers of a broken archive raise many types
         raise explained(one.corpus, one.split, error) from error
+
+
+@contextmanager
+def playing(one: TestSet) -> Iterator[None]:
+    """Like `reading`, and report a lack of memory with its remedy."""
+    with reading(one), limited_memory("playing dialogues", "lower --batch"):
+        yield
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from lhotse import MonoCut
 from manifests.errors import RequestError, WorkError
 from manifests.files import write_whole
 from manifests.progress import Progress
-from pipeline.evaluate import CLOSED, OPEN, TestSet, open_sets, reading
+from pipeline.evaluate import CLOSED, OPEN, TestSet, open_sets, playing
 from salm_duplex_model.checkpoint import forget_turn_taking, load_run, newest, read_config, write_turn_taking
 from salm_duplex_model.codec.nemo import AnyCodec, load_codec
 from salm_duplex_model.evaluation import bootstrap
@@ -28,7 +28,6 @@ from salm_duplex_model.evaluation.frontier import write_frontier
 from salm_duplex_model.evaluation.metrics import BEHAVIOR
 from salm_duplex_model.evaluation.play import batches, written
 from salm_duplex_model.evaluation.timeline import scene_of
-from salm_duplex_model.memory import limited_memory
 from salm_duplex_model.model import DuplexModel
 from salm_duplex_model.session import Decoding
 from salm_duplex_model.tokenizer import TextTokenizer
@@ -136,7 +135,7 @@ class Player:
         owners = {id(cut): one for cut, one in cuts}
         samples: list[tuple[str, dict[str, list[float]]]] = []
         for some in batches([cut for cut, _ in cuts], self._batch):
-            with reading(owners[id(some[0])]), limited_memory("playing dialogues", "lower --batch"):
+            with playing(owners[id(some[0])]):
                 samples += self._samples(some, decoding)
         samples.sort(key=lambda one: one[0])
         figures = {name: bootstrap.mean([own[name] for _, own in samples]) for name in SHOWN}

@@ -21,6 +21,6 @@ def limited_memory(work: str, remedy: str) -> Iterator[None]:
 
 def _is_lack_of_memory(error: Exception) -> bool:
     # PyTorch has a type of its own for its GPU allocator alone. On the CPU it says "DefaultCPUAllocator: can't allocate
-    # memory", and cuBLAS says "CUBLAS_STATUS_ALLOC_FAILED".
-    signs = ("out of memory", "allocate memory", "ALLOC_FAILED")
+    # memory", its C++ libraries say "std::bad_alloc", and cuBLAS says "CUBLAS_STATUS_ALLOC_FAILED".
+    signs = ("out of memory", "allocate memory", "bad_alloc", "ALLOC_FAILED")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in str(error) for sign in signs)

@@ -42,7 +42,6 @@ from salm_duplex_model.stream import codec_of, first_batches, open_for_training
 from salm_duplex_model.validation import unigram_losses, validate
 
 UNIGRAM_SECONDS = 3_600
-LESS_MEMORY = "lower data.batch_seconds, raise data.accumulate, or set model.activation_checkpointing; the last checkpoint is kept"
 """Maximum training audio whose labels are counted for the unigram baseline."""
 LESS_MEMORY = "lower data.batch_seconds, raise data.accumulate, or set model.activation_checkpointing; the last checkpoint is kept"
 

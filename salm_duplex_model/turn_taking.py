@@ -99,7 +99,7 @@ class Turns:
         if the model has one → masked logits: only BOS or EOS is left when the agent starts or stops, only PAD while it is
         silent, and neither BOS nor EOS otherwise."""
         pad, bos, eos = self._special.pad, self._special.bos, self._special.eos
-        voice = self._voice(user)
+        voice = self._listen(user)
         heard = voice if user_text is None else (user_text != pad) & (user_text != eos)
         self._asked, self._opening = self._asked | heard, self._opening & ~heard
         summed = self._asked | self._opening
@@ -125,8 +125,8 @@ class Turns:
         self._starts, self._stops = self._starts.masked_fill(turns, 0), self._stops.masked_fill(turns, 0)
         return logits.masked_fill(~left, -torch.inf)
 
-    def _voice(self, user: Tensor) -> Tensor:
-        """Whether a voice, or another sound that the model should judge, is on each user's line (rows,)."""
+    def _listen(self, user: Tensor) -> Tensor:
+        """Follow each user's noise floor: whether there is a voice, or another sound that the model should judge, (rows,)."""
         power = user.square().mean(-1)
         voice = power > VOICE * self._floor
         self._floor = torch.minimum(power, RISE * self._floor).clamp(min=FLOOR)

@@ -14,7 +14,13 @@ def test_memory_that_can_not_be_allocated_is_reported_with_the_remedy():
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("CUBLAS_STATUS_ALLOC_FAILED"),
+        RuntimeError("std::bad_alloc"),
+    ],
 )
 def test_every_form_of_a_lack_of_memory_is_recognized(error):
     with pytest.raises(WorkError, match="lower it"), limited_memory("training", "lower it"):

@@ -19,7 +19,7 @@ def by_hand(
     settings: TurnTaking, probabilities: list[tuple[float, float]], voices: list[bool], heard: list[bool]
 ) -> list[int]:
     """BOS and EOS of one conversation, 0 in other frames, from their probabilities, whether there is a voice, and
-    whether a turn of the user is heard."""
+    whether the user is heard: there is a voice or, with the user's channel, BOS or a word in it."""
     marks, speaking, starts, stops, asked, opening, last_voice = [], False, 0.0, 0.0, False, True, -math.inf
     for frame, (bos, eos) in enumerate(probabilities):
         last_voice = frame if voices[frame] else last_voice

@@ -58,7 +58,7 @@ class Grid:
     its summed probability exceeds 1, so a model's behavior then varies from voice to voice (the bundled agent at 1.5
     took 87 % of turns in validation, 29–40 % with the test voices)."""
 
-    starts: Sequence[float] = (0.35, 0.45, 0.55, 0.65, 0.8, 1.0)
+    starts: Sequence[float] = (0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 1.0)
     stops: Sequence[float] = (0.2, 0.35, 0.5, 0.75, 1.0)
     memories: Sequence[float] = (0.85,)
 

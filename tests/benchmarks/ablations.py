@@ -125,6 +125,8 @@ SHOWN = {
     "silence": ("unprompted_starts_per_min",),
     "monologue": ("pause_take_over_rate", "turn_taken_rate"),
 }
+MORE = {"backchannels": 2}
+"""How many times as many held-out dialogues a scene has: a user's "mm-hm" counts only where it meets the agent speaking."""
 TUNED_ON = ("plain", "interruption", "pauses", "backchannels")
 TUNED_DIALOGUES = 16
 """Of each of these scenes."""
@@ -167,10 +169,11 @@ class Ablations:
 
     def scenes(self, split: str, names: Iterable[str]) -> list[str | Path]:
         out = self.out / split
-        if not all((out / name / "corpus.json").exists() for name in names):
-            only = [option for name in names for option in ("--only", name)]
-            corpus = self.corpus("unseen" if self.unseen else "quick")
-            run("scenes", corpus, "--out", out, "--split", split, *only, "--takes", self.takes)
+        for name in names:
+            if not (out / name / "corpus.json").exists():
+                corpus = self.corpus("unseen" if self.unseen else "quick")
+                takes = self.takes * (MORE.get(name, 1) if split == "test" else 1)
+                run("scenes", corpus, "--out", out, "--split", split, "--only", name, "--takes", takes)
         return [option for name in names for option in ("--corpus", out / name)]
 
     def trained(self, name: str) -> Path:
@@ -194,16 +197,15 @@ class Ablations:
             )  # fmt: skip
         return trained
 
-    def evaluated(self, name: str, scenes: Sequence[str]) -> None:
-        """Play those of the scenes that the arm has no figures of, in one command."""
-        missing = [scene for scene in scenes if scene not in self.found().get(name, {})]
-        if not missing:
+    def evaluated(self, name: str, scene: str) -> None:
+        """Play the scene, unless the arm has figures of it."""
+        out = self.out / "figures" / name / f"{scene}.json"
+        if scene in self.found().get(name, {}):
             return
-        out = self.out / "figures" / name / f"{missing[0]}.json"
         decoding = () if ARMS[name].tuned else ("--turn-taking", "likeliest")
         out.parent.mkdir(parents=True, exist_ok=True)
-        run("evaluate", self.tuned(name), *self.scenes("test", missing), "--closed-loop", "--batch", self.batch,
-            "--limit", self.limit, *decoding, "--out", out)  # fmt: skip
+        run("evaluate", self.tuned(name), *self.scenes("test", [scene]), "--closed-loop", "--batch", self.batch,
+            "--limit", self.limit * MORE.get(scene, 1), *decoding, "--out", out)  # fmt: skip
 
     def side_by_side(self, names: Sequence[str], scenes: Sequence[str], at_once: int) -> None:
         """Evaluate arms, some at once, after the builds that they share, which use every core."""
@@ -220,7 +222,7 @@ class Ablations:
         def evaluate(arms: list[str]) -> None:
             for name in arms:
                 for scene in scenes:
-                    self.evaluated(name, [scene])
+                    self.evaluated(name, scene)
 
         with ThreadPoolExecutor(at_once) as together:
             for _ in together.map(evaluate, sharing.values()):
@@ -296,8 +298,12 @@ if __name__ == "__main__":
     parser.add_argument("--scene", action="append", choices=SHOWN)
     parser.add_argument("--dialogues", type=int, default=2_200, help="at most, in each corpus")
     parser.add_argument("--steps", type=int, default=2_000)
-    parser.add_argument("--takes", type=int, default=2, help="of each held-out dialogue in a scene")
-    parser.add_argument("--limit", type=int, default=110, help="dialogues played in each scene")
+    parser.add_argument(
+        "--takes", type=int, default=2, help="of each held-out dialogue in a scene, twice as many in `backchannels`"
+    )
+    parser.add_argument(
+        "--limit", type=int, default=110, help="dialogues played in each scene, twice as many in `backchannels`"
+    )
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="arms that run side by side")
     given = parser.parse_args()
     ablations = Ablations(given.inputs, given.unseen, given.out, given.dialogues, given.steps, given.takes, given.limit)

@@ -38,8 +38,6 @@ from pipeline.recipe import Recipe
 COMMAND = "command"
 BATCH = 220
 """Dialogues played together: a GPU's step takes hardly longer with many."""
-GROUPS = 4
-"""Processes that evaluate an arm, each with a part of the scenes: most of the time goes to scoring, on one core."""
 
 
 def main() -> None:
@@ -80,15 +78,7 @@ def main() -> None:
         print(f"{time.monotonic() - begun:6.1f} s  scenes", flush=True)
         every(trained)
         every([together.submit(timed, f"tuned {arm}", made.tuned, arm) for arm in arms])
-        groups = [scenes[first::GROUPS] for first in range(GROUPS)]
-        every(
-            [
-                together.submit(timed, f"{arm}: {', '.join(group)}", made.evaluated, arm, group)
-                for arm in arms
-                for group in groups
-                if group
-            ]
-        )
+        every([together.submit(timed, f"{arm}: {one}", made.evaluated, arm, one) for arm in arms for one in scenes])
     print(f"\n{made.write()}")
 
 

@@ -28,7 +28,9 @@ def happened(cut: MonoCut, user: LiveUser, channel: np.ndarray) -> MonoCut:
         shift = said.start - to_samples(said.line.label.start, SOURCE_RATE)
         labels += [_moved(own, to_samples(own.start, SOURCE_RATE) + shift) for own in said.line.during]
     for expected in user.expected:
-        labels.append(_moved(expected.answer.label, expected.start, expected.end - expected.start))
+        label = _moved(expected.answer.label, expected.start, expected.end - expected.start)
+        label.custom = {**(label.custom or {}), "planned_end": _seconds(expected.planned_end)}
+        labels.append(label)
     bursts = [(own.start, own.length) for own in user.noises]
     bursts += [(said.start + own.start, own.length) for said in user.said for own in said.line.bursts]
     custom = dict(cut.custom or {})

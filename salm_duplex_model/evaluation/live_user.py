@@ -52,11 +52,13 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A turn of the reference agent, at the time it would have in the actual conversation, in samples at 16 kHz."""
+    """A turn of the reference agent, at the time it would have in the actual conversation, in samples at 16 kHz.
+    `planned_end` is its end if the user did not speak earlier."""
 
     answer: Answer
     start: int
     end: int
+    planned_end: int
 
 
 class LiveUser:
@@ -186,12 +188,12 @@ class LiveUser:
         for number, answer in enumerate(answers[: len(own) + 1]):
             given = own[number] if number < len(own) else None
             start = min(before + answer.delay, until - SOURCE_FRAME)
-            end = (given.start if given else start) + answer.length
+            end = planned_end = (given.start if given else start) + answer.length
             if number + 1 < len(answers) and given and given.end is not None:
                 end = given.end  # from then on, the agent may ask again
             if event != "barge_in":
                 end = min(end, until)
-            self.expected.append(Expected(answer, start, max(end, start + SOURCE_FRAME)))
+            self.expected.append(Expected(answer, start, max(end, start + SOURCE_FRAME), planned_end))
             before = end
 
     def _free(self) -> int:

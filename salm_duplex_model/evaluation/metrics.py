@@ -257,8 +257,9 @@ def talking(turn: UserTurn, moment: float) -> bool:
 
 
 def reference_talks_on(scene: Scene, moment: float) -> bool:
-    """Whether the reference agent keeps talking for `TALKS_ON_S`."""
-    return any(turn.holds(moment) and turn.end >= moment + TALKS_ON_S for turn in scene.reference)
+    """Whether the reference agent talks, and would keep talking for `TALKS_ON_S`: in a closed loop, an agent that falls silent
+    gives the user the floor, and its stop must count."""
+    return any(turn.holds(moment) and turn.planned_end >= moment + TALKS_ON_S for turn in scene.reference)
 
 
 def starts_early(turn: UserTurn, agent: Agent) -> bool:

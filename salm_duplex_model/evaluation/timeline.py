@@ -5,7 +5,7 @@ The user's and the reference agent's times come from a cut's labels; the agent's
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from lhotse import MonoCut, SupervisionSegment
@@ -47,6 +47,14 @@ class Spoken(Interval):
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceTurn(Spoken):
+    """A turn of the reference agent. It would last until `planned_end` if the user did not speak earlier, as in a closed
+    loop when the agent falls silent early."""
+
+    planned_end: float = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
 class UserTurn(Spoken):
     """A labeled user turn. `pauses` are silences inside it; `answered`: an agent turn follows in the labels."""
 
@@ -71,7 +79,7 @@ class Scene:
     id: str
     duration: float
     user: tuple[UserTurn, ...] = ()
-    reference: tuple[Spoken, ...] = ()
+    reference: tuple[ReferenceTurn, ...] = ()
     noises: tuple[Interval, ...] = ()
     agent_opens: bool = False
     """Whether the agent has the first turn: it may start unprompted, once."""
@@ -123,7 +131,11 @@ def scene_of(cut: MonoCut) -> Scene:
             for s in ordered
             if s.speaker == "user"
         ),
-        reference=tuple(Spoken(s.start, s.end, text_heard(s)) for s in turns if s.speaker == "agent"),
+        reference=tuple(
+            ReferenceTurn(s.start, s.end, text_heard(s), planned_end=(s.custom or {}).get("planned_end", s.end))
+            for s in turns
+            if s.speaker == "agent"
+        ),
         noises=_spans(cut.custom, "noise_bursts"),
         agent_opens=bool(turns) and turns[0].speaker == "agent",
         silences=tuple(

@@ -3,7 +3,7 @@
 import pytest
 
 from salm_duplex_model.evaluation import metrics as m
-from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, UserTurn
+from salm_duplex_model.evaluation.timeline import Interval, ReferenceTurn, Scene, UserTurn
 
 
 def spans(*pairs: tuple[float, float]) -> list[Interval]:
@@ -15,7 +15,7 @@ def user(start: float, end: float, event: str = "turn", pauses: tuple = (), answ
 
 
 def scene(*turns: UserTurn, reference: tuple = (), noises: tuple = (), duration: float = 60.0, **more) -> Scene:
-    said = tuple(Spoken(a, b, "") for a, b in reference)
+    said = tuple(ReferenceTurn(a, b, planned_end=b) for a, b in reference)
     return Scene("s", duration, turns, said, tuple(spans(*noises)), **more)
 
 

@@ -12,6 +12,7 @@ from scene_material import scene_cuts
 
 from manifests.errors import RequestError
 from manifests.frames import SOURCE_FRAME, SOURCE_RATE, TARGET_FRAME, TARGET_RATE
+from manifests.records import DURING
 from manifests.text_channel import text_channel, whole_text
 from pipeline.scenes import SCENES
 from salm_duplex_model.batch import frames_of
@@ -171,6 +172,23 @@ def test_a_perfect_agent_does_everything_right_in_a_closed_loop(name, cuts):
     own = summarize([scored(driven(cut, lambda user: Perfect(user).token)[1]) for cut in cuts[name]])
     assert_right(own, (ASKED[name] - {"agent_backchannels_per_min"}) | {"script_turns_said_rate"}, earliest=0.4)
     assert own["barge_in_latency_s"].n == 0 or own["barge_in_latency_s"].value < 0.6
+
+
+class Startled(Perfect):
+    """Stops 0.4 s after every "mm-hm" and false start, so that the user takes the next turn."""
+
+    def token(self, now: int) -> int:
+        if self.stop is not None and self.user.said[-1].event in DURING:
+            self.stop = min(self.stop, self.user.said[-1].start + samples(0.4))
+        return super().token(now)
+
+
+@pytest.mark.parametrize("name", ["backchannels", "false_starts"])
+def test_an_agent_that_stops_for_every_aside_does_everything_wrong_in_a_closed_loop(name, cuts):
+    own = summarize([scored(driven(cut, lambda user: Startled(user).token)[1]) for cut in cuts[name]])
+    perfect = summarize([scored(driven(cut, lambda user: Perfect(user).token)[1]) for cut in cuts[name]])
+    assert own["false_stop_rate"].value == 1 and perfect["false_stop_rate"].value == 0
+    assert own["false_stop_rate"].n >= perfect["false_stop_rate"].n / 2  # asides later in a turn are not said
 
 
 @pytest.mark.parametrize(

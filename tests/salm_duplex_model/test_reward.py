@@ -19,7 +19,7 @@ from salm_duplex_model.checkpoint import load_run, read_turn_taking, save, write
 from salm_duplex_model.codec import Codec
 from salm_duplex_model.config import LlamaConfig, ModelConfig, RunConfig
 from salm_duplex_model.evaluation.metrics import TAIL_S
-from salm_duplex_model.evaluation.timeline import Interval, Scene, Spoken, UserTurn
+from salm_duplex_model.evaluation.timeline import Interval, ReferenceTurn, Scene, UserTurn
 from salm_duplex_model.model import DuplexModel, build_model
 from salm_duplex_model.reward.policy import decisions, grpo_loss, log_chances
 from salm_duplex_model.reward.rewards import REWARDS, SPREAD, Credit, advantages, credits_of
@@ -38,7 +38,7 @@ def user(start: float, end: float, event: str = "turn", pauses: tuple = (), answ
 
 
 def scene(*turns: UserTurn, reference: tuple = (), backchannels: tuple = ()) -> Scene:
-    said = tuple(Spoken(a, b, "") for a, b in reference)
+    said = tuple(ReferenceTurn(a, b, planned_end=b) for a, b in reference)
     return Scene("s", 60.0, turns, said, backchannels=tuple(spans(*backchannels)))
 
 

@@ -33,7 +33,7 @@ def happened(cut: MonoCut, user: LiveUser, channel: np.ndarray) -> MonoCut:
         labels.append(label)
     bursts = [(own.start, own.length) for own in user.noises]
     bursts += [(said.start + own.start, own.length) for said in user.said for own in said.line.bursts]
-    custom = dict(cut.custom or {})
+    custom = {**(cut.custom or {}), "planned_speech": [_seconds(at) for at in user.planned]}
     if "noise_bursts" in custom:
         custom["noise_bursts"] = [[_seconds(start), _seconds(length)] for start, length in sorted(bursts)]
     return fastcopy(

@@ -62,12 +62,14 @@ class Expected:
 
 
 class LiveUser:
-    """One conversation. `said`, `expected` and `noises` are the labels of the conversation so far."""
+    """One conversation. `said`, `expected` and `noises` are the labels of the conversation so far; `planned` are the
+    times at which the user would speak during the agent's turns if they lasted, in samples."""
 
     def __init__(self, script: Script, special: SpecialTokens) -> None:
         self.script = script
         self.said: list[Said] = []
         self.expected: list[Expected] = []
+        self.planned: list[int] = []
         self.noises: list[Span] = []
         self.frames: int | None = None
         """Length of the conversation with its tail; None until it is known."""
@@ -145,8 +147,7 @@ class LiveUser:
     def _say_next(self) -> None:
         """Say the next line if it is due, or end the conversation."""
         window = self._now + SOURCE_FRAME
-        following = self.script.exchanges[self._place + 1 :]
-        line = following[0].line if following else None
+        line = self._next_line()
         due = None if self._until >= window else self._due(line)
         if due is not None and (start := max(due[0], self._now, self._free())) < window:
             self._close(start, due[1])
@@ -195,6 +196,15 @@ class LiveUser:
                 end = min(end, until)
             self.expected.append(Expected(answer, start, max(end, start + SOURCE_FRAME), planned_end))
             before = end
+        for answer, given in zip(answers, own, strict=False):
+            self.planned += [given.start + line.delay for line in answer.asides]
+        line = self._next_line()
+        if line is not None and line.event == "barge_in" and 0 < len(answers) <= len(own):
+            self.planned.append(own[len(answers) - 1].start + line.delay)
+
+    def _next_line(self) -> Line | None:
+        following = self.script.exchanges[self._place + 1 :]
+        return following[0].line if following else None
 
     def _free(self) -> int:
         return self.said[-1].end if self.said else 0

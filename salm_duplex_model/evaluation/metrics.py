@@ -141,13 +141,17 @@ def chance_stop_rate(scene: Scene, agent: Agent) -> list[float]:
     """The baseline for false stops: the same at moments without any user activity within 3 s.
 
     The moments are whole seconds at which the agent speaks and the reference agent keeps talking for as long. A
-    freely generated answer also ends somewhere, and this is how often."""
+    freely generated answer also ends somewhere, and this is how often. A turn that the user starts later is no
+    activity: in a closed loop, it is what follows from the stop. Speech planned during the agent's turn is, said or not."""
     heard = [*scene.user, *scene.noises]
+    during = [event.start for event in scene.user if event.event in (*DURING, "barge_in")]
+    during += [*scene.planned, *(burst.start for burst in scene.noises)]
     moments = [
         Interval(float(moment), float(moment))
         for moment in np.arange(0, scene.duration, CONTROL_EVERY_S)
         if reference_talks_on(scene, moment)
-        and not any(event.start - CLEAR_S < moment < event.end + CLEAR_S for event in heard)
+        and not any(event.start <= moment < event.end + CLEAR_S for event in heard)
+        and not any(moment < start < moment + CLEAR_S for start in during)
     ]
     return [float(delay <= STOP_WITHIN_S) for delay in _delays(agent, moments)]
 

@@ -81,6 +81,8 @@ class Scene:
     user: tuple[UserTurn, ...] = ()
     reference: tuple[ReferenceTurn, ...] = ()
     noises: tuple[Interval, ...] = ()
+    planned: tuple[float, ...] = ()
+    """In a closed loop: when the user would speak during the agent's turns if they lasted."""
     agent_opens: bool = False
     """Whether the agent has the first turn: it may start unprompted, once."""
     silences: tuple[Interval, ...] = ()
@@ -137,6 +139,7 @@ def scene_of(cut: MonoCut) -> Scene:
             if s.speaker == "agent"
         ),
         noises=_spans(cut.custom, "noise_bursts"),
+        planned=tuple((cut.custom or {}).get("planned_speech", ())),
         agent_opens=bool(turns) and turns[0].speaker == "agent",
         silences=tuple(
             Interval(before.end + MAY_ASK_AFTER_S, following[again.id].start if again.id in following else cut.duration)

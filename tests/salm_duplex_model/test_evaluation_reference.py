@@ -191,6 +191,22 @@ def test_an_agent_that_stops_for_every_aside_does_everything_wrong_in_a_closed_l
     assert own["false_stop_rate"].n >= perfect["false_stop_rate"].n / 2  # asides later in a turn are not said
 
 
+class Brief(Perfect):
+    """Says at most 5 s, for no reason."""
+
+    def token(self, now: int) -> int:
+        token = super().token(now)
+        if token == SPECIAL.bos and self.stop is not None:
+            self.stop = min(self.stop, now + samples(5))
+        return token
+
+
+def test_stops_by_chance_are_counted_in_a_closed_loop(cuts):
+    """Although the user takes the next turn soon after each."""
+    own = summarize([scored(driven(cut, lambda user: Brief(user).token)[1]) for cut in cuts["plain"]])
+    assert own["chance_stop_rate"].n > 5 and 0 < own["chance_stop_rate"].value < 1
+
+
 @pytest.mark.parametrize(
     "name", ["repeated_interruption", "false_starts", "agent_backchannels", "waits", "late_answers", "noise"]
 )

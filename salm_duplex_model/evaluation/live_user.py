@@ -166,8 +166,9 @@ class LiveUser:
         the conversation ends. None while the user waits for the agent to fall silent."""
         own, wanted = self.answers(), len(self.exchange.answers)
         barges_in = line is not None and line.event == "barge_in"
-        if line is not None and barges_in and 0 < wanted <= len(own) and own[wanted - 1].end is None:
-            return own[wanted - 1].start + line.delay, "barge_in"
+        onset = self._barge_in_onset(line)
+        if onset is not None and own[wanted - 1].end is None:
+            return onset, "barge_in"
         if self._speaking():
             return None
         last = self._agent[-1].end if self._agent else None
@@ -198,9 +199,16 @@ class LiveUser:
             before = end
         for answer, given in zip(answers, own, strict=False):
             self.planned += [given.start + line.delay for line in answer.asides]
-        line = self._next_line()
-        if line is not None and line.event == "barge_in" and 0 < len(answers) <= len(own):
-            self.planned.append(own[len(answers) - 1].start + line.delay)
+        onset = self._barge_in_onset(self._next_line())
+        if onset is not None:
+            self.planned.append(onset)
+
+    def _barge_in_onset(self, line: Line | None) -> int | None:
+        """When `line` barges in on the agent's last answer of this exchange, if it does and the answer has begun."""
+        own, wanted = self.answers(), len(self.exchange.answers)
+        if line is None or line.event != "barge_in" or not 0 < wanted <= len(own):
+            return None
+        return own[wanted - 1].start + line.delay
 
     def _next_line(self) -> Line | None:
         following = self.script.exchanges[self._place + 1 :]

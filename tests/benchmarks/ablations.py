@@ -7,7 +7,8 @@ dialogues and voices that no arm has heard: held out, or from the other dialogue
 too: arms differ in when and how long they speak, and a user who ignored that would barge in on silence. Every part is a command of the
 product, and a finished part is not repeated: after an interruption, the same line resumes. With --only and --scene, the others are
 shown as far as they are finished. Prints a table, and writes it to `DIR/ablations.md`, and every figure of every scene to
-`DIR/ablations.json`. --at-once arms run side by side, each on one core. All arms in all scenes take under six hours on two idle cores.
+`DIR/ablations.json`. --at-once arms run side by side, each on one core. All arms in all scenes take an estimated five to six
+hours on two idle cores.
 """
 
 import argparse
